@@ -1,0 +1,1 @@
+"""The ground floor: what the data are. Dataset specs, codes, calendar, clock, bars and adjustment."""

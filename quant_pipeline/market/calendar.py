@@ -1,0 +1,124 @@
+"""Sessions of the exchange: the XSHG calendar, overruled by the synced trade_calendar, loud past its end."""
+
+from __future__ import annotations
+
+import bisect
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from quant_pipeline.market import clock
+
+FIRST_SESSION = dt.date(1990, 12, 19)
+DATA_READY = dt.time(17, 0)
+"""When the sources have the day's bars (Tushare: 15-17 h): before it, the latest session is the one before."""
+
+
+class CalendarError(ValueError):
+    """A day about which the calendar cannot speak, or one that is not a session where one is needed."""
+
+
+class Calendar:
+    """An immutable calendar: known days from `first` to `last`, of which some are sessions.
+
+    Every question about a day outside them raises CalendarError: the calendar never guesses.
+    """
+
+    def __init__(self, sessions: Iterable[dt.date], *, last: dt.date, first: dt.date = FIRST_SESSION) -> None:
+        self.sessions: tuple[dt.date, ...] = tuple(sorted(set(sessions)))
+        if not self.sessions:
+            raise CalendarError("a calendar needs at least one session")
+        self.first, self.last = first, last
+        self._set = frozenset(self.sessions)
+
+    def overruled_by(self, published: Mapping[dt.date, bool]) -> Calendar:
+        """This calendar with the days that the exchange published (day -> open?) put in the place of its own.
+
+        A published day after `last` extends the calendar only where the days in between are published as well.
+        """
+        if not published:
+            return self
+        sessions = set(self._set)
+        for day, is_open in published.items():
+            (sessions.add if is_open else sessions.discard)(day)
+        last = self.last
+        while (last + dt.timedelta(days=1)) in published:
+            last += dt.timedelta(days=1)
+        return Calendar((day for day in sessions if day <= last), last=last, first=self.first)
+
+    def is_session(self, day: dt.date) -> bool:
+        """Whether the exchange trades on that day."""
+        self._know(day)
+        return day in self._set
+
+    def between(self, start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
+        """The sessions from `start` to `end`, both included."""
+        self._know(end)
+        return self.sessions[bisect.bisect_left(self.sessions, start) : bisect.bisect_right(self.sessions, end)]
+
+    def on_or_before(self, day: dt.date) -> dt.date:
+        """That session, or the one before a closed day."""
+        self._know(day)
+        place = bisect.bisect_right(self.sessions, day)
+        if place == 0:
+            raise CalendarError(f"there was no session on or before {day}: the exchange opened on {self.sessions[0]}")
+        return self.sessions[place - 1]
+
+    def shift(self, session: dt.date, steps: int) -> dt.date:
+        """The session `steps` sessions later (earlier, when negative); clamped to the first one."""
+        place = self._place(session) + steps
+        if place >= len(self.sessions):
+            raise CalendarError(f"{steps} sessions after {session} lies past the last known day, {self.last}")
+        return self.sessions[max(place, 0)]
+
+    def window(self, end: dt.date, count: int) -> tuple[dt.date, ...]:
+        """The `count` sessions that end with the session `end` (fewer at the exchange's beginning)."""
+        place = self._place(end)
+        return self.sessions[max(0, place - count + 1) : place + 1]
+
+    def latest(self, moment: dt.datetime | None = None) -> dt.date:
+        """The latest session whose data are ready at `moment` (default: now; data are ready at 17:00)."""
+        at = (moment or clock.now()).astimezone(clock.EXCHANGE_ZONE)
+        day = at.date() if at.time() >= DATA_READY else at.date() - dt.timedelta(days=1)
+        return self.on_or_before(day)
+
+    def week_end(self, session: dt.date) -> dt.date:
+        """The last session of the session's ISO week."""
+        monday = session - dt.timedelta(days=session.weekday())
+        return self.between(monday, monday + dt.timedelta(days=6))[-1]
+
+    def month_end(self, session: dt.date) -> dt.date:
+        """The last session of the session's month."""
+        following = (session.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
+        return self.between(session.replace(day=1), following - dt.timedelta(days=1))[-1]
+
+    def weeks(self, start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
+        """The last sessions of the weeks whose last session lies from `start` to `end`."""
+        return tuple(session for session in self.between(start, end) if self.week_end(session) == session)
+
+    def months(self, start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
+        """The last sessions of the months whose last session lies from `start` to `end`."""
+        return tuple(session for session in self.between(start, end) if self.month_end(session) == session)
+
+    def _place(self, session: dt.date) -> int:
+        if not self.is_session(session):
+            before = self.on_or_before(session)
+            raise CalendarError(f"{session} is not a session of the exchange; the one before is {before}")
+        return bisect.bisect_left(self.sessions, session)
+
+    def _know(self, day: dt.date) -> None:
+        if not self.first <= day <= self.last:
+            raise CalendarError(
+                f"the calendar knows {self.first} to {self.last}, not {day}: "
+                "sync trade_calendar, or upgrade exchange_calendars (its new year comes in December)"
+            )
+
+
+@lru_cache(maxsize=1)
+def xshg() -> Calendar:
+    """The built-in calendar of the Shanghai exchange (library exchange_calendars), from 1990-12-19 to its last year."""
+    import exchange_calendars
+
+    library = exchange_calendars.get_calendar("XSHG", start=FIRST_SESSION.isoformat())
+    sessions = [day.date() for day in library.sessions]
+    return Calendar(sessions, last=dt.date(sessions[-1].year, 12, 31))

@@ -1,0 +1,64 @@
+"""Row rules: what no true row of a data set breaks. A row that breaks one is refused and kept in `rejected_rows`."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from quant_pipeline.market.codes import CODE_PATTERN
+from quant_pipeline.market.columns import Rule
+
+_TICK = 0.005 + 1e-9
+"""Half a tick: prices are rounded to 0.01 元 (0.001 for funds)."""
+
+
+def _ohlc_in_order() -> pl.Expr:
+    body_high = pl.max_horizontal("open", "close")
+    body_low = pl.min_horizontal("open", "close")
+    return (pl.col("low") <= body_low + 1e-9) & (pl.col("high") >= body_high - 1e-9)
+
+
+def _money_per_share() -> pl.Expr:
+    """amount[千元] / (vol[手] x price) in 元 per 元: near 1 when units are right, 10 or 100 off when they are not."""
+    low = pl.col("low") * pl.col("vol") * 0.1
+    high = pl.col("high") * pl.col("vol") * 0.1
+    money = pl.col("amount")
+    rounding = 1.0  # tiny volumes are quoted with rounded amounts
+    return (money >= low * 0.8 - rounding) & (money <= high * 1.25 + rounding)
+
+
+code_is_tushare = Rule(
+    "code_is_tushare",
+    "ts_code is a six-digit code with a market suffix (600000.SH).",
+    lambda: pl.col("ts_code").str.contains(CODE_PATTERN),
+)
+prices_positive = Rule(
+    "prices_positive",
+    "open, high, low, close and pre_close are above zero.",
+    lambda: pl.min_horizontal("open", "high", "low", "close", "pre_close") > 0,
+)
+ohlc_in_order = Rule("ohlc_in_order", "low <= open, close <= high.", _ohlc_in_order)
+volume_not_negative = Rule(
+    "volume_not_negative", "vol and amount are not negative.", lambda: pl.min_horizontal("vol", "amount") >= 0
+)
+unit_of_volume = Rule(
+    "unit_of_volume",
+    "amount / (price x vol) fits vol in 手 and amount in 千元: a source's unit slip shows here.",
+    _money_per_share,
+)
+pct_chg_fits = Rule(
+    "pct_chg_fits",
+    "pct_chg is the percentage (not the fraction) of close over pre_close.",
+    lambda: (pl.col("pct_chg") - (pl.col("close") / pl.col("pre_close") - 1) * 100).abs() < 0.02,
+)
+change_fits = Rule(
+    "change_fits",
+    "change = close - pre_close.",
+    lambda: (pl.col("change") - (pl.col("close") - pl.col("pre_close"))).abs() < _TICK,
+)
+factor_positive = Rule("factor_positive", "adj_factor is above zero.", lambda: pl.col("adj_factor") > 0)
+limits_in_order = Rule(
+    "limits_in_order",
+    "0 <= down_limit <= up_limit.",
+    lambda: (pl.col("down_limit") >= 0) & (pl.col("down_limit") <= pl.col("up_limit")),
+)
+is_open_flag = Rule("is_open_flag", "is_open is 0 or 1.", lambda: pl.col("is_open").is_in([0, 1]))

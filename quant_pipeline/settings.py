@@ -1,0 +1,70 @@
+"""Settings: the environment (and `.env`) read once, with secrets that do not print."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, PostgresDsn, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Mode(StrEnum):
+    """Where data come from: the sandbox's simulated exchange, or the real services."""
+
+    SANDBOX = "sandbox"
+    LIVE = "live"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names it and says what to write, never its secret value."""
+
+
+class Settings(BaseSettings):
+    """The environment's settings; `.env.example` explains each. Empty values count as unset."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    mode: Mode = Field(Mode.SANDBOX, alias="QUANT_MODE")
+    home: Path = Field(Path(".quant"), alias="QUANT_HOME")
+    database_url: SecretStr | None = Field(None, alias="QUANT_DATABASE_URL")
+    tushare_token: SecretStr | None = Field(None, alias="TUSHARE_TOKEN")
+    tushare_url: str | None = Field(None, alias="TUSHARE_URL")
+    tushare_priority: int = Field(1, alias="TUSHARE_PRIORITY", ge=0)
+    pushplus_token: SecretStr | None = Field(None, alias="PUSHPLUS_TOKEN")
+    pushplus_secret_key: SecretStr | None = Field(None, alias="PUSHPLUS_SECRET_KEY")
+    pushplus_url: str | None = Field(None, alias="PUSHPLUS_URL")
+    rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            try:
+                TypeAdapter(PostgresDsn).validate_python(url.get_secret_value())
+            except ValidationError:
+                raise ValueError("write it as postgresql://user:password@host:5432/database") from None
+        return url
+
+    @property
+    def sandboxed(self) -> bool:
+        return self.mode is Mode.SANDBOX
+
+    @property
+    def database_name(self) -> str:
+        """Sandbox and live data never share a database."""
+        return "quant_sandbox" if self.sandboxed else "quant"
+
+
+def load() -> Settings:
+    """Reads the environment and `.env`; SettingsError names the variable that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise SettingsError(f"the settings cannot be used: {problems} (see .env.example)") from None

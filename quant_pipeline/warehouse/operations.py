@@ -1,0 +1,134 @@
+"""The operational tables: what the platform knows about its own work (syncs, calls, refused rows, revisions, messages)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+OPERATIONS = sa.MetaData()
+
+
+def _moment(name: str, *, now: bool = False) -> sa.Column[object]:
+    if now:
+        return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp())
+    return sa.Column(name, sa.DateTime(timezone=True))
+
+
+def _counter(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+
+
+SYNC_RUNS = sa.Table(
+    "sync_runs",
+    OPERATIONS,
+    sa.Column("id", sa.Text, primary_key=True, comment="The Dagster run's id, or one of its own"),
+    sa.Column("trigger", sa.Text, nullable=False, comment="Name of the job or command that asked for it"),
+    sa.Column("parameters", JSONB, nullable=False, server_default="{}"),
+    sa.Column("status", sa.Text, nullable=False, comment="idle|running|success|success_with_errors|failed"),
+    _moment("started_at", now=True),
+    _moment("finished_at"),
+    _counter("units_planned"),
+    _counter("units_done"),
+    _counter("units_skipped"),
+    _counter("units_failed"),
+    _counter("calls"),
+    _counter("rows_inserted"),
+    _counter("rows_updated"),
+    _counter("rows_unchanged"),
+    _counter("rows_rejected"),
+    sa.Column("by_source", JSONB, nullable=False, server_default="{}", comment="source -> units, rows, calls, seconds"),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Index("sync_runs_started_at", "started_at"),
+)
+
+SYNC_ITEMS = sa.Table(
+    "sync_items",
+    OPERATIONS,
+    sa.Column("sync_run", sa.Text, sa.ForeignKey("sync_runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("unit", sa.Text, primary_key=True, comment="2026-11-20, or 600000.SH 2026-11-02..2026-11-20"),
+    sa.Column("trade_date", sa.Date),
+    sa.Column("ts_code", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("status", sa.Text, nullable=False, comment="success|failed"),
+    _counter("rows"),
+    _counter("inserted"),
+    _counter("updated"),
+    _counter("unchanged"),
+    _counter("rejected"),
+    _counter("attempts"),
+    _counter("calls"),
+    sa.Column("seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("error_class", sa.Text),
+    sa.Column("error", sa.Text),
+    _moment("finished_at", now=True),
+    sa.Index("sync_items_unit", "dataset", "unit", "status"),
+)
+
+SOURCE_CALLS = sa.Table(
+    "source_calls",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("api", sa.Text, nullable=False),
+    _moment("started_at", now=True),
+    sa.Column("finished_at", sa.DateTime(timezone=True), comment="null while the call is under way"),
+    sa.Column("outcome", sa.Text, comment="ok, or the failure's class"),
+    _counter("rows"),
+    sa.Column("caller", sa.Text, nullable=False, comment="host:pid"),
+    sa.Index("source_calls_recent", "source", "api", "finished_at"),
+)
+
+SOURCE_STATE = sa.Table(
+    "source_state",
+    OPERATIONS,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("api", sa.Text, primary_key=True),
+    sa.Column("next_start", sa.DateTime(timezone=True), comment="The pace's theoretical arrival time (GCRA)"),
+    sa.Column("blocked_until", sa.DateTime(timezone=True), comment="The source asked us to wait until then"),
+    sa.Column("reason", sa.Text),
+    sa.Column("per_minute", sa.Integer, comment="Quota that the source itself named, when below the policy's"),
+)
+
+REJECTED_ROWS = sa.Table(
+    "rejected_rows",
+    OPERATIONS,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, primary_key=True, comment="md5 of source and row: a re-run adds nothing"),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, comment="The rules that the row breaks"),
+    sa.Column("row", JSONB, nullable=False, comment="The row as it came, whole"),
+    _moment("rejected_at", now=True),
+)
+
+ROW_REVISIONS = sa.Table(
+    "row_revisions",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("key", JSONB, nullable=False),
+    sa.Column("former", JSONB, nullable=False, comment="The whole row as it was"),
+    sa.Column("replaced_by", sa.Text, nullable=False, comment="Source of the new values"),
+    _moment("replaced_at", now=True),
+    sa.Index("row_revisions_key", "dataset", "key"),
+)
+
+MESSAGES = sa.Table(
+    "messages",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("dedupe_key", sa.Text, nullable=False, unique=True, comment="One event, one message"),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("template", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, comment="pending|accepted|delivered|failed|logged"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("short_code", sa.Text, comment="PushPlus's receipt"),
+    sa.Column("error", sa.Text),
+    _moment("next_attempt_at", now=True),
+    _moment("created_at", now=True),
+    _moment("sent_at"),
+)
