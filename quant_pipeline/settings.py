@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     pushplus_token: SecretStr | None = Field(None, alias="PUSHPLUS_TOKEN")
     pushplus_secret_key: SecretStr | None = Field(None, alias="PUSHPLUS_SECRET_KEY")
     pushplus_url: str | None = Field(None, alias="PUSHPLUS_URL")
+    ui_url: str = Field("http://127.0.0.1:3000", alias="QUANT_UI_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
 
     @field_validator("home")

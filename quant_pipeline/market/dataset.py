@@ -20,10 +20,8 @@ class Partition(StrEnum):
 class Coverage(StrEnum):
     """Which codes a session's answer must hold: the measure of a short answer (DESIGN: empty is not success)."""
 
-    TRADED = "traded"
-    """Every listed code that was not suspended for the whole session."""
-    LISTED = "listed"
-    """Every listed code, suspended or not."""
+    MARKET = "market"
+    """At least every listed code that was not suspended for the whole session."""
     SOME = "some"
     """Anything, but never nothing."""
     ANY = "any"

@@ -111,7 +111,7 @@ DAILY_KLINE = Dataset(
         rules.change_fits,
         rules.pct_chg_fits,
     ),
-    coverage=Coverage.TRADED,
+    coverage=Coverage.MARKET,
     after=("trade_calendar", "stock_list", "suspensions"),
 )
 
@@ -124,8 +124,8 @@ ADJ_FACTOR = Dataset(
     key=("ts_code", "trade_date"),
     columns=(CODE, TRADE_DATE, number("adj_factor", "复权因子", "Cumulative factor.", required=True)),
     rules=(rules.code_is_tushare, rules.factor_positive),
-    coverage=Coverage.LISTED,
-    after=("trade_calendar", "stock_list"),
+    coverage=Coverage.MARKET,
+    after=("trade_calendar", "stock_list", "suspensions"),
 )
 
 DAILY_BASIC = Dataset(
@@ -156,7 +156,7 @@ DAILY_BASIC = Dataset(
         number("circ_mv", "流通市值", "Market value of the float.", "万元"),
     ),
     rules=(rules.code_is_tushare,),
-    coverage=Coverage.TRADED,
+    coverage=Coverage.MARKET,
     after=("trade_calendar", "stock_list", "suspensions"),
 )
 
@@ -174,8 +174,8 @@ PRICE_LIMITS = Dataset(
         number("down_limit", "跌停价", "Lower limit.", "元", required=True),
     ),
     rules=(rules.code_is_tushare, rules.limits_in_order),
-    coverage=Coverage.LISTED,
-    after=("trade_calendar", "stock_list"),
+    coverage=Coverage.MARKET,
+    after=("trade_calendar", "stock_list", "suspensions"),
 )
 
 SCREEN_RESULTS = Dataset(

@@ -37,8 +37,8 @@ SYNC_RUNS = sa.Table(
     _counter("rows_unchanged"),
     _counter("rows_rejected"),
     sa.Column("by_source", JSONB, nullable=False, server_default="{}", comment="source -> units, rows, calls, seconds"),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process", sa.Text, nullable=False, comment="host:pid"),
+    sa.Column("presence", sa.Integer, nullable=False, comment="See presence.py: whether that process still lives"),
     sa.Column("error", sa.Text),
     sa.Index("sync_runs_started_at", "started_at"),
 )
@@ -77,7 +77,8 @@ SOURCE_CALLS = sa.Table(
     sa.Column("finished_at", sa.DateTime(timezone=True), comment="null while the call is under way"),
     sa.Column("outcome", sa.Text, comment="ok, or the failure's class"),
     _counter("rows"),
-    sa.Column("caller", sa.Text, nullable=False, comment="host:pid"),
+    sa.Column("process", sa.Text, nullable=False, comment="host:pid"),
+    sa.Column("presence", sa.Integer, nullable=False, comment="See presence.py: whether that process still lives"),
     sa.Index("source_calls_recent", "source", "api", "finished_at"),
 )
 

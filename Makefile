@@ -1,0 +1,46 @@
+# Every target sets up what it needs: Python 3.11+, make and a package registry are enough.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for v in 3.11 3.12 3.13 3.14; do command -v python$$v && break; done || command -v python3)
+READY := $(VENV)/.ready
+
+help: ## Show this help 帮助
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Make the virtual environment in .venv 安装
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: https://www.python.org/downloads/"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV) (a minute or two, once) …"
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ui,dev]'
+	@touch $@
+
+run: setup ## Run the main job: sync, check, screen, notify 运行主任务
+	@$(BIN)/quant-pipeline run
+
+ui: setup ## Start the Dagster web UI on http://127.0.0.1:3000 启动界面
+	@$(BIN)/quant-pipeline ui
+
+test: setup ## Run ruff, mypy, the house's import rules and the tests 测试
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: setup ## Measure the speeds that the README names 性能测试
+	$(BIN)/python -m benchmarks
+
+freeze: setup ## Renew constraints.txt from .venv 更新版本约束
+	@head -1 constraints.txt > .constraints.new
+	@$(BIN)/python -m pip freeze --exclude-editable >> .constraints.new
+	@mv .constraints.new constraints.txt
+
+clean: ## Stop the embedded server and the sandbox, and remove what was made 清理（会删除 .quant 数据）
+	@test ! -x $(BIN)/quant-pipeline || $(BIN)/quant-pipeline db stop
+	rm -rf $(VENV) .quant build *.egg-info
+
+.PHONY: help setup run ui test bench freeze clean

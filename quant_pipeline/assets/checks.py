@@ -1,0 +1,57 @@
+"""The asset checks of a data set, made from its spec: they look at the sessions of the run that they belong to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import dagster as dg
+
+from quant_pipeline.assets.metadata import origin, table
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.partitions import sessions_of
+from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
+
+
+def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
+    """All checks of the data set, in one step. Run alone (no partition), they look at the last 20 sessions."""
+    checks = {check.name: check for check in checks_of(dataset)}
+
+    @dg.multi_asset_check(
+        name=f"{dataset.name}_checks",
+        specs=[
+            dg.AssetCheckSpec(check.name, asset=dataset.name, description=f"{check.zh} · {check.doc}")
+            for check in checks.values()
+        ],
+        can_subset=True,
+    )
+    def checked(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+        calendar = warehouse.calendar()
+        scope = Scope(warehouse.database, dataset, _sessions(context, calendar), calendar)
+        chosen = {key.name for key in context.selected_asset_check_keys}
+        for name in (name for name in checks if name in chosen):
+            yield _result(dataset, checks[name], checks[name].judge(scope), scope)
+
+    return checked
+
+
+def _sessions(context: dg.AssetCheckExecutionContext, calendar: Calendar) -> list[dt.date]:
+    asked = sessions_of(context.run.tags, calendar)
+    return asked or list(calendar.window(calendar.latest(), 20))
+
+
+def _result(dataset: Dataset, check: Check, verdict: Verdict, scope: Scope) -> dg.AssetCheckResult:
+    span = f"{scope.sessions[0]} .. {scope.sessions[-1]}" if scope.sessions else "all"
+    metadata = origin() | {"sessions": span, "looked_at": verdict.looked_at, "offending": verdict.offending.height}
+    if not verdict.offending.is_empty():
+        metadata["rows"] = table(verdict.offending)
+    return dg.AssetCheckResult(
+        asset_key=dataset.name,
+        check_name=check.name,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.WARN if check.warns else dg.AssetCheckSeverity.ERROR,
+        description=verdict.text,
+        metadata=metadata,
+    )

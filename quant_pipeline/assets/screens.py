@@ -1,0 +1,150 @@
+"""Strategy screens: which codes a strategy picks in a session."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pydantic
+
+from quant_pipeline import settings
+from quant_pipeline.assets.alerts import tell_failure
+from quant_pipeline.assets.charts import candlesticks
+from quant_pipeline.assets.dataset_asset import EVENTS_ARE_WRITTEN
+from quant_pipeline.assets.describe import column_schema
+from quant_pipeline.assets.metadata import origin, table
+from quant_pipeline.market.adjustment import adjust
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
+from quant_pipeline.notify.messages import screen_ready
+from quant_pipeline.partitions import SESSIONS, sessions_of
+from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.dual_ma import DualMovingAverage
+from quant_pipeline.warehouse.reads import read
+from quant_pipeline.warehouse.upsert import replace_session
+
+_CHUNK = 250
+"""Sessions screened in one pass: it bounds the memory of a long backfill."""
+_CATCH_UP = dt.timedelta(days=12)
+"""How old a session may be for its screen to run by itself when its bars arrive (a Golden Week and a bit)."""
+_CHARTED_HITS = 4
+_HALTS = 3
+"""A code may have been halted: its own last bars are looked for in this many times the strategy's lookback."""
+
+
+def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
+    """The screen of a strategy: an asset by session, its parameters in the launchpad, its hits in `screen_results`."""
+    parameters = _config_of(strategy)
+
+    @dg.asset(
+        name=f"screen_{strategy.name}",
+        deps=[DAILY_KLINE.name, ADJ_FACTOR.name, STOCK_LIST.name],
+        group_name=SCREEN_RESULTS.group,
+        description=f"**{strategy.zh}** · {strategy.doc}\n\nHits 结果: table `{SCREEN_RESULTS.name}`, screen = `{strategy.name}`",
+        kinds={"polars", "postgres"},
+        owners=["team:strategies"],
+        metadata={"dagster/column_schema": column_schema(SCREEN_RESULTS), "dagster/table_name": SCREEN_RESULTS.name},
+        partitions_def=SESSIONS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=_when_its_bars_arrive(),
+        dagster_type=dg.Nothing,
+        output_required=False,
+        hooks={tell_failure},
+    )
+    def screen(
+        context: dg.AssetExecutionContext,
+        config: parameters,  # type: ignore[valid-type]
+        warehouse: WarehouseResource,
+        pushplus: PushPlusResource,
+    ) -> Iterator[dg.Output[None]]:
+        chosen = strategy.with_parameters(config.model_dump())  # type: ignore[attr-defined]
+        calendar = warehouse.calendar()
+        sessions = sessions_of(context.run.tags, calendar)
+        for first in range(0, len(sessions), _CHUNK):
+            _screen(context, chosen, sessions[first : first + _CHUNK], calendar, warehouse, pushplus)
+        yield dg.Output(None, metadata={EVENTS_ARE_WRITTEN: True})
+
+    return screen
+
+
+def _screen(
+    context: dg.AssetExecutionContext,
+    strategy: Strategy,
+    sessions: Sequence[dt.date],
+    calendar: Calendar,
+    warehouse: WarehouseResource,
+    pushplus: PushPlusResource,
+) -> None:
+    start = calendar.shift(sessions[0], -_HALTS * strategy.lookback)
+    raw = read(warehouse.database, DAILY_KLINE, start=start, end=sessions[-1])
+    factors = read(warehouse.database, ADJ_FACTOR, start=start, end=sessions[-1])
+    bars = adjust(raw, factors, "qfq")
+    names = read(warehouse.database, STOCK_LIST, columns=["ts_code", "name"])
+    quotes = raw.select("ts_code", "trade_date", "close", "pct_chg")
+    hits = (
+        strategy.screen(bars, sessions)
+        .join(quotes, on=["ts_code", "trade_date"], how="left")
+        .join(names, on="ts_code", how="left")
+        .with_columns(screen=pl.lit(strategy.name), parameters=pl.lit(strategy.parameters.model_dump_json()))
+        .select(SCREEN_RESULTS.column_names)
+    )
+    latest = calendar.latest()
+    for session in sessions:
+        found = hits.filter(pl.col("trade_date") == session).sort("score", descending=True)
+        with warehouse.database.connect() as connection, connection.transaction():
+            where = {"screen": strategy.name, "trade_date": session}
+            counts = replace_session(connection, SCREEN_RESULTS, found, source="quant_pipeline", where=where)
+            if session == latest:
+                _announce(connection, pushplus, strategy, session, found)
+        metadata: dict[str, Any] = origin() | {
+            "dagster/row_count": found.height,
+            "inserted": counts.inserted,
+            "updated": counts.updated,
+            "bars_screened": bars.filter(pl.col("trade_date") == session).height,
+            "parameters": dg.MetadataValue.json(strategy.parameters.model_dump()),
+        }
+        if session == sessions[-1]:
+            metadata |= _shown(strategy, bars, found)
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=metadata))
+    pushplus.deliver()
+
+
+def _announce(
+    connection: Any, pushplus: PushPlusResource, strategy: Strategy, session: dt.date, found: pl.DataFrame
+) -> None:
+    """Tells the hits once: a re-run with the same hits is silent, one with other hits is news."""
+    current = settings.load()
+    told = hashlib.sha256("".join(found.sort("ts_code")["ts_code"]).encode()).hexdigest()[:16]
+    message = screen_ready(strategy=strategy.zh, session=session, hits=found, ui_url=current.ui_url, sandbox=current.sandboxed)
+    pushplus.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
+
+
+def _shown(strategy: Strategy, bars: pl.DataFrame, found: pl.DataFrame) -> dict[str, Any]:
+    codes = found["ts_code"].head(_CHARTED_HITS).to_list()
+    drawn = strategy.signals(bars.filter(pl.col("ts_code").is_in(codes)))
+    lines = [name for name in drawn.columns if name.startswith("ma")]
+    chart = bars.join(drawn.select("ts_code", "trade_date", *lines), on=["ts_code", "trade_date"])
+    return {"hits": table(found.head(50)), "charts": candlesticks(chart, codes, lines=lines)}
+
+
+def _config_of(strategy: type[Strategy]) -> type[dg.Config]:
+    """The strategy's parameters as run config, so that the launchpad shows each with its description."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in strategy.Parameters.model_fields.items()
+    }
+    return pydantic.create_model(f"{strategy.__name__}Config", __base__=dg.Config, **fields)
+
+
+def _when_its_bars_arrive() -> dg.AutomationCondition[dg.AssetKey]:
+    """Eager, but for the last sessions, not only for the newest partition: on a closed day that one lies in the future."""
+    recent = dg.AutomationCondition.in_latest_time_window(_CATCH_UP)
+    return dg.AutomationCondition.eager().replace("in_latest_time_window", recent).with_label("when_its_bars_arrive")
+
+
+screen_dual_ma = screen_asset(DualMovingAverage)

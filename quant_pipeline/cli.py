@@ -1,0 +1,256 @@
+"""The console command `quant-pipeline`: doors to the jobs that the UI runs too. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from quant_pipeline.console.report import Report
+    from quant_pipeline.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
+
+
+def as_json(command: Command) -> Command:
+    """The option that every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON. 以 JSON 输出")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="quant-pipeline")
+def main() -> None:
+    """A-share data platform: sync, check, screen, and tell. A 股数据平台：同步、检查、选股、通知.
+
+    \b
+    First steps 快速开始:
+      quant-pipeline run          sync the latest session, check it, screen it, notify
+      quant-pipeline ui           the Dagster web UI on http://127.0.0.1:3000
+      quant-pipeline db url       the address for psql, notebooks, BI tools
+
+    Without any setting it works on the SANDBOX, a simulated exchange. Settings: environment or .env (see .env.example).
+    """
+
+
+@main.command()
+@click.option("--date", type=_DAY, help="Session to end with (default: the latest complete one). 截止交易日")
+@as_json
+def run(date: dt.datetime | None, as_json: bool) -> None:
+    """The main job: sync what is missing, check, screen, notify. 主任务.
+
+    The first time it takes the latest session and the 120 before it; after that only what is missing. Running it again
+    is safe: what is complete is not fetched twice, and a broken-off run goes on from where it stopped.
+    """
+    with _told_plainly():
+        from quant_pipeline.console import commands
+
+        settings, console = _prepared(as_json)
+        _finish(commands.run(settings, console, date=date.date() if date else None), settings, console, as_json)
+
+
+@main.command()
+@click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
+@click.option("--periods", help="Comma-separated K-line periods: daily. K 线周期")
+@click.option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ. 股票代码")
+@click.option("--sources", help="Only these sources, in this order: tushare. 数据源")
+@click.option("--start", type=_DAY, help="First day. 起始日")
+@click.option("--end", type=_DAY, help="Last day (default: the latest complete session). 截止日")
+@click.option("--days-back", type=click.IntRange(min=1), help="The last N sessions. 最近 N 个交易日")
+@click.option("--all-history", is_flag=True, help="Every session since 1990-12-19. 全部历史")
+@click.option("--force", is_flag=True, help="Fetch again what is there, and queue behind a running sync. 强制刷新并排队")
+@as_json
+def sync(
+    datasets: str | None,
+    periods: str | None,
+    symbols: str | None,
+    sources: str | None,
+    start: dt.datetime | None,
+    end: dt.datetime | None,
+    days_back: int | None,
+    all_history: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Sync chosen data sets for chosen sessions and codes. 按需同步.
+
+    \b
+    quant-pipeline sync --datasets daily_kline,adj_factor --start 2026-01-01
+    quant-pipeline sync --symbols 000001,600000 --days-back 60
+    """
+    if sum((start is not None, days_back is not None, all_history)) > 1:
+        raise click.UsageError("--start, --days-back and --all-history exclude each other")
+    with _told_plainly():
+        from quant_pipeline.console import commands, window
+        from quant_pipeline.resources.warehouse import WarehouseResource
+
+        settings, console = _prepared(as_json)
+        chosen = window.chosen_datasets(_split(datasets), _split(periods))
+        asked = window.asked_window(
+            WarehouseResource().calendar(),
+            start=start.date() if start else None,
+            end=end.date() if end else None,
+            days_back=days_back,
+            all_history=all_history,
+        )
+        report = commands.sync(
+            settings,
+            console,
+            datasets=chosen,
+            asked=asked,
+            symbols=_split(symbols),
+            sources=_split(sources),
+            force=force,
+        )
+        _finish(report, settings, console, as_json)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. 监听地址")
+@click.option("--port", default=3000, show_default=True, help="Port. 端口")
+@click.option("--json", "as_json", is_flag=True, help="Log as JSON lines. 以 JSON 输出日志")
+def ui(host: str, port: int, as_json: bool) -> None:
+    """The Dagster web UI with daemon, schedules and sensors. Dagster 网页界面."""
+    with _told_plainly():
+        from quant_pipeline.console.instance import prepare_environment
+        from quant_pipeline.resources.warehouse import WarehouseResource
+
+        prepare_environment()
+        _ = WarehouseResource().database
+        folder = os.environ["DAGSTER_HOME"]
+        dg = os.path.join(os.path.dirname(sys.executable), "dg")  # noqa: PTH118, PTH120
+        command = [dg, "dev", "--host", host, "--port", str(port), "--log-format", "json" if as_json else "colored"]
+        click.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)", err=True)
+        sys.exit(subprocess.run(command, cwd=folder, check=False).returncode)
+
+
+@main.command()
+@click.option("--port", default=0, help="Port of the Tushare server (0: any free one). 端口")
+@as_json
+def sandbox(port: int, as_json: bool) -> None:
+    """Serve the sandbox alone: simulated exchange, Tushare and PushPlus servers. 单独运行沙盒."""
+    with _told_plainly():
+        from quant_pipeline.sandbox.service import serve
+
+        serve(_settings().home, port=port, as_json=as_json)
+
+
+@main.group()
+def db() -> None:
+    """The database: PostgreSQL, embedded or given by QUANT_DATABASE_URL. 数据库."""
+
+
+@db.command()
+@as_json
+def upgrade(as_json: bool) -> None:
+    """Make or upgrade the tables (every start does it too). 升级表结构."""
+    with _told_plainly():
+        database = _database()
+        database.upgrade()
+        _say({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
+
+
+@db.command()
+@as_json
+def url(as_json: bool) -> None:
+    """Print the database's URL, for psql, psycopg, notebooks. 打印连接地址."""
+    with _told_plainly():
+        database = _database()
+        database.upgrade()
+        _say({"url": database.url}, database.url, as_json)
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@as_json
+def psql(arguments: tuple[str, ...], as_json: bool) -> None:
+    """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1'). 打开 psql."""
+    with _told_plainly():
+        from quant_pipeline.warehouse.server import program
+
+        database = _database()
+        database.upgrade()
+        output = ["--csv"] if as_json else []
+        sys.exit(subprocess.run([program("psql"), database.url, *output, *arguments], check=False).returncode)
+
+
+@db.command()
+@as_json
+def stop(as_json: bool) -> None:
+    """Stop the embedded server (it starts again when it is needed). 停止内置数据库."""
+    with _told_plainly():
+        from quant_pipeline.warehouse import server
+
+        server.stop(_settings().home)
+        _say({"stopped": True}, "The embedded PostgreSQL is stopped.", as_json)
+
+
+class _told_plainly:  # noqa: N801
+    """Turns the errors that a user can mend into one readable line and exit code 1 (2: another sync is running)."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            _stop("Stopped. What was committed is kept; run the command again to go on. 已中断，重新运行即可继续", 130)
+        if kind is not None and isinstance(error, ValueError | RuntimeError):
+            from quant_pipeline.sync.slot import SyncRunning
+
+            _stop(str(error), 2 if isinstance(error, SyncRunning) else 1)
+
+
+def _stop(text: str, code: int) -> NoReturn:
+    click.echo(f"quant-pipeline: {text}", err=True)
+    sys.exit(code)
+
+
+def _settings() -> Settings:
+    from quant_pipeline import settings
+
+    return settings.load()
+
+
+def _database() -> Any:
+    from quant_pipeline.warehouse.database import Database
+
+    return Database.from_settings(_settings())
+
+
+def _prepared(as_json: bool) -> tuple[Settings, Any]:
+    from rich.console import Console
+
+    settings = _settings()
+    console = Console(stderr=as_json)
+    if settings.sandboxed:
+        console.print("[bold yellow]SANDBOX 沙盒[/]: a simulated exchange; no token, no network. 模拟行情，非真实数据")
+    return settings, console
+
+
+def _finish(report: Report, settings: Settings, console: Any, as_json: bool) -> NoReturn:
+    from quant_pipeline.console.render import show
+
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), default=str, ensure_ascii=False, indent=2))
+    else:
+        show(report, console, ui_url=settings.ui_url)
+    sys.exit(0 if report.status == "success" else 1)
+
+
+def _say(facts: dict[str, Any], text: str, as_json: bool) -> None:
+    click.echo(json.dumps(facts) if as_json else text)
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+if __name__ == "__main__":
+    main()

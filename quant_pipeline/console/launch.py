@@ -1,0 +1,87 @@
+"""Runs the main job in this process, as a run of the same Dagster instance that the UI shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from quant_pipeline.console.instance import prepare_environment
+from quant_pipeline.definitions import defs
+from quant_pipeline.jobs import daily_sync
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.resources.sync import QUEUE_TAG
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A run that has ended."""
+
+    run_id: str
+    success: bool
+    failures: tuple[str, ...]
+    checks: tuple[dg.AssetCheckEvaluation, ...]
+
+    @property
+    def checks_passed(self) -> int:
+        return sum(check.passed for check in self.checks)
+
+    @property
+    def checks_failed(self) -> list[dg.AssetCheckEvaluation]:
+        return [check for check in self.checks if not check.passed]
+
+
+def launch(
+    start: dt.date,
+    end: dt.date,
+    *,
+    selection: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    datasets: Sequence[Dataset] = (),
+    queue: bool = False,
+    trigger: str,
+) -> Launched:
+    """Runs daily_sync, or the `selection` of its assets, for the sessions from `start` to `end`; waits for its end.
+
+    `config` goes to each of the `datasets`. The run is stored under the job's name, tagged with the command that asked.
+    """
+    prepare_environment()
+    ops = {dataset.name: {"config": dict(config)} for dataset in datasets} if config else {}
+    tags = {
+        "dagster/asset_partition_range_start": start.isoformat(),
+        "dagster/asset_partition_range_end": end.isoformat(),
+        "quant/command": trigger,
+        QUEUE_TAG: str(queue).lower(),
+    }
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def(daily_sync.name).execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(name) for name in selection] or None,
+            run_config=_QUIET | {"ops": ops},
+            tags=tags,
+            raise_on_error=False,
+        )
+    return Launched(
+        run_id=result.run_id,
+        success=result.success,
+        failures=tuple(_failures(result)),
+        checks=tuple(result.get_asset_check_evaluations()),
+    )
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    texts = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            told = failure.user_failure_data.description if failure.user_failure_data else None
+            texts.append(f"{event.step_key}: {told or (failure.error.message.strip() if failure.error else event.message)}")
+        elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not texts:
+            failed = event.pipeline_failure_data
+            texts.append(str(failed.error.message if failed and failed.error else event.message).strip())
+    return texts

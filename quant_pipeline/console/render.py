@@ -1,0 +1,79 @@
+"""A report for the eyes of a person at a terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from quant_pipeline.console.report import Report
+
+_HITS_SHOWN = 15
+_LIVE = "Go live 实盘: put QUANT_MODE=live and TUSHARE_TOKEN=… into .env (.env.example explains each), then run again."
+
+
+def show(report: Report, console: Console, *, ui_url: str) -> None:
+    """Prints the report as a short summary."""
+    sandbox = report.mode == "sandbox"
+    mark = "[bold yellow]SANDBOX 沙盒[/] simulated exchange, not the market · " if sandbox else ""
+    console.rule(f"{mark}session {report.session}")
+    if report.nothing_to_do:
+        console.print(f"Nothing to do: everything up to {report.session} is synced, checked and screened. 已是最新，无需同步")
+    else:
+        _show_sync(report, console)
+        _show_checks(report, console)
+    _show_hits(report, console)
+    for message in report.messages:
+        error = f" ({message['error']})" if message["error"] else ""
+        console.print(f"Message 消息: {message['title']} · [bold]{message['status']}[/]{error}")
+    console.print(f"Took {report.seconds:.1f} s. Look around: [bold]make ui[/] → {ui_url}  SQL: psql \"$(quant-pipeline db url)\"")
+    if sandbox:
+        console.print(_LIVE)
+
+
+def _show_sync(report: Report, console: Console) -> None:
+    table = Table(title=f"Synced 同步: {report.status}", title_justify="left", header_style="bold")
+    for name in ("data set", "units", "sessions", "rows", "new", "changed", "rejected", "calls", "source"):
+        table.add_column(name, justify="left" if name in ("data set", "sessions", "source") else "right")
+    for row in report.datasets:
+        sessions = f"{row['first']} .. {row['last']}" if row["first"] else "list"
+        failed = f" [red]({row['failed']} failed)[/]" if row["failed"] else ""
+        counts = [f"{row[name]:,}" for name in ("rows", "inserted", "updated", "rejected", "calls")]
+        table.add_row(row["dataset"], f"{row['units']}{failed}", sessions, *counts, row["sources"] or "-")
+    console.print(table)
+    for failure in report.failures:
+        console.print(f"[red]✗[/] {failure['dataset']} {failure['unit']}: {failure['error']}", highlight=False)
+    for error in report.errors:
+        console.print(f"[red]✗[/] {error}", highlight=False)
+
+
+def _show_checks(report: Report, console: Console) -> None:
+    failed = len(report.checks_failed)
+    console.print(f"Checks 检查: [green]{report.checks_passed} passed[/]" + (f", [red]{failed} failed[/]" if failed else ""))
+    for check in report.checks_failed:
+        console.print(f"  [red]✗[/] {check['asset']}.{check['check']} ({check['severity']}): {check['text']}", highlight=False)
+
+
+def _show_hits(report: Report, console: Console) -> None:
+    for screen in sorted({hit["screen"] for hit in report.hits}):
+        hits = [hit for hit in report.hits if hit["screen"] == screen]
+        table = Table(title=f"Screen 选股 {screen}: {len(hits)} hits", title_justify="left", header_style="bold")
+        for name in ("ts_code", "name", "close", "pct_chg %", "score", "figures"):
+            table.add_column(name, justify="left" if name in ("ts_code", "name", "figures") else "right")
+        for hit in hits[:_HITS_SHOWN]:
+            table.add_row(hit["ts_code"], hit["name"] or "", *_numbers(hit), _figures(hit["figures"]))
+        console.print(table)
+        if len(hits) > _HITS_SHOWN:
+            console.print(f"  … and {len(hits) - _HITS_SHOWN} more: SELECT * FROM screen_results WHERE trade_date = '{report.session}'")
+    if not report.hits:
+        console.print("Screen 选股: no hits in this session. 无命中")
+
+
+def _numbers(hit: dict[str, Any]) -> list[str]:
+    return ["" if hit[name] is None else f"{hit[name]:.{digits}f}" for name, digits in (("close", 2), ("pct_chg", 2), ("score", 3))]
+
+
+def _figures(text: str | None) -> str:
+    return " ".join(f"{name}={value:.2f}" for name, value in json.loads(text or "{}").items())

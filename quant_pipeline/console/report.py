@@ -1,0 +1,81 @@
+"""What a run came to, gathered from the ledger and the tables: the same facts for the screen and for --json."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from quant_pipeline.warehouse.database import Database
+
+_BY_DATASET = """
+SELECT dataset, min(trade_date) AS first, max(trade_date) AS last, count(*) FILTER (WHERE status = 'success') AS units,
+       count(*) FILTER (WHERE status = 'failed') AS failed, sum(rows)::bigint AS rows, sum(inserted)::bigint AS inserted,
+       sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
+       sum(calls)::bigint AS calls, string_agg(DISTINCT source, ', ') AS sources
+FROM sync_items WHERE sync_run = %s GROUP BY dataset ORDER BY min(finished_at)
+"""
+_FAILED = """
+SELECT dataset, unit, error_class, error FROM sync_items
+WHERE sync_run = %s AND status = 'failed' ORDER BY dataset, unit LIMIT 20
+"""
+_HITS = """
+SELECT screen, ts_code, name, close, pct_chg, score, figures FROM screen_results
+WHERE trade_date = %s ORDER BY screen, score DESC NULLS LAST, ts_code
+"""
+_MESSAGES = """
+SELECT title, status, error FROM messages WHERE dedupe_key LIKE %s OR dedupe_key = %s ORDER BY created_at DESC LIMIT 3
+"""
+_RUN = "SELECT status, error, rows_inserted, rows_updated, calls FROM sync_runs WHERE id = %s"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run's facts. `checks`: name, passed, text of each failed one under `checks_failed`."""
+
+    mode: str
+    session: dt.date
+    run_id: str | None = None
+    status: str = "success"
+    nothing_to_do: bool = False
+    datasets: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    checks_passed: int = 0
+    checks_failed: list[dict[str, Any]] = field(default_factory=list)
+    hits: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json: dates as ISO text."""
+        return asdict(self)
+
+
+def synced(database: Database, run_id: str) -> dict[str, Any]:
+    """What the run wrote and what failed."""
+    return {
+        "datasets": _rows(database, _BY_DATASET, (run_id,)),
+        "failures": _rows(database, _FAILED, (run_id,)),
+    }
+
+
+def run_status(database: Database, run_id: str) -> str | None:
+    """The run's status in the ledger; None when it wrote no books (a run of screens only)."""
+    found = _rows(database, _RUN, (run_id,))
+    return str(found[0]["status"]) if found else None
+
+
+def screened(database: Database, session: dt.date, run_id: str | None) -> dict[str, Any]:
+    """The session's hits, and what became of the messages about it."""
+    return {
+        "hits": _rows(database, _HITS, (session,)),
+        "messages": _rows(database, _MESSAGES, (f"screen:%:{session}:%", f"run-failed:{run_id}")),
+    }
+
+
+def _rows(database: Database, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    with database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, values).fetchall()

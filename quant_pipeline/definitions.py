@@ -1,0 +1,44 @@
+"""The one Definitions object: everything meets here, nothing is defined here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from quant_pipeline.assets import market, reference, screens
+from quant_pipeline.assets.checks import dataset_checks
+from quant_pipeline.jobs import daily_sync
+from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.sync import SyncResource
+from quant_pipeline.resources.tushare import TushareResource
+from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.schedules import daily_sync_schedule
+from quant_pipeline.sensors.automation import automation
+from quant_pipeline.sensors.outbox import outbox
+from quant_pipeline.sensors.run_failure import run_failure
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The platform's definitions; tests may put other resources in the place of the default ones."""
+    warehouse = WarehouseResource()
+    resources = {
+        "warehouse": warehouse,
+        "tushare": TushareResource(),
+        "sync": SyncResource(warehouse=warehouse, tushare=TushareResource()),
+        "pushplus": PushPlusResource(warehouse=warehouse),
+    }
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([reference, market, screens]),
+        asset_checks=[dataset_checks(dataset) for dataset in SOURCED.values()],
+        jobs=[daily_sync],
+        schedules=[daily_sync_schedule],
+        sensors=[automation, outbox, run_failure],
+        resources={**resources, **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,41 @@
+"""PushPlus (WeChat messages) as a resource: what is to be told goes through the outbox."""
+
+from __future__ import annotations
+
+import logging
+
+import dagster as dg
+import psycopg
+
+from quant_pipeline import settings
+from quant_pipeline.notify import outbox
+from quant_pipeline.notify.messages import Message
+from quant_pipeline.notify.pushplus import PushPlus
+from quant_pipeline.resources import upstream
+from quant_pipeline.resources.warehouse import WarehouseResource
+
+_logger = logging.getLogger(__name__)
+
+
+class PushPlusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Messages to the user's WeChat. Without PUSHPLUS_TOKEN they are logged instead, and nothing fails."""
+
+    warehouse: dg.ResourceDependency[WarehouseResource]
+
+    def enqueue(self, connection: psycopg.Connection, dedupe_key: str, message: Message) -> bool:
+        """Puts the message into the outbox, in the caller's transaction; False when this event was told before."""
+        return outbox.enqueue(connection, dedupe_key, message)
+
+    def tell(self, dedupe_key: str, message: Message) -> None:
+        """Enqueues the message and sends what is due. Never raises for PushPlus's sake: the outbox tries again later."""
+        with self.warehouse.database.connect() as connection, connection.transaction():
+            self.enqueue(connection, dedupe_key, message)
+        self.deliver()
+
+    def deliver(self) -> outbox.Delivered:
+        """Sends what is due, and asks about what was accepted."""
+        return outbox.deliver(self.warehouse.database, self._client())
+
+    def _client(self) -> PushPlus | None:
+        at = upstream.pushplus(settings.load())
+        return PushPlus(at.token, at.url) if at.token else None

@@ -1,0 +1,53 @@
+"""`python -m quant_pipeline.sandbox`: this home's sandbox in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox.servers import CALLS_A_MINUTE, Addresses
+from quant_pipeline.sandbox.tushare_apis import Market
+
+
+def simulated(home: Path, codes: int) -> Market:
+    """The simulated market of a home; its snapshots are kept there. Imported when built: the servers listen before."""
+    from quant_pipeline.sandbox.exchange import Exchange
+    from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+
+    return SimulatedMarket(Exchange(codes=codes, cache=home / "sandbox"))
+
+
+def announce(addresses: Addresses) -> None:
+    """Prints where the sandbox listens, and the lines that point a pipeline at it."""
+    print("SANDBOX 沙盒: a simulated exchange; every price and message is made up")
+    print(f"  inbox    {addresses.inbox_url}")
+    print(f"  control  {addresses.control_url}")
+    print(*(f"{name}={value}" for name, value in addresses.environment().items()), sep="\n", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m quant_pipeline.sandbox", description=__doc__)
+    parser.add_argument("--home", type=Path, default=Path(".quant"), help="the home folder (default .quant)")
+    parser.add_argument("--codes", type=int, default=5_400, help="codes alive at the present (default 5400)")
+    parser.add_argument("--port", type=int, default=0, help="default: a free port")
+    parser.add_argument("--calls-a-minute", type=int, default=CALLS_A_MINUTE, help="quota of each API (0: none)")
+    parser.add_argument("--detached", action="store_true", help="end after 15 minutes without a request")
+    options = parser.parse_args()
+    home = options.home.expanduser().resolve()
+    try:
+        service.serve(
+            lambda: simulated(home, options.codes),
+            home,
+            port=options.port,
+            calls_a_minute=options.calls_a_minute,
+            idle=service.IDLE if options.detached else None,
+            announce=announce,
+        )
+    except service.SandboxError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

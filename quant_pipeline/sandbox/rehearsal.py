@@ -1,0 +1,80 @@
+"""A sandbox for a test or a rehearsal: the same servers, in a thread of this process, with real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.servers import Addresses, Servers
+from quant_pipeline.sandbox.service import listen
+from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sandbox.tushare_apis import Market
+
+_PATIENCE = 30.0
+
+
+class Rehearsal(Addresses):
+    """The addresses of a running sandbox, and what can be ordered from its control endpoint."""
+
+    def order_fault(self, kind: str, **order: Any) -> None:
+        """Orders a fault (faults.py): `order_fault("status", api="daily", status=429, times=2)`."""
+        self._control("POST", "faults", {"kind": kind, **order})
+
+    def clear_faults(self) -> None:
+        self._control("DELETE", "faults")
+
+    def set_quota(self, api: str, calls: int | None, *, per: str = "minute", server: str = "tushare") -> None:
+        """Sets a quota from now on; None: unlimited."""
+        self._control("POST", "quota", {"server": server, "api": api, "calls": calls, "per": per})
+
+    def calls(self, api: str | None = None, *, server: str = "tushare") -> list[dict[str, Any]]:
+        """The calls as the server counted them, oldest first."""
+        listing: list[dict[str, Any]] = self._control(
+            "GET", "calls", parameters={"server": server, **({"api": api} if api else {})}
+        )
+        return listing
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """Figures per "server.api" (calls.py)."""
+        figures: dict[str, dict[str, Any]] = self._control("GET", "stats")
+        return figures
+
+    def _control(
+        self, method: str, what: str, order: dict[str, Any] | None = None, parameters: dict[str, str] | None = None
+    ) -> Any:
+        url = f"{self.control_url}/{what}"
+        answer = requests.request(method, url, json=order, params=parameters, timeout=_PATIENCE)
+        if answer.status_code == 400:
+            raise ValueError(answer.json()["error"])
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def running(
+    market: Exchange | Market, *, quotas: Mapping[str, int | None] | None = None, minute: float = 60.0
+) -> Iterator[Rehearsal]:
+    """Runs the servers over a market until the block ends. `quotas` are calls a minute by API ("*": the others; default
+    500), None is unlimited; `minute` is the length of a quota's minute in seconds."""
+    data: Market = SimulatedMarket(market) if isinstance(market, Exchange) else market
+    servers = Servers(lambda: data, quotas=quotas, minute=minute)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        runner, addresses = asyncio.run_coroutine_threadsafe(listen(servers), loop).result(_PATIENCE)
+        try:
+            yield Rehearsal(addresses.port)
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(_PATIENCE)
+            servers.close()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_PATIENCE)
+        loop.close()

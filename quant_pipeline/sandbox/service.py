@@ -1,0 +1,179 @@
+"""The sandbox's life: in the foreground, as one detached process per home folder, found by all who need it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+import psutil
+import requests
+from aiohttp import web
+from filelock import FileLock
+
+from quant_pipeline.market import clock
+from quant_pipeline.sandbox.servers import HOST, Addresses, Servers
+from quant_pipeline.sandbox.tushare_apis import Market
+
+IDLE = 15 * 60.0
+"""Seconds without a request after which a detached sandbox ends itself."""
+_START_LIMIT = 30.0
+_STOP_LIMIT = 10.0
+_WATCH = 1.0
+
+
+class SandboxError(RuntimeError):
+    """The sandbox cannot be started or found; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What stands in the state file: the port, the process, and its start (a later process of that pid has another)."""
+
+    pid: int
+    created: float
+    port: int
+
+    def alive(self) -> bool:
+        with suppress(psutil.Error):
+            return abs(psutil.Process(self.pid).create_time() - self.created) < 1.0
+        return False
+
+
+def _folder(home: Path) -> Path:
+    folder = home / "sandbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _state_file(home: Path) -> Path:
+    return home / "sandbox" / "server.json"
+
+
+def _find(home: Path) -> _Running | None:
+    """The running sandbox of that home, if there is one."""
+    try:
+        running = _Running(**orjson.loads(_state_file(home).read_bytes()))
+    except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+        return None
+    return running if running.alive() else None
+
+
+def ensure_running(home: Path) -> Addresses:
+    """The addresses of this home's sandbox, which is started (detached) if it does not run; its clock is set to ours.
+
+    SandboxError with the end of its log when it does not start within 30 s.
+    """
+    folder = _folder(home)
+    with FileLock(folder / "server.lock", timeout=2 * _START_LIMIT):
+        running = _find(home) or _start(home)
+    addresses = Addresses(running.port)
+    moment = os.environ.get(clock.NOW_VARIABLE)
+    answer = requests.post(f"{addresses.control_url}/clock", json={"now": moment}, timeout=_STOP_LIMIT)
+    answer.raise_for_status()
+    return addresses
+
+
+def _start(home: Path) -> _Running:
+    log = _folder(home) / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(home), "--detached"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_LIMIT
+    while time.monotonic() < deadline:
+        running = _find(home)
+        if running is not None:
+            return running
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    else:
+        process.kill()
+    tail = log.read_text(encoding="utf-8", errors="replace")[-1_500:]
+    raise SandboxError(f"the sandbox did not start; the end of {log}:\n{tail}")
+
+
+def stop(home: Path) -> bool:
+    """Ends this home's sandbox; False when none runs."""
+    running = _find(home)
+    if running is None:
+        return False
+    process = psutil.Process(running.pid)
+    process.terminate()
+    try:
+        process.wait(_STOP_LIMIT)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_LIMIT)
+    return True
+
+
+async def listen(servers: Servers, *, port: int = 0) -> tuple[web.AppRunner, Addresses]:
+    """Starts to listen on the loopback interface (port 0: a free one)."""
+    # a client that gives up ends its handler, so that a hanging fault holds nothing
+    runner = web.AppRunner(servers.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, HOST, port)
+    await site.start()
+    return runner, Addresses(runner.addresses[0][1])
+
+
+def serve(
+    market: Callable[[], Market],
+    home: Path,
+    *,
+    port: int = 0,
+    calls_a_minute: int | None = None,
+    idle: float | None = None,
+    announce: Callable[[Addresses], None] = lambda _addresses: None,
+) -> None:
+    """Runs this home's sandbox in this process until SIGINT or SIGTERM, or after `idle` seconds without a request.
+
+    `announce` is told the addresses once it listens. SandboxError when another process already is this home's sandbox.
+    """
+    running = _find(home)
+    if running is not None and running.pid != os.getpid():
+        raise SandboxError(
+            f"the sandbox of {home} already runs (pid {running.pid}, {Addresses(running.port).inbox_url})"
+        )
+    quotas = {} if calls_a_minute is None else {"*": calls_a_minute}
+    servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl")
+    asyncio.run(_serve(servers, home, port, idle, announce))
+
+
+async def _serve(
+    servers: Servers, home: Path, port: int, idle: float | None, announce: Callable[[Addresses], None]
+) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    runner, addresses = await listen(servers, port=port)
+    state = _Running(os.getpid(), psutil.Process().create_time(), addresses.port)
+    unfinished = _state_file(home).with_suffix(".tmp")
+    unfinished.write_bytes(orjson.dumps(asdict(state)))
+    unfinished.replace(_state_file(home))
+    announce(addresses)
+    try:
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), _WATCH)
+            unused = time.monotonic() - servers.last_request
+            if (idle is not None and unused > idle) or not _state_file(home).exists():
+                break  # nobody asks any more, or the home folder was removed
+    finally:
+        await runner.cleanup()
+        servers.close()
+        _state_file(home).unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""What the Tushare-protocol server offers: each API's columns and row cap, and what a market behind it must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Api:
+    """An API: the columns it gives by default, those only given when asked for, and the rows of one answer (`cap`)."""
+
+    columns: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    cap: int | None = None
+
+    def selected(self, fields: str) -> tuple[str, ...]:
+        """The columns of `fields` ("ts_code,close"), in that order; unknown ones are ignored, as Tushare does."""
+        known = {*self.columns, *self.optional}
+        asked = dict.fromkeys(name.strip() for name in fields.split(","))
+        return tuple(name for name in asked if name in known) or self.columns
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+APIS: Mapping[str, Api] = {
+    "stock_basic": Api(
+        _columns("ts_code,symbol,name,area,industry,cnspell,market,list_date,act_name,act_ent_type"),
+        _columns("exchange,list_status,delist_date,is_hs"),
+        cap=6_000,
+    ),
+    "trade_cal": Api(_columns("exchange,cal_date,is_open,pretrade_date")),
+    "namechange": Api(_columns("ts_code,name,start_date,end_date,ann_date,change_reason"), cap=10_000),
+    "daily": Api(
+        _columns("ts_code,trade_date,open,high,low,close,pre_close,change,pct_chg,vol,amount"),
+        cap=6_000,
+    ),
+    "adj_factor": Api(_columns("ts_code,trade_date,adj_factor"), cap=6_000),
+    "daily_basic": Api(
+        _columns(
+            "ts_code,trade_date,close,turnover_rate,turnover_rate_f,volume_ratio,pe,pe_ttm,pb,ps,ps_ttm,"
+            "dv_ratio,dv_ttm,total_share,float_share,free_share,total_mv,circ_mv"
+        ),
+        cap=6_000,
+    ),
+    "suspend_d": Api(_columns("ts_code,trade_date,suspend_timing,suspend_type"), cap=5_000),
+    "stk_limit": Api(_columns("trade_date,ts_code,up_limit,down_limit"), _columns("pre_close"), cap=5_800),
+}
+"""The APIs by name; the caps are those of facts about the real service, where they are known."""
+
+
+class ParameterError(ValueError):
+    """A parameter that cannot be read; the text is what the caller sees."""
+
+
+class Market(Protocol):
+    """The data behind the protocol: a simulated exchange, or recorded answers."""
+
+    def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
+        """The answer of a known API, newest first, as Tushare writes it (dates '20261120', floats, null where absent).
+
+        All of the API's columns; at least the first `rows` rows of the whole answer. ParameterError when a parameter
+        cannot be read. Called from one thread at a time.
+        """
+        ...
+
+    def edition(self) -> str:
+        """A mark that changes whenever an answer may change (the clock moved over the time data are ready)."""
+        ...

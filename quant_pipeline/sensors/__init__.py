@@ -1,0 +1,1 @@
+"""What is watched: runs that die, messages that wait, bars that arrive."""

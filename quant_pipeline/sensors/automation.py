@@ -1,0 +1,12 @@
+"""The sensor that evaluates automation conditions: Dagster's own is stopped by default, a user expects it to run."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+automation = dg.AutomationConditionSensorDefinition(
+    "automation",
+    target=dg.AssetSelection.all(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Runs a screen when its session's bars arrive. 数据到齐后自动选股",
+)

@@ -1,0 +1,139 @@
+"""The source interface: what an adapter declares (`@serves`) and what the router asks of it (`fetch`)."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import polars as pl
+import tenacity
+
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
+from quant_pipeline.sources.units import Grain, Unit
+
+Fetcher = TypeVar("Fetcher", bound=Callable[..., pl.DataFrame])
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a source serves a data set: the grains it can be asked in, its API's name, and the rows of a full page."""
+
+    dataset: Dataset
+    grains: tuple[Grain, ...]
+    api: str
+    page: int
+    method: str
+
+    def calls_for(self, rows: int) -> int:
+        """The calls that an answer of so many rows costs (a full page asks for one more)."""
+        return rows // self.page + 1
+
+
+def serves(dataset: Dataset, *, by: tuple[Grain, ...], api: str, page: int) -> Callable[[Fetcher], Fetcher]:
+    """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
+
+    The frame has the data set's column names and units; its types and rows are checked afterwards.
+    """
+
+    def mark(method: Fetcher) -> Fetcher:
+        serving = Serving(dataset, by, api, page, method.__name__)
+        method.__serving__ = serving  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+@dataclass
+class Tally:
+    """What a unit cost so far."""
+
+    calls: int = 0
+    seconds: float = field(default=0.0)
+
+
+class Source(ABC):
+    """An upstream source. Adapters name it, declare what it serves, and translate its failures.
+
+    Threads may share one; each call waits for its place under the shared limiter and is tried again by class.
+    """
+
+    name: ClassVar[str]
+    servings: ClassVar[dict[str, Serving]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        marked = (getattr(member, "__serving__", None) for member in vars(cls).values())
+        cls.servings = {serving.dataset.name: serving for serving in marked if serving is not None}
+
+    def __init__(self, limiter: Limiter, policies: Policies, *, patience: float = 120.0) -> None:
+        """`patience`: the longest wait (seconds) for a place under the quota before the next source is asked."""
+        self._limiter = limiter
+        self._policies = policies
+        self._patience = patience
+
+    @abstractmethod
+    def unavailable(self) -> str | None:
+        """Why this source cannot be used now (no token, say), in words for the user; None when it can."""
+
+    @abstractmethod
+    def classify(self, api: str, error: Exception) -> SourceError:
+        """What an exception out of the client means."""
+
+    def can_serve(self, dataset: Dataset, grain: Grain) -> bool:
+        serving = self.servings.get(dataset.name)
+        return serving is not None and grain in serving.grains
+
+    def policy(self, dataset: Dataset) -> RatePolicy:
+        """The pace of the API that serves the data set."""
+        return policy_for(self._policies, self.name, self.servings[dataset.name].api)
+
+    def fetch(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The unit's rows as the source gives them, all pages. SourceError says why there are none."""
+        serving = self.servings[dataset.name]
+        started = time.monotonic()
+        try:
+            frame: pl.DataFrame = getattr(self, serving.method)(unit, tally)
+        finally:
+            tally.seconds += time.monotonic() - started
+        return frame
+
+    def call(self, api: str, request: Callable[[], pl.DataFrame], tally: Tally) -> pl.DataFrame:
+        """One call at the source's pace, tried again while its failure is a passing one."""
+        policy = policy_for(self._policies, self.name, api)
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(policy.retries + 1),
+            wait=_pause(policy),
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, SourceError) and error.passing),
+            reraise=True,
+        )
+        return retrying(self._once, api, policy, request, tally)
+
+    def _once(self, api: str, policy: RatePolicy, request: Callable[[], pl.DataFrame], tally: Tally) -> pl.DataFrame:
+        with self._limiter.call(self.name, api, policy, patience=self._patience) as lease:
+            tally.calls += 1
+            try:
+                frame = request()
+            except SourceError:
+                raise
+            except Exception as error:
+                raise self.classify(api, error) from None
+            lease.rows = frame.height
+            return frame
+
+
+def _pause(policy: RatePolicy) -> Callable[[tenacity.RetryCallState], float]:
+    exponential = tenacity.wait_exponential_jitter(initial=policy.backoff, max=16.0, jitter=policy.backoff / 2)
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, SourceError) and error.failure is FailureClass.RATE_LIMITED:
+            return 0.0  # the limiter holds every process back until the source will answer again
+        return exponential(state)
+
+    return pause

@@ -1,0 +1,65 @@
+"""Every failure of a source has a class: it decides what is done next."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FailureClass(StrEnum):
+    """What a failed call means for the next one."""
+
+    RETRYABLE = "retryable"
+    """The net, the gateway, a passing fault: the same call may succeed."""
+    RATE_LIMITED = "rate_limited"
+    """The quota is used up: it may succeed after a known wait."""
+    EMPTY = "empty"
+    """An answer that is empty or too short for what was asked: tried again, then the next source."""
+    PERMANENT_API = "permanent_api"
+    """This API will not answer this account (permission, points, parameters)."""
+    PERMANENT_SOURCE = "permanent_source"
+    """No API of the source will (token, account, blacklist)."""
+
+
+class SourceError(Exception):
+    """A failed call: its class, the source and API, and a text for a person (never a secret).
+
+    `wait` (seconds) comes with RATE_LIMITED; `per_minute` is the quota that the source named, when it named one.
+    """
+
+    def __init__(
+        self,
+        failure: FailureClass,
+        source: str,
+        api: str,
+        text: str,
+        *,
+        wait: float = 0.0,
+        per_minute: int | None = None,
+    ) -> None:
+        super().__init__(f"{source}.{api}: {text}")
+        self.failure = failure
+        self.source = source
+        self.api = api
+        self.text = text
+        self.wait = wait
+        self.per_minute = per_minute
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same call is worth trying again."""
+        return self.failure in (FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.EMPTY)
+
+
+class Incomplete(Exception):
+    """An answer that came, and cannot be all there is: the text says what is missing."""
+
+
+class Unanswered(Exception):
+    """No source answered a unit. `failures` holds each source's last word, in the order in which they were asked."""
+
+    def __init__(self, what: str, failures: list[SourceError], *, calls: int = 0, attempts: int = 0) -> None:
+        said = "; ".join(f"{error} [{error.failure}]" for error in failures) or "no source serves it"
+        super().__init__(f"{what}: {said}")
+        self.failures = failures
+        self.calls = calls
+        self.attempts = attempts

@@ -1,0 +1,18 @@
+"""From the clients' pandas frames to polars, without trusting their types."""
+
+from __future__ import annotations
+
+import pandas as pd
+import polars as pl
+
+
+def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
+    """The same columns as polars; a column of mixed types comes as text, for the validation to judge value by value."""
+    return pl.DataFrame([_column(str(name), frame[name]) for name in frame.columns])
+
+
+def _column(name: str, values: pd.Series) -> pl.Series:
+    try:
+        return pl.Series(name, pl.from_pandas(values, nan_to_null=True))
+    except Exception:  # pyarrow and polars raise several kinds for mixed values
+        return pl.Series(name, [None if pd.isna(value) else str(value) for value in values], dtype=pl.String())

@@ -1,0 +1,74 @@
+"""The pace of each API: how many calls a minute, a second, at once, and how often a passing failure is tried again."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class RatePolicy(BaseModel):
+    """Limits of one API. `per_minute=None` means that the source sets no quota (a private server)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_minute: int | None = Field(200, ge=1, description="Calls in any 60 seconds")
+    per_second: float | None = Field(5.0, gt=0, description="Sustained pace")
+    burst: int = Field(10, ge=1, description="Calls that may start at once before per_second holds")
+    concurrency: int = Field(3, ge=1, le=64, description="Calls under way at once, over all processes")
+    retries: int = Field(3, ge=0, le=20, description="How often a passing failure is tried again")
+    backoff: float = Field(0.5, ge=0, description="Seconds before the first retry; each further one waits twice as long")
+    minute: float = Field(60.0, gt=0, description="Length of the quota's window in seconds")
+
+
+class PolicyError(ValueError):
+    """A rate-limit file that cannot be used."""
+
+
+Policies = dict[str, dict[str, RatePolicy]]
+"""source -> api -> policy; the api `*` holds for the source's other APIs."""
+
+DEFAULT_POLICIES: Policies = {
+    "tushare": {
+        "*": RatePolicy(),
+        "daily": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
+        "adj_factor": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
+        "daily_basic": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
+        "stk_limit": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
+        "suspend_d": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
+        "ths_member": RatePolicy(per_minute=200, per_second=5),
+        "stock_basic": RatePolicy(per_minute=50, per_second=2, burst=5, concurrency=1),
+    },
+}
+
+
+def policy_for(policies: Policies, source: str, api: str) -> RatePolicy:
+    """The policy of that API: its own, else the source's `*`, else the general default."""
+    of_source = policies.get(source, {})
+    return of_source.get(api) or of_source.get("*") or RatePolicy()
+
+
+def load_policies(path: Path | None) -> Policies:
+    """The defaults with the user's TOML file (`QUANT_RATE_LIMITS`) laid over them.
+
+    A table per API: `[tushare.daily]` with any of RatePolicy's fields (`quota = false` lifts the quota and the pace).
+    PolicyError names the file and what is wrong in it.
+    """
+    policies = {source: dict(apis) for source, apis in DEFAULT_POLICIES.items()}
+    if path is None:
+        return policies
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise PolicyError(f"the rate limits in {path} cannot be read: {error}") from None
+    for source, apis in written.items():
+        for api, fields in apis.items():
+            base = policy_for(policies, source, api).model_dump()
+            if fields.pop("quota", True) is False:
+                base |= {"per_minute": None, "per_second": None}
+            try:
+                policies.setdefault(source, {})[api] = RatePolicy(**base | fields)
+            except ValidationError as error:
+                raise PolicyError(f"{path}, [{source}.{api}]: {error.errors()[0]['msg']}") from None
+    return policies

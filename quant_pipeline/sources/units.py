@@ -1,0 +1,49 @@
+"""A unit of work: what one answer of a source is asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Grain(StrEnum):
+    """How a source can be asked for a data set."""
+
+    SNAPSHOT = "snapshot"
+    """The whole list."""
+    SESSION = "session"
+    """All codes of one session."""
+    CODE = "code"
+    """One code over a range of sessions."""
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One unit: a session of the whole market, one code over a range, or a snapshot as of a session.
+
+    `start` and `end` are sessions; they are equal for SESSION and SNAPSHOT (where they say as of when).
+    """
+
+    grain: Grain
+    start: dt.date
+    end: dt.date
+    ts_code: str | None = None
+
+    @classmethod
+    def session(cls, day: dt.date) -> Unit:
+        return cls(Grain.SESSION, day, day)
+
+    @classmethod
+    def snapshot(cls, as_of: dt.date) -> Unit:
+        return cls(Grain.SNAPSHOT, as_of, as_of)
+
+    @classmethod
+    def code(cls, ts_code: str, start: dt.date, end: dt.date) -> Unit:
+        return cls(Grain.CODE, start, end, ts_code)
+
+    def __str__(self) -> str:
+        """The unit's name in the ledger and in messages: `2026-11-20`, `600000.SH 2026-11-02..2026-11-20`."""
+        if self.grain is Grain.CODE:
+            return f"{self.ts_code} {self.start}..{self.end}"
+        return self.start.isoformat()

@@ -1,0 +1,158 @@
+"""The ledger: what was asked for, what was done, what failed and why (`sync_runs`, `sync_items`)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import ALIVE, Presence
+
+
+class RunStatus(StrEnum):
+    """The status of a sync run."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    SUCCESS = "success"
+    SUCCESS_WITH_ERRORS = "success_with_errors"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One unit's result. `failed` ones carry the failure's class and text."""
+
+    unit: str
+    trade_date: dt.date | None = None
+    ts_code: str | None = None
+    source: str | None = None
+    status: str = "success"
+    rows: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    attempts: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    error_class: str | None = None
+    error: str | None = None
+    finished_at: dt.datetime | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.status == "failed"
+
+
+_COLUMNS = (
+    "unit, trade_date, ts_code, source, status, rows, inserted, updated, unchanged, rejected, attempts, calls, seconds, "
+    "error_class, error"
+)
+_RECORD = f"""
+INSERT INTO sync_items (sync_run, dataset, {_COLUMNS})
+VALUES (%(sync_run)s, %(dataset)s, {", ".join(f"%({name.strip()})s" for name in _COLUMNS.split(","))})
+ON CONFLICT (sync_run, dataset, unit) DO UPDATE SET
+    {", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _COLUMNS.split(",")[1:])},
+    finished_at = clock_timestamp()
+"""
+_DONE = f"""
+SELECT DISTINCT ON (unit) {_COLUMNS}, finished_at FROM sync_items
+WHERE dataset = %(dataset)s AND status = 'success' AND unit = ANY(%(units)s)
+ORDER BY unit, finished_at DESC
+"""
+_BEGIN = """
+INSERT INTO sync_runs (id, trigger, parameters, status, process, presence)
+VALUES (%(id)s, %(trigger)s, %(parameters)s, 'running', %(process)s, %(presence)s)
+ON CONFLICT (id) DO UPDATE SET
+    status = 'running', finished_at = NULL, process = excluded.process, presence = excluded.presence
+"""
+_PLANNED = """
+UPDATE sync_runs SET units_planned = units_planned + %(planned)s, units_skipped = units_skipped + %(skipped)s
+WHERE id = %(id)s
+"""
+_SETTLE = """
+WITH by_source AS (
+    SELECT coalesce(source, '-') AS source, count(*) AS units, count(*) FILTER (WHERE status = 'failed') AS failed,
+           sum(rows) AS rows, sum(calls) AS calls, round(sum(seconds)::numeric, 2) AS seconds
+    FROM sync_items WHERE sync_run = %(id)s GROUP BY 1
+), totals AS (
+    SELECT count(*) FILTER (WHERE status = 'success') AS done, count(*) FILTER (WHERE status = 'failed') AS failed,
+           coalesce(sum(calls), 0) AS calls, coalesce(sum(inserted), 0) AS inserted, coalesce(sum(updated), 0) AS updated,
+           coalesce(sum(unchanged), 0) AS unchanged, coalesce(sum(rejected), 0) AS rejected
+    FROM sync_items WHERE sync_run = %(id)s
+)
+UPDATE sync_runs SET
+    units_done = totals.done, units_failed = totals.failed, calls = totals.calls, rows_inserted = totals.inserted,
+    rows_updated = totals.updated, rows_unchanged = totals.unchanged, rows_rejected = totals.rejected,
+    by_source = coalesce((SELECT jsonb_object_agg(source, to_jsonb(by_source) - 'source') FROM by_source), '{}'),
+    status = CASE
+        WHEN %(error)s::text IS NOT NULL OR (totals.failed > 0 AND totals.done = 0 AND units_skipped = 0) THEN 'failed'
+        WHEN totals.failed > 0 THEN 'success_with_errors'
+        ELSE 'success' END,
+    error = %(error)s,
+    finished_at = clock_timestamp()
+FROM totals WHERE id = %(id)s
+"""
+_DEAD = f"SELECT id FROM sync_runs WHERE status = 'running' AND NOT {ALIVE}"
+DIED = "the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on"
+
+
+class Ledger:
+    """The ledger of one process: `presence` is its sign of life, by which others see that a run is still going on."""
+
+    def __init__(self, database: Database, presence: Presence) -> None:
+        self._database = database
+        self._presence = presence
+
+    def begin(self, run: str, trigger: str, parameters: Mapping[str, Any]) -> None:
+        """Opens the run (again, when a later step of the same run calls it); closes those whose process died."""
+        me = {"process": self._presence.process, "presence": self._presence.id}
+        values = {"id": run, "trigger": trigger, "parameters": Jsonb(dict(parameters))}
+        with self._database.connect() as connection:
+            for (dead,) in connection.execute(_DEAD).fetchall():
+                connection.execute(_SETTLE, {"id": dead, "error": DIED})
+            connection.execute(_BEGIN, values | me)
+
+    def plan(self, run: str, planned: int, skipped: int) -> None:
+        """Adds to the run's planned units, of which `skipped` were done before."""
+        with self._database.connect() as connection:
+            connection.execute(_PLANNED, {"id": run, "planned": planned, "skipped": skipped})
+
+    def finish(self, run: str, error: str | None = None) -> None:
+        """Closes the run: totals, per-source statistics and status, all from its items."""
+        with self._database.connect() as connection:
+            connection.execute(_SETTLE, {"id": run, "error": error})
+
+    def done(self, dataset: Dataset, units: Sequence[Unit]) -> dict[str, Item]:
+        """Those of the units that were synced before, by whichever run, with their last result."""
+        values = {"dataset": dataset.name, "units": [str(unit) for unit in units]}
+        with self._database.connect() as connection, connection.cursor(row_factory=class_row(Item)) as cursor:
+            return {item.unit: item for item in cursor.execute(_DONE, values)}
+
+    def run(self, run: str) -> dict[str, Any] | None:
+        """The run's row, as it stands."""
+        with self._database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute("SELECT * FROM sync_runs WHERE id = %s", (run,)).fetchone()
+
+
+def record(connection: psycopg.Connection, run: str, dataset: Dataset, items: Iterable[Item]) -> None:
+    """Writes the items in the caller's transaction: rows and their record land together, or not at all."""
+    values = [{"sync_run": run, "dataset": dataset.name, **vars(item)} for item in items]
+    with connection.cursor() as cursor:
+        cursor.executemany(_RECORD, values)
+
+
+def item_of(unit: Unit, **fields: Any) -> Item:
+    """An item for the unit, with its session or code filled in."""
+    session = unit.start if unit.grain is Grain.SESSION else None
+    return Item(unit=str(unit), trade_date=session, ts_code=unit.ts_code, **fields)

@@ -1,0 +1,171 @@
+"""`Database`: the one door to PostgreSQL, embedded or given by QUANT_DATABASE_URL."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from quant_pipeline.settings import Mode, Settings
+from quant_pipeline.warehouse import server
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from psycopg_pool import ConnectionPool
+
+_ATTEMPTS = 5
+_POOL_SIZE = 16
+_CONNECTION: dict[str, Any] = {
+    "application_name": "quant-pipeline",
+    "connect_timeout": 10,
+    # A cut cable is noticed within a minute, and with it the locks that the lost process held.
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+class DatabaseError(RuntimeError):
+    """The database cannot be reached or used; the text never holds the password."""
+
+
+class Database:
+    """A PostgreSQL database of one mode. Threads may share it; what it hands out, they may not.
+
+    Nothing is connected until it is used, except that `from_settings` starts the embedded server.
+    """
+
+    def __init__(self, url: str, mode: Mode, *, home: Path | None = None) -> None:
+        """`url`: a PostgreSQL URL. `home`: that of the embedded server, which is started again when it is found dead.
+
+        DatabaseError when the URL cannot be read.
+        """
+        self.url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+        """The plain URL, as psql and psycopg take it (with its password: not to be logged)."""
+        self.mode = mode
+        self._home = home
+        self._password = _password_of(self.url)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Database:
+        """The settings' database. The embedded server is started and the database made where they are not there yet.
+
+        DatabaseError, ServerError when it cannot be had. Its tables are made by `upgrade`.
+        """
+        if settings.database_url is not None:
+            return cls(settings.database_url.get_secret_value(), settings.mode)
+        server_url = server.start(settings.home)
+        url = server_url.replace("/postgres?", f"/{settings.database_name}?", 1)
+        database = cls(url, settings.mode, home=settings.home)
+        _make(settings.database_name, server_url)
+        return database
+
+    @property
+    def name(self) -> str:
+        """The database's name on its server."""
+        return str(conninfo_to_dict(self.url).get("dbname", ""))
+
+    @property
+    def dagster_url(self) -> str:
+        """The URL for dagster-postgres: psycopg 2, in the schema `dagster` of the same database (see `upgrade`)."""
+        base, _, query = self.url.replace("postgresql://", "postgresql+psycopg2://", 1).partition("?")
+        parameters = dict(parse_qsl(query))
+        parameters["options"] = f"{parameters.get('options', '')} -csearch_path=dagster".strip()
+        return f"{base}?{urlencode(parameters, quote_via=quote, safe='/')}"
+
+    def connect(self, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
+        """A new connection; a `with` block commits at its end and closes it.
+
+        A server that is just starting or restarting is waited for (about 3 s; the embedded one is started again if it
+        died). DatabaseError after that.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                return psycopg.connect(self.url, autocommit=autocommit, **_CONNECTION)
+            except psycopg.OperationalError as error:
+                text = self._without_password(str(error))
+            if self._home is not None:
+                server.start(self._home)
+            time.sleep(0.1 * 2**attempt)
+        raise DatabaseError(f"no connection to the database: {text}")
+
+    @cached_property
+    def pool(self) -> ConnectionPool[psycopg.Connection[tuple[Any, ...]]]:
+        """Connections for many short transactions of many threads (opened on demand, checked before use)."""
+        from psycopg_pool import ConnectionPool
+
+        return ConnectionPool(
+            self.url,
+            kwargs=_CONNECTION,
+            min_size=0,
+            max_size=_POOL_SIZE,
+            open=True,
+            check=ConnectionPool.check_connection,
+            name=f"quant-{self.mode}",
+        )
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's engine over psycopg 3."""
+        import sqlalchemy as sa
+
+        return sa.create_engine(
+            self.url.replace("postgresql://", "postgresql+psycopg://", 1), connect_args=_CONNECTION, pool_pre_ping=True
+        )
+
+    def upgrade(self) -> None:
+        """Makes or upgrades the tables; a few milliseconds when there is nothing to do. Many processes may call it at once.
+
+        SchemaError when the database holds the other mode's data, or was made by a newer version.
+        """
+        from quant_pipeline.warehouse import schema
+
+        with self.connect() as connection:
+            if schema.is_current(connection, self.mode):
+                return
+        schema.upgrade(self.engine, self.mode)
+
+    def close(self) -> None:
+        """Closes the pool's and the engine's connections; the database can be used again afterwards."""
+        if (pool := self.__dict__.pop("pool", None)) is not None:
+            pool.close()
+        if (engine := self.__dict__.pop("engine", None)) is not None:
+            engine.dispose()
+
+    def __repr__(self) -> str:
+        return f"Database({self.name!r}, {self.mode})"
+
+    def _without_password(self, text: str) -> str:
+        return text.replace(self._password, "***") if self._password else text
+
+
+def _password_of(url: str) -> str:
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = None
+    # An unescaped @ in a password would make the rest of it part of the host's name, and that stands in error texts.
+    if parts is None or "@" in str(parts.get("host", "")):
+        raise DatabaseError(
+            "QUANT_DATABASE_URL cannot be read: write postgresql://user:password@host:5432/database, "
+            "special characters of the password percent-encoded (@ is %40, / is %2F, : is %3A)"
+        )
+    return str(parts.get("password", ""))
+
+
+def _make(name: str, server_url: str) -> None:
+    with psycopg.connect(server_url, autocommit=True, **_CONNECTION) as connection:
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            return
+        try:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return  # another process made it in this moment

@@ -1,0 +1,147 @@
+"""Brings a database to what this version of the code needs: revisions first, then what the specs have and it lacks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
+
+from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse.tables import IDENTITY, metadata_of
+
+if TYPE_CHECKING:
+    from alembic.operations.ops import MigrateOperation
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+VERSION_TABLE = "quant_alembic_version"
+DAGSTER_SCHEMA = "dagster"
+"""Dagster's tables stand in a schema of their own: its `alembic_version` and ours never meet."""
+
+_LOCK = 0x51504C5550  # "QPLUP": one process upgrades, the others wait for it
+_logger = logging.getLogger(__name__)
+
+
+class SchemaError(RuntimeError):
+    """The database cannot be used by this version or in this mode; the text says what to do."""
+
+
+def is_current(connection: psycopg.Connection[Any], mode: Mode) -> bool:
+    """Whether the database needs no upgrade. SchemaError when it holds the other mode's data."""
+    known = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (IDENTITY.name,)).fetchone()
+    if not known or not known[0]:
+        return False
+    row = connection.execute(f"SELECT mode, fingerprint FROM {IDENTITY.name}").fetchone()
+    if row is None:
+        return False
+    if row[0] != mode:
+        raise SchemaError(
+            f"this database holds {row[0]} data, and QUANT_MODE is {mode}: they never share one. "
+            f"Set QUANT_MODE={row[0]}, or give {mode} a database of its own in QUANT_DATABASE_URL."
+        )
+    return bool(row[1] == fingerprint())
+
+
+def upgrade(engine: sa.Engine, mode: Mode) -> None:
+    """Upgrades the database in one transaction; rows survive. Processes that start at once do it one after the other.
+
+    SchemaError when the database was made by a newer version, holds the other mode's data, or needs a revision that
+    nobody wrote (a new required column, and rows that have no value for it).
+    """
+    with engine.begin() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+        if is_current(driver, mode):
+            return
+        connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
+        _revise(connection)
+        try:
+            _add_what_lacks(connection)
+        except sa.exc.IntegrityError as error:
+            raise SchemaError(f"a change of the tables needs a revision (warehouse/migrations): {error.orig}") from error
+        connection.execute(
+            postgresql.insert(IDENTITY)
+            .values(mode=mode.value, fingerprint=fingerprint())
+            .on_conflict_do_update(index_elements=["one"], set_={"fingerprint": fingerprint()})
+        )
+
+
+@lru_cache(maxsize=1)
+def fingerprint() -> str:
+    """A digest of every table's definition and every revision's name: equal means that there is nothing to do."""
+    dialect = postgresql.dialect()
+    digest = hashlib.sha256()
+    for definition in _definitions(metadata_of()):
+        digest.update(str(definition.compile(dialect=dialect)).encode())
+    for revision in sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")):
+        digest.update(revision.encode())
+    return digest.hexdigest()
+
+
+def _definitions(metadata: sa.MetaData) -> Iterator[sa.schema.ExecutableDDLElement]:
+    for table in metadata.sorted_tables:
+        yield CreateTable(table)
+        yield SetTableComment(table)
+        yield from (SetColumnComment(column) for column in table.columns if column.comment)
+        yield from (CreateIndex(index) for index in sorted(table.indexes, key=lambda index: str(index.name)))
+
+
+def _revise(connection: sa.Connection) -> None:
+    """Runs the revisions that the database has not seen; a new database begins at the newest."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+    stands_at = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    try:
+        (command.stamp if stands_at is None else command.upgrade)(config, "head")
+    except CommandError as error:
+        raise SchemaError(
+            f"the database stands at revision {stands_at}, which this version does not know: it was made by a newer "
+            f"version of quant-pipeline; upgrade the package ({error})"
+        ) from None
+
+
+def _add_what_lacks(connection: sa.Connection) -> None:
+    """Adds missing tables, columns and indexes and renews comments. Whatever is more in the database stays."""
+    from alembic.autogenerate import produce_migrations
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    operations = Operations(context)
+    difference = produce_migrations(context, metadata_of()).upgrade_ops
+    for each in _flat(difference.ops if difference else ()):
+        if _only_adds(each):
+            operations.invoke(each)
+
+
+def _flat(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
+    from alembic.operations.ops import OpContainer
+
+    for each in operations:
+        if isinstance(each, OpContainer):
+            yield from _flat(each.ops)
+        else:
+            yield each
+
+
+def _only_adds(operation: MigrateOperation) -> bool:
+    from alembic.operations import ops
+
+    if isinstance(operation, ops.AlterColumnOp):
+        return operation.modify_comment is not False and not (
+            operation.modify_type is not None or operation.modify_nullable is not None
+        )
+    return isinstance(operation, ops.CreateTableOp | ops.AddColumnOp | ops.CreateIndexOp | ops.CreateTableCommentOp)

@@ -1,0 +1,195 @@
+"""Bulk writes: COPY into a temporary table, then one idempotent merge with true counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, LiteralString
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from quant_pipeline.market.dataset import Dataset
+
+COMPUTED = "computed"
+"""The source of rows that are computed here."""
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """True counts of one write; those of a frame's rows add up to its height. `deleted`: by `replace_session` only."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    """Rows that a better source owns, with other values than those that came."""
+    deleted: int = 0
+
+
+class UpsertError(ValueError):
+    """The frame cannot be written; the text names the data set and what is wrong with it."""
+
+
+def upsert(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    frame: pl.DataFrame,
+    *,
+    source: str,
+    priority: Sequence[str] = (),
+    force: bool = False,
+) -> Upserted:
+    """Writes the frame (all columns of the spec, one row per key) as rows of `source`, in the caller's transaction.
+
+    A row that stands already is not touched. A changed row's former values go whole into row_revisions. A row of a source
+    that comes before `source` in `priority` (best first; unlisted sources come last) is kept, unless `force`.
+    NaN is stored as null. UpsertError for a missing column, a type that is not the spec's, or a repeated key.
+    """
+    rows = _prepared(dataset, frame)
+    if rows.is_empty():
+        return Upserted()
+    statements = _Statements(dataset)
+    better = [] if force else list(priority[: priority.index(source)] if source in priority else priority)
+    values = {"source": source, "better": better}
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(statements.incoming)
+        with cursor.copy(statements.copy) as copy:
+            copy.write(_csv(rows))
+        inserted = cursor.execute(statements.insert, values).rowcount
+        updated = kept = 0
+        if inserted < rows.height:
+            updated, kept = cursor.execute(statements.update, values).fetchone() or (0, 0)
+    return Upserted(inserted, updated, rows.height - inserted - updated - kept, kept)
+
+
+def replace_session(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    frame: pl.DataFrame,
+    *,
+    where: Mapping[str, Any],
+    source: str = COMPUTED,
+) -> Upserted:
+    """Like `upsert`, and deletes the rows of `where` (e.g. one screen and session) that the frame no longer holds.
+
+    Deleted rows go into row_revisions as well. UpsertError when the frame has rows outside of `where`.
+    """
+    outside = frame.filter(~pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items())))
+    if not outside.is_empty():
+        raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
+    statements = _Statements(dataset)
+    with connection.transaction(), connection.cursor() as cursor:
+        # An empty frame leaves no incoming rows either: all of `where` is deleted then.
+        cursor.execute(statements.incoming)
+        written = upsert(connection, dataset, frame, source=source)
+        values = {"source": source, **{f"where_{name}": value for name, value in where.items()}}
+        row = cursor.execute(statements.delete(where), values).fetchone()
+    return replace(written, deleted=row[0] if row else 0)
+
+
+def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
+    """The spec's columns in its order and types, NaN as null, sorted by key (the index is then filled in its order)."""
+    if missing := [name for name in dataset.column_names if name not in frame.columns]:
+        raise UpsertError(f"{dataset.name}: the frame lacks {', '.join(missing)}")
+    wrong = [
+        f"{column.name} is {frame.schema[column.name]} and not {column.type.polars}"
+        for column in dataset.columns
+        if frame.schema[column.name] not in (column.type.polars, pl.Null())
+    ]
+    if wrong:
+        raise UpsertError(f"{dataset.name}: {'; '.join(wrong)}")
+    columns = [pl.col(column.name).cast(column.type.polars) for column in dataset.columns]
+    rows = frame.select(columns).with_columns(pl.selectors.float().fill_nan(None)).sort(dataset.key)
+    key = pl.struct(dataset.key)
+    twice = rows.filter(key == key.shift())
+    if not twice.is_empty():
+        raise UpsertError(f"{dataset.name}: {twice.height} keys stand twice, the first is {twice.select(dataset.key).row(0)}")
+    return rows
+
+
+def _csv(rows: pl.DataFrame) -> bytes:
+    # "necessary" quotes the empty text too: unquoted nothing is null.
+    return rows.write_csv(include_header=False, quote_style="necessary", null_value="").encode()
+
+
+class _Statements:
+    """The statements of one data set. `incoming` is its temporary table: made once per connection, emptied by commits."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        names = {
+            "table": sql.Identifier(dataset.name),
+            "incoming": sql.Identifier(f"incoming_{dataset.name}"),
+            "columns": _list(dataset.column_names),
+            "key": _list(dataset.key),
+            "key_of_stored": _each(dataset.key, "t.{0}"),
+            "changed_is_incoming": _each(dataset.key, "c.{0} = i.{0}", " AND "),
+            "same_key": _each(dataset.key, "t.{0} = i.{0}", " AND "),
+            "stored": _each((*dataset.column_names, "source"), "t.{0}"),
+            "came": _each(dataset.column_names, "i.{0}"),
+            "assignments": _each([name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "),
+            "dataset": sql.Literal(dataset.name),
+            "key_object": sql.SQL(", ").join(
+                sql.SQL("{}, t.{}").format(sql.Literal(name), sql.Identifier(name)) for name in dataset.key
+            ),
+        }
+        self.incoming = sql.SQL(_INCOMING).format(**names)
+        self.copy = sql.SQL("COPY pg_temp.{incoming} ({columns}) FROM STDIN (FORMAT csv)").format(**names)
+        self.insert = sql.SQL(_INSERT).format(**names)
+        self.update = sql.SQL(_UPDATE).format(**names)
+        self._names = names
+
+    def delete(self, where: Iterable[str]) -> sql.Composed:
+        """Deletes the rows of `where` whose key is not among the incoming rows."""
+        scope = sql.SQL(" AND ").join(
+            sql.SQL("t.{} = {}").format(sql.Identifier(name), sql.Placeholder(f"where_{name}")) for name in where
+        )
+        return sql.SQL(_DELETE).format(scope=scope, **self._names)
+
+
+_INCOMING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA;
+TRUNCATE pg_temp.{incoming}
+"""
+# Rows that are new go in with one look at the index; a backfill's rows are all of them, and it ends here.
+_INSERT = """
+INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM pg_temp.{incoming} ON CONFLICT DO NOTHING
+"""
+# The changed rows are locked before they are written down, so that another writer's change cannot come in between.
+_UPDATE = """
+WITH changed AS MATERIALIZED (
+    SELECT {key_of_stored}, t.source = ANY(%(better)s) AS kept, to_jsonb(t) AS former,
+           jsonb_build_object({key_object}) AS key_object
+    FROM {table} t JOIN pg_temp.{incoming} i ON {same_key}
+    WHERE ({stored}) IS DISTINCT FROM ({came}, %(source)s)
+    FOR UPDATE OF t
+), revised AS (
+    INSERT INTO row_revisions (dataset, key, former, replaced_by)
+    SELECT {dataset}, key_object, former, %(source)s FROM changed WHERE NOT kept
+), updated AS (
+    UPDATE {table} t SET {assignments} source = %(source)s, updated_at = now()
+    FROM pg_temp.{incoming} i JOIN changed c ON {changed_is_incoming}
+    WHERE {same_key} AND NOT c.kept
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM updated), (SELECT count(*) FROM changed WHERE kept)
+"""
+_DELETE = """
+WITH gone AS (
+    DELETE FROM {table} t WHERE {scope} AND NOT EXISTS (SELECT FROM pg_temp.{incoming} i WHERE {same_key})
+    RETURNING to_jsonb(t) AS former, jsonb_build_object({key_object}) AS key_object
+), revised AS (
+    INSERT INTO row_revisions (dataset, key, former, replaced_by)
+    SELECT {dataset}, key_object, former, %(source)s FROM gone
+)
+SELECT count(*) FROM gone
+"""
+
+
+def _list(names: Iterable[str]) -> sql.Composed:
+    return _each(names, "{0}")
+
+
+def _each(names: Iterable[str], pattern: LiteralString, between: LiteralString = ", ") -> sql.Composed:
+    return sql.SQL(between).join(sql.SQL(pattern).format(sql.Identifier(name)) for name in names)

@@ -1,0 +1,137 @@
+"""The shared limiter: never more than the quota, however many ask; nothing lost to dead processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+
+@pytest.fixture
+def presence(warehouse: Database) -> Iterator[Presence]:
+    mine = Presence(warehouse.connect())
+    yield mine
+    mine.close()
+
+
+@pytest.fixture
+def limiter(warehouse: Database, presence: Presence) -> Limiter:
+    return Limiter(warehouse.pool, presence)
+
+
+def _call(limiter: Limiter, policy: RatePolicy, patience: float = 60.0) -> float:
+    with limiter.call("tushare", "daily", policy, patience=patience):
+        return time.monotonic()
+
+
+def test_a_window_never_holds_more_than_the_quota(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=7, per_second=None, concurrency=4, minute=0.5)
+    with ThreadPoolExecutor(8) as pool:
+        starts = sorted(pool.map(lambda _: _call(limiter, policy), range(30)))
+    windows = [sum(start <= other < start + policy.minute for other in starts) for start in starts]
+    assert max(windows) <= 7
+
+
+def test_the_quota_is_shared_by_all_limiters_of_a_database(warehouse: Database, presence: Presence) -> None:
+    policy = RatePolicy(per_minute=2, per_second=None, minute=60)
+    one, other = Limiter(warehouse.pool, presence), Limiter(warehouse.pool, presence)
+    _call(one, policy)
+    _call(other, policy)
+    with pytest.raises(SourceError) as refused:
+        _call(one, policy, patience=1)
+    assert refused.value.failure is FailureClass.RATE_LIMITED
+    assert 1 < refused.value.wait <= 60
+
+
+def test_no_more_calls_are_under_way_than_the_policy_allows(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None, concurrency=3)
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def call(_: int) -> None:
+        nonlocal under_way, most
+        with limiter.call("tushare", "daily", policy, patience=60):
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            threading.Event().wait(0.01)
+            with lock:
+                under_way -= 1
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(call, range(30)))
+    assert most == 3
+
+
+def test_the_burst_goes_at_once_and_the_pace_holds_after_it(warehouse: Database, presence: Presence) -> None:
+    naps: list[float] = []
+    limiter = Limiter(warehouse.pool, presence, nap=lambda seconds: (naps.append(seconds), time.sleep(seconds))[0])
+    policy = RatePolicy(per_minute=None, per_second=50, burst=5, concurrency=1)
+    for _ in range(5):
+        _call(limiter, policy)
+    before = [nap for nap in naps if nap > 0]
+    for _ in range(5):
+        _call(limiter, policy)
+    assert before == []
+    assert [nap for nap in naps if nap > 0]
+    assert max(naps) <= 1 / 50 + 0.001
+
+
+def test_when_the_source_asks_to_wait_everyone_waits_and_its_quota_is_remembered(limiter: Limiter, warehouse: Database) -> None:
+    policy = RatePolicy(per_minute=100, per_second=None)
+    error = SourceError(FailureClass.RATE_LIMITED, "tushare", "daily", "每分钟最多访问该接口50次", wait=30, per_minute=50)
+    with pytest.raises(SourceError), limiter.call("tushare", "daily", policy, patience=1):
+        raise error
+    with pytest.raises(SourceError, match="asked to wait"):
+        _call(limiter, policy, patience=1)
+    with limiter.call("tushare", "adj_factor", policy, patience=1):
+        pass  # another API has a quota of its own
+    with warehouse.connect() as connection:
+        assert connection.execute("SELECT per_minute FROM source_state WHERE api = 'daily'").fetchone() == (50,)
+
+
+def test_places_of_a_dead_process_are_free_again_and_still_count_as_calls(warehouse: Database, presence: Presence) -> None:
+    policy = RatePolicy(per_minute=3, per_second=None, concurrency=1, minute=60)
+    dead = Presence(warehouse.connect())
+    held = Limiter(warehouse.pool, dead).call("tushare", "daily", policy, patience=1)
+    held.__enter__()
+    with pytest.raises(SourceError):
+        _call(Limiter(warehouse.pool, presence), policy, patience=0)
+    dead.close()
+    survivor = Limiter(warehouse.pool, presence)
+    _call(survivor, policy, patience=5)
+    _call(survivor, policy, patience=5)
+    with pytest.raises(SourceError, match="quota"):
+        _call(survivor, policy, patience=1)
+
+
+def test_each_call_is_recorded_with_its_outcome(limiter: Limiter, warehouse: Database) -> None:
+    policy = RatePolicy()
+    with limiter.call("tushare", "daily", policy, patience=1) as lease:
+        lease.rows = 5400
+    with pytest.raises(SourceError), limiter.call("tushare", "daily", policy, patience=1):
+        raise SourceError(FailureClass.RETRYABLE, "tushare", "daily", "reset")
+    with pytest.raises(KeyboardInterrupt), limiter.call("tushare", "daily", policy, patience=1):
+        raise KeyboardInterrupt
+    with warehouse.connect() as connection:
+        calls = connection.execute(
+            "SELECT outcome, rows, finished_at IS NOT NULL FROM source_calls ORDER BY id"
+        ).fetchall()
+    assert calls == [("ok", 5400, True), ("retryable", 0, True), ("broken_off", 0, True)]
+
+
+def test_a_lost_database_is_no_silent_pass(warehouse: Database, presence: Presence) -> None:
+    limiter = Limiter(warehouse.pool, presence)
+    with warehouse.connect() as connection:
+        connection.execute("DROP TABLE source_state")
+    with pytest.raises(psycopg.Error):
+        _call(limiter, RatePolicy())
