@@ -21,12 +21,14 @@ _PREFIXES = ("QUANT_", "TUSHARE_", "PUSHPLUS_", "BAOSTOCK_", "AKSHARE_", "THS_",
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
     """No setting of the machine reaches a test: neither from the environment nor from a `.env`."""
-    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
+            patch.delenv(name)
+        patch.setitem(Settings.model_config, "env_file", None)
+        yield
 
 
 @pytest.fixture(scope="session")

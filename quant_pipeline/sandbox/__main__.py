@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--codes", type=int, default=5_400, help="codes alive at the present (default 5400)")
     parser.add_argument("--port", type=int, default=0, help="default: a free port")
     parser.add_argument("--calls-a-minute", type=int, default=CALLS_A_MINUTE, help="quota of each API (0: none)")
-    parser.add_argument("--detached", action="store_true", help="end after 15 minutes without a request")
+    parser.add_argument("--idle", type=float, help="end after so many seconds without a request (default: never)")
     options = parser.parse_args()
     home = options.home.expanduser().resolve()
     try:
@@ -42,7 +42,7 @@ def main() -> None:
             home,
             port=options.port,
             calls_a_minute=options.calls_a_minute,
-            idle=service.IDLE if options.detached else None,
+            idle=options.idle,
             announce=announce,
         )
     except service.SandboxError as error:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quant_pipeline.sandbox.boards import RATES, Regime
-from quant_pipeline.sandbox.events import Events
+from quant_pipeline.sandbox.events import Events, Forces
 from quant_pipeline.sandbox.securities import Register
 from quant_pipeline.sandbox.sessions import Sessions
 from quant_pipeline.sandbox.streams import Purpose, stream
@@ -42,7 +42,9 @@ def float_share(
     return _UNLOCKED[np.clip(year - listed, 0, len(_UNLOCKED) - 1)]
 
 
-def bars(seed: int, year: int, register: Register, sessions: Sessions, events: Events, walk: Walk) -> Bars:
+def bars(
+    seed: int, register: Register, sessions: Sessions, events: Events, forces: Forces, walk: Walk, year: int
+) -> Bars:
     """The year's bars. Every price lies within its session's limits, and low <= open, close <= high."""
     generator = stream(seed, Purpose.BARS, year)
     days, count = events.listed.shape
@@ -71,7 +73,7 @@ def bars(seed: int, year: int, register: Register, sessions: Sessions, events: E
     np.minimum(high, highest, out=high)
     np.maximum(low, lowest, out=low)
 
-    sealed = (events.runs > 0) & ~free & (wide > room[..., 0] * 0.8) & (uniform() < _SEALED)
+    sealed = (forces.runs > 0) & ~free & (wide > room[..., 0] * 0.8) & (uniform() < _SEALED)
     for prices in (opened, high, low):
         np.copyto(prices, close, where=sealed)
     np.rint(opened, out=opened)

@@ -30,6 +30,8 @@ CHINEXT_REFORM = dt.date(2020, 8, 24)
 """From this day on ChiNext has 20 % limits and five sessions without any after a listing."""
 MAIN_REFORM = dt.date(2023, 4, 10)
 """From this day on a main-board listing has no limits on its first five sessions."""
+MOST_FREE_SESSIONS = 5
+_ALWAYS = dt.date(1990, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,11 @@ def usual_regime(board: npt.NDArray[np.int8], day: dt.date) -> npt.NDArray[np.in
     return np.array([Regime.TEN, chinext, Regime.TWENTY, Regime.THIRTY], dtype=np.int8)[board]
 
 
-def free_sessions(board: Board, listed: dt.date) -> int:
+def free_sessions(board: npt.NDArray[np.int8], listed: npt.NDArray[np.datetime64]) -> Ints:
     """How many sessions without limits a listing on that day begins with."""
-    if board is Board.BSE:
-        return 1
-    since = {Board.MAIN: MAIN_REFORM, Board.CHINEXT: CHINEXT_REFORM, Board.STAR: dt.date.min}[board]
-    return 5 if listed >= since else 0
+    since = np.array([MAIN_REFORM, CHINEXT_REFORM, _ALWAYS, _ALWAYS], dtype="datetime64[D]")[board]
+    sessions = np.where(board == Board.BSE, 1, MOST_FREE_SESSIONS)
+    return np.where(listed >= since, sessions, 0)
 
 
 def limit_prices(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from quant_pipeline.sandbox.boards import BLOCKS, Board, Regime, free_sessions, usual_regime
+from quant_pipeline.sandbox.boards import MOST_FREE_SESSIONS, Board, Regime, free_sessions, usual_regime
 from quant_pipeline.sandbox.securities import ARRANGEMENT, Register, Standing
 from quant_pipeline.sandbox.sessions import Sessions
 from quant_pipeline.sandbox.streams import Purpose, stream
@@ -40,10 +40,6 @@ class Events:
     halt_left: Ints
     """Sessions of a halt that reach into the next year, per column."""
     regime: npt.NDArray[np.int8]
-    pull: Floats
-    """The anchor's multiple towards which the price is drawn."""
-    runs: npt.NDArray[np.float32]
-    """Returns that news force, 0 where there are none."""
     ex_session: Ints
     """Row of the ex-date per column; -1: none this year."""
     cash_yield: Floats
@@ -52,7 +48,17 @@ class Events:
     """Bonus and transferred shares for 10 held."""
 
 
-def events(seed: int, year: int, register: Register, sessions: Sessions, halt_left: Ints) -> Events:
+@dataclass(frozen=True)
+class Forces:
+    """What moves the prices beside the market, the sector and chance: sessions x codes, needed for the walk only."""
+
+    pull: Floats
+    """The anchor's multiple towards which the price is drawn."""
+    runs: npt.NDArray[np.float32]
+    """Returns that news force, 0 where there are none."""
+
+
+def events(seed: int, year: int, register: Register, sessions: Sessions, halt_left: Ints) -> tuple[Events, Forces]:
     """The events of a year; `halt_left` (per code of the register) are halts that began the year before."""
     generator = stream(seed, Purpose.EVENTS, year)
     ordinals = sessions.of_year(year)
@@ -71,19 +77,18 @@ def events(seed: int, year: int, register: Register, sessions: Sessions, halt_le
     # an ex-date that falls into a halt is not held
     ex_session = np.where(pays & ~halted[ex_session, column], ex_session, -1)
     regime, pull = _regime_and_pull(register, sessions, ordinals, codes)
-    return Events(
+    planned = Events(
         ordinals=ordinals,
         codes=codes,
         listed=listed,
         halted=halted & listed,
         halt_left=left,
         regime=regime,
-        pull=pull,
-        runs=runs,
         ex_session=ex_session,
         cash_yield=generator.uniform(0.002, 0.035, count),
         bonus=np.where(generator.random(count) < 0.12, generator.choice([2, 3, 4, 5, 10], count), 0),
     )
+    return planned, Forces(pull=pull, runs=runs)
 
 
 def _halts(generator: np.random.Generator, days: int, first: Ints, last: Ints, carried: Ints) -> tuple[Mask, Ints]:
@@ -168,15 +173,14 @@ def _regime_and_pull(
         if standing is not Standing.LEAVING:
             regime[inside & (regime == Regime.TEN) & (board == Board.MAIN)] = Regime.ST
 
-    first = register.listed[codes] - ordinals.start
-    for column in np.flatnonzero(first > -5):
-        start = int(first[column])
-        listed = sessions.days[start + ordinals.start].astype(object)
-        free = free_sessions(BLOCKS[register.block[codes[column]]].board, listed)
-        if free:
-            regime[max(start, 0) : max(start + free, 0), column] = Regime.FREE
-        elif start >= 0:
-            regime[start, column] = Regime.FIRST_DAY
+    listed = register.listed[codes]
+    new = np.flatnonzero(listed > ordinals.start - MOST_FREE_SESSIONS)
+    free = free_sessions(board[new], sessions.days[listed[new]])
+    age = np.arange(shape[0])[:, None] + ordinals.start - listed[new]
+    beginning = regime[:, new]
+    beginning[(age >= 0) & (age < free)] = Regime.FREE
+    beginning[(age == 0) & (free == 0)] = Regime.FIRST_DAY
+    regime[:, new] = beginning
     return regime, pull
 
 

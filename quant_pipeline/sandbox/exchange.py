@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from quant_pipeline.sandbox.bars import Bars, bars, float_share
 from quant_pipeline.sandbox.boards import Regime
-from quant_pipeline.sandbox.events import Events, events
+from quant_pipeline.sandbox.events import Events, Forces, events
 from quant_pipeline.sandbox.securities import Register, register
-from quant_pipeline.sandbox.sessions import Sessions, SandboxTimeError, all_sessions
+from quant_pipeline.sandbox.sessions import SandboxTimeError, Sessions, all_sessions
 from quant_pipeline.sandbox.walk import State, Walk, walk
 
 Ints = npt.NDArray[np.int64]
@@ -31,8 +31,8 @@ Floats = npt.NDArray[np.float64]
 FIRST_YEAR = 2005
 _VERSION = 1
 """To be raised with every change of the numbers: snapshots of another version are not read."""
-_YEARS_IN_MEMORY = 6
-"""A year of 5,400 codes takes about 40 MB."""
+_YEARS_IN_MEMORY = 8
+"""A year of 5,400 codes takes about 35 MB."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,22 @@ class Year:
     @cached_property
     def trading(self) -> npt.NDArray[np.bool_]:
         """Which codes have a bar in which session."""
-        return self.events.listed & ~self.events.halted
+        trading: npt.NDArray[np.bool_] = self.events.listed & ~self.events.halted
+        return trading
 
     @cached_property
     def resumed(self) -> npt.NDArray[np.bool_]:
         """The first sessions after a halt."""
         before = np.vstack([self.walk.before.halted[self.events.codes], self.events.halted[:-1]])
-        return before & self.trading
+        resumed: npt.NDArray[np.bool_] = before & self.trading
+        return resumed
 
     @cached_property
     def interrupted(self) -> npt.NDArray[np.bool_]:
         """Sessions without limits in which a code leapt, so that its trading was interrupted for some minutes."""
         leapt = np.abs(self.walk.close - self.walk.pre_close) > self.walk.pre_close * 0.5
-        return leapt & (self.events.regime == Regime.FREE) & self.trading
+        interrupted: npt.NDArray[np.bool_] = leapt & (self.events.regime == Regime.FREE) & self.trading
+        return interrupted
 
 
 class Exchange:
@@ -89,13 +92,13 @@ class Exchange:
         """A year of the market. SandboxTimeError before `first_year` and after the last simulated year."""
         if number not in self._years:
             before = self._state_before(number)
-            planned, walked = self._walk(number, before)
+            planned, forces, walked = self._walk(number, before)
             self._years[number] = Year(
                 number=number,
                 ordinals=planned.ordinals,
                 events=planned,
                 walk=walked,
-                bars=bars(self.seed, number, self.register, self.sessions, planned, walked),
+                bars=bars(self.seed, self.register, self.sessions, planned, forces, walked, number),
                 float_share=float_share(number, self.register, self.sessions, planned.codes),
             )
             if len(self._years) > _YEARS_IN_MEMORY:
@@ -103,12 +106,12 @@ class Exchange:
         self._years.move_to_end(number)
         return self._years[number]
 
-    def _walk(self, number: int, before: State) -> tuple[Events, Walk]:
-        planned = events(self.seed, number, self.register, self.sessions, before.halt_left)
-        walked = walk(self.seed, number, self.register, planned, before)
+    def _walk(self, number: int, before: State) -> tuple[Events, Forces, Walk]:
+        planned, forces = events(self.seed, number, self.register, self.sessions, before.halt_left)
+        walked = walk(self.seed, number, self.register, planned, forces, before)
         if number + 1 not in self._states:
             self._keep(number + 1, walked.after)
-        return planned, walked
+        return planned, forces, walked
 
     def _state_before(self, number: int) -> State:
         if number < self.first_year:
@@ -120,7 +123,7 @@ class Exchange:
             state = State.beginning(self.seed, self.register, self.sessions.of_year(self.first_year).start)
         assert state is not None
         for year in range(known, number):
-            state = self._walk(year, state)[1].after
+            state = self._walk(year, state)[-1].after
         return state
 
     def _known(self, number: int) -> State | None:

@@ -27,7 +27,8 @@ class Fundamentals:
 
     def annual(self, year: int, row: npt.NDArray[np.int64], code: npt.NDArray[np.int64]) -> Floats:
         """Earnings per share of the last annual report known in that row of the year."""
-        return np.where(row < _REPORTS[0], self._earned(year - 2)[code], self._earned(year - 1)[code])
+        figures: Floats = np.where(row < _REPORTS[0], self._earned(year - 2)[code], self._earned(year - 1)[code])
+        return figures
 
     def trailing(self, year: int, row: npt.NDArray[np.int64], code: npt.NDArray[np.int64]) -> Floats:
         """Earnings per share of the last four quarters known."""
@@ -35,7 +36,8 @@ class Fundamentals:
         older = np.where(reports == 0, self._earned(year - 2)[code], self._earned(year - 1)[code])
         newer = np.where(reports == 0, self._earned(year - 1)[code], self._earned(year)[code])
         weight = np.array([0.75, 0.25, 0.5, 0.75])[reports]
-        return older * (1 - weight) + newer * weight
+        figures: Floats = older * (1 - weight) + newer * weight
+        return figures
 
     def _earned(self, year: int) -> Floats:
         swing = stream(self._seed, Purpose.FUNDAMENTALS, year).normal(0.0, 0.45, len(self._anchor))

@@ -52,7 +52,7 @@ def rendered(message: Message) -> str:
         case "html":
             return message.content
         case "markdown":
-            return MarkdownIt("commonmark", {"html": False}).enable("table").render(message.content)
+            return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(message.content))
     return f"<pre>{html.escape(message.content)}</pre>"
 
 

@@ -59,7 +59,7 @@ def _syllables(text: str) -> list[tuple[str, str]]:
 
 
 def make(generator: np.random.Generator, industry: npt.NDArray[np.int64]) -> tuple[list[str], list[str]]:
-    """A name of four characters for each entry of `industry` (an index into INDUSTRIES), all different; its initials."""
+    """A name of four characters for each entry of `industry` (a place in INDUSTRIES), all different; its initials."""
     stems = [(a + b, x + y) for a, x in _syllables(_FIRST) for b, y in _syllables(_SECOND) if a != b]
     draws = generator.permutation(4 * len(stems))[: len(industry)]
     if len(draws) < len(industry):

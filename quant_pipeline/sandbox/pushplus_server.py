@@ -1,4 +1,4 @@
-"""The PushPlus protocol over HTTP: send, delivery result, access keys; asynchronous, limited, with the documented codes."""
+"""The PushPlus protocol over HTTP: send, delivery result, access keys; asynchronous, limited, its documented codes."""
 
 from __future__ import annotations
 

@@ -74,11 +74,11 @@ class Register:
 
     @property
     def is_bse(self) -> npt.NDArray[np.bool_]:
-        return self.board == Board.BSE
+        return np.equal(self.board, Board.BSE)
 
 
 def register(seed: int, codes: int, sessions: Sessions) -> Register:
-    """The register of a market that has `codes` codes alive at the end of PRESENT_YEAR (about: at least one a board)."""
+    """The register of a market with about `codes` alive at the end of PRESENT_YEAR, at least one of each block."""
     if not 1 <= codes <= MOST_CODES:
         raise ValueError(f"the simulated exchange has 1 to {MOST_CODES} codes, not {codes}")
     generator = stream(seed, Purpose.REGISTER)

@@ -72,6 +72,7 @@ def ensure_running(home: Path) -> Addresses:
 
     SandboxError with the end of its log when it does not start within 30 s.
     """
+    home = home.resolve()
     folder = _folder(home)
     with FileLock(folder / "server.lock", timeout=2 * _START_LIMIT):
         running = _find(home) or _start(home)
@@ -86,7 +87,7 @@ def _start(home: Path) -> _Running:
     log = _folder(home) / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(home), "--detached"],
+            [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(home), f"--idle={IDLE:g}"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -27,7 +27,7 @@ class Sessions:
     """Every session from 1990-12-19 to the end of LAST_YEAR; an `ordinal` is a session's place in `days`."""
 
     def __init__(self, real: calendar.Calendar) -> None:
-        simulated = np.arange(real.last + dt.timedelta(days=1), dt.date(LAST_YEAR + 1, 1, 1), dtype="datetime64[D]")
+        simulated = np.arange(np.datetime64(real.last) + 1, np.datetime64(f"{LAST_YEAR + 1}-01-01"))
         open_days = [
             day for day in simulated[np.is_busday(simulated)].astype(object) if (day.month, day.day) not in _HOLIDAYS
         ]

@@ -229,15 +229,18 @@ class SimulatedMarket:
             volume = volumes[rows - back, piece.column]
             total += volume
             traded += volume > 0
-        return np.divide(total, traded, out=np.full(len(rows), np.nan), where=traded > 0)
+        usual = np.full(len(rows), np.nan)
+        np.divide(total, traded, out=usual, where=traded > 0)
+        return usual
 
     def _suspend_d(self, piece: _Piece) -> pl.DataFrame:
         at = (piece.row, piece.column)
         resumed, interrupted = piece.year.resumed[at], piece.year.interrupted[at]
+        whole = pl.Series(resumed | ~interrupted)
         return pl.DataFrame(
             {
                 **self._keys(piece),
-                "suspend_timing": _text(np.where(interrupted & ~resumed, _OPENING_HALT, None)),
+                "suspend_timing": pl.Series([_OPENING_HALT] * len(whole), dtype=pl.String).set(whole, None),
                 "suspend_type": _text(np.where(resumed, "R", "S")),
             }
         )
@@ -310,7 +313,7 @@ class SimulatedMarket:
             first = max(first, _day(params, "start_date"))
         if params.get("end_date"):
             last = min(last, _day(params, "end_date"))
-        days = np.arange(first, last + dt.timedelta(days=1), dtype="datetime64[D]")[::-1]
+        days = np.arange(np.datetime64(first), np.datetime64(last) + 1)[::-1]
         every = self.exchange.sessions.days
         before = np.searchsorted(every, days) - 1
         answer = pl.DataFrame(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from quant_pipeline.sandbox import names
 from quant_pipeline.sandbox.boards import limit_prices
-from quant_pipeline.sandbox.events import Events
+from quant_pipeline.sandbox.events import Events, Forces
 from quant_pipeline.sandbox.securities import Register
 from quant_pipeline.sandbox.streams import Purpose, stream
 
@@ -77,10 +77,10 @@ class Walk:
     after: State
 
 
-def walk(seed: int, year: int, register: Register, events: Events, before: State) -> Walk:
+def walk(seed: int, year: int, register: Register, events: Events, forces: Forces, before: State) -> Walk:
     """The closes of a year, from the state before it."""
     codes, (days, count) = events.codes, events.listed.shape
-    returns = _returns(seed, year, register, events)
+    returns = _returns(seed, year, register, events, forces)
     trading = events.listed & ~events.halted
     is_bse = register.is_bse[codes]
     anchor = register.anchor[codes]
@@ -99,7 +99,7 @@ def walk(seed: int, year: int, register: Register, events: Events, before: State
             factor[paying] = np.round(factor[paying] * price[paying] / pre[paying], 6)
             shares[paying] = np.round(shares[paying] * held_for_10 / 10.0, 4)
             held[paying] = row
-        goal = anchor * events.pull[row]
+        goal = anchor * forces.pull[row]
         moved = np.floor(pre * (1.0 + returns[row] + _REVERSION * (goal - pre) / (goal + pre)) + 0.5)
         down, up = limit_prices(pre, events.regime[row], is_bse)
         price = np.where(trading[row], np.maximum(np.minimum(np.maximum(moved, down), up), _FLOOR), pre)
@@ -128,16 +128,16 @@ def walk(seed: int, year: int, register: Register, events: Events, before: State
     )
 
 
-def _returns(seed: int, year: int, register: Register, events: Events) -> npt.NDArray[np.float32]:
+def _returns(seed: int, year: int, register: Register, events: Events, forces: Forces) -> npt.NDArray[np.float32]:
     """Market, sector and own returns; news in their place where there are any."""
     generator = stream(seed, Purpose.RETURNS, year)
     days, count = events.listed.shape
     codes = events.codes
-    market = (generator.standard_t(4, days) * 0.008 + 0.0003).clip(-0.075, 0.075)
+    market = np.clip(generator.standard_t(4, days) * 0.008 + 0.0003, -0.075, 0.075)
     sector = generator.normal(0.0, 0.006, (days, len(names.INDUSTRIES)))
     own = generator.standard_normal((days, count), dtype=np.float32)
     own *= register.volatility[codes].astype(np.float32)
     own += np.outer(market, register.beta[codes]).astype(np.float32)
     own += sector.astype(np.float32)[:, register.industry[codes]]
-    np.copyto(own, events.runs, where=events.runs != 0)
+    np.copyto(own, forces.runs, where=forces.runs != 0)
     return own

@@ -1,0 +1,119 @@
+"""Validation: every incoming frame against its spec. Good rows go on, bad rows are kept whole, each with its reason."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import polars as pl
+
+from quant_pipeline.market.columns import Column, ColumnType
+from quant_pipeline.market.dataset import Dataset
+
+REASON = "reason"
+
+
+class SpecError(ValueError):
+    """The frame as a whole is not what the spec describes (columns are missing); no row of it can be judged."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`good`: the spec's columns in its types. `bad`: rows whole, as they came, with `reason` (what they break)."""
+
+    good: pl.DataFrame
+    bad: pl.DataFrame
+
+
+def validate(
+    dataset: Dataset, frame: pl.DataFrame, *, expected_session: dt.date | None, sessions: Collection[dt.date]
+) -> Checked:
+    """Judges every row of a source's answer; SpecError when columns of the spec are missing.
+
+    Values are cast to the spec's types ("20261120" is a date, 1.0 a whole number); one that cannot be makes its row bad,
+    as do a null in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the
+    `expected_session` that was asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does not
+    know are dropped. Rows that are equal in all columns collapse into one; rows that agree in the key only are all bad.
+    """
+    if missing := [name for name in dataset.column_names if name not in frame.columns]:
+        came = ", ".join(frame.columns) or "nothing"
+        raise SpecError(f"{dataset.name}: the answer lacks {', '.join(missing)} (it has {came})")
+    try:
+        cast = frame.select(_cast(column, frame.schema[column.name]) for column in dataset.columns)
+    except pl.exceptions.PolarsError as error:
+        raise SpecError(f"{dataset.name}: the answer cannot be read as the spec's types ({error})") from error
+    reasons = _reasons(dataset, frame, cast, expected_session, sessions)
+    sound = cast.filter(reasons == "").unique(maintain_order=True)
+    twice = pl.struct(dataset.key).is_duplicated()
+    contradicting = sound.filter(twice).select(dataset.key).unique()
+    if not contradicting.is_empty():
+        sound = sound.filter(~twice)
+        of_them = cast.select(pl.struct(dataset.key).is_in(contradicting.to_struct("key").implode())).to_series()
+        clash = of_them & (reasons == "")
+        reasons = pl.select(pl.when(clash).then(pl.lit("contradicting_duplicate")).otherwise(reasons)).to_series()
+    return Checked(sound, frame.with_columns(reasons.alias(REASON)).filter(pl.col(REASON) != ""))
+
+
+def _reasons(
+    dataset: Dataset, raw: pl.DataFrame, cast: pl.DataFrame, expected: dt.date | None, sessions: Collection[dt.date]
+) -> pl.Series:
+    """Per row, what it breaks, joined by ", "; empty for a sound row."""
+    broken: list[tuple[str, pl.Expr]] = []
+    for column in dataset.columns:
+        absent = raw.select(_present(column.name, raw.schema[column.name]).is_null()).to_series()
+        unreadable = cast[column.name].is_null() & ~absent
+        if unreadable.any():
+            broken.append((f"{column.name} is no {column.type.name.lower()}", pl.lit(unreadable)))
+        if column.required and absent.any():
+            broken.append((f"{column.name} is missing", pl.lit(absent)))
+        if column.type is ColumnType.TEXT:  # what PostgreSQL cannot store
+            broken.append((f"{column.name} holds a zero byte", pl.col(column.name).str.contains("\0", literal=True)))
+    broken += [(rule.name, ~rule.holds()) for rule in dataset.rules]
+    if dataset.by_session:
+        day = pl.col("trade_date")
+        if expected is not None:
+            broken.append((f"trade_date is not {expected}, which was asked for", day != expected))
+        broken.append(("trade_date is not a session", ~day.is_in(pl.Series(list(sessions), dtype=pl.Date).implode())))
+    # A comparison with null is null, and so no reason: an absent value breaks no rule.
+    words = [pl.when(check).then(pl.lit(why)) for why, check in broken]
+    return cast.select(pl.concat_str(words, separator=", ", ignore_nulls=True)).to_series()
+
+
+def _present(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The value, or null where there is none: null, NaN, or blank text."""
+    value = pl.col(name)
+    if dtype.is_float():
+        return value.fill_nan(None)
+    if dtype == pl.String:
+        text = value.str.strip_chars()
+        return pl.when(text != "").then(text)
+    return value
+
+
+def _cast(column: Column, dtype: pl.DataType) -> pl.Expr:
+    """The column in the spec's type; null where there is no value, or none of that type."""
+    value = _present(column.name, dtype)
+    match column.type:
+        case ColumnType.TEXT:
+            return value.cast(pl.String, strict=False)
+        case ColumnType.DATE:
+            return _date(value, dtype)
+        case ColumnType.FLOAT:
+            number = value.cast(pl.Float64, strict=False)
+            return pl.when(number.is_finite()).then(number)
+        case ColumnType.INT:
+            if dtype.is_integer():
+                return value.cast(pl.Int64, strict=False)
+            number = value.cast(pl.Float64, strict=False)
+            return pl.when(number == number.round()).then(number.cast(pl.Int64, strict=False))
+
+
+def _date(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype.is_temporal():
+        return value.cast(pl.Date)
+    if dtype.is_numeric():  # 20261120, or 20261120.0 where pandas had a gap in the column
+        value = value.cast(pl.Int64, strict=False).cast(pl.String)
+    elif dtype != pl.String:
+        return value.cast(pl.Date, strict=False)
+    return pl.coalesce(value.str.to_date(form, strict=False) for form in ("%Y%m%d", "%Y-%m-%d"))

@@ -1,0 +1,95 @@
+"""A sandbox of sixty codes, and a workbench: engine, ledger and source over a real database and real sockets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from quant_pipeline.market.calendar import Calendar, xshg
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies, RatePolicy
+from quant_pipeline.sources.router import Router
+from quant_pipeline.sources.tushare import TushareSource
+from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.plan import plan
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+QUICK: Policies = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, concurrency=4, retries=2, backoff=0.01)}}
+NOW = "2026-11-20T18:00"
+LATEST = dt.date(2026, 11, 20)
+
+
+@dataclass
+class Bench:
+    """What a test of the engine works with."""
+
+    database: Database
+    presence: Presence
+    ledger: Ledger
+    calendar: Calendar
+    sandbox: Rehearsal
+    policies: Policies
+    token: str
+    run: str = "run-1"
+
+    def source(self, timeout: float = 30.0) -> TushareSource:
+        limiter = Limiter(self.database.pool, self.presence)
+        return TushareSource(self.token, self.sandbox.tushare_url, limiter, self.policies, timeout=timeout, patience=30)
+
+    def sessions(self, count: int) -> tuple[dt.date, ...]:
+        return self.calendar.window(LATEST, count)
+
+    def sync(
+        self,
+        dataset: Dataset,
+        sessions: tuple[dt.date, ...] = (),
+        *,
+        codes: tuple[str, ...] = (),
+        force: bool = False,
+        timeout: float = 30.0,
+        on_committed: OnCommitted | None = None,
+    ) -> Outcome:
+        router = Router([self.source(timeout)])
+        planned = plan(dataset, router, as_of=LATEST, sessions=sessions, codes=codes)
+        engine = Engine(self.database, router, self.calendar, self.ledger, self.run)
+        return engine.sync(planned, force=force, on_committed=on_committed)
+
+    def reference(self, sessions: tuple[dt.date, ...]) -> None:
+        """Syncs what bars are judged against."""
+        self.sync(TRADE_CALENDAR)
+        self.sync(STOCK_LIST)
+        self.sync(SUSPENSIONS, sessions)
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        with self.database.connect() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+@pytest.fixture(scope="session")
+def exchange() -> Exchange:
+    return Exchange(codes=60, first_year=2025)
+
+
+@pytest.fixture
+def sandbox(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+    monkeypatch.setenv("QUANT_NOW", NOW)
+    with running(exchange, quotas={"*": None}) as rehearsal:
+        yield rehearsal
+
+
+@pytest.fixture
+def bench(warehouse: Database, sandbox: Rehearsal) -> Iterator[Bench]:
+    presence = Presence(warehouse.connect())
+    ledger = Ledger(warehouse, presence)
+    ledger.begin("run-1", "test", {})
+    yield Bench(warehouse, presence, ledger, xshg(), sandbox, dict(QUICK), sandbox.token)
+    presence.close()
