@@ -22,6 +22,8 @@ class Coverage(StrEnum):
 
     MARKET = "market"
     """At least every listed code that was not suspended for the whole session."""
+    DAYS = "days"
+    """Every calendar day from its first to its last (of a calendar)."""
     SOME = "some"
     """Anything, but never nothing."""
     ANY = "any"

@@ -22,6 +22,7 @@ TRADE_CALENDAR = Dataset(
         date("pretrade_date", "上一交易日", "The session before."),
     ),
     rules=(rules.is_open_flag,),
+    coverage=Coverage.DAYS,
 )
 
 STOCK_LIST = Dataset(

@@ -31,10 +31,10 @@ def validate(
 ) -> Checked:
     """Judges every row of a source's answer; SpecError when columns of the spec are missing.
 
-    Values are cast to the spec's types ("20261120" is a date, 1.0 a whole number); one that cannot be makes its row bad,
-    as do a null in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the
-    `expected_session` that was asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does not
-    know are dropped. Rows that are equal in all columns collapse into one; rows that agree in the key only are all bad.
+    Values are cast to the spec's types ("20261120" is a date, 1.0 a whole number); one that cannot be makes its row
+    bad, as do a null in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the
+    `expected_session` that was asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does
+    not know are dropped. Rows equal in all columns collapse into one; rows that agree in the key only are all bad.
     """
     if missing := [name for name in dataset.column_names if name not in frame.columns]:
         came = ", ".join(frame.columns) or "nothing"

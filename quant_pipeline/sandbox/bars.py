@@ -43,7 +43,7 @@ def float_share(
 
 
 def bars(
-    seed: int, register: Register, sessions: Sessions, events: Events, forces: Forces, walk: Walk, year: int
+    seed: int, year: int, register: Register, sessions: Sessions, events: Events, forces: Forces, walk: Walk
 ) -> Bars:
     """The year's bars. Every price lies within its session's limits, and low <= open, close <= high."""
     generator = stream(seed, Purpose.BARS, year)
@@ -85,8 +85,9 @@ def bars(
     turnover *= generator.lognormal(0.0, 0.2, (days, 1)).astype(np.float32)
     turnover *= np.exp(generator.standard_normal((days, count), dtype=np.float32) * np.float32(0.35))
     turnover[sealed] *= 0.12
-    new = np.flatnonzero(events.listed.argmax(axis=0) * events.listed.any(axis=0))
-    turnover[events.listed.argmax(axis=0)[new], new] = 0.45 + 0.3 * generator.random(len(new))
+    first = register.listed[codes] - events.ordinals.start
+    new = np.flatnonzero(first >= 0)
+    turnover[first[new], new] = 0.45 + 0.3 * generator.random(len(new))
     np.minimum(turnover, 0.8, out=turnover)
     shares = walk.before.shares[codes] * float_share(year, register, sessions, codes)
     grown = np.where(

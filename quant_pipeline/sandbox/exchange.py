@@ -98,7 +98,7 @@ class Exchange:
                 ordinals=planned.ordinals,
                 events=planned,
                 walk=walked,
-                bars=bars(self.seed, self.register, self.sessions, planned, forces, walked, number),
+                bars=bars(self.seed, number, self.register, self.sessions, planned, forces, walked),
                 float_share=float_share(number, self.register, self.sessions, planned.codes),
             )
             if len(self._years) > _YEARS_IN_MEMORY:

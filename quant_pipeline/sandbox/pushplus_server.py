@@ -93,8 +93,7 @@ class PushPlusServer:
             time=clock.now().isoformat(sep=" ", timespec="seconds")[:19],
             fails=fault is not None and fault.kind is Kind.UNDELIVERED,
         )
-        self.messages.append(message)
-        self._keep()
+        self.deliver(message)
         if fault is None:
             call.answer = "ok"
         return _reply(_OK, "请求成功", message.short_code)
@@ -148,6 +147,11 @@ class PushPlusServer:
         if fault is None:
             call.answer = "ok"
         return _reply(_OK, "请求成功", {"accessKey": key, "expiresIn": int(_KEY_LIFE)})
+
+    def deliver(self, message: Message) -> None:
+        """Puts a message into the inbox."""
+        self.messages.append(message)
+        self._keep()
 
     def _refusal(self, body: dict[str, Any]) -> tuple[int, str, str]:
         """Code, text and the log's word; code 200 when the message may pass."""

@@ -103,9 +103,17 @@ def judge_rows(dataset: Dataset, unit: Unit, checked: Checked, due: Due, session
         raise Incomplete(f"{len(missing)} of {len(owed)} {what} are missing: {first}")
 
 
-def judge_snapshot(rows: int, stored: int) -> None:
-    """Raises Incomplete when a snapshot is empty, or much shorter than the stored list."""
-    if rows == 0:
+def judge_snapshot(dataset: Dataset, rows: pl.DataFrame, stored: int) -> None:
+    """Raises Incomplete when a list is empty, much shorter than the stored one, or (a calendar) lacks days."""
+    if rows.is_empty():
         raise Incomplete("the list came empty")
-    if rows < stored * (1 - SHRINKING_ALLOWED):
-        raise Incomplete(f"the list came with {rows} rows, the stored one has {stored}: a cut answer")
+    if rows.height < stored * (1 - SHRINKING_ALLOWED):
+        raise Incomplete(f"the list came with {rows.height} rows, the stored one has {stored}: a cut answer")
+    if dataset.coverage is Coverage.DAYS:
+        days = rows["cal_date"].unique()
+        first, last = days.min(), days.max()
+        assert isinstance(first, dt.date)
+        assert isinstance(last, dt.date)
+        lacking = (last - first).days + 1 - len(days)
+        if lacking:
+            raise Incomplete(f"{lacking} days from {first} to {last} are missing: a cut answer")

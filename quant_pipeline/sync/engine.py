@@ -99,7 +99,7 @@ class Engine:
             def snapshot(unit: Unit, frame: pl.DataFrame) -> Checked:
                 del unit
                 checked = validate(dataset, frame, expected_session=None, sessions=sessions)
-                judge_snapshot(checked.good.height, stored)
+                judge_snapshot(dataset, checked.good, stored)
                 return checked
 
             return snapshot

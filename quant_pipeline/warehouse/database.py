@@ -18,6 +18,7 @@ from quant_pipeline.warehouse import server
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from adbc_driver_postgresql.dbapi import Connection as AdbcConnection
     from psycopg_pool import ConnectionPool
 
 _ATTEMPTS = 5
@@ -121,8 +122,23 @@ class Database:
             self.url.replace("postgresql://", "postgresql+psycopg://", 1), connect_args=_CONNECTION, pool_pre_ping=True
         )
 
+    def connect_arrow(self) -> AdbcConnection:
+        """A new ADBC connection, for reads in Arrow; a `with` block closes it. DatabaseError when it cannot be had."""
+        try:
+            return self._arrow.adbc_clone()
+        except Exception:  # the server was restarted; connect() waits for it, or says why not
+            self.connect().close()
+            return self._arrow.adbc_clone()
+
+    @cached_property
+    def _arrow(self) -> AdbcConnection:
+        # Kept open: the driver reads the server's types (50 ms) for the first connection, its clones share them.
+        from adbc_driver_postgresql import dbapi
+
+        return dbapi.connect(self.url, autocommit=True)
+
     def upgrade(self) -> None:
-        """Makes or upgrades the tables; a few milliseconds when there is nothing to do. Many processes may call it at once.
+        """Makes or upgrades the tables; takes milliseconds when nothing is to do. Many processes may call it at once.
 
         SchemaError when the database holds the other mode's data, or was made by a newer version.
         """
@@ -134,9 +150,11 @@ class Database:
         schema.upgrade(self.engine, self.mode)
 
     def close(self) -> None:
-        """Closes the pool's and the engine's connections; the database can be used again afterwards."""
+        """Closes what is kept open (pool, engine, Arrow); the database can be used again afterwards."""
         if (pool := self.__dict__.pop("pool", None)) is not None:
             pool.close()
+        if (arrow := self.__dict__.pop("_arrow", None)) is not None:
+            arrow.close()
         if (engine := self.__dict__.pop("engine", None)) is not None:
             engine.dispose()
 

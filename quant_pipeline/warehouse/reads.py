@@ -1,4 +1,4 @@
-"""Reads: PostgreSQL's binary COPY through ADBC to Arrow, and from there to polars or pandas. No Python object per cell."""
+"""Reads: PostgreSQL's binary COPY through ADBC to Arrow, then polars or pandas. No Python object per cell."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def read(
     """Rows of a data set, sorted by its key, with the spec's types and units.
 
     `start`, `end`: sessions, both included (only for data sets by session) · `codes`: only these ts_code ·
-    `columns`: default all of the spec's, with `source`. KeyError for a column that the data set has not.
+    `columns`: default all of the spec's; `source` and `updated_at` can be asked for. KeyError for an unknown column.
     """
-    names = [column.name for column in dataset.stored_columns] if columns is None else list(columns)
+    names = list(dataset.column_names if columns is None else columns)
     for name in names:
         if name not in ("source", "updated_at"):
             dataset.column(name)
@@ -68,7 +68,7 @@ def read_window(
 
 
 def read_sql(database: Database, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """Any SELECT. Parameters stand in it as %(name)s (dates, texts, numbers, lists); a % of its own is then written %%."""
+    """Any SELECT. Parameters stand in it as %(name)s (dates, texts, numbers, lists); a % is then written %%."""
     if parameters is None:
         return _fetch(database, query)
 
@@ -84,9 +84,7 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
 
 
 def _fetch(database: Database, query: str) -> pl.DataFrame:
-    from adbc_driver_postgresql import dbapi
-
-    with dbapi.connect(database.url) as connection, connection.cursor() as cursor:
+    with database.connect_arrow() as connection, connection.cursor() as cursor:
         cursor.execute(query)
         frame = pl.from_arrow(cursor.fetch_arrow_table())
     assert isinstance(frame, pl.DataFrame)

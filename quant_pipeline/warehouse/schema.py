@@ -65,7 +65,9 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
         try:
             _add_what_lacks(connection)
         except sa.exc.IntegrityError as error:
-            raise SchemaError(f"a change of the tables needs a revision (warehouse/migrations): {error.orig}") from error
+            raise SchemaError(
+                f"a change of the tables needs a revision (warehouse/migrations): {error.orig}"
+            ) from error
         connection.execute(
             postgresql.insert(IDENTITY)
             .values(mode=mode.value, fingerprint=fingerprint())
@@ -76,7 +78,7 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
     """A digest of every table's definition and every revision's name: equal means that there is nothing to do."""
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     digest = hashlib.sha256()
     for definition in _definitions(metadata_of()):
         digest.update(str(definition.compile(dialect=dialect)).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from quant_pipeline.market.columns import Column, ColumnType
@@ -9,7 +11,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.warehouse.operations import OPERATIONS
 
-_TYPES: dict[ColumnType, type[sa.types.TypeEngine[object]]] = {
+_TYPES: dict[ColumnType, type[sa.types.TypeEngine[Any]]] = {
     ColumnType.TEXT: sa.Text,
     ColumnType.DATE: sa.Date,
     ColumnType.FLOAT: sa.Double,

@@ -43,8 +43,8 @@ def upsert(
 ) -> Upserted:
     """Writes the frame (all columns of the spec, one row per key) as rows of `source`, in the caller's transaction.
 
-    A row that stands already is not touched. A changed row's former values go whole into row_revisions. A row of a source
-    that comes before `source` in `priority` (best first; unlisted sources come last) is kept, unless `force`.
+    A row that stands already is not touched. A changed row's former values go whole into row_revisions. A row of a
+    source that comes before `source` in `priority` (best first; unlisted sources come last) is kept, unless `force`.
     NaN is stored as null. UpsertError for a missing column, a type that is not the spec's, or a repeated key.
     """
     rows = _prepared(dataset, frame)
@@ -76,7 +76,9 @@ def replace_session(
 
     Deleted rows go into row_revisions as well. UpsertError when the frame has rows outside of `where`.
     """
-    outside = frame.filter(~pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items())))
+    outside = frame.filter(
+        ~pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items()))
+    )
     if not outside.is_empty():
         raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
     statements = _Statements(dataset)
@@ -105,7 +107,9 @@ def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     key = pl.struct(dataset.key)
     twice = rows.filter(key == key.shift())
     if not twice.is_empty():
-        raise UpsertError(f"{dataset.name}: {twice.height} keys stand twice, the first is {twice.select(dataset.key).row(0)}")
+        raise UpsertError(
+            f"{dataset.name}: {twice.height} keys stand twice, the first is {twice.select(dataset.key).row(0)}"
+        )
     return rows
 
 
@@ -115,7 +119,7 @@ def _csv(rows: pl.DataFrame) -> bytes:
 
 
 class _Statements:
-    """The statements of one data set. `incoming` is its temporary table: made once per connection, emptied by commits."""
+    """The statements of one data set. `incoming`: its temporary table, made once per connection, emptied by commits."""
 
     def __init__(self, dataset: Dataset) -> None:
         names = {
@@ -128,7 +132,9 @@ class _Statements:
             "same_key": _each(dataset.key, "t.{0} = i.{0}", " AND "),
             "stored": _each((*dataset.column_names, "source"), "t.{0}"),
             "came": _each(dataset.column_names, "i.{0}"),
-            "assignments": _each([name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "),
+            "assignments": _each(
+                [name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "
+            ),
             "dataset": sql.Literal(dataset.name),
             "key_object": sql.SQL(", ").join(
                 sql.SQL("{}, t.{}").format(sql.Literal(name), sql.Identifier(name)) for name in dataset.key

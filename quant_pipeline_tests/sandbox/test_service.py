@@ -1,0 +1,96 @@
+"""The life cycle: one detached sandbox per home folder, found by all, ended when nobody needs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import psutil
+import pytest
+import requests
+
+from quant_pipeline.market import clock
+from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox.servers import Addresses
+
+
+@pytest.fixture
+def own_home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    service.stop(tmp_path)
+
+
+def health(addresses: Addresses) -> dict[str, object]:
+    answer: dict[str, object] = requests.get(f"{addresses.control_url}/health", timeout=10).json()
+    return answer
+
+
+def test_it_is_started_once_and_stopped(own_home: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(lambda _: service.ensure_running(own_home), range(4)))
+    (addresses,) = found
+    pid = health(addresses)["pid"]
+    assert health(service.ensure_running(own_home))["pid"] == pid
+    assert addresses.environment() == {
+        "TUSHARE_URL": f"http://127.0.0.1:{addresses.port}/dataapi",
+        "TUSHARE_TOKEN": "sandbox-token",
+        "PUSHPLUS_URL": f"http://127.0.0.1:{addresses.port}/pushplus",
+        "PUSHPLUS_TOKEN": "sandbox-token",
+        "PUSHPLUS_SECRET_KEY": "sandbox-secret",
+    }
+    assert service.stop(own_home)
+    assert not psutil.pid_exists(int(str(pid)))
+    assert not service.stop(own_home)
+
+
+def test_its_clock_follows_whoever_asks(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert health(service.ensure_running(own_home))["now"] == "2026-11-20T18:00:00+08:00"
+    monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-19T12:00")
+    addresses = service.ensure_running(own_home)
+    assert health(addresses)["now"] == "2026-11-19T12:00:00+08:00"
+    broken = requests.post(f"{addresses.control_url}/clock", json={"now": "noon"}, timeout=10)
+    assert broken.status_code == 400
+    assert health(addresses)["now"] == "2026-11-19T12:00:00+08:00"
+
+
+def test_a_killed_one_is_replaced(own_home: Path) -> None:
+    first = health(service.ensure_running(own_home))["pid"]
+    process = psutil.Process(int(str(first)))
+    process.kill()
+    process.wait(10)
+    assert health(service.ensure_running(own_home))["pid"] != first
+
+
+def test_it_ends_with_its_home_folder(own_home: Path) -> None:
+    addresses = service.ensure_running(own_home)
+    process = psutil.Process(int(str(health(addresses)["pid"])))
+    (own_home / "sandbox" / "server.json").unlink()
+    process.wait(10)
+
+
+def test_a_start_that_fails_shows_the_log(own_home: Path) -> None:
+    (own_home / "sandbox" / "inbox.jsonl").mkdir(parents=True)
+    with pytest.raises(service.SandboxError, match=r"did not start[\s\S]*inbox"):
+        service.ensure_running(own_home)
+
+
+def test_the_foreground_command_prints_its_doors_and_ends_when_idle(own_home: Path) -> None:
+    command = [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(own_home), "--codes", "40", "--idle", "0"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    lines = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    assert set(lines) == set(Addresses(1).environment())
+    assert "SANDBOX" in shown
+    assert not (own_home / "sandbox" / "server.json").exists()
+
+
+def test_there_is_one_sandbox_to_a_home(own_home: Path) -> None:
+    service.ensure_running(own_home)
+    state = orjson.loads((own_home / "sandbox" / "server.json").read_bytes())
+    command = [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(own_home)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    assert f"pid {state['pid']}" in refused.stderr
