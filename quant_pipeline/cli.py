@@ -1,4 +1,4 @@
-"""The console command `quant-pipeline`: doors to the jobs that the UI runs too. Heavy imports wait until a command needs them."""
+"""The console command `quant-pipeline`: doors to the jobs that the UI runs too. Heavy imports wait for their command."""
 
 from __future__ import annotations
 
@@ -132,14 +132,14 @@ def ui(host: str, port: int, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--port", default=0, help="Port of the Tushare server (0: any free one). 端口")
+@click.option("--port", default=0, help="Port to listen on (0: any free one). 端口")
 @as_json
 def sandbox(port: int, as_json: bool) -> None:
     """Serve the sandbox alone: simulated exchange, Tushare and PushPlus servers. 单独运行沙盒."""
     with _told_plainly():
-        from quant_pipeline.sandbox.service import serve
+        from quant_pipeline.sandbox import __main__ as service
 
-        serve(_settings().home, port=port, as_json=as_json)
+        service.foreground(_settings().home, port=port, as_json=as_json)
 
 
 @main.group()

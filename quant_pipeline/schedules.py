@@ -16,9 +16,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="17:30 on every session of the exchange. 每个交易日 17:30",
 )
-def daily_sync_schedule(
-    context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
-) -> dg.RunRequest | dg.SkipReason:
+def daily_sync_schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
     """Asks the calendar, which knows the holidays (and says so loudly where it ends)."""
     day = context.scheduled_execution_time.astimezone(EXCHANGE_ZONE).date()
     calendar = warehouse.calendar()

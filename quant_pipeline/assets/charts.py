@@ -30,7 +30,13 @@ def candlesticks(bars: pl.DataFrame, codes: Sequence[str], *, lines: Sequence[st
     if codes:
         panels = figure.subplots(2, len(codes), squeeze=False, sharex="col", height_ratios=[3, 1])
         for place, code in enumerate(codes):
-            _draw(panels[0][place], panels[1][place], bars.filter(pl.col("ts_code") == code).sort("trade_date"), code, lines)
+            _draw(
+                panels[0][place],
+                panels[1][place],
+                bars.filter(pl.col("ts_code") == code).sort("trade_date"),
+                code,
+                lines,
+            )
     return picture(figure, "candlesticks")
 
 

@@ -6,14 +6,11 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
-
-# Dagster writes no event of its own for an output that carries this mark. We write one per session, the moment its rows
-# are committed; the output itself must still be yielded, or the steps downstream would be skipped.
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as EVENTS_ARE_WRITTEN
 from pydantic import Field
 
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, description
+from quant_pipeline.assets.events import NOTHING, everything_told
 from quant_pipeline.assets.metadata import failures_table, preview, unit_metadata
 from quant_pipeline.market.codes import parse
 from quant_pipeline.market.dataset import Dataset
@@ -47,7 +44,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": column_schema(dataset), "dagster/table_name": dataset.name},
         partitions_def=SESSIONS if dataset.by_session else None,
         backfill_policy=dg.BackfillPolicy.single_run() if dataset.by_session else None,
-        dagster_type=dg.Nothing,
+        dagster_type=NOTHING,
         output_required=False,
         hooks={tell_failure},
     )
@@ -66,7 +63,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
                 metadata={"failed": failures_table(outcome.failed.values())},
                 allow_retries=False,
             )
-        yield dg.Output(None, metadata={EVENTS_ARE_WRITTEN: True})
+        yield everything_told()
 
     return synced
 
@@ -85,9 +82,7 @@ class _Teller:
     ) -> None:
         self._context, self._dataset, self._sync, self._partial = context, dataset, sync, partial
         self._last = max(sessions, default=None)
-        self._known = (
-            context.instance.get_materialized_partitions(context.asset_key) if len(sessions) > 1 else frozenset()
-        )
+        self._known = context.instance.get_materialized_partitions(context.asset_key) if len(sessions) > 1 else frozenset()
 
     def committed(self, unit: Unit, item: Item) -> None:
         metadata = unit_metadata(item)

@@ -14,8 +14,8 @@ import pydantic
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.charts import candlesticks
-from quant_pipeline.assets.dataset_asset import EVENTS_ARE_WRITTEN
 from quant_pipeline.assets.describe import column_schema
+from quant_pipeline.assets.events import NOTHING, everything_told
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.calendar import Calendar
@@ -46,14 +46,14 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
         name=f"screen_{strategy.name}",
         deps=[DAILY_KLINE.name, ADJ_FACTOR.name, STOCK_LIST.name],
         group_name=SCREEN_RESULTS.group,
-        description=f"**{strategy.zh}** · {strategy.doc}\n\nHits 结果: table `{SCREEN_RESULTS.name}`, screen = `{strategy.name}`",
+        description=f"**{strategy.zh}** · {strategy.doc}\n\nHits 结果: `{SCREEN_RESULTS.name}`, screen = `{strategy.name}`",
         kinds={"polars", "postgres"},
         owners=["team:strategies"],
         metadata={"dagster/column_schema": column_schema(SCREEN_RESULTS), "dagster/table_name": SCREEN_RESULTS.name},
         partitions_def=SESSIONS,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=_when_its_bars_arrive(),
-        dagster_type=dg.Nothing,
+        dagster_type=NOTHING,
         output_required=False,
         hooks={tell_failure},
     )
@@ -68,7 +68,7 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
         sessions = sessions_of(context.run.tags, calendar)
         for first in range(0, len(sessions), _CHUNK):
             _screen(context, chosen, sessions[first : first + _CHUNK], calendar, warehouse, pushplus)
-        yield dg.Output(None, metadata={EVENTS_ARE_WRITTEN: True})
+        yield everything_told()
 
     return screen
 
@@ -99,7 +99,7 @@ def _screen(
         found = hits.filter(pl.col("trade_date") == session).sort("score", descending=True)
         with warehouse.database.connect() as connection, connection.transaction():
             where = {"screen": strategy.name, "trade_date": session}
-            counts = replace_session(connection, SCREEN_RESULTS, found, source="quant_pipeline", where=where)
+            counts = replace_session(connection, SCREEN_RESULTS, found, where=where)
             if session == latest:
                 _announce(connection, pushplus, strategy, session, found)
         metadata: dict[str, Any] = origin() | {
@@ -115,9 +115,7 @@ def _screen(
     pushplus.deliver()
 
 
-def _announce(
-    connection: Any, pushplus: PushPlusResource, strategy: Strategy, session: dt.date, found: pl.DataFrame
-) -> None:
+def _announce(connection: Any, pushplus: PushPlusResource, strategy: Strategy, session: dt.date, found: pl.DataFrame) -> None:
     """Tells the hits once: a re-run with the same hits is silent, one with other hits is news."""
     current = settings.load()
     told = hashlib.sha256("".join(found.sort("ts_code")["ts_code"]).encode()).hexdigest()[:16]
@@ -135,13 +133,11 @@ def _shown(strategy: Strategy, bars: pl.DataFrame, found: pl.DataFrame) -> dict[
 
 def _config_of(strategy: type[Strategy]) -> type[dg.Config]:
     """The strategy's parameters as run config, so that the launchpad shows each with its description."""
-    fields: dict[str, Any] = {
-        name: (field.annotation, field) for name, field in strategy.Parameters.model_fields.items()
-    }
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in strategy.Parameters.model_fields.items()}
     return pydantic.create_model(f"{strategy.__name__}Config", __base__=dg.Config, **fields)
 
 
-def _when_its_bars_arrive() -> dg.AutomationCondition[dg.AssetKey]:
+def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:
     """Eager, but for the last sessions, not only for the newest partition: on a closed day that one lies in the future."""
     recent = dg.AutomationCondition.in_latest_time_window(_CATCH_UP)
     return dg.AutomationCondition.eager().replace("in_latest_time_window", recent).with_label("when_its_bars_arrive")

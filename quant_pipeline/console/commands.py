@@ -86,9 +86,7 @@ def _report(
 ) -> report.Report:
     facts = report.screened(database, session, launched.run_id if launched else None)
     if launched is None:
-        return report.Report(
-            settings.mode.value, session, nothing_to_do=True, seconds=time.monotonic() - started, **facts
-        )
+        return report.Report(settings.mode.value, session, nothing_to_do=True, seconds=time.monotonic() - started, **facts)
     status = report.run_status(database, launched.run_id) or "success"
     return report.Report(
         settings.mode.value,

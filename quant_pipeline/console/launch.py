@@ -82,6 +82,6 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
             told = failure.user_failure_data.description if failure.user_failure_data else None
             texts.append(f"{event.step_key}: {told or (failure.error.message.strip() if failure.error else event.message)}")
         elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not texts:
-            failed = event.pipeline_failure_data
-            texts.append(str(failed.error.message if failed and failed.error else event.message).strip())
+            failed = event.job_failure_data
+            texts.append(str(failed.error.message if failed.error else event.message).strip())
     return texts

@@ -28,7 +28,9 @@ def show(report: Report, console: Console, *, ui_url: str) -> None:
     for message in report.messages:
         error = f" ({message['error']})" if message["error"] else ""
         console.print(f"Message 消息: {message['title']} · [bold]{message['status']}[/]{error}")
-    console.print(f"Took {report.seconds:.1f} s. Look around: [bold]make ui[/] → {ui_url}  SQL: psql \"$(quant-pipeline db url)\"")
+    console.print(
+        f'Took {report.seconds:.1f} s. Look around: [bold]make ui[/] → {ui_url}  SQL: psql "$(quant-pipeline db url)"'
+    )
     if sandbox:
         console.print(_LIVE)
 
@@ -66,13 +68,17 @@ def _show_hits(report: Report, console: Console) -> None:
             table.add_row(hit["ts_code"], hit["name"] or "", *_numbers(hit), _figures(hit["figures"]))
         console.print(table)
         if len(hits) > _HITS_SHOWN:
-            console.print(f"  … and {len(hits) - _HITS_SHOWN} more: SELECT * FROM screen_results WHERE trade_date = '{report.session}'")
+            console.print(
+                f"  … and {len(hits) - _HITS_SHOWN} more: SELECT * FROM screen_results WHERE trade_date = '{report.session}'"
+            )
     if not report.hits:
         console.print("Screen 选股: no hits in this session. 无命中")
 
 
 def _numbers(hit: dict[str, Any]) -> list[str]:
-    return ["" if hit[name] is None else f"{hit[name]:.{digits}f}" for name, digits in (("close", 2), ("pct_chg", 2), ("score", 3))]
+    return [
+        "" if hit[name] is None else f"{hit[name]:.{digits}f}" for name, digits in (("close", 2), ("pct_chg", 2), ("score", 3))
+    ]
 
 
 def _figures(text: str | None) -> str:

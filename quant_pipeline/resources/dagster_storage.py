@@ -18,7 +18,7 @@ class QuantStorage(DagsterPostgresStorage):
     """
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:  # type: ignore[override]
+    def config_type(cls) -> dict[str, Any]:
         return {}
 
     @classmethod

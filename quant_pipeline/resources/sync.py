@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
@@ -114,5 +114,5 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [known[name] for name in names]
 
 
-def _told(tags: dict[str, str]) -> dict[str, str]:
+def _told(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if "partition" in name or name.startswith("quant/")}

@@ -15,9 +15,9 @@ from quant_pipeline.sources.tushare import TIMEOUT, TushareSource
 class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Tushare, or the server given by TUSHARE_URL. Token, address and priority come from the settings."""
 
-    timeout: float = Field(TIMEOUT, gt=0, description="Seconds to wait for one answer. 单次请求超时（秒）")
+    timeout: float = Field(default=TIMEOUT, gt=0, description="Seconds to wait for one answer. 单次请求超时（秒）")
     patience: float = Field(
-        120.0, ge=0, description="Longest wait (seconds) for a place under the quota. 配额用尽时最多等待（秒）"
+        default=120.0, ge=0, description="Longest wait (seconds) for a place under the quota. 配额用尽时最多等待（秒）"
     )
 
     def source(self, limiter: Limiter) -> TushareSource | None:

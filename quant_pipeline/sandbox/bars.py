@@ -34,17 +34,13 @@ class Bars:
     vol: Lots
 
 
-def float_share(
-    year: int, register: Register, sessions: Sessions, codes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def float_share(year: int, register: Register, sessions: Sessions, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """The float as a part of all shares in that year, per code."""
     listed = sessions.days[register.listed[codes]].astype("datetime64[Y]").astype(np.int64) + 1970
     return _UNLOCKED[np.clip(year - listed, 0, len(_UNLOCKED) - 1)]
 
 
-def bars(
-    seed: int, year: int, register: Register, sessions: Sessions, events: Events, forces: Forces, walk: Walk
-) -> Bars:
+def bars(seed: int, year: int, register: Register, sessions: Sessions, events: Events, forces: Forces, walk: Walk) -> Bars:
     """The year's bars. Every price lies within its session's limits, and low <= open, close <= high."""
     generator = stream(seed, Purpose.BARS, year)
     days, count = events.listed.shape
@@ -90,9 +86,7 @@ def bars(
     turnover[first[new], new] = 0.45 + 0.3 * generator.random(len(new))
     np.minimum(turnover, 0.8, out=turnover)
     shares = walk.before.shares[codes] * float_share(year, register, sessions, codes)
-    grown = np.where(
-        np.arange(days)[:, None] >= walk.ex_session, walk.after.shares[codes] / walk.before.shares[codes], 1
-    )
+    grown = np.where(np.arange(days)[:, None] >= walk.ex_session, walk.after.shares[codes] / walk.before.shares[codes], 1)
     vol = np.maximum(np.rint(turnover * (shares * 100).astype(np.float32) * grown.astype(np.float32)), 1)
     return Bars(
         open=opened.astype(np.int32),

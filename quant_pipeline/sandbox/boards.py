@@ -93,9 +93,7 @@ def free_sessions(board: npt.NDArray[np.int8], listed: npt.NDArray[np.datetime64
     return np.where(listed >= since, sessions, 0)
 
 
-def limit_prices(
-    pre_close: Floats, regime: npt.NDArray[np.int8], is_bse: npt.NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
+def limit_prices(pre_close: Floats, regime: npt.NDArray[np.int8], is_bse: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """The session's down and up limit in 分 (whole numbers), from pre_close in 分.
 
     Rounded half up; the BSE rounds the up limit down and the down limit up. Without limits: 1 分 and infinity.

@@ -130,9 +130,7 @@ def _spread(days: int, count: int, column: Ints, start: Ints, length: Ints, valu
     return matrix
 
 
-def _listings(
-    generator: np.random.Generator, runs: npt.NDArray[np.float32], first: Ints, board: npt.NDArray[np.int8]
-) -> None:
+def _listings(generator: np.random.Generator, runs: npt.NDArray[np.float32], first: Ints, board: npt.NDArray[np.int8]) -> None:
     """The first day's leap and the limit-up run that may follow it, written into `runs`."""
     new = np.flatnonzero(first >= 0)
     leap = generator.lognormal(-0.6, 0.8, len(new)).clip(-0.1, 3.0)
@@ -189,9 +187,7 @@ def _periods(register: Register, standing: Standing, ordinals: range, place: Int
     following = pl.when(pl.col("code") == pl.col("code").shift(-1)).then(pl.col("start").shift(-1))
     spells = (
         register.name_rows.select("code", "start", "standing", stop=following.fill_null(2**31))
-        .filter(
-            (pl.col("standing") == standing) & (pl.col("start") < ordinals.stop) & (pl.col("stop") > ordinals.start)
-        )
+        .filter((pl.col("standing") == standing) & (pl.col("start") < ordinals.stop) & (pl.col("stop") > ordinals.start))
         .to_dict()
     )
     column = place[spells["code"].to_numpy()]

@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 FIRST_YEAR = 2005
 _VERSION = 1
 """To be raised with every change of the numbers: snapshots of another version are not read."""
-_YEARS_IN_MEMORY = 8
+_YEARS_IN_MEMORY = 6
 """A year of 5,400 codes takes about 35 MB."""
 
 

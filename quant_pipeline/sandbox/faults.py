@@ -12,9 +12,7 @@ from aiohttp import web
 
 from quant_pipeline.sandbox.quotas import EVERY_API, Per
 
-_GATEWAY_PAGE = (
-    "<html>\n<head><title>{title}</title></head>\n<body>\n<center><h1>{title}</h1></center>\n</body>\n</html>\n"
-)
+_GATEWAY_PAGE = "<html>\n<head><title>{title}</title></head>\n<body>\n<center><h1>{title}</h1></center>\n</body>\n</html>\n"
 _TITLES = {
     429: "429 Too Many Requests",
     500: "500 Internal Server Error",

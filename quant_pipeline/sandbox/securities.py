@@ -158,9 +158,7 @@ def _name_rows(seed: int, sessions: Sessions, listed: Ints, delisted: Ints, indu
     renames = renamed < np.where(dies, dying, stop) - 20
     # the annual reports of April make and unmake ST
     eligible = listed + 500
-    years = sessions.days[
-        np.minimum(eligible + (generator.random(count) * 11_000).astype(np.int64), len(sessions.days) - 1)
-    ]
+    years = sessions.days[np.minimum(eligible + (generator.random(count) * 11_000).astype(np.int64), len(sessions.days) - 1)]
     april = years.astype("datetime64[Y]").astype("datetime64[M]") + np.timedelta64(3, "M")
     st_from = np.searchsorted(sessions.days, april + np.timedelta64(20, "D")) + generator.integers(0, 8, count)
     st_until = st_from + 243 * generator.integers(1, 4, count) + generator.integers(0, 20, count)

@@ -148,9 +148,7 @@ class Servers:
             order = orjson.loads(await request.read())
             quotas = {"tushare": self.tushare.quotas, "pushplus": self.pushplus.quotas}[order.get("server", "tushare")]
             calls = order.get("calls")
-            quotas.set(
-                order.get("api", EVERY_API), Per(order.get("per", Per.MINUTE)), None if calls is None else int(calls)
-            )
+            quotas.set(order.get("api", EVERY_API), Per(order.get("per", Per.MINUTE)), None if calls is None else int(calls))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             return _json({"error": f"not a quota: {error}"}, status=400)
         return _json(order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -147,17 +148,15 @@ def serve(
     """
     running = _find(home)
     if running is not None and running.pid != os.getpid():
-        raise SandboxError(
-            f"the sandbox of {home} already runs (pid {running.pid}, {Addresses(running.port).inbox_url})"
-        )
+        raise SandboxError(f"the sandbox of {home} already runs (pid {running.pid}, {Addresses(running.port).inbox_url})")
     quotas = {} if calls_a_minute is None else {"*": calls_a_minute}
     servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl")
+    # an answer is thousands of short-lived rows: looking for cycles among them costs as much as making them
+    gc.set_threshold(200_000)
     asyncio.run(_serve(servers, home, port, idle, announce))
 
 
-async def _serve(
-    servers: Servers, home: Path, port: int, idle: float | None, announce: Callable[[Addresses], None]
-) -> None:
+async def _serve(servers: Servers, home: Path, port: int, idle: float | None, announce: Callable[[Addresses], None]) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

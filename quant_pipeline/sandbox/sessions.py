@@ -28,9 +28,7 @@ class Sessions:
 
     def __init__(self, real: calendar.Calendar) -> None:
         simulated = np.arange(np.datetime64(real.last) + 1, np.datetime64(f"{LAST_YEAR + 1}-01-01"))
-        open_days = [
-            day for day in simulated[np.is_busday(simulated)].astype(object) if (day.month, day.day) not in _HOLIDAYS
-        ]
+        open_days = [day for day in simulated[np.is_busday(simulated)].astype(object) if (day.month, day.day) not in _HOLIDAYS]
         self.days: Days = np.array([*real.sessions, *open_days], dtype="datetime64[D]")
 
     def ordinal(self, day: dt.date | np.datetime64) -> int:

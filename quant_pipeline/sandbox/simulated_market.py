@@ -278,9 +278,7 @@ class SimulatedMarket:
         delisted = self._dates.gather(np.where(gone, register.delisted[code], 0))
         block = register.block[code]
         ts_code = self._ts_code.gather(code)
-        of_shanghai, of_shenzhen = (
-            np.array([each.exchange == name for each in BLOCKS])[block] for name in ("SSE", "SZSE")
-        )
+        of_shanghai, of_shenzhen = (np.array([each.exchange == name for each in BLOCKS])[block] for name in ("SSE", "SZSE"))
         answer = pl.DataFrame(
             {
                 "ts_code": ts_code,

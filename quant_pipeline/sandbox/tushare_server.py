@@ -134,14 +134,9 @@ class TushareServer:
 
 
 def _accepted(page: pl.DataFrame, more: bool) -> bytes:
-    return orjson.dumps(
-        {
-            "request_id": secrets.token_hex(16),
-            "code": 0,
-            "msg": "",
-            "data": {"fields": page.columns, "items": page.rows(), "has_more": more, "count": -1},
-        }
-    )
+    items = list(zip(*(column.to_list() for column in page.get_columns()), strict=True))
+    data = {"fields": page.columns, "items": items, "has_more": more, "count": -1}
+    return orjson.dumps({"request_id": secrets.token_hex(16), "code": 0, "msg": "", "data": data})
 
 
 def _refused(code: int, text: str) -> web.Response:

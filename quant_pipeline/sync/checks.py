@@ -154,7 +154,7 @@ def _fresh(scope: Scope) -> Verdict:
 
 
 def _last(scope: Scope) -> dt.date | None:
-    found: dt.date | None = read_sql(scope.database, f"SELECT max(trade_date) AS last FROM {scope.dataset.name}").item()  # noqa: S608
+    found: dt.date | None = read_sql(scope.database, f"SELECT max(trade_date) AS last FROM {scope.dataset.name}").item()
     return found
 
 
@@ -211,9 +211,7 @@ ROWS_SANE = Check("rows_sane", "逐行合理", "Every row keeps the data set's r
 NO_CLOSED_DAY = Check("no_closed_day", "休市日无数据", "No row lies on a day when the exchange was closed.", _no_closed_day)
 NO_FUTURE_ROW = Check("no_future_row", "无未来数据", "No row is later than the latest session.", _no_future_row)
 FRESH = Check("fresh", "数据最新", "The latest session is there.", _fresh, warns=True)
-ROW_COUNT = Check(
-    "row_count", "行数完整", "Every listed code that was not suspended has its row in each session.", _row_count
-)
+ROW_COUNT = Check("row_count", "行数完整", "Every listed code that was not suspended has its row in each session.", _row_count)
 WITHIN_PRICE_LIMITS = Check(
     "within_price_limits", "收盘价在涨跌停内", "No close lies outside the session's limit prices.", _within_price_limits
 )

@@ -115,7 +115,7 @@ class Engine:
 
     def _stored_rows(self, dataset: Dataset) -> int:
         with self._database.connect() as connection:
-            row = connection.execute(f"SELECT count(*) FROM {dataset.name}").fetchone()  # noqa: S608
+            row = connection.execute(f"SELECT count(*) FROM {dataset.name}").fetchone()
         return int(row[0]) if row else 0
 
     def _fetch(
@@ -144,9 +144,7 @@ class Engine:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _store(
-        self, connection: psycopg.Connection, plan: Plan, group: Sequence[_Fetched], force: bool
-    ) -> dict[Unit, Item]:
+    def _store(self, connection: psycopg.Connection, plan: Plan, group: Sequence[_Fetched], force: bool) -> dict[Unit, Item]:
         """Writes a group in the caller's transaction: a unit's good rows, its refused rows, or its failure."""
         return {each.unit: self._store_one(connection, plan, each, force) for each in group}
 

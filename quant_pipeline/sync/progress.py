@@ -50,9 +50,7 @@ class ProgressLog:
         now = time.monotonic()
         spent = max(now - self._started, 1e-9)
         left = spent / self._done * (self._total - self._done) if spent > 1 else None
-        progress = Progress(
-            self._dataset, self._done, self._total, self._rows, self._failed, self._rows / spent, left
-        )
+        progress = Progress(self._dataset, self._done, self._total, self._rows, self._failed, self._rows / spent, left)
         due = now - self._told >= _EVERY or self._done == self._total
         if due:
             self._told = now

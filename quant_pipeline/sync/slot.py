@@ -22,9 +22,7 @@ class SyncRunning(RuntimeError):
 class SyncSlot:
     """The slot, seen by one process. A process that dies, however, gives it back (see Presence)."""
 
-    def __init__(
-        self, database: Database, presence: Presence, *, nap: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, database: Database, presence: Presence, *, nap: Callable[[float], None] = time.sleep) -> None:
         self._database = database
         self._presence = presence
         self._nap = nap

@@ -106,7 +106,7 @@ def _settings() -> dict[str, str]:
 
 
 def server_user(data: Path) -> User | None:
-    """None: this very user. As root, which PostgreSQL refuses, a system user that can reach the data and the programs."""
+    """None: this very user. As root, which PostgreSQL refuses, a system user that can reach data and programs."""
     if os.geteuid() != 0:
         return None
     import pwd

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
 _ATTEMPTS = 5
+_WAIT = 0.1
+"""Seconds before the second attempt; twice as long before each further one."""
 _POOL_SIZE = 16
 _CONNECTION: dict[str, Any] = {
     "application_name": "quant-pipeline",
@@ -95,7 +97,7 @@ class Database:
                 text = self._without_password(str(error))
             if self._home is not None:
                 server.start(self._home)
-            time.sleep(0.1 * 2**attempt)
+            time.sleep(_WAIT * 2**attempt)
         raise DatabaseError(f"no connection to the database: {text}")
 
     @cached_property

@@ -19,9 +19,7 @@ VALUES (%s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING
 """
 
 
-def store_rejected(
-    connection: psycopg.Connection[Any], dataset: Dataset, bad: pl.DataFrame, *, source: str, unit: str
-) -> int:
+def store_rejected(connection: psycopg.Connection[Any], dataset: Dataset, bad: pl.DataFrame, *, source: str, unit: str) -> int:
     """Stores the bad rows of a unit's answer (`Checked.bad`) in the caller's transaction; how many were new."""
     if bad.is_empty():
         return 0

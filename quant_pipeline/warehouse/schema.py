@@ -65,9 +65,7 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
         try:
             _add_what_lacks(connection)
         except sa.exc.IntegrityError as error:
-            raise SchemaError(
-                f"a change of the tables needs a revision (warehouse/migrations): {error.orig}"
-            ) from error
+            raise SchemaError(f"a change of the tables needs a revision (warehouse/migrations): {error.orig}") from error
         connection.execute(
             postgresql.insert(IDENTITY)
             .values(mode=mode.value, fingerprint=fingerprint())

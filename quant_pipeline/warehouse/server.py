@@ -92,9 +92,7 @@ def _launch(data: Path, user: User | None) -> None:
             os.fchown(output.fileno(), user.uid, user.gid)
         # pg_ctl gives the server a session of its own: neither our terminal nor our end reaches it.
         wait = ("-w", "-t", str(postmaster.START_SECONDS), "start")
-        started = run(
-            "pg_ctl", "-D", str(data), "-l", str(log), "-o", socket, *wait, directory=data, user=user, output=output
-        )
+        started = run("pg_ctl", "-D", str(data), "-l", str(log), "-o", socket, *wait, directory=data, user=user, output=output)
     if not started:
         raise ServerError(f"the embedded PostgreSQL did not start{log_tail(data)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, LiteralString
 
@@ -53,7 +54,7 @@ def upsert(
     statements = _Statements(dataset)
     better = [] if force else list(priority[: priority.index(source)] if source in priority else priority)
     values = {"source": source, "better": better}
-    with connection.transaction(), connection.cursor() as cursor:
+    with _whole(connection), connection.cursor() as cursor:
         cursor.execute(statements.incoming)
         with cursor.copy(statements.copy) as copy:
             copy.write(_csv(rows))
@@ -76,19 +77,22 @@ def replace_session(
 
     Deleted rows go into row_revisions as well. UpsertError when the frame has rows outside of `where`.
     """
-    outside = frame.filter(
-        ~pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items()))
-    )
+    outside = frame.filter(~pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items())))
     if not outside.is_empty():
         raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
     statements = _Statements(dataset)
-    with connection.transaction(), connection.cursor() as cursor:
+    with _whole(connection), connection.cursor() as cursor:
         # An empty frame leaves no incoming rows either: all of `where` is deleted then.
         cursor.execute(statements.incoming)
         written = upsert(connection, dataset, frame, source=source)
         values = {"source": source, **{f"where_{name}": value for name, value in where.items()}}
         row = cursor.execute(statements.delete(where), values).fetchone()
     return replace(written, deleted=row[0] if row else 0)
+
+
+def _whole(connection: psycopg.Connection[Any]) -> AbstractContextManager[object]:
+    """A transaction for a connection in autocommit. Any other is in its caller's, or begins it now."""
+    return connection.transaction() if connection.autocommit else nullcontext()
 
 
 def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
@@ -107,9 +111,7 @@ def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     key = pl.struct(dataset.key)
     twice = rows.filter(key == key.shift())
     if not twice.is_empty():
-        raise UpsertError(
-            f"{dataset.name}: {twice.height} keys stand twice, the first is {twice.select(dataset.key).row(0)}"
-        )
+        raise UpsertError(f"{dataset.name}: {twice.height} keys stand twice, the first is {twice.select(dataset.key).row(0)}")
     return rows
 
 
@@ -132,9 +134,7 @@ class _Statements:
             "same_key": _each(dataset.key, "t.{0} = i.{0}", " AND "),
             "stored": _each((*dataset.column_names, "source"), "t.{0}"),
             "came": _each(dataset.column_names, "i.{0}"),
-            "assignments": _each(
-                [name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "
-            ),
+            "assignments": _each([name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "),
             "dataset": sql.Literal(dataset.name),
             "key_object": sql.SQL(", ").join(
                 sql.SQL("{}, t.{}").format(sql.Literal(name), sql.Identifier(name)) for name in dataset.key

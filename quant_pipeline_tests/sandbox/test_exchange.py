@@ -229,9 +229,7 @@ def test_there_are_runs_of_limit_ups(exchange: Exchange, years: list[Year]) -> N
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.integers(20, 200_000), st.sampled_from([Regime.TEN, Regime.ST, Regime.TWENTY, Regime.THIRTY, Regime.FIRST_DAY])
-)
+@given(st.integers(20, 200_000), st.sampled_from([Regime.TEN, Regime.ST, Regime.TWENTY, Regime.THIRTY, Regime.FIRST_DAY]))
 def test_limits_are_rounded_as_the_exchanges_round(pre_close: int, regime: Regime) -> None:
     up_rate, down_rate = (int(rate) for rate in RATES[regime])
     for is_bse in (False, True):

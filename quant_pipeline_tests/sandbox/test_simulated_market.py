@@ -55,9 +55,7 @@ def test_a_session_appears_at_its_time(
     assert market.edition() != first
 
 
-def test_nothing_lies_in_the_future_and_the_past_stays(
-    market: SimulatedMarket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_lies_in_the_future_and_the_past_stays(market: SimulatedMarket, monkeypatch: pytest.MonkeyPatch) -> None:
     apis = {api: {"trade_date": "20240612"} for api in BY_SESSION}
     late = {api: market.frame(api, params, A_LOT) for api, params in apis.items()}
     delisted_later = market.frame("stock_basic", {"list_status": "D"}, A_LOT).filter(pl.col("delist_date") > "20240612")
@@ -132,9 +130,7 @@ def test_valuations_fit_bars_and_capital(market: SimulatedMarket) -> None:
     assert both.select((pl.col("free_share") <= pl.col("float_share")).all()).item()
     assert both.select((pl.col("float_share") <= pl.col("total_share")).all()).item()
     # bonus shares enlarge the capital on the ex-date
-    capital = both.sort("ts_code", "trade_date").select(
-        pl.col("total_share").pct_change().over("ts_code").alias("grown")
-    )
+    capital = both.sort("ts_code", "trade_date").select(pl.col("total_share").pct_change().over("ts_code").alias("grown"))
     assert capital["grown"].drop_nulls().max() >= 0.19
 
 

@@ -123,9 +123,7 @@ def test_each_call_is_recorded_with_its_outcome(limiter: Limiter, warehouse: Dat
     with pytest.raises(KeyboardInterrupt), limiter.call("tushare", "daily", policy, patience=1):
         raise KeyboardInterrupt
     with warehouse.connect() as connection:
-        calls = connection.execute(
-            "SELECT outcome, rows, finished_at IS NOT NULL FROM source_calls ORDER BY id"
-        ).fetchall()
+        calls = connection.execute("SELECT outcome, rows, finished_at IS NOT NULL FROM source_calls ORDER BY id").fetchall()
     assert calls == [("ok", 5400, True), ("retryable", 0, True), ("broken_off", 0, True)]
 
 

@@ -18,7 +18,11 @@ import pytest
 
 from quant_pipeline.warehouse import server
 
-_START = "import sys, pathlib; from quant_pipeline.warehouse import server; print(server.start(pathlib.Path(sys.argv[1])), flush=True)"
+_START = """
+import sys, pathlib
+from quant_pipeline.warehouse import server
+print(server.start(pathlib.Path(sys.argv[1])), flush=True)
+"""
 
 
 @pytest.fixture

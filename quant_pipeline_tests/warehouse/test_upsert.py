@@ -1,5 +1,280 @@
-def test_x(warehouse):
-    with warehouse.connect() as c:
-        assert c.execute("select count(*) from daily_kline").fetchone()==(0,)
-def test_y(warehouse):
-    pass
+"""Bulk writes: true counts, nothing written twice, former values kept, the owner rule, and values of every kind."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, SCREEN_RESULTS, STOCK_LIST
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.upsert import Upserted, UpsertError, replace_session, upsert
+from quant_pipeline_tests.warehouse.bars import daily_bars
+
+BARS = daily_bars(50, 4)
+SESSION = BARS["trade_date"][0]
+
+
+@pytest.fixture
+def connection(warehouse: Database) -> Iterator[psycopg.Connection[Any]]:
+    with warehouse.connect() as open_connection:
+        yield open_connection
+
+
+def written(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """The physical rows: another xmin is another write."""
+    query = "SELECT ts_code, trade_date, xmin::text, ctid::text, updated_at FROM daily_kline ORDER BY 1, 2"
+    return connection.execute(query).fetchall()
+
+
+def test_counts_are_true(connection: psycopg.Connection[Any]) -> None:
+    assert upsert(connection, DAILY_KLINE, BARS[:150], source="tushare") == Upserted(inserted=150)
+    mixed = BARS.with_columns(close=pl.when(pl.col("ts_code") < "600010.SH").then(pl.col("close") + 1).otherwise("close"))
+    assert upsert(connection, DAILY_KLINE, mixed, source="tushare") == Upserted(inserted=50, updated=30, unchanged=120)
+
+
+def test_a_second_run_writes_nothing(connection: psycopg.Connection[Any]) -> None:
+    upsert(connection, DAILY_KLINE, BARS, source="tushare")
+    connection.commit()
+    before = written(connection)
+    assert upsert(connection, DAILY_KLINE, BARS.sample(fraction=1, shuffle=True), source="tushare") == Upserted(unchanged=200)
+    assert written(connection) == before
+    assert connection.execute("SELECT count(*) FROM row_revisions").fetchone() == (0,)
+
+
+def test_only_changed_rows_are_touched(connection: psycopg.Connection[Any]) -> None:
+    upsert(connection, DAILY_KLINE, BARS, source="tushare")
+    connection.commit()
+    before = {row[:2]: row[2:] for row in written(connection)}
+    changed = BARS.with_columns(vol=pl.when(pl.col("ts_code") == "600007.SH").then(1.0).otherwise("vol"))
+    upsert(connection, DAILY_KLINE, changed, source="tushare")
+    after = {row[:2]: row[2:] for row in written(connection)}
+    assert {key[0] for key in after if after[key] != before[key]} == {"600007.SH"}
+
+
+def test_former_values_are_kept_whole(connection: psycopg.Connection[Any]) -> None:
+    upsert(connection, DAILY_KLINE, BARS[:1], source="akshare")
+    upsert(connection, DAILY_KLINE, BARS[:1].with_columns(close=pl.lit(1.25)), source="tushare")
+    key, former, replaced_by = connection.execute("SELECT key, former, replaced_by FROM row_revisions").fetchone() or ()
+    assert key == {"ts_code": "600000.SH", "trade_date": SESSION.isoformat()}
+    assert {name: former[name] for name in DAILY_KLINE.column_names} == {
+        name: value.isoformat() if isinstance(value, dt.date) else value for name, value in BARS.row(0, named=True).items()
+    }
+    assert (former["source"], replaced_by) == ("akshare", "tushare")
+    assert "updated_at" in former
+
+
+def test_rows_and_revisions_go_with_the_callers_transaction(connection: psycopg.Connection[Any]) -> None:
+    upsert(connection, DAILY_KLINE, BARS, source="tushare")
+    connection.commit()
+    upsert(connection, DAILY_KLINE, BARS.with_columns(close=pl.lit(1.0)), source="tushare")
+    connection.rollback()
+    assert upsert(connection, DAILY_KLINE, BARS, source="tushare") == Upserted(unchanged=200)
+    assert connection.execute("SELECT count(*) FROM row_revisions").fetchone() == (0,)
+
+
+def test_a_connection_in_autocommit_writes_all_or_nothing(warehouse: Database) -> None:
+    broken = BARS.with_columns(close=pl.when(pl.col("ts_code") == "600049.SH").then(None).otherwise("close"))
+    with warehouse.connect(autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.NotNullViolation):
+            upsert(connection, DAILY_KLINE, broken, source="tushare")
+        assert written(connection) == []
+        assert upsert(connection, DAILY_KLINE, BARS, source="tushare") == Upserted(inserted=200)
+    assert read(warehouse, DAILY_KLINE).height == 200
+
+
+def test_several_writes_may_share_one_transaction(connection: psycopg.Connection[Any]) -> None:
+    for part in BARS.partition_by("trade_date"):
+        assert upsert(connection, DAILY_KLINE, part, source="tushare") == Upserted(inserted=50)
+
+
+def test_a_lower_source_never_overwrites_a_higher_one(connection: psycopg.Connection[Any]) -> None:
+    priority = ["tushare", "akshare", "baostock"]
+    other = BARS.with_columns(close=pl.col("close") + 1)
+    upsert(connection, DAILY_KLINE, BARS[:100], source="akshare", priority=priority)
+    assert upsert(connection, DAILY_KLINE, other, source="baostock", priority=priority) == Upserted(inserted=100, kept=100)
+    assert upsert(connection, DAILY_KLINE, other, source="derived", priority=priority) == Upserted(kept=200)
+    assert upsert(connection, DAILY_KLINE, other, source="tushare", priority=priority) == Upserted(updated=200)
+    assert upsert(connection, DAILY_KLINE, BARS, source="akshare", priority=priority) == Upserted(kept=200)
+    assert upsert(connection, DAILY_KLINE, BARS, source="akshare", priority=priority, force=True) == Upserted(updated=200)
+
+
+@pytest.mark.parametrize(
+    ("frame", "problem"),
+    [
+        (pl.concat([BARS, BARS[:1].with_columns(close=pl.lit(1.0))]), "1 keys stand twice, the first is .*600000.SH"),
+        (BARS.drop("vol", "amount"), "lacks vol, amount"),
+        (BARS.with_columns(pl.col("trade_date").cast(pl.String)), "trade_date is String and not Date"),
+    ],
+)
+def test_a_frame_that_cannot_be_written_is_refused_whole(
+    connection: psycopg.Connection[Any], frame: pl.DataFrame, problem: str
+) -> None:
+    with pytest.raises(UpsertError, match=problem):
+        upsert(connection, DAILY_KLINE, frame, source="tushare")
+    assert written(connection) == []
+
+
+def test_values_of_every_kind_come_back(warehouse: Database) -> None:
+    texts = [
+        "tab\t",
+        "line\nline",
+        'quote "',
+        "it's",
+        "comma,",
+        "\\N",
+        "\\.",
+        "",
+        "　平安银行",
+        None,
+        "NULL",
+        "a\\b",
+        " x ",
+    ]
+    names = pl.DataFrame(
+        {
+            "ts_code": [f"{600000 + number}.SH" for number in range(len(texts))],
+            "name": "n",
+            "start_date": dt.date(1990, 12, 19),
+            "end_date": [None, *[dt.date(9999, 12, 31)] * (len(texts) - 1)],
+            "ann_date": None,
+            "change_reason": texts,
+        },
+        schema_overrides={"ann_date": pl.Date},
+    )
+    floats = [float("inf"), float("-inf"), float("nan"), None, -0.0, 1e-308, 0.1 + 0.2, 1.7976931348623157e308]
+    bars = BARS[: len(floats)].with_columns(amount=pl.Series(floats))
+    with warehouse.connect() as connection:
+        for dataset, frame in ((NAME_HISTORY, names), (DAILY_KLINE, bars)):
+            assert upsert(connection, dataset, frame, source="a'b\"c") == Upserted(inserted=frame.height)
+            assert upsert(connection, dataset, frame, source="a'b\"c") == Upserted(unchanged=frame.height)
+    assert read(warehouse, NAME_HISTORY)["change_reason"].to_list() == texts
+    assert read(warehouse, DAILY_KLINE)["amount"].to_list() == [None if value != value else value for value in floats]
+
+
+def test_a_column_without_any_value_may_have_no_type(connection: psycopg.Connection[Any]) -> None:
+    frame = BARS.with_columns(amount=pl.lit(None))
+    assert upsert(connection, DAILY_KLINE, frame, source="tushare") == Upserted(inserted=200)
+
+
+def test_an_empty_frame_is_no_work(connection: psycopg.Connection[Any]) -> None:
+    assert upsert(connection, STOCK_LIST, pl.DataFrame(schema=dict.fromkeys(STOCK_LIST.column_names)), source="x") == Upserted()
+
+
+def test_two_writers_of_the_same_rows_both_count_truly(warehouse: Database) -> None:
+    with warehouse.connect() as first, warehouse.connect() as second:
+        upsert(first, DAILY_KLINE, BARS[:100], source="tushare")
+        first.commit()
+        upsert(first, DAILY_KLINE, BARS[:100].with_columns(close=pl.lit(1.0)), source="tushare")
+        assert upsert(second, DAILY_KLINE, BARS[100:], source="tushare") == Upserted(inserted=100)
+        first.commit()
+        assert upsert(second, DAILY_KLINE, BARS[:100], source="tushare") == Upserted(updated=100)
+    former = read_sql(warehouse, "SELECT former->>'close' AS close FROM row_revisions ORDER BY id")["close"]
+    assert former.to_list()[100:] == ["1"] * 100  # the second writer's revisions hold what the first one wrote
+
+
+def hits(codes: Sequence[str], screen: str = "dual_ma", score: float = 1.0) -> pl.DataFrame:
+    frame = pl.DataFrame({"ts_code": list(codes)}, schema={"ts_code": pl.String})
+    return frame.select(
+        screen=pl.lit(screen), trade_date=pl.lit(SESSION), ts_code="ts_code", name=pl.lit("甲"), close=pl.lit(1.0),
+        pct_chg=pl.lit(0.5), score=pl.lit(score), figures=pl.lit("{}"), parameters=pl.lit("{}"),
+    )  # fmt: skip
+
+
+def test_a_screens_session_is_replaced_whole(warehouse: Database) -> None:
+    where = {"screen": "dual_ma", "trade_date": SESSION}
+    with warehouse.connect() as connection:
+        replace_session(connection, SCREEN_RESULTS, hits(["a"], "other"), where={**where, "screen": "other"})
+        assert replace_session(connection, SCREEN_RESULTS, hits("abc"), where=where) == Upserted(inserted=3)
+        again = pl.concat([hits("b"), hits("c", score=2.0), hits("d")])
+        expected = Upserted(inserted=1, updated=1, unchanged=1, deleted=1)
+        assert replace_session(connection, SCREEN_RESULTS, again, where=where) == expected
+        assert replace_session(connection, SCREEN_RESULTS, again, where=where) == Upserted(unchanged=3)
+        assert replace_session(connection, SCREEN_RESULTS, hits(""), where=where) == Upserted(deleted=3)
+        with pytest.raises(UpsertError, match="1 rows are not of"):
+            replace_session(connection, SCREEN_RESULTS, hits("a", "other"), where=where)
+    left = read(warehouse, SCREEN_RESULTS)
+    assert left["screen"].to_list() == ["other"]
+    revisions = read_sql(warehouse, "SELECT key->>'ts_code' AS ts_code FROM row_revisions ORDER BY id")
+    assert sorted(revisions["ts_code"]) == ["a", "b", "c", "c", "d"]
+
+
+SOURCES = ("tushare", "akshare", "baostock")
+write = st.tuples(
+    st.sampled_from(SOURCES),
+    st.dictionaries(st.sampled_from(["600000.SH", "000001.SZ", "920001.BJ"]), st.sampled_from([1.0, 2.0, None]), min_size=1),
+)
+
+
+def frame_of(values: dict[str, float | None]) -> pl.DataFrame:
+    template = BARS[: len(values)]
+    return template.with_columns(
+        ts_code=pl.Series(list(values)),
+        trade_date=pl.lit(SESSION),
+        amount=pl.Series(list(values.values()), dtype=pl.Float64),
+    ).with_columns(
+        pl.lit(1.0).alias(name) for name in ("open", "high", "low", "close", "pre_close", "change", "pct_chg", "vol")
+    )
+
+
+def stored(connection: psycopg.Connection[Any]) -> dict[str, tuple[str, float | None]]:
+    return {
+        code: (source, amount) for code, source, amount in connection.execute("SELECT ts_code, source, amount FROM daily_kline")
+    }
+
+
+@given(writes=st.lists(write, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_the_last_write_of_the_best_source_wins(warehouse: Database, writes: list[tuple[str, dict[str, float | None]]]) -> None:
+    model: dict[str, tuple[str, float | None]] = {}
+    revisions = 0
+    with warehouse.connect() as connection:
+        for source, values in writes:
+            counted = {"inserted": 0, "updated": 0, "unchanged": 0, "kept": 0}
+            for code, amount in values.items():
+                now = model.get(code)
+                if now is None:
+                    what = "inserted"
+                elif now == (source, amount):
+                    what = "unchanged"
+                else:
+                    what = "kept" if SOURCES.index(now[0]) < SOURCES.index(source) else "updated"
+                if what in ("inserted", "updated"):
+                    model[code] = (source, amount)
+                counted[what] += 1
+            revisions += counted["updated"]
+            assert upsert(connection, DAILY_KLINE, frame_of(values), source=source, priority=SOURCES) == Upserted(**counted)
+            assert upsert(connection, DAILY_KLINE, frame_of(values), source=source, priority=SOURCES).updated == 0
+        assert stored(connection) == model
+        assert connection.execute("SELECT count(*) FROM row_revisions").fetchone() == (revisions,)
+        connection.rollback()
+
+
+@given(one=st.dictionaries(st.sampled_from(SOURCES), write.map(lambda pair: pair[1])), order=st.permutations(SOURCES))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+def test_the_order_in_which_sources_answer_does_not_matter(
+    warehouse: Database, one: dict[str, dict[str, float | None]], order: list[str]
+) -> None:
+    results = []
+    with warehouse.connect() as connection:
+        for sequence in (SOURCES, order):
+            for source in sequence:
+                if source in one:
+                    upsert(connection, DAILY_KLINE, frame_of(one[source]), source=source, priority=SOURCES)
+            results.append(stored(connection))
+            connection.rollback()
+    assert results[0] == results[1]
+
+
+def test_what_is_read_equals_what_was_written(warehouse: Database) -> None:
+    with warehouse.connect() as connection:
+        upsert(connection, DAILY_KLINE, BARS.sample(fraction=1, shuffle=True, seed=1), source="tushare")
+    assert_frame_equal(read(warehouse, DAILY_KLINE), BARS.sort("ts_code", "trade_date"))

@@ -1,0 +1,35 @@
+"""Adjusted prices (复权), computed when read: raw bars and factors are what is stored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+Adjustment = Literal["qfq", "hfq"]
+_PRICES = ("open", "high", "low", "close")
+
+
+def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.DataFrame:
+    """The bars with open, high, low, close and pre_close adjusted; volume and amount stay as traded.
+
+    `bars`: ts_code, trade_date and raw prices [元] · `factors`: ts_code, trade_date, adj_factor.
+    hfq = price x factor · qfq = price x factor / the code's latest factor in `factors`: give factors up to today, not only
+    up to the last bar, or two reads will not agree. A session without a factor takes the code's last one before it; a
+    code without any factor before a bar gets nulls, never a silent 1.
+    Source of the convention: Tushare's 复权因子; checked to 5e-6 against its published columns.
+    """
+    factors = factors.select("ts_code", "trade_date", "adj_factor").sort("trade_date")
+    known = bars.sort("trade_date").join_asof(
+        factors, on="trade_date", by="ts_code", strategy="backward", check_sortedness=False
+    )
+    scale = pl.col("adj_factor")
+    if how == "qfq":
+        latest = factors.group_by("ts_code").agg(pl.col("adj_factor").last().alias("latest"))
+        known = known.join(latest, on="ts_code", how="left")
+        scale = scale / pl.col("latest")
+    prices = [(pl.col(name) * scale).alias(name) for name in _PRICES if name in bars.columns]
+    if "pre_close" in bars.columns:
+        # pre_close is the ex-rights price of the bar's own day already: the bar's own factor carries it over.
+        prices.append((pl.col("pre_close") * scale).alias("pre_close"))
+    return known.with_columns(prices).select(bars.columns).sort("ts_code", "trade_date")

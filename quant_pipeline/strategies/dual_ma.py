@@ -1,0 +1,65 @@
+"""Dual moving average: the golden cross."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.indicators import ma
+
+_DIGITS = 9
+
+
+class DualMovingAverageParameters(BaseModel):
+    """Windows in a code's own bars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fast: int = Field(5, ge=1, le=250, description="Fast average, in bars. 快线周期")
+    slow: int = Field(20, ge=2, le=500, description="Slow average, in bars; above the fast one. 慢线周期")
+
+    @model_validator(mode="after")
+    def _fast_below_slow(self) -> DualMovingAverageParameters:
+        if self.fast >= self.slow:
+            raise ValueError(f"fast ({self.fast}) must be below slow ({self.slow}). 快线周期须小于慢线周期")
+        return self
+
+
+class DualMovingAverage(Strategy):
+    """Buy when the fast average crosses above the slow one (金叉), sell when it crosses below (死叉).
+
+    Score: how far the fast average has risen above the slow one, in per cent.
+    """
+
+    name = "dual_ma"
+    zh = "双均线金叉"
+    doc = "The fast moving average crosses above the slow one on adjusted closes (golden cross, 5/20 by default)."
+    Parameters = DualMovingAverageParameters
+
+    @property
+    def lookback(self) -> int:
+        return int(self.parameters.slow)
+
+    @property
+    def figures(self) -> Sequence[str]:
+        return [f"ma{self.parameters.fast}", f"ma{self.parameters.slow}"]
+
+    def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
+        fast, slow = self.figures
+        averages = bars.select(
+            "ts_code",
+            "trade_date",
+            ma(self.parameters.fast).alias(fast),
+            ma(self.parameters.slow).alias(slow),
+        )
+        # Averages of equal prices differ in their last digits: that is no cross.
+        gap = (pl.col(fast) / pl.col(slow) - 1).round(_DIGITS)
+        before = gap.shift(1).over("ts_code")
+        return averages.with_columns(
+            buy=((gap > 0) & (before <= 0)).fill_null(False),
+            sell=((gap < 0) & (before >= 0)).fill_null(False),
+            score=gap * 100,
+        )

@@ -1,0 +1,123 @@
+"""The calendar: the exchange's sessions, never a guess, loud past its end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quant_pipeline.market import clock
+from quant_pipeline.market.calendar import Calendar, CalendarError, xshg
+
+CALENDAR = xshg()
+days = st.dates(CALENDAR.sessions[0], dt.date(2026, 11, 30))
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def test_the_exchanges_own_days() -> None:
+    assert CALENDAR.sessions[0] == dt.date(1990, 12, 19)
+    assert not CALENDAR.is_session(dt.date(2026, 10, 1)), "National Day"
+    assert not CALENDAR.is_session(dt.date(2020, 1, 31)), "the spring festival was made longer in 2020"
+    assert not CALENDAR.is_session(dt.date(2026, 11, 22)), "a Sunday"
+    assert CALENDAR.is_session(dt.date(2026, 11, 20))
+    assert not any(day.weekday() >= 5 for day in CALENDAR.sessions[1000:]), "work Saturdays are no sessions"
+
+
+@given(days, days)
+def test_between_is_every_session_and_only_those(one: dt.date, other: dt.date) -> None:
+    start, end = sorted((one, other))
+    sessions = CALENDAR.between(start, end)
+    assert list(sessions) == sorted(set(sessions))
+    assert all(start <= day <= end and CALENDAR.is_session(day) for day in sessions)
+    assert (start in sessions) == CALENDAR.is_session(start)
+
+
+@given(days)
+def test_on_or_before_never_leaps_over_a_session(day: dt.date) -> None:
+    found = CALENDAR.on_or_before(day)
+    assert CALENDAR.between(found, day) == (found,)
+
+
+@given(days, st.integers(-300, 5))
+def test_shift_counts_sessions(day: dt.date, steps: int) -> None:
+    session = CALENDAR.on_or_before(day)
+    moved = CALENDAR.shift(session, steps)
+    start, end = sorted((session, moved))
+    apart = len(CALENDAR.between(start, end)) - 1
+    assert apart == abs(steps) or moved == CALENDAR.sessions[0]
+
+
+@given(days)
+def test_week_and_month_ends_are_the_last_sessions_of_theirs(day: dt.date) -> None:
+    session = CALENDAR.on_or_before(day)
+    week, month = CALENDAR.week_end(session), CALENDAR.month_end(session)
+    assert week.isocalendar()[:2] == session.isocalendar()[:2]
+    assert (month.year, month.month) == (session.year, session.month)
+    assert CALENDAR.shift(week, 1).isocalendar()[:2] != session.isocalendar()[:2]
+    assert CALENDAR.shift(month, 1).month != session.month
+    assert week in CALENDAR.weeks(session, week)
+    assert month in CALENDAR.months(session, month)
+
+
+@pytest.mark.parametrize(
+    ("moment", "latest"),
+    [
+        (dt.datetime(2026, 11, 20, 16, 59), dt.date(2026, 11, 19)),
+        (dt.datetime(2026, 11, 20, 17, 0), dt.date(2026, 11, 20)),
+        (dt.datetime(2026, 11, 22, 12, 0), dt.date(2026, 11, 20)),
+        (dt.datetime(2026, 11, 23, 9, 0), dt.date(2026, 11, 20)),
+        (dt.datetime(2026, 10, 7, 20, 0), dt.date(2026, 9, 30)),
+    ],
+)
+def test_the_latest_session_is_the_last_whose_data_are_ready(moment: dt.datetime, latest: dt.date) -> None:
+    assert CALENDAR.latest(moment.replace(tzinfo=SHANGHAI)) == latest
+    assert CALENDAR.latest(moment.replace(tzinfo=SHANGHAI).astimezone(dt.UTC)) == latest
+
+
+@pytest.mark.parametrize("ask", [Calendar.is_session, Calendar.on_or_before, Calendar.week_end])
+def test_past_its_end_it_says_so(ask: object) -> None:
+    with pytest.raises(CalendarError, match="sync trade_calendar"):
+        ask(CALENDAR, CALENDAR.last + dt.timedelta(days=1))  # type: ignore[operator]
+    with pytest.raises(CalendarError):
+        CALENDAR.shift(CALENDAR.sessions[-1], 1)
+    with pytest.raises(CalendarError):
+        CALENDAR.between(CALENDAR.sessions[-1], CALENDAR.last + dt.timedelta(days=9))
+
+
+def test_a_day_that_is_no_session_is_named_with_the_one_before() -> None:
+    with pytest.raises(CalendarError, match=r"2026-11-22 is not a session.*2026-11-20"):
+        CALENDAR.shift(dt.date(2026, 11, 22), 1)
+
+
+def test_the_published_calendar_overrules_and_extends() -> None:
+    closed, opened = dt.date(2026, 11, 19), dt.date(2026, 11, 21)
+    new_year = {dt.date(2027, 1, 1) + dt.timedelta(days=n): n in (3, 4) for n in range(10)}
+    ruled = CALENDAR.overruled_by({closed: False, opened: True} | new_year)
+    assert not ruled.is_session(closed)
+    assert ruled.is_session(opened)
+    assert ruled.last == dt.date(2027, 1, 10)
+    assert ruled.shift(dt.date(2026, 12, 31), 1) == dt.date(2027, 1, 4)
+    assert CALENDAR.is_session(closed), "the built-in one is not changed"
+
+
+def test_a_gap_in_the_published_days_ends_the_calendar() -> None:
+    island = {CALENDAR.last + dt.timedelta(days=n): True for n in (5, 6)}
+    ruled = CALENDAR.overruled_by(island)
+    assert ruled.last == CALENDAR.last
+    with pytest.raises(CalendarError):
+        ruled.is_session(CALENDAR.last + dt.timedelta(days=5))
+
+
+def test_the_clock_can_be_set_and_speaks_exchange_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+    assert clock.now() == dt.datetime(2026, 11, 20, 18, tzinfo=SHANGHAI)
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00+00:00")
+    assert clock.today() == dt.date(2026, 11, 21)
+    monkeypatch.setenv("QUANT_NOW", "tomorrow")
+    with pytest.raises(ValueError, match="QUANT_NOW='tomorrow'"):
+        clock.now()
+    monkeypatch.delenv("QUANT_NOW")
+    assert abs(clock.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)

@@ -1,0 +1,104 @@
+"""Codes: every spelling goes to Tushare's and back; what is no code is refused in words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quant_pipeline.market import codes
+from quant_pipeline.market.codes import Board, CodeError
+
+BOARDS = {
+    "600000.SH": Board.SSE_MAIN,
+    "605499.SH": Board.SSE_MAIN,
+    "688981.SH": Board.STAR,
+    "689009.SH": Board.STAR,
+    "900901.SH": Board.B_SHARE,
+    "000001.SZ": Board.SZSE_MAIN,
+    "003816.SZ": Board.SZSE_MAIN,
+    "300750.SZ": Board.CHINEXT,
+    "302132.SZ": Board.CHINEXT,
+    "200002.SZ": Board.B_SHARE,
+    "920001.BJ": Board.BSE,
+    "430047.BJ": Board.BSE,
+    "830799.BJ": Board.BSE,
+    "871981.BJ": Board.BSE,
+    "510300.SH": Board.ETF,
+    "588000.SH": Board.ETF,
+    "159915.SZ": Board.ETF,
+    "113050.SH": Board.CONVERTIBLE_BOND,
+    "123107.SZ": Board.CONVERTIBLE_BOND,
+}
+a_code = st.builds(
+    lambda prefix, rest: prefix + rest[: 6 - len(prefix)],
+    st.sampled_from("600 601 603 605 688 689 900 000 001 002 003 300 301 302 200 920 43 82 83 87 88 51 15 113 12".split()),
+    st.text("0123456789", min_size=6, max_size=6),
+).map(codes.parse)
+
+
+@pytest.mark.parametrize(("ts_code", "board"), BOARDS.items())
+def test_boards(ts_code: str, board: Board) -> None:
+    assert codes.parse(ts_code[:6]) == ts_code
+    assert codes.board(ts_code) is board
+
+
+@given(a_code)
+def test_every_spelling_comes_back_to_the_same_code(ts_code: str) -> None:
+    assert re.match(codes.CODE_PATTERN, ts_code)
+    digits, market = ts_code.split(".")
+    spellings = [ts_code, ts_code.lower(), digits, f" {market}{digits}", f"{market.lower()}.{digits}"]
+    spellings += [codes.to_akshare(ts_code), codes.to_akshare(ts_code, prefixed=True), codes.to_ths(ts_code)[0]]
+    if market != "BJ":
+        spellings.append(codes.to_baostock(ts_code))
+    assert {codes.parse(spelling) for spelling in spellings} == {ts_code}
+
+
+@pytest.mark.parametrize(
+    ("ts_code", "ths"),
+    [
+        ("600519.SH", ("600519", 17)),
+        ("688981.SH", ("688981", 18)),
+        ("000001.SZ", ("000001", 33)),
+        ("300750.SZ", ("300750", 33)),
+        ("510300.SH", ("510300", 20)),
+        ("159915.SZ", ("159915", 36)),
+        ("920001.BJ", ("920001", 151)),
+    ],
+)
+def test_ths_market_ids(ts_code: str, ths: tuple[str, int]) -> None:
+    assert codes.to_ths(ts_code) == ths
+
+
+def test_eastmoney_puts_beijing_under_zero() -> None:
+    assert [codes.to_eastmoney(code) for code in ("600000.SH", "000001.SZ", "920001.BJ")] == [
+        "1.600000",
+        "0.000001",
+        "0.920001",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "60000", "6000000", "abc", "999999", "600000.SZ", "sz600000", "000001.SH", "920001.SH"])
+def test_what_is_no_code_or_has_the_wrong_market_is_refused(text: str) -> None:
+    with pytest.raises(CodeError) as refused:
+        codes.parse(text)
+    assert text in str(refused.value)
+
+
+def test_the_wrong_market_is_named_with_the_right_one() -> None:
+    with pytest.raises(CodeError, match=r"000001\.SZ"):
+        codes.parse("000001.SH")
+
+
+def test_shanghai_b_shares_are_never_beijing() -> None:
+    assert codes.parse("900901") == "900901.SH"
+    assert codes.is_former_bse("830799.BJ")
+    assert not codes.is_former_bse("920001.BJ")
+    assert not codes.is_former_bse("900901.SH")
+
+
+def test_baostock_has_no_beijing() -> None:
+    with pytest.raises(CodeError, match="BSE"):
+        codes.to_baostock("920001.BJ")

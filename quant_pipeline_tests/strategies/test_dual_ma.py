@@ -1,0 +1,82 @@
+"""The golden cross, against the plain loop that everybody would write."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quant_pipeline.strategies.base import StrategyError
+from quant_pipeline.strategies.dual_ma import DualMovingAverage
+
+FIRST = dt.date(2026, 1, 1)
+prices = st.lists(st.integers(100, 2000).map(lambda cents: cents / 100), min_size=1, max_size=60)
+
+
+def _bars(**closes: list[float]) -> pl.DataFrame:
+    frames = [
+        pl.DataFrame({"ts_code": code, "trade_date": [FIRST + dt.timedelta(days=n) for n in range(len(close))], "close": close})
+        for code, close in closes.items()
+    ]
+    return pl.concat(frames)
+
+
+def _crosses(close: list[float], fast: int, slow: int) -> list[dt.date]:
+    found = []
+    for at in range(slow, len(close)):
+        now = sum(close[at - fast + 1 : at + 1]) / fast - sum(close[at - slow + 1 : at + 1]) / slow
+        before = sum(close[at - fast : at]) / fast - sum(close[at - slow : at]) / slow
+        if now > 1e-9 and before <= 1e-9:
+            found.append(FIRST + dt.timedelta(days=at))
+    return found
+
+
+@given(prices, prices, st.integers(1, 5), st.integers(6, 20))
+def test_hits_are_those_of_the_plain_loop_code_by_code(one: list[float], other: list[float], fast: int, slow: int) -> None:
+    strategy = DualMovingAverage.with_parameters({"fast": fast, "slow": slow})
+    bars = _bars(a=one, b=other)
+    hits = strategy.screen(bars, bars["trade_date"].unique().to_list())
+    for code, close in (("a", one), ("b", other)):
+        found = hits.filter(pl.col("ts_code") == code)["trade_date"].to_list()
+        assert found == _crosses(close, fast, slow)
+
+
+@given(prices, st.integers(1, 30))
+def test_no_signal_looks_ahead(close: list[float], cut: int) -> None:
+    whole = DualMovingAverage().signals(_bars(a=close))
+    part = DualMovingAverage().signals(_bars(a=close[:cut]))
+    assert part.equals(whole.head(part.height))
+
+
+def test_a_flat_price_never_crosses() -> None:
+    bars = _bars(a=[10.01] * 300).with_columns(pl.col("close") * 134.5794)
+    assert DualMovingAverage().screen(bars, bars["trade_date"].to_list()).is_empty()
+
+
+def test_a_hit_has_its_figures_and_a_score_that_orders() -> None:
+    weak = [10.0] * 25 + [9.9] * 5 + [10.9]
+    strong = [10.0] * 25 + [9.9] * 5 + [12.0]
+    bars = _bars(weak=weak, strong=strong)
+    hits = DualMovingAverage().screen(bars, [FIRST + dt.timedelta(days=30)]).sort("score", descending=True)
+    assert hits["ts_code"].to_list() == ["strong", "weak"]
+    assert json.loads(hits["figures"][0]) == pytest.approx({"ma5": 10.32, "ma20": 10.055}, abs=1e-4)
+
+
+def test_a_code_without_a_bar_that_day_is_no_hit_and_moves_nobody_else() -> None:
+    rising = [10.0] * 25 + [9.0] * 5 + [13.0] * 3
+    bars = _bars(halted=rising[:31], traded=rising)
+    day = FIRST + dt.timedelta(days=31)
+    alone = DualMovingAverage().signals(_bars(traded=rising))
+    together = DualMovingAverage().signals(bars).filter(pl.col("ts_code") == "traded")
+    assert together.equals(alone)
+    assert "halted" not in DualMovingAverage().screen(bars, [day])["ts_code"].to_list()
+
+
+@pytest.mark.parametrize("values", [{"fast": 20, "slow": 20}, {"fast": 30}, {"fast": 0}, {"quick": 5}])
+def test_parameters_that_make_no_sense_are_refused_in_words(values: dict[str, int]) -> None:
+    with pytest.raises(StrategyError, match=r"dual_ma: .*(fast|quick)"):
+        DualMovingAverage.with_parameters(values)

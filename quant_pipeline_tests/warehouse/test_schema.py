@@ -1,0 +1,149 @@
+"""Upgrades: a new database, one made by an earlier version, one made by a newer version, and many processes at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from quant_pipeline.market.columns import number
+from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS
+from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse import schema, tables
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.upsert import upsert
+from quant_pipeline_tests.warehouse.bars import daily_bars
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_fingerprint() -> None:
+    schema.fingerprint.cache_clear()
+
+
+def differences(database: Database) -> list[object]:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+        return compare_metadata(context, tables.metadata_of())
+
+
+def make_older(database: Database, *statements: str) -> None:
+    """Changes the database by hand, and makes it forget that it is current."""
+    with database.connect() as connection:
+        for statement in (*statements, "UPDATE quant_warehouse SET fingerprint = 'older'"):
+            connection.execute(statement)
+
+
+def test_a_new_database_is_what_the_specs_say(warehouse: Database) -> None:
+    assert differences(warehouse) == []
+    assert set(DATASETS) < set(read_sql(warehouse, _TABLES)["tablename"])
+
+
+def test_a_database_of_an_earlier_version_keeps_its_rows(warehouse: Database) -> None:
+    bars = daily_bars(20, 5)
+    with warehouse.connect() as connection:
+        upsert(connection, DAILY_KLINE, bars, source="tushare")
+    make_older(
+        warehouse,
+        "ALTER TABLE daily_kline DROP COLUMN amount",
+        "DROP INDEX daily_kline_ts_code",
+        "DROP TABLE adj_factor",
+        "ALTER TABLE sync_runs DROP COLUMN rows_rejected",
+        "COMMENT ON TABLE stock_list IS 'as it was called once'",
+        "CREATE TABLE notes_of_the_user (n int)",
+    )
+    warehouse.upgrade()
+    assert [each[0] for each in differences(warehouse)] == ["remove_table"]  # the user's own, which stays
+    assert read(warehouse, DAILY_KLINE, columns=bars.columns[:-1]).equals(bars.drop("amount").sort("ts_code", "trade_date"))
+    assert read(warehouse, DAILY_KLINE)["amount"].null_count() == bars.height
+
+
+def test_revisions_run_before_what_lacks_is_added(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warehouse.connect() as connection:
+        upsert(connection, DAILY_KLINE, daily_bars(3, 2), source="tushare")
+    make_older(warehouse, "ALTER TABLE daily_kline RENAME COLUMN vol TO volume")
+    with_a_revision = tmp_path / "migrations"
+    shutil.copytree(schema.MIGRATIONS, with_a_revision)
+    (with_a_revision / "versions" / "9999_vol.py").write_text(
+        "from alembic import op\n"
+        f"revision, down_revision = '9999', '{newest_revision()}'\n"
+        "def upgrade(): op.alter_column('daily_kline', 'volume', new_column_name='vol')\n"
+    )
+    monkeypatch.setattr(schema, "MIGRATIONS", with_a_revision)
+    schema.fingerprint.cache_clear()
+    warehouse.upgrade()
+    assert differences(warehouse) == []
+    assert read(warehouse, DAILY_KLINE)["vol"].null_count() == 0
+    monkeypatch.undo()
+    schema.fingerprint.cache_clear()
+    with pytest.raises(schema.SchemaError, match="newer version"):
+        warehouse.upgrade()
+
+
+def newest_revision() -> str:
+    return max(path.name for path in (schema.MIGRATIONS / "versions").glob("[0-9]*.py")).split("_")[0]
+
+
+def test_to_add_a_data_set_or_a_column_is_to_add_a_spec(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    wider = dataclasses.replace(DAILY_KLINE, columns=(*DAILY_KLINE.columns, number("turnover", "换手率", "Of the float.", "%")))
+    another = dataclasses.replace(DAILY_KLINE, name="etf_daily")
+    monkeypatch.setattr(tables, "DATASETS", DATASETS | {"daily_kline": wider, "etf_daily": another})
+    warehouse.upgrade()
+    assert differences(warehouse) == []
+    assert read(warehouse, wider).columns == [*DAILY_KLINE.column_names, "turnover"]
+    assert read(warehouse, another).is_empty()
+
+
+def test_a_new_required_column_asks_for_a_revision_where_rows_have_no_value(
+    warehouse: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse.connect() as connection:
+        upsert(connection, DAILY_KLINE, daily_bars(3, 2), source="tushare")
+    needed = number("settle", "结算价", "Needed.", required=True)
+    wider = dataclasses.replace(DAILY_KLINE, columns=(*DAILY_KLINE.columns, needed))
+    monkeypatch.setattr(tables, "DATASETS", DATASETS | {"daily_kline": wider})
+    with pytest.raises(schema.SchemaError, match=r"needs a revision.*settle"):
+        warehouse.upgrade()
+    assert read(warehouse, DAILY_KLINE).height == 6
+
+
+def test_an_upgrade_with_nothing_to_do_writes_nothing(warehouse: Database) -> None:
+    row = "SELECT xmin::text, ctid::text FROM quant_warehouse"
+    with warehouse.connect() as connection:
+        before = connection.execute(row).fetchone()
+        warehouse.upgrade()
+        assert connection.execute(row).fetchone() == before
+
+
+def test_many_may_upgrade_at_once(warehouse: Database) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    others = [Database(warehouse.url, Mode.SANDBOX) for _ in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(Database.upgrade, others))
+    for each in others:
+        each.close()
+    assert differences(warehouse) == []
+
+
+def test_sandbox_and_live_never_share_a_database(warehouse: Database) -> None:
+    with pytest.raises(schema.SchemaError, match="holds sandbox data, and QUANT_MODE is live"):
+        Database(warehouse.url, Mode.LIVE).upgrade()
+
+
+def test_every_column_says_what_it_is(warehouse: Database) -> None:
+    columns = {column["name"]: column for column in sa.inspect(warehouse.engine).get_columns("daily_kline")}
+    assert "成交量" in columns["vol"]["comment"]
+    assert "[手]" in columns["vol"]["comment"]
+    assert not columns["source"]["nullable"]
+    assert not columns["updated_at"]["nullable"]
+    key = sa.inspect(warehouse.engine).get_pk_constraint("daily_kline")["constrained_columns"]
+    assert set(key) == set(DAILY_KLINE.key)
