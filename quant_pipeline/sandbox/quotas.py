@@ -61,7 +61,7 @@ class Quotas:
             taken.popleft()
         for per, calls in limits.items():
             since = now - self.minute * _MINUTES[per]
-            if len(taken) >= calls and taken[-calls] > since + 1:
+            if len(taken) >= calls and taken[-calls] > since:
                 return Refusal(per, calls)
         taken.append(now)
         return None

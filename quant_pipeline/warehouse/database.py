@@ -126,9 +126,11 @@ class Database:
 
     def connect_arrow(self) -> AdbcConnection:
         """A new ADBC connection, for reads in Arrow; a `with` block closes it. DatabaseError when it cannot be had."""
+        from adbc_driver_postgresql import dbapi
+
         try:
             return self._arrow.adbc_clone()
-        except Exception:  # the server was restarted; connect() waits for it, or says why not
+        except dbapi.Error:  # the server is away: connect() waits for it, or says why not
             self.connect().close()
             return self._arrow.adbc_clone()
 

@@ -53,7 +53,9 @@ def upsert(
         return Upserted()
     statements = _Statements(dataset)
     better = [] if force else list(priority[: priority.index(source)] if source in priority else priority)
-    values = {"source": source, "better": better}
+    values: dict[str, Any] = {"source": source, "better": better}
+    if dataset.by_session:
+        values |= {"first": rows["trade_date"].min(), "last": rows["trade_date"].max()}
     with _whole(connection), connection.cursor() as cursor:
         cursor.execute(statements.incoming)
         with cursor.copy(statements.copy) as copy:
@@ -135,6 +137,7 @@ class _Statements:
             "stored": _each((*dataset.column_names, "source"), "t.{0}"),
             "came": _each(dataset.column_names, "i.{0}"),
             "assignments": _each([name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "),
+            "in_range": sql.SQL(_IN_RANGE if dataset.by_session else ""),
             "dataset": sql.Literal(dataset.name),
             "key_object": sql.SQL(", ").join(
                 sql.SQL("{}, t.{}").format(sql.Literal(name), sql.Identifier(name)) for name in dataset.key
@@ -162,13 +165,15 @@ TRUNCATE pg_temp.{incoming}
 _INSERT = """
 INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM pg_temp.{incoming} ON CONFLICT DO NOTHING
 """
+# Without it, a merge join would read the table from its first session on.
+_IN_RANGE = " AND t.trade_date BETWEEN %(first)s AND %(last)s"
 # The changed rows are locked before they are written down, so that another writer's change cannot come in between.
 _UPDATE = """
 WITH changed AS MATERIALIZED (
     SELECT {key_of_stored}, t.source = ANY(%(better)s) AS kept, to_jsonb(t) AS former,
            jsonb_build_object({key_object}) AS key_object
     FROM {table} t JOIN pg_temp.{incoming} i ON {same_key}
-    WHERE ({stored}) IS DISTINCT FROM ({came}, %(source)s)
+    WHERE ({stored}) IS DISTINCT FROM ({came}, %(source)s){in_range}
     FOR UPDATE OF t
 ), revised AS (
     INSERT INTO row_revisions (dataset, key, former, replaced_by)

@@ -1,0 +1,167 @@
+"""Validation: what is cast, what is refused and why, and that a bad row takes no good one with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.validation import Checked, SpecError, validate
+
+DAY = dt.date(2026, 11, 20)
+SESSIONS = frozenset({DAY, dt.date(2026, 11, 19)})
+BAR = {
+    "ts_code": "600000.SH", "trade_date": "20261120", "open": 10.0, "high": 10.5, "low": 9.9, "close": 10.1,
+    "pre_close": 10.0, "change": 0.1, "pct_chg": 1.0, "vol": 1000.0, "amount": 1010.0,
+}  # fmt: skip
+
+
+def bars(*changes: dict[str, object]) -> pl.DataFrame:
+    rows = [{**BAR, "ts_code": f"{600000 + number}.SH", **change} for number, change in enumerate(changes)]
+    return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def check(frame: pl.DataFrame, expected: dt.date | None = DAY) -> Checked:
+    return validate(DAILY_KLINE, frame, expected_session=expected, sessions=SESSIONS)
+
+
+def test_good_rows_come_in_the_specs_columns_and_types() -> None:
+    frame = bars({}, {"vol": 1000}).with_columns(remark=pl.lit("x"), close=pl.lit("10.1")).select(pl.all().reverse())
+    checked = check(frame)
+    assert checked.bad.is_empty()
+    assert checked.good.schema == {column.name: column.type.polars for column in DAILY_KLINE.columns}
+    assert checked.good["trade_date"].to_list() == [DAY, DAY]
+    assert checked.good["close"].to_list() == [10.1, 10.1]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"close": None}, "close is missing"),
+        ({"close": float("nan")}, "close is missing"),
+        ({"close": float("inf")}, "close is no float"),
+        ({"close": 0.0, "low": 0.0}, "prices_positive"),
+        ({"high": 10.05}, "ohlc_in_order"),
+        ({"vol": 100000.0}, "unit_of_volume"),
+        ({"pct_chg": 0.01}, "pct_chg_fits"),
+        ({"ts_code": "600000"}, "code_is_tushare"),
+        ({"ts_code": " "}, "ts_code is missing"),
+        ({"trade_date": None}, "trade_date is missing"),
+        ({"trade_date": "20261131"}, "trade_date is no date"),
+        ({"trade_date": "20261119"}, "trade_date is not 2026-11-20, which was asked for"),
+        ({"trade_date": "20261121"}, "trade_date is not a session"),
+    ],
+)
+def test_a_bad_row_is_kept_as_it_came_with_its_reason(change: dict[str, object], reason: str) -> None:
+    checked = check(bars({}, change, {}))
+    assert checked.good["ts_code"].to_list() == ["600000.SH", "600002.SH"]
+    assert checked.bad.height == 1
+    assert reason in checked.bad["reason"].item().split(", ") or checked.bad["reason"].item() == reason
+    ((name, value),) = list(change.items())[:1]
+    assert checked.bad[name].item() == pytest.approx(value, nan_ok=True)
+
+
+def test_all_that_a_row_breaks_is_named() -> None:
+    assert check(bars({"high": 10.05, "vol": -1.0})).bad["reason"].item() == (
+        "ohlc_in_order, volume_not_negative, unit_of_volume"
+    )
+
+
+def test_a_missing_optional_value_breaks_no_rule() -> None:
+    assert check(bars({"pre_close": None, "change": None, "pct_chg": None, "amount": None})).good.height == 1
+
+
+def test_a_row_of_a_whole_range_need_not_be_of_one_session() -> None:
+    assert check(bars({}, {"trade_date": "20261119"}), expected=None).good.height == 2
+
+
+def test_an_answer_without_a_column_is_refused_whole() -> None:
+    with pytest.raises(SpecError, match=r"daily_kline: the answer lacks close, vol"):
+        check(bars({}).drop("close", "vol"))
+    with pytest.raises(SpecError, match="it has nothing"):
+        check(pl.DataFrame())
+
+
+def test_exact_duplicates_collapse_and_contradicting_ones_are_all_bad() -> None:
+    frame = bars({}, {}, {}, {})
+    frame = pl.concat([frame, frame[1:3], frame[2:3].with_columns(amount=pl.lit(1011.0))])
+    checked = check(frame)
+    assert checked.good["ts_code"].to_list() == ["600000.SH", "600001.SH", "600003.SH"]
+    assert checked.bad["ts_code"].to_list() == ["600002.SH"] * 3
+    assert set(checked.bad["reason"]) == {"contradicting_duplicate"}
+
+
+def test_a_bad_twin_does_not_take_the_good_one_with_it() -> None:
+    frame = pl.concat([bars({}), bars({"close": None})], how="vertical_relaxed")
+    checked = check(frame)
+    assert (checked.good.height, checked.bad["reason"].to_list()) == (1, ["close is missing"])
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        pl.Series(["20261120"]),
+        pl.Series(["2026-11-20"]),
+        pl.Series([" 20261120 "]),
+        pl.Series([20261120]),
+        pl.Series([20261120.0]),
+        pl.Series([DAY]),
+        pl.Series([dt.datetime(2026, 11, 20)]),
+    ],
+)
+def test_a_date_is_read_in_every_form_that_sources_use(day: pl.Series) -> None:
+    assert check(bars({}).with_columns(trade_date=day)).good["trade_date"].to_list() == [DAY]
+
+
+def test_whole_numbers_and_empty_columns_of_pandas() -> None:
+    calendar = pl.DataFrame(
+        {"exchange": ["SSE"] * 4, "cal_date": ["20261120", "20261121", "20261122", "20261123"],
+         "is_open": [1.0, 0.0, 0.5, float("nan")], "pretrade_date": [None] * 4}
+    )  # fmt: skip
+    checked = validate(TRADE_CALENDAR, calendar, expected_session=None, sessions=SESSIONS)
+    assert checked.good["is_open"].to_list() == [1, 0]
+    assert checked.bad["reason"].to_list() == ["is_open is no int", "is_open is missing"]
+    halts = pl.DataFrame(
+        {"ts_code": ["600000.SH"], "trade_date": ["20261120"], "suspend_timing": [float("nan")], "suspend_type": ["S"]}
+    )
+    assert validate(SUSPENSIONS, halts, expected_session=DAY, sessions=SESSIONS).good["suspend_timing"].to_list() == [None]
+
+
+def test_text_that_postgresql_cannot_store_is_refused() -> None:
+    stocks = pl.DataFrame({name: [None] for name in STOCK_LIST.column_names}).with_columns(
+        ts_code=pl.lit("600000.SH"), list_status=pl.lit("L"), name=pl.lit("a\0b")
+    )
+    checked = validate(STOCK_LIST, stocks, expected_session=None, sessions=SESSIONS)
+    assert checked.bad["reason"].to_list() == ["name holds a zero byte"]
+
+
+def test_an_empty_answer_is_no_error_here() -> None:
+    checked = check(bars({})[:0])
+    assert (checked.good.height, checked.bad.height) == (0, 0)
+
+
+cell = st.one_of(st.none(), st.floats(), st.just(10.1), st.integers(-3, 3).map(float))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), cell, cell), max_size=12))
+def test_every_row_is_good_or_bad_or_a_copy_and_judging_again_changes_nothing(
+    rows: list[tuple[int, float | None, float | None]],
+) -> None:
+    changes: list[dict[str, object]] = [
+        {"ts_code": f"{600000 + code}.SH", "close": close, "vol": vol} for code, close, vol in rows
+    ]
+    frame = bars(*changes) if changes else bars({})[:0]
+    checked = check(frame)
+    assert checked.bad.filter(pl.col("reason") == "").is_empty()
+    assert checked.good.select("ts_code", "trade_date").is_unique().all()
+    assert checked.good.height + checked.bad.height <= frame.height
+    again = check(checked.good)
+    assert again.bad.is_empty()
+    assert_frame_equal(again.good, checked.good)
+    shuffled = check(frame.sample(fraction=1, shuffle=True, seed=3))
+    assert_frame_equal(shuffled.good, checked.good, check_row_order=False)

@@ -1,0 +1,90 @@
+"""Reads in Arrow: whole, by window, by code, by column, and by any SELECT."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read, read_sql, read_window, to_pandas
+from quant_pipeline.warehouse.upsert import upsert
+from quant_pipeline_tests.warehouse.bars import FIRST_DAY, daily_bars
+
+BARS = daily_bars(6, 10).sort("ts_code", "trade_date")
+
+
+@pytest.fixture
+def filled(warehouse: Database) -> Database:
+    with warehouse.connect() as connection:
+        upsert(connection, DAILY_KLINE, BARS, source="tushare")
+    return warehouse
+
+
+def test_a_window_has_both_its_ends(filled: Database) -> None:
+    start, end = FIRST_DAY + dt.timedelta(days=2), FIRST_DAY + dt.timedelta(days=4)
+    expected = BARS.filter(pl.col("trade_date").is_between(start, end))
+    assert_frame_equal(read(filled, DAILY_KLINE, start=start, end=end), expected)
+
+
+def test_a_lookback_counts_sessions_and_not_days(filled: Database) -> None:
+    sessions = [FIRST_DAY + dt.timedelta(days=number) for number in (0, 3, 4, 9)]
+    calendar = Calendar(sessions, first=FIRST_DAY, last=FIRST_DAY + dt.timedelta(days=9))
+    rows = read_window(filled, DAILY_KLINE, calendar, sessions[-1], 3, codes=["600000.SH"])
+    assert rows["trade_date"].min() == sessions[1]
+    assert rows["trade_date"].max() == sessions[-1]
+
+
+def test_codes_and_columns_can_be_chosen(filled: Database) -> None:
+    codes = ["600003.SH", "600001.SH", "' OR 1=1 --"]
+    rows = read(filled, DAILY_KLINE, codes=codes, columns=["close", "ts_code", "source"])
+    expected = BARS.filter(pl.col("ts_code").is_in(codes)).select("close", "ts_code", pl.lit("tushare").alias("source"))
+    assert_frame_equal(rows, expected)
+    assert read(filled, DAILY_KLINE, codes=[]).is_empty()
+
+
+def test_the_order_is_the_keys_even_when_the_key_is_not_read(filled: Database) -> None:
+    assert read(filled, DAILY_KLINE, columns=["close"])["close"].equals(BARS["close"])
+
+
+def test_an_empty_table_still_has_the_specs_types(warehouse: Database) -> None:
+    assert read(warehouse, STOCK_LIST).schema == {column.name: column.type.polars for column in STOCK_LIST.columns}
+
+
+def test_a_column_that_is_not_there_is_named(warehouse: Database) -> None:
+    with pytest.raises(KeyError, match="daily_kline has no column 'vwap'"):
+        read(warehouse, DAILY_KLINE, columns=["vwap"])
+
+
+def test_any_select_with_parameters_of_every_type(filled: Database) -> None:
+    query = """
+    SELECT count(*) AS n, %(text)s::text AS text, '5%%' AS share FROM daily_kline
+    WHERE trade_date >= %(day)s AND ts_code = ANY(%(codes)s) AND trade_date = ANY(%(days)s) AND close > %(price)s
+    """
+    values = {
+        "text": "it's \\ %(day)s",
+        "day": FIRST_DAY,
+        "days": [FIRST_DAY, FIRST_DAY + dt.timedelta(days=1)],
+        "codes": ["600000.SH", "600001.SH"],
+        "price": 0.5,
+    }
+    assert read_sql(filled, query, values).row(0) == (4, values["text"], "5%")
+
+
+def test_pandas_has_dates_that_can_be_resampled(filled: Database) -> None:
+    frame = to_pandas(read(filled, DAILY_KLINE, codes=["600000.SH"]))
+    weekly = frame.set_index("trade_date")["close"].resample("W-FRI").last()
+    assert isinstance(weekly.index, pd.DatetimeIndex)
+    assert frame["close"].tolist() == BARS.filter(pl.col("ts_code") == "600000.SH")["close"].to_list()
+
+
+def test_a_read_sees_what_was_committed_just_before(filled: Database) -> None:
+    assert read(filled, DAILY_KLINE).height == 60
+    with filled.connect() as connection:
+        upsert(connection, DAILY_KLINE, daily_bars(6, 1, skip=20), source="tushare")
+    assert read(filled, DAILY_KLINE).height == 66
