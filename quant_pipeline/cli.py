@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from quant_pipeline.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_WIDTH = 120
+"""Of the output where it is no terminal (a file, CI)."""
 _DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
 
 
@@ -229,6 +231,8 @@ def _prepared(as_json: bool) -> tuple[Settings, Any]:
 
     settings = _settings()
     console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, width=_WIDTH)
     if settings.sandboxed:
         console.print("[bold yellow]SANDBOX 沙盒[/]: a simulated exchange; no token, no network. 模拟行情，非真实数据")
     return settings, console

@@ -23,11 +23,11 @@ from quant_pipeline.sensors.run_failure import run_failure
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The platform's definitions; tests may put other resources in the place of the default ones."""
-    warehouse = WarehouseResource()
+    warehouse, tushare = WarehouseResource(), TushareResource()
     resources = {
         "warehouse": warehouse,
-        "tushare": TushareResource(),
-        "sync": SyncResource(warehouse=warehouse, tushare=TushareResource()),
+        "tushare": tushare,
+        "sync": SyncResource(warehouse=warehouse, tushare=tushare),
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(

@@ -1,7 +1,5 @@
 """When jobs run: by the exchange's calendar, in its time zone."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from quant_pipeline.jobs import daily_sync

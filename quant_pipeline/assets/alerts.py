@@ -1,7 +1,5 @@
 """The failure hook that every asset carries: a hook on a job stays silent when an asset is run from its page."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from quant_pipeline import settings

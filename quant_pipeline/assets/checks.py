@@ -1,7 +1,5 @@
 """The asset checks of a data set, made from its spec: they look at the sessions of the run that they belong to."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The asset of a sourced data set, made from its spec."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Strategy screens: which codes a strategy picks in a session."""
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence

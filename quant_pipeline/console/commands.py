@@ -11,6 +11,7 @@ from rich.console import Console
 
 from quant_pipeline.assets import screens
 from quant_pipeline.console import progress, report, window
+from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import parse
@@ -118,6 +119,7 @@ def _session(calendar: Calendar, date: dt.date) -> dt.date:
 
 
 def _screened(session: dt.date) -> bool:
+    prepare_environment()
     with dg.DagsterInstance.get() as instance:
         key = session.isoformat()
         return all(key in instance.get_materialized_partitions(dg.AssetKey(name)) for name in SCREENS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.definitions import defs
@@ -75,13 +76,19 @@ def launch(
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What failed, in the words that were written for the user where there are some, else in the first cause's."""
     texts = []
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
             told = failure.user_failure_data.description if failure.user_failure_data else None
-            texts.append(f"{event.step_key}: {told or (failure.error.message.strip() if failure.error else event.message)}")
+            texts.append(f"{event.step_key}: {told or _first_cause(failure.error) or event.message}")
         elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not texts:
-            failed = event.job_failure_data
-            texts.append(str(failed.error.message if failed.error else event.message).strip())
+            texts.append(_first_cause(event.job_failure_data.error) or str(event.message))
     return texts
+
+
+def _first_cause(error: SerializableErrorInfo | None) -> str:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else ""

@@ -1,7 +1,5 @@
 """PushPlus (WeChat messages) as a resource: what is to be told goes through the outbox."""
 
-from __future__ import annotations
-
 import logging
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The sync engine as a resource: its life is one Dagster run, which it keeps the books of."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,7 +44,7 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _error: str | None = PrivateAttr(default=None)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[SyncResource]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["SyncResource"]:
         run = context.run
         if run is None:
             raise dg.DagsterInvariantViolationError("the resource `sync` needs a run: it keeps the run's books")

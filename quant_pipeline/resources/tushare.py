@@ -1,7 +1,5 @@
 """Tushare as a resource."""
 
-from __future__ import annotations
-
 import dagster as dg
 from pydantic import Field
 

@@ -1,7 +1,5 @@
 """The warehouse as a resource: PostgreSQL, embedded or given by QUANT_DATABASE_URL, its schema up to date."""
 
-from __future__ import annotations
-
 import dagster as dg
 from pydantic import PrivateAttr
 

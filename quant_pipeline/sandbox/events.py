@@ -96,7 +96,7 @@ def _halts(generator: np.random.Generator, days: int, first: Ints, last: Ints, c
     many = generator.poisson(_HALTS_A_YEAR * count)
     column = generator.integers(0, count, many)
     start = generator.integers(0, days, many)
-    length = np.minimum(1 + (generator.exponential(9.0, many)).astype(np.int64), _LONGEST_HALT)
+    length = np.minimum(1 + (generator.exponential(13.0, many)).astype(np.int64), _LONGEST_HALT)
     # neither among the first sessions of a listing nor near its end
     fits = (start > first[column] + 10) & (start + length < last[column] - ARRANGEMENT)
     # one halt at a time: the first of a code, and only when none was carried over

@@ -147,7 +147,7 @@ def serve(
     `announce` is told the addresses once it listens. SandboxError when another process already is this home's sandbox.
     """
     running = _find(home)
-    if False:
+    if running is not None and running.pid != os.getpid():
         raise SandboxError(f"the sandbox of {home} already runs (pid {running.pid}, {Addresses(running.port).inbox_url})")
     quotas = {} if calls_a_minute is None else {"*": calls_a_minute}
     servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl")

@@ -1,7 +1,5 @@
 """The sensor that evaluates automation conditions: Dagster's own is stopped by default, a user expects it to run."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 automation = dg.AutomationConditionSensorDefinition(

@@ -1,7 +1,5 @@
 """Sends what waits in the outbox, and asks PushPlus what became of what it accepted."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from quant_pipeline.resources.pushplus import PushPlusResource

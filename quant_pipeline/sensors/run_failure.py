@@ -1,7 +1,5 @@
 """The net under the failure hook: runs that died without one (a kill, a start that failed, a refused resource)."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from quant_pipeline import settings

@@ -63,6 +63,8 @@ def load_policies(path: Path | None) -> Policies:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise PolicyError(f"the rate limits in {path} cannot be read: {error}") from None
     for source, apis in written.items():
+        if not isinstance(apis, dict) or not all(isinstance(fields, dict) for fields in apis.values()):
+            raise PolicyError(f"{path}: {source!r} stands alone; write a table per API, such as [tushare.daily]")
         for api, fields in apis.items():
             base = policy_for(policies, source, api).model_dump()
             if fields.pop("quota", True) is False:

@@ -116,6 +116,7 @@ def _rows_sane(scope: Scope) -> Verdict:
 def _rows(scope: Scope) -> Iterator[pl.DataFrame]:
     if not scope.dataset.by_session:
         yield read(scope.database, scope.dataset)
+        return
     for chunk in scope.chunks():
         yield read(scope.database, scope.dataset, start=chunk[0], end=chunk[-1])
 

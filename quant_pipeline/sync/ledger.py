@@ -81,7 +81,7 @@ UPDATE sync_runs SET units_planned = units_planned + %(planned)s, units_skipped 
 WHERE id = %(id)s
 """
 _SETTLE = """
-WITH by_source AS (
+WITH per_source AS (
     SELECT coalesce(source, '-') AS source, count(*) AS units, count(*) FILTER (WHERE status = 'failed') AS failed,
            sum(rows) AS rows, sum(calls) AS calls, round(sum(seconds)::numeric, 2) AS seconds
     FROM sync_items WHERE sync_run = %(id)s GROUP BY 1
@@ -94,7 +94,7 @@ WITH by_source AS (
 UPDATE sync_runs SET
     units_done = totals.done, units_failed = totals.failed, calls = totals.calls, rows_inserted = totals.inserted,
     rows_updated = totals.updated, rows_unchanged = totals.unchanged, rows_rejected = totals.rejected,
-    by_source = coalesce((SELECT jsonb_object_agg(source, to_jsonb(by_source) - 'source') FROM by_source), '{}'),
+    by_source = coalesce((SELECT jsonb_object_agg(source, to_jsonb(per_source) - 'source') FROM per_source), '{}'),
     status = CASE
         WHEN %(error)s::text IS NOT NULL OR (totals.failed > 0 AND totals.done = 0 AND units_skipped = 0) THEN 'failed'
         WHEN totals.failed > 0 THEN 'success_with_errors'

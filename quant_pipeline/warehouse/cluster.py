@@ -106,9 +106,22 @@ def _settings() -> dict[str, str]:
 
 
 def server_user(data: Path) -> User | None:
-    """None: this very user. As root, which PostgreSQL refuses, a system user that can reach data and programs."""
+    """None: this very user. As root, which PostgreSQL refuses: the data's owner, for new data a system user.
+
+    That user is given the way to the data and the programs (search permission on the directories above them).
+    """
     if os.geteuid() != 0:
         return None
+    user = User(data.stat().st_uid, data.stat().st_gid) if data.exists() else _system_user()
+    installed = _binaries().parent
+    for directory in (*data.parents, *installed.parents):
+        _allow(directory, 0o001)
+    for path in (installed, *installed.rglob("*"), *installed.parent.with_suffix(".libs").glob("*")):
+        _allow(path, 0o005 if path.is_dir() or path.parent.name == "bin" else 0o004)
+    return user
+
+
+def _system_user() -> User:
     import pwd
 
     try:
@@ -122,11 +135,6 @@ def server_user(data: Path) -> User | None:
                 "run as another user, or set QUANT_DATABASE_URL"
             ) from None
         entry = pwd.getpwnam(_SYSTEM_USER)
-    installed = _binaries().parent
-    for directory in (*data.parents, *installed.parents):
-        _allow(directory, 0o001)
-    for path in (installed, *installed.rglob("*"), *installed.parent.with_suffix(".libs").glob("*")):
-        _allow(path, 0o005 if path.is_dir() or path.parent.name == "bin" else 0o004)
     return User(entry.pw_uid, entry.pw_gid)
 
 

@@ -53,9 +53,7 @@ def upsert(
         return Upserted()
     statements = _Statements(dataset)
     better = [] if force else list(priority[: priority.index(source)] if source in priority else priority)
-    values: dict[str, Any] = {"source": source, "better": better}
-    if dataset.by_session:
-        values |= {"first": rows["trade_date"].min(), "last": rows["trade_date"].max()}
+    values = {"source": source, "better": better}
     with _whole(connection), connection.cursor() as cursor:
         cursor.execute(statements.incoming)
         with cursor.copy(statements.copy) as copy:
@@ -131,13 +129,12 @@ class _Statements:
             "incoming": sql.Identifier(f"incoming_{dataset.name}"),
             "columns": _list(dataset.column_names),
             "key": _list(dataset.key),
-            "key_of_stored": _each(dataset.key, "t.{0}"),
-            "changed_is_incoming": _each(dataset.key, "c.{0} = i.{0}", " AND "),
             "same_key": _each(dataset.key, "t.{0} = i.{0}", " AND "),
             "stored": _each((*dataset.column_names, "source"), "t.{0}"),
             "came": _each(dataset.column_names, "i.{0}"),
-            "assignments": _each([name for name in dataset.column_names if name not in dataset.key], "{0} = i.{0},", " "),
-            "in_range": sql.SQL(_IN_RANGE if dataset.by_session else ""),
+            "assignments": _each(
+                [name for name in dataset.column_names if name not in dataset.key], "{0} = excluded.{0},", " "
+            ),
             "dataset": sql.Literal(dataset.name),
             "key_object": sql.SQL(", ").join(
                 sql.SQL("{}, t.{}").format(sql.Literal(name), sql.Identifier(name)) for name in dataset.key
@@ -165,23 +162,24 @@ TRUNCATE pg_temp.{incoming}
 _INSERT = """
 INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM pg_temp.{incoming} ON CONFLICT DO NOTHING
 """
-# Without it, a merge join would read the table from its first session on.
-_IN_RANGE = " AND t.trade_date BETWEEN %(first)s AND %(last)s"
 # The changed rows are locked before they are written down, so that another writer's change cannot come in between.
+# LATERAL with LIMIT looks each row up by the key's index, whatever the planner thinks of the tables: a hash or merge join
+# would read the whole table for every batch.
 _UPDATE = """
 WITH changed AS MATERIALIZED (
-    SELECT {key_of_stored}, t.source = ANY(%(better)s) AS kept, to_jsonb(t) AS former,
-           jsonb_build_object({key_object}) AS key_object
-    FROM {table} t JOIN pg_temp.{incoming} i ON {same_key}
-    WHERE ({stored}) IS DISTINCT FROM ({came}, %(source)s){in_range}
-    FOR UPDATE OF t
+    SELECT i.*, t.former, t.kept
+    FROM pg_temp.{incoming} i CROSS JOIN LATERAL (
+        SELECT to_jsonb(t) AS former, t.source = ANY(%(better)s) AS kept
+        FROM {table} t
+        WHERE {same_key} AND ({stored}) IS DISTINCT FROM ({came}, %(source)s)
+        LIMIT 1 FOR UPDATE
+    ) t
 ), revised AS (
     INSERT INTO row_revisions (dataset, key, former, replaced_by)
-    SELECT {dataset}, key_object, former, %(source)s FROM changed WHERE NOT kept
+    SELECT {dataset}, jsonb_build_object({key_object}), former, %(source)s FROM changed t WHERE NOT kept
 ), updated AS (
-    UPDATE {table} t SET {assignments} source = %(source)s, updated_at = now()
-    FROM pg_temp.{incoming} i JOIN changed c ON {changed_is_incoming}
-    WHERE {same_key} AND NOT c.kept
+    INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM changed WHERE NOT kept
+    ON CONFLICT ({key}) DO UPDATE SET {assignments} source = excluded.source, updated_at = now()
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM updated), (SELECT count(*) FROM changed WHERE kept)

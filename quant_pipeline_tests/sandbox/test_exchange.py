@@ -210,7 +210,7 @@ def test_halts_last_from_one_to_sixty_sessions_over_the_turn_of_the_year(exchang
     starts, stops = np.argwhere(edges.T == 1), np.argwhere(edges.T == -1)
     lengths = (stops - starts)[:, 1]
     assert lengths.min() == 1
-    assert 20 < lengths.max() <= 60
+    assert lengths.max() == 60
     turns = np.cumsum([len(year.ordinals) for year in years])[:-1]
     assert any(((starts[:, 1] < turn) & (stops[:, 1] > turn)).any() for turn in turns)
 

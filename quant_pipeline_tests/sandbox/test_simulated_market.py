@@ -108,7 +108,15 @@ def test_who_does_not_trade_is_suspended(market: SimulatedMarket) -> None:
     assert len(missing) > 0
     assert missing.equals(whole.select("ts_code", "trade_date").sort("trade_date", "ts_code"))
     resumed = marks.filter(pl.col("suspend_type") == "R").select("ts_code", "trade_date")
-    assert len(resumed.join(bars, on=("ts_code", "trade_date"), how="anti")) == 0
+    days = bars["trade_date"].unique().sort()
+    following = pl.DataFrame({"trade_date": days[:-1], "next": days[1:]})
+    back = (
+        whole.join(following, on="trade_date")
+        .join(bars, left_on=("ts_code", "next"), right_on=("ts_code", "trade_date"))
+        .select("ts_code", trade_date="next")
+    )
+    new_year = resumed.filter(pl.col("trade_date") > days[0])
+    assert new_year.sort("trade_date", "ts_code").equals(back.sort("trade_date", "ts_code"))
     assert len(market.frame("suspend_d", {**params, "suspend_type": "R"}, A_LOT)) == len(resumed)
     interrupted = marks.filter(pl.col("suspend_timing").is_not_null())
     assert len(interrupted.join(bars, on=("ts_code", "trade_date"), how="anti")) == 0

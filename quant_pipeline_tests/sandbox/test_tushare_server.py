@@ -51,6 +51,17 @@ def test_pages_join_to_the_whole_and_the_cap_cuts(pro: DataApi, sandbox: Rehears
     assert joined["trade_date"].min() == "20261008"
     assert len(pages[-1]) < 2_500
     assert sandbox.calls("daily")[0]["rows"] == 6_000
+    assert len(pro.daily(start_date="20261001", limit=9_000)) == 6_000
+
+
+def test_a_session_is_served_once_the_clock_reaches_it(sandbox: Rehearsal, pro: DataApi) -> None:
+    def at(time: str) -> int:
+        order = {"now": f"2026-11-20T{time}"}
+        requests.post(f"{sandbox.control_url}/clock", json=order, timeout=10).raise_for_status()
+        return len(pro.daily(trade_date=SESSION))
+
+    assert at("15:59") == 0
+    assert at("16:00") > 250
 
 
 def test_the_wire_says_utf8_and_whether_there_is_more(sandbox: Rehearsal) -> None:

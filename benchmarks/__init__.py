@@ -1,0 +1,1 @@
+"""The speeds that the README names, measured on this machine: `make bench`."""

@@ -1,0 +1,31 @@
+"""Runs every benchmark and prints its figures: `python -m benchmarks [name …]`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from benchmarks import backfill, quota, screens, startup, upsert
+
+BENCHMARKS = {
+    "upsert": upsert.main,
+    "backfill": backfill.main,
+    "quota": quota.main,
+    "screens": screens.main,
+    "startup": startup.main,
+}
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    for name in names or BENCHMARKS:
+        print(f"\n== {name}", flush=True)
+        BENCHMARKS[name]([])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,61 @@
+"""Four processes backfill different ranges at once under one quota: is it kept, and is it used?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import requests
+
+from benchmarks.workbench import LATEST, Workbench, workbench
+from quant_pipeline.market.datasets import SUSPENSIONS
+from quant_pipeline.sources.policy import RatePolicy
+
+QUOTA = 400
+PROCESSES = 4
+MINUTES = 3
+POLICY = RatePolicy(per_minute=QUOTA, per_second=None, concurrency=5)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    with workbench(calls_a_minute=QUOTA) as bench:
+        sessions = bench.calendar.window(LATEST, QUOTA * MINUTES)
+        share = len(sessions) // PROCESSES
+        context = multiprocessing.get_context("spawn")
+        children = [
+            context.Process(target=_backfill, args=(bench.home, bench.sandbox.port, sessions[first : first + share]))
+            for first in range(0, len(sessions), share)
+        ]
+        started = time.perf_counter()
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        seconds = time.perf_counter() - started
+        calls = requests.get(
+            f"{bench.sandbox.control_url}/calls", params={"server": "tushare", "api": "suspend_d"}, timeout=60
+        ).json()
+        stats = requests.get(f"{bench.sandbox.control_url}/stats", timeout=60).json()["tushare.suspend_d"]
+    arrivals = sorted(call["arrived"] for call in calls)
+    windows = int((arrivals[-1] - arrivals[0]) // 60)
+    used = sum(arrival < arrivals[0] + windows * 60 for arrival in arrivals) / (QUOTA * windows)
+    print(f"{PROCESSES} processes, {len(calls)} calls in {seconds:.0f} s, quota {QUOTA} a minute, as the server counted them:")
+    print(f"  busiest 60 s: {stats['busiest_window']} calls (allowed: {QUOTA}); refused: {stats['answers'].get('quota', 0)}")
+    print(f"  used in the {windows} whole minutes: {used:.1%} of the quota (to reach: 95 %)")
+
+
+def _backfill(home: object, port: int, sessions: tuple[object, ...]) -> None:
+    from pathlib import Path
+
+    from quant_pipeline.market.calendar import xshg
+    from quant_pipeline.sandbox.servers import Addresses
+    from quant_pipeline.settings import Settings
+    from quant_pipeline.warehouse.database import Database
+
+    database = Database.from_settings(Settings(QUANT_HOME=Path(str(home))))
+    Workbench(Path(str(home)), database, Addresses(port), xshg()).sync(SUSPENSIONS, sessions, policy=POLICY)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main([])
