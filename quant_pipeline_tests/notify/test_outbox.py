@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -30,7 +32,8 @@ class Mail:
         """As if so much time had passed since everything that happened."""
         with self.database.connect() as connection:
             for statement in (
-                "UPDATE messages SET sent_at = sent_at - %(by)s::interval, next_attempt_at = next_attempt_at - %(by)s::interval",
+                "UPDATE messages SET sent_at = sent_at - %(by)s::interval",
+                "UPDATE messages SET next_attempt_at = next_attempt_at - %(by)s::interval",
                 "UPDATE source_state SET blocked_until = blocked_until - %(by)s::interval",
             ):
                 connection.execute(statement, {"by": interval})
@@ -62,9 +65,9 @@ def test_an_event_is_told_once(mail: Mail, client: PushPlus, sandbox: Rehearsal)
 
 
 def test_a_message_shares_the_fate_of_its_event(mail: Mail) -> None:
-    with pytest.raises(RuntimeError), mail.database.connect() as connection:
+    with mail.database.connect() as connection:
         outbox.enqueue(connection, "screen:1", Message("标题", "内容"))
-        raise RuntimeError("the event did not take place")
+        connection.rollback()
     assert mail.column("id") == []
 
 
@@ -136,7 +139,7 @@ def test_a_passing_fault_is_tried_again_with_growing_waits(
 
 
 def test_a_net_that_stays_away_is_given_up_in_the_end_with_its_reason(mail: Mail) -> None:
-    nowhere = PushPlus("t", "http://127.0.0.1:1")
+    nowhere = PushPlus("a-token", "http://127.0.0.1:1")
     mail.put("a")
     failed = 0
     for _ in range(20):
@@ -169,19 +172,15 @@ def test_five_a_minute(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None
     assert _sent(sandbox) == [f"标题 {key}" for key in "abcdefg"], "in their order"
 
 
-def test_two_hundred_a_day(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None:
-    mail.put(*(f"{number}" for number in range(3)))
+def test_two_hundred_a_day(mail: Mail, client: PushPlus) -> None:
+    mail.put("a", "b", "c")
     with mail.database.connect() as connection:
         connection.execute("""
             INSERT INTO messages (dedupe_key, title, content, template, status, attempts, sent_at)
-            SELECT 'old ' || n, 't', 'c', 'txt', 'delivered', 1,
-                   date_trunc('day', clock_timestamp(), 'Asia/Shanghai') FROM generate_series(1, 198) AS n""")
-        long_ago = "SELECT clock_timestamp() - date_trunc('day', clock_timestamp(), 'Asia/Shanghai') > interval '66 seconds'"
-        if not connection.execute(long_ago).fetchone()[0]:
-            pytest.skip("it is midnight in Shanghai")
-    assert outbox.deliver(mail.database, client).accepted == 2
-    mail.pass_time("66 seconds")
-    assert outbox.deliver(mail.database, client).waiting == 1
+            SELECT 'earlier ' || n, 't', 'c', 'txt', 'delivered', 99, date_trunc('day', clock_timestamp(), 'Asia/Shanghai')
+            FROM generate_series(1, 2) AS n""")
+    today = outbox.deliver(mail.database, client)
+    assert (today.accepted, today.waiting) == (2, 1)
     mail.pass_time("1 day")
     assert outbox.deliver(mail.database, client).accepted == 1
 
@@ -198,20 +197,30 @@ def test_limited_stops_the_day_for_every_message(mail: Mail, client: PushPlus, s
     assert outbox.deliver(mail.database, client).accepted == 3
 
 
-def test_the_first_attempt_of_a_process_that_died_is_not_repeated_at_once(
-    mail: Mail, client: PushPlus, sandbox: Rehearsal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(*_arguments: str) -> str:
-        raise SystemExit("killed between the call and its record")
+_DELIVER = """
+import sys
+from quant_pipeline.notify import outbox
+from quant_pipeline.notify.pushplus import PushPlus
+from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse.database import Database
+outbox.deliver(Database(sys.argv[1], Mode.SANDBOX), PushPlus(sys.argv[2], sys.argv[3]))
+"""
 
+
+def test_a_process_killed_in_the_call_neither_loses_its_message_nor_has_it_repeated_at_once(
+    mail: Mail, client: PushPlus, sandbox: Rehearsal
+) -> None:
+    sandbox.order_fault("hang", server="pushplus", api="send")
     mail.put("a")
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(client, "send", die)
-        outbox.deliver(mail.database, client)
+    arguments = [mail.database.url, sandbox.pushplus_token, sandbox.pushplus_url]
+    with subprocess.Popen([sys.executable, "-c", _DELIVER, *arguments]) as process:
+        while not _sent(sandbox):
+            assert process.poll() is None
+        process.kill()
     assert (mail.column("status"), mail.column("attempts")) == (["pending"], [1])
     assert outbox.deliver(mail.database, client).accepted == 0
     mail.pass_time("61 seconds")
-    assert outbox.deliver(mail.database, client).accepted == 1, "and never lost"
+    assert outbox.deliver(mail.database, client).accepted == 1
 
 
 def test_many_at_once_send_each_message_once_and_keep_the_limit(mail: Mail, sandbox: Rehearsal) -> None:
