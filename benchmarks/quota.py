@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
 def _backfill(home: object, port: int, sessions: tuple[object, ...]) -> None:
     from pathlib import Path
 
-    from quant_pipeline.market.calendar import xshg
+    from quant_pipeline.market.xshg import xshg
     from quant_pipeline.sandbox.servers import Addresses
     from quant_pipeline.settings import Settings
     from quant_pipeline.warehouse.database import Database

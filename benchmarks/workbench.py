@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from quant_pipeline.market.calendar import Calendar, xshg
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox import service
 from quant_pipeline.sandbox.servers import Addresses
 from quant_pipeline.settings import Settings

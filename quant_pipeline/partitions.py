@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from quant_pipeline.market.calendar import FIRST_SESSION, Calendar, xshg
+from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.clock import EXCHANGE_ZONE
+from quant_pipeline.market.xshg import xshg
 
 KEY_FORMAT = "%Y-%m-%d"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 from quant_pipeline.market import clock
 
@@ -112,13 +111,3 @@ class Calendar:
                 f"the calendar knows {self.first} to {self.last}, not {day}: "
                 "sync trade_calendar, or upgrade exchange_calendars (its new year comes in December)"
             )
-
-
-@lru_cache(maxsize=1)
-def xshg() -> Calendar:
-    """The built-in calendar of the Shanghai exchange (library exchange_calendars), from 1990-12-19 to its last year."""
-    import exchange_calendars
-
-    library = exchange_calendars.get_calendar("XSHG", start=FIRST_SESSION.isoformat())
-    sessions = [day.date() for day in library.sessions]
-    return Calendar(sessions, last=dt.date(sessions[-1].year, 12, 31))

@@ -1,11 +1,17 @@
-"""Security codes: the platform's are Tushare's (600000.SH); every source and THS spell them in their own way."""
+"""Security codes: the platform's are Tushare's (600000.SH); every source and THS spell them in their own way.
+
+The functions take and give single codes; `to_tushare` and `board_of` do the same for a column, with null for what the
+single ones refuse. An index (000001.SH) is no security: here such a code is refused.
+"""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
 
-CODE_PATTERN = r"^\d{6}\.(SH|SZ|BJ)$"
+import polars as pl
+
+CODE_PATTERN = r"^[0-9]{6}\.(SH|SZ|BJ)$"
 """What a ts_code looks like."""
 
 
@@ -40,39 +46,50 @@ _BOARDS: tuple[tuple[str, Board, str], ...] = (
     ("BJ", Board.BSE, "920 43 82 83 87 88"),
 )
 _BY_PREFIX = {prefix: (market, board) for market, board, prefixes in _BOARDS for prefix in prefixes.split()}
-_LONGEST, _SHORTEST = 3, 2
+_LENGTHS = (3, 2)
 _SPELLINGS = (
-    re.compile(r"^(?P<digits>\d{6})\.(?P<market>SH|SZ|BJ|SS|XSHG|XSHE)$", re.IGNORECASE),
-    re.compile(r"^(?P<market>SH|SZ|BJ)\.?(?P<digits>\d{6})$", re.IGNORECASE),
-    re.compile(r"^(?P<digits>\d{6})$"),
+    re.compile(r"(?P<digits>\d{6})", re.ASCII),
+    re.compile(r"(?P<digits>\d{6})\.(?P<market>SH|SZ|BJ|SS|XSHG|XSHE)", re.ASCII),
+    re.compile(r"(?P<market>SH|SZ|BJ)\.?(?P<digits>\d{6})", re.ASCII),
+    re.compile(r"(?P<market>[01])\.(?P<digits>\d{6})", re.ASCII),
+    re.compile(r"(?P<digits>\d{6})[,_](?P<market>\d{2,3})", re.ASCII),
 )
-_MARKETS = {"SS": "SH", "XSHG": "SH", "XSHE": "SZ"}
-_THS_MARKETS = {
-    ("SH", Board.STAR): 18,
-    ("SH", Board.ETF): 20,
-    ("SZ", Board.ETF): 36,
-    ("BJ", Board.BSE): 151,
+_MARKETS = {
+    "SS": ("SH",),
+    "XSHG": ("SH",),
+    "XSHE": ("SZ",),
+    "1": ("SH",),
+    "0": ("SZ", "BJ"),
+    "17": ("SH",),
+    "18": ("SH",),
+    "20": ("SH",),
+    "33": ("SZ",),
+    "36": ("SZ",),
+    "71": ("BJ",),
+    "151": ("BJ",),
 }
-_THS_PLAIN = {"SH": 17, "SZ": 33}
+"""What the ways to write a market stand for, but for SH, SZ and BJ: exchanges' names, eastmoney's and THS's numbers."""
+_THS_BY_MARKET = {"SH": 17, "SZ": 33, "BJ": 151}
+_THS_BY_BOARD = {("SH", Board.STAR): 18, ("SH", Board.ETF): 20, ("SZ", Board.ETF): 36}
 
 
 def parse(text: str) -> str:
-    """The ts_code of any usual spelling: 600000.SH, 600000, sh600000, sh.600000, 600000.XSHG.
+    """The ts_code of any usual spelling, in capitals or not:
 
-    A bare number is taken to its market by its prefix. CodeError when it is no code, its prefix is unknown, or the market
-    written beside it is not its own (000001.SH is the index, not 平安银行).
+    600000.SH (Tushare) · 600000 · sh600000 · sh.600000 (BaoStock) · 600000.XSHG · 1.600000 (eastmoney) · 600000,17 and
+    600000_17 (THS). A bare number is taken to its market by its prefix. CodeError when it is no code, its prefix is
+    unknown, or the market written beside it is not its own (000001.SH is the index, not 平安银行).
     """
     for spelling in _SPELLINGS:
-        match = spelling.match(text.strip())
-        if match is None:
-            continue
-        digits = match["digits"]
-        written = match.groupdict().get("market")
-        market, _ = _place(digits)
-        if written is not None and _MARKETS.get(written.upper(), written.upper()) != market:
-            raise CodeError(f"{text!r}: the code {digits} belongs to {market}; write {digits}.{market}")
-        return f"{digits}.{market}"
-    raise CodeError(f"{text!r} is no security code; write 600000.SH or 600000")
+        if (match := spelling.fullmatch(text.strip().upper())) is not None:
+            break
+    else:
+        raise CodeError(f"{text!r} is no security code; write 600000.SH or 600000")
+    digits, written = match["digits"], match.groupdict().get("market")
+    market, _ = _place(digits)
+    if written is not None and market not in _MARKETS.get(written, (written,)):
+        raise CodeError(f"{text!r}: the code {digits} belongs to {market}; write {digits}.{market}")
+    return f"{digits}.{market}"
 
 
 def board(ts_code: str) -> Board:
@@ -80,9 +97,22 @@ def board(ts_code: str) -> Board:
     return _place(parse(ts_code)[:6])[1]
 
 
+def to_tushare(code: pl.Expr) -> pl.Expr:
+    """`parse` for a column of codes in any spelling (every distinct one is read once); null for what it refuses."""
+    return code.map_batches(_parse_column, return_dtype=pl.String)
+
+
+def board_of(ts_code: pl.Expr) -> pl.Expr:
+    """`board` for a column of ts_codes, as its text; null for what is no code of a known board."""
+    places = {f"{prefix}.{market}": board.value for prefix, (market, board) in _BY_PREFIX.items()}
+    places_of = (ts_code.str.head(length) + ts_code.str.tail(3) for length in _LENGTHS)
+    known = pl.coalesce(place.replace_strict(places, default=None, return_dtype=pl.String) for place in places_of)
+    return pl.when(ts_code.str.contains(CODE_PATTERN)).then(known)
+
+
 def is_former_bse(ts_code: str) -> bool:
     """Whether it is an old BSE code (43, 82, 83, 87, 88): since 2025-10 they are 920xxx, see Tushare's bse_mapping."""
-    return ts_code.endswith(".BJ") and not ts_code.startswith("920")
+    return board(ts_code) is Board.BSE and not ts_code.startswith("920")
 
 
 def to_akshare(ts_code: str, *, prefixed: bool = False) -> str:
@@ -108,11 +138,23 @@ def to_eastmoney(ts_code: str) -> str:
 def to_ths(ts_code: str) -> tuple[str, int]:
     """同花顺's code and market id: ("600519", 17); 18 STAR, 33 Shenzhen, 20/36 ETFs, 151 BSE."""
     digits, market = parse(ts_code).split(".")
-    return digits, _THS_MARKETS.get((market, board(ts_code)), _THS_PLAIN.get(market, 0))
+    return digits, _THS_BY_BOARD.get((market, board(ts_code)), _THS_BY_MARKET[market])
 
 
 def _place(digits: str) -> tuple[str, Board]:
-    for length in range(_LONGEST, _SHORTEST - 1, -1):
+    for length in _LENGTHS:
         if digits[:length] in _BY_PREFIX:
             return _BY_PREFIX[digits[:length]]
-    raise CodeError(f"{digits!r}: no board of the A-share market has codes that begin with {digits[:_LONGEST]}")
+    raise CodeError(f"{digits!r}: no board of the A-share market has codes that begin with {digits[:3]}")
+
+
+def _parse_column(texts: pl.Series) -> pl.Series:
+    spelled = texts.drop_nulls().unique()
+    return texts.replace_strict(spelled, [_parse_or_none(text) for text in spelled], default=None, return_dtype=pl.String)
+
+
+def _parse_or_none(text: str) -> str | None:
+    try:
+        return parse(text)
+    except CodeError:
+        return None

@@ -4,7 +4,8 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from quant_pipeline import settings
-from quant_pipeline.market.calendar import Calendar, xshg
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 

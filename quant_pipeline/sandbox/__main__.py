@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from quant_pipeline.sandbox import service
 from quant_pipeline.sandbox.servers import CALLS_A_MINUTE, Addresses
 from quant_pipeline.sandbox.tushare_apis import Market
+
+CODES = 5_400
 
 
 def simulated(home: Path, codes: int) -> Market:
@@ -27,10 +30,21 @@ def announce(addresses: Addresses) -> None:
     print(*(f"{name}={value}" for name, value in addresses.environment().items()), sep="\n", flush=True)
 
 
+def announce_as_json(addresses: Addresses) -> None:
+    """The same as one JSON object on one line."""
+    facts = {"inbox": addresses.inbox_url, "control": addresses.control_url, "environment": addresses.environment()}
+    print(json.dumps(facts), flush=True)
+
+
+def foreground(home: Path, *, port: int, as_json: bool) -> None:
+    """Serves this home's sandbox until it is interrupted: what `quant-pipeline sandbox` does."""
+    service.serve(lambda: simulated(home, CODES), home, port=port, announce=announce_as_json if as_json else announce)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m quant_pipeline.sandbox", description=__doc__)
     parser.add_argument("--home", type=Path, default=Path(".quant"), help="the home folder (default .quant)")
-    parser.add_argument("--codes", type=int, default=5_400, help="codes alive at the present (default 5400)")
+    parser.add_argument("--codes", type=int, default=CODES, help=f"codes alive at the present (default {CODES})")
     parser.add_argument("--port", type=int, default=0, help="default: a free port")
     parser.add_argument("--calls-a-minute", type=int, default=CALLS_A_MINUTE, help="quota of each API (0: none)")
     parser.add_argument("--idle", type=float, help="end after so many seconds without a request (default: never)")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quant_pipeline.market import calendar
+from quant_pipeline.market.xshg import xshg
 
 Days = npt.NDArray[np.datetime64]
 
@@ -57,4 +58,4 @@ class Sessions:
 @lru_cache(maxsize=1)
 def all_sessions() -> Sessions:
     """The sessions over the built-in calendar."""
-    return Sessions(calendar.xshg())
+    return Sessions(xshg())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import polars as pl
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
@@ -15,4 +19,4 @@ def _column(name: str, values: pd.Series) -> pl.Series:
     try:
         return pl.Series(name, pl.from_pandas(values, nan_to_null=True))
     except Exception:  # pyarrow and polars raise several kinds for mixed values
-        return pl.Series(name, [None if pd.isna(value) else str(value) for value in values], dtype=pl.String())
+        return pl.Series(name, [None if lost else str(value) for value, lost in zip(values, values.isna(), strict=True)], dtype=pl.String())

@@ -19,25 +19,28 @@ START_SECONDS = 600
 """The longest start that is waited for: crash recovery after a bulk load can take minutes."""
 ORPHAN_SECONDS = 60
 """How long the children of a killed server may take to notice and end."""
+SILENT_SECONDS = 60
+"""How long a live server may not answer at its socket: it opens that before anything else."""
 _LOOK_AGAIN = 0.05
 
 
 def answering(data: Path) -> str | None:
     """The URL of the server on `data`, waiting for one that starts or recovers; None when there is none.
 
-    ServerError when it is not ready after START_SECONDS.
+    ServerError when it is not ready after START_SECONDS, or silent for SILENT_SECONDS.
     """
-    deadline = time.monotonic() + START_SECONDS
+    began = time.monotonic()
     while (socket := _socket_directory(data)) is not None:
         address = f"host='{socket}' user=postgres dbname=postgres connect_timeout=5"
         answer = pq.PGconn.ping(address.encode())
         if answer == pq.Ping.OK:
             return f"postgresql://postgres@/postgres?host={quote(str(socket))}"
         # REJECT is a server that starts up, recovers or shuts down; NO_RESPONSE may be one in its first moments.
-        if answer == pq.Ping.NO_RESPONSE and find(data) is None:
+        if answer != pq.Ping.REJECT and find(data) is None:
             return None
-        if time.monotonic() > deadline:
-            raise ServerError(f"the embedded PostgreSQL is not ready after {START_SECONDS} s{log_tail(data)}")
+        patience = START_SECONDS if answer == pq.Ping.REJECT else SILENT_SECONDS
+        if time.monotonic() > began + patience:
+            raise ServerError(f"the embedded PostgreSQL is not ready after {patience} s{log_tail(data)}")
         time.sleep(_LOOK_AGAIN)
     return None
 

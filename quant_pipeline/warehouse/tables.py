@@ -32,11 +32,8 @@ IDENTITY = sa.Table(
 def table_of(dataset: Dataset, metadata: sa.MetaData | None = None) -> sa.Table:
     """The table of a data set: its columns with their comments, `source` and `updated_at`; primary key = `dataset.key`.
 
-    Data sets by session keep their key with trade_date first, and an index on ts_code. Measured at 1.7 M bars against
-    (ts_code, trade_date) with an index on trade_date: sessions are written 1.2 to 2 times as fast, read 3.5 times as
-    fast, one code's history as fast, in 10 % less space.
+    Data sets by session have an index on ts_code as well, for the history of a code.
     """
-    by_date_first = sorted(dataset.key, key=lambda name: name != "trade_date")
     indexes = []
     if dataset.by_session and "ts_code" in dataset.key:
         indexes.append(sa.Index(f"{dataset.name}_ts_code", "ts_code"))
@@ -51,10 +48,19 @@ def table_of(dataset: Dataset, metadata: sa.MetaData | None = None) -> sa.Table:
             server_default=sa.func.now(),
             comment="When the row was written, or last changed",
         ),
-        sa.PrimaryKeyConstraint(*by_date_first, name=f"{dataset.name}_pkey"),
+        sa.PrimaryKeyConstraint(*stored_order(dataset), name=f"{dataset.name}_pkey"),
         *indexes,
         comment=f"{dataset.zh}. {dataset.doc}",
     )
+
+
+def stored_order(dataset: Dataset) -> list[str]:
+    """The key in the order in which the primary key holds it and rows are best written: trade_date first.
+
+    Measured at 1.7 M bars against (ts_code, trade_date) with an index on trade_date: sessions are written 1.2 to 2 times
+    as fast, read 3.5 times as fast, one code's history as fast, in 10 % less space.
+    """
+    return sorted(dataset.key, key=lambda name: name != "trade_date")
 
 
 def metadata_of(datasets: dict[str, Dataset] | None = None) -> sa.MetaData:

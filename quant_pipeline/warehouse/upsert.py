@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any, LiteralString
 
 import polars as pl
@@ -12,7 +13,9 @@ import psycopg
 from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.warehouse.tables import stored_order
 
+_COPY_ROWS = 100_000
 COMPUTED = "computed"
 """The source of rows that are computed here."""
 
@@ -57,7 +60,8 @@ def upsert(
     with _whole(connection), connection.cursor() as cursor:
         cursor.execute(statements.incoming)
         with cursor.copy(statements.copy) as copy:
-            copy.write(_csv(rows))
+            for part in rows.iter_slices(_COPY_ROWS):
+                copy.write(_csv(part))
         inserted = cursor.execute(statements.insert, values).rowcount
         updated = kept = 0
         if inserted < rows.height:
@@ -96,7 +100,7 @@ def _whole(connection: psycopg.Connection[Any]) -> AbstractContextManager[object
 
 
 def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
-    """The spec's columns in its order and types, NaN as null, sorted by key (the index is then filled in its order)."""
+    """The spec's columns in its order and types, NaN as null, sorted as the table is (its index is then filled in order)."""
     if missing := [name for name in dataset.column_names if name not in frame.columns]:
         raise UpsertError(f"{dataset.name}: the frame lacks {', '.join(missing)}")
     wrong = [
@@ -107,7 +111,7 @@ def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     if wrong:
         raise UpsertError(f"{dataset.name}: {'; '.join(wrong)}")
     columns = [pl.col(column.name).cast(column.type.polars) for column in dataset.columns]
-    rows = frame.select(columns).with_columns(pl.selectors.float().fill_nan(None)).sort(dataset.key)
+    rows = frame.select(columns).with_columns(pl.selectors.float().fill_nan(None)).sort(stored_order(dataset))
     key = pl.struct(dataset.key)
     twice = rows.filter(key == key.shift())
     if not twice.is_empty():
@@ -116,8 +120,10 @@ def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _csv(rows: pl.DataFrame) -> bytes:
+    text = BytesIO()
     # "necessary" quotes the empty text too: unquoted nothing is null.
-    return rows.write_csv(include_header=False, quote_style="necessary", null_value="").encode()
+    rows.write_csv(text, include_header=False, quote_style="necessary", null_value="")
+    return text.getvalue()
 
 
 class _Statements:

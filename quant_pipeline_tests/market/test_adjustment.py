@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_pipeline.market.adjustment import adjust
+from quant_pipeline.market.adjustment import Adjustment, adjust
 
 FIRST = dt.date(2026, 1, 1)
 history = st.lists(st.tuples(st.floats(1, 500), st.sampled_from([1.0, 1.0, 1.0, 1.25, 2.0])), min_size=2, max_size=40)
@@ -48,6 +48,17 @@ def test_a_part_read_alone_equals_the_same_part_of_the_whole(history: list[tuple
     bars, factors = _frames(history)
     part = bars.tail(min(cut, bars.height))
     assert adjust(part, factors, "qfq").equals(adjust(bars, factors, "qfq").tail(part.height)), "no splice"
+
+
+@given(history, st.sampled_from(["qfq", "hfq"]))
+def test_returns_stay_and_ex_dates_leave_no_gap(history: list[tuple[float, float]], how: Adjustment) -> None:
+    bars, factors = _frames(history)
+    factor = factors["adj_factor"]
+    bars = bars.with_columns(pre_close=(bars["close"] * factor).shift(1) / factor)
+    adjusted = adjust(bars, factors, how)
+    raw_returns = (bars["close"] / bars["pre_close"])[1:].to_list()
+    assert (adjusted["close"] / adjusted["pre_close"])[1:].to_list() == pytest.approx(raw_returns)
+    assert adjusted["pre_close"][1:].to_list() == pytest.approx(adjusted["close"][:-1].to_list())
 
 
 def test_volume_is_as_traded_and_codes_do_not_mix() -> None:

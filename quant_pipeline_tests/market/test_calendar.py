@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_pipeline.market import clock
-from quant_pipeline.market.calendar import Calendar, CalendarError, xshg
+from quant_pipeline.market.calendar import Calendar, CalendarError
+from quant_pipeline.market.xshg import xshg
 
 CALENDAR = xshg()
 days = st.dates(CALENDAR.sessions[0], dt.date(2026, 11, 30))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,19 @@ BOARDS = {
     "113050.SH": Board.CONVERTIBLE_BOND,
     "123107.SZ": Board.CONVERTIBLE_BOND,
 }
+NO_CODES = [
+    "",
+    "60000",
+    "6000000",
+    "abc",
+    "999999",
+    "600000.",
+    "600000.HK",
+    "2.600000",
+    "六〇〇〇〇〇",
+    "６０００００",
+    "６０００００.SH",
+]
 a_code = st.builds(
     lambda prefix, rest: prefix + rest[: 6 - len(prefix)],
     st.sampled_from("600 601 603 605 688 689 900 000 001 002 003 300 301 302 200 920 43 82 83 87 88 51 15 113 12".split()),
@@ -50,7 +65,8 @@ def test_every_spelling_comes_back_to_the_same_code(ts_code: str) -> None:
     assert re.match(codes.CODE_PATTERN, ts_code)
     digits, market = ts_code.split(".")
     spellings = [ts_code, ts_code.lower(), digits, f" {market}{digits}", f"{market.lower()}.{digits}"]
-    spellings += [codes.to_akshare(ts_code), codes.to_akshare(ts_code, prefixed=True), codes.to_ths(ts_code)[0]]
+    spellings += [codes.to_akshare(ts_code), codes.to_akshare(ts_code, prefixed=True), codes.to_eastmoney(ts_code)]
+    spellings += [f"{number}{mark}{market_id}" for number, market_id in [codes.to_ths(ts_code)] for mark in ",_"]
     if market != "BJ":
         spellings.append(codes.to_baostock(ts_code))
     assert {codes.parse(spelling) for spelling in spellings} == {ts_code}
@@ -80,7 +96,9 @@ def test_eastmoney_puts_beijing_under_zero() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "60000", "6000000", "abc", "999999", "600000.SZ", "sz600000", "000001.SH", "920001.SH"])
+@pytest.mark.parametrize(
+    "text", [*NO_CODES, "600000.SZ", "sz600000", "000001.SH", "920001.SH", "0.600000", "600519,33", "600519,48"]
+)
 def test_what_is_no_code_or_has_the_wrong_market_is_refused(text: str) -> None:
     with pytest.raises(CodeError) as refused:
         codes.parse(text)
@@ -102,3 +120,24 @@ def test_shanghai_b_shares_are_never_beijing() -> None:
 def test_baostock_has_no_beijing() -> None:
     with pytest.raises(CodeError, match="BSE"):
         codes.to_baostock("920001.BJ")
+
+
+anything = a_code | st.sampled_from(NO_CODES) | st.from_regex(r"[0-9]{6}\.(SH|SZ|BJ)", fullmatch=True) | st.none()
+
+
+def _or_none(function: Callable[[str], str], text: str | None) -> str | None:
+    try:
+        return None if text is None else function(text)
+    except CodeError:
+        return None
+
+
+@given(st.lists(anything))
+def test_a_column_is_read_as_each_of_its_codes(texts: list[str | None]) -> None:
+    spelled = [text and text.lower().replace(".", "") for text in texts] + ["sz.000001"]
+    read = pl.DataFrame({"code": [*texts, *spelled]}, schema={"code": pl.String}).select(
+        ts_code=codes.to_tushare(pl.col("code")), board=codes.board_of(pl.col("code"))
+    )
+    assert read["ts_code"].to_list() == [_or_none(codes.parse, text) for text in [*texts, *spelled]]
+    written_out = [text if text and re.match(codes.CODE_PATTERN, text) else None for text in texts]
+    assert read["board"].to_list()[: len(texts)] == [_or_none(codes.board, text) for text in written_out]

@@ -172,5 +172,5 @@ def test_a_rate_limit_file_with_a_slip_is_refused_by_name(tmp_path: Path, text: 
     file.write_text(text)
     with pytest.raises(PolicyError, match=words):
         load_policies(file)
-    with pytest.raises(PolicyError, match="missing.toml"):
+    with pytest.raises(PolicyError, match=r"missing\.toml"):
         load_policies(tmp_path / "missing.toml")

@@ -63,7 +63,7 @@ def test_a_hit_has_its_figures_and_a_score_that_orders() -> None:
     bars = _bars(weak=weak, strong=strong)
     hits = DualMovingAverage().screen(bars, [FIRST + dt.timedelta(days=30)]).sort("score", descending=True)
     assert hits["ts_code"].to_list() == ["strong", "weak"]
-    assert json.loads(hits["figures"][0]) == pytest.approx({"ma5": 10.32, "ma20": 10.055}, abs=1e-4)
+    assert json.loads(hits["figures"][0]) == pytest.approx({"ma5": 10.32, "ma20": 10.075}, abs=1e-4)
 
 
 def test_a_code_without_a_bar_that_day_is_no_hit_and_moves_nobody_else() -> None:

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 
 import tushare  # noqa: F401 - imported once, in the fork server
 
-from quant_pipeline.market.calendar import xshg
 from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.settings import Mode
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from quant_pipeline.market.calendar import Calendar, xshg
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sources.limiter import Limiter

@@ -1,0 +1,56 @@
+"""The strategies that there are: our own, and those of installed packages (entry-point group `quant_pipeline.strategies`)."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from quant_pipeline.strategies.base import Strategy, StrategyError
+from quant_pipeline.strategies.dual_ma import DualMovingAverage
+
+GROUP = "quant_pipeline.strategies"
+BUILT_IN: tuple[type[Strategy], ...] = (DualMovingAverage,)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """`strategies` by name; `broken`: entry point -> why its strategy cannot be used."""
+
+    strategies: Mapping[str, type[Strategy]]
+    broken: Mapping[str, str]
+
+
+def registered() -> Registry:
+    """Our own strategies, then the plug-ins by the name of their entry points. A broken plug-in stops no other: it is
+    logged, and named in `broken`."""
+    strategies = {strategy.name: strategy for strategy in BUILT_IN}
+    broken: dict[str, str] = {}
+    for plug_in in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
+        try:
+            strategy = _strategy_of(plug_in)
+            if strategies.setdefault(strategy.name, strategy) is not strategy:
+                raise StrategyError(f"there is another strategy with the name {strategy.name!r}")
+        except Exception as error:  # whatever a stranger's module does when it is imported
+            broken[plug_in.name] = f"{plug_in.value}: {type(error).__name__}: {error}"
+            _logger.warning("The strategy %s is left out: %s", plug_in.name, broken[plug_in.name])
+    return Registry(strategies, broken)
+
+
+def _strategy_of(plug_in: EntryPoint) -> type[Strategy]:
+    strategy = plug_in.load()
+    if not (inspect.isclass(strategy) and issubclass(strategy, Strategy)):
+        raise StrategyError("it is no subclass of quant_pipeline.strategies.base.Strategy")
+    if inspect.isabstract(strategy):
+        raise StrategyError(f"it lacks {', '.join(sorted(strategy.__abstractmethods__))}")
+    if missing := [name for name in ("name", "zh", "doc", "Parameters") if not hasattr(strategy, name)]:
+        raise StrategyError(f"it lacks {', '.join(missing)}")
+    if not _NAME.fullmatch(strategy.name):
+        raise StrategyError(f"its name {strategy.name!r} must be lower-case letters, digits and underscores")
+    strategy()  # its parameters must have defaults: a screen runs by itself
+    return strategy
