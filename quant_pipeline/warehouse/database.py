@@ -78,10 +78,13 @@ class Database:
 
     @property
     def dagster_url(self) -> str:
-        """The URL for dagster-postgres: psycopg 2, in the schema `dagster` of the same database (see `upgrade`)."""
+        """The URL for dagster-postgres: psycopg 2, in the schema `dagster` of the same database (see `upgrade`).
+
+        Dagster reads its own timestamps as UTC, whatever the server's time zone is.
+        """
         base, _, query = self.url.replace("postgresql://", "postgresql+psycopg2://", 1).partition("?")
         parameters = dict(parse_qsl(query))
-        parameters["options"] = f"{parameters.get('options', '')} -csearch_path=dagster".strip()
+        parameters["options"] = f"{parameters.get('options', '')} -csearch_path=dagster -cTimeZone=UTC".strip()
         return f"{base}?{urlencode(parameters, quote_via=quote, safe='/')}"
 
     def connect(self, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
