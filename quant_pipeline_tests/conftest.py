@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -18,6 +19,10 @@ from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
 
 _PREFIXES = ("QUANT_", "TUSHARE_", "PUSHPLUS_", "BAOSTOCK_", "AKSHARE_", "THS_", "SECRET_KEY", "PGPASSWORD")
+# A busy machine is no failure: speed is measured in benchmarks/.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
 _numbers = itertools.count(1)
 
 

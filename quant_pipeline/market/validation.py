@@ -34,11 +34,14 @@ def validate(
     Values are cast to the spec's types ("20261120" is a date, 1.0 a whole number); one that cannot be makes its row
     bad, as do a null in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the
     `expected_session` that was asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does
-    not know are dropped. Rows equal in all columns collapse into one; rows that agree in the key only are all bad.
+    not know are dropped. A list (not by session) may lack columns that are not required: servers differ in them, and they
+    come as null. Rows equal in all columns collapse into one; rows that agree in the key only are all bad.
     """
-    if missing := [name for name in dataset.column_names if name not in frame.columns]:
+    absent = [column for column in dataset.columns if column.name not in frame.columns]
+    if missing := [column.name for column in absent if dataset.by_session or column.required]:
         came = ", ".join(frame.columns) or "nothing"
         raise SpecError(f"{dataset.name}: the answer lacks {', '.join(missing)} (it has {came})")
+    frame = frame.with_columns(pl.lit(None, pl.String).alias(column.name) for column in absent)
     try:
         cast = frame.select(_cast(column, frame.schema[column.name]) for column in dataset.columns)
     except pl.exceptions.PolarsError as error:
