@@ -4,11 +4,17 @@ import dagster as dg
 
 from quant_pipeline import settings
 from quant_pipeline.notify.messages import run_failed
+from quant_pipeline.resources.sync import ADHOC_JOB
 
 
 def failure_key(run_id: str) -> str:
     """One message per failed run, whoever notices first: this hook, or the run-failure sensor."""
     return f"run-failed:{run_id}"
+
+
+def shown_job(job: str) -> str:
+    """The job's name for a person; a run from an asset's page has none of its own."""
+    return "materialize 手动物化" if job == ADHOC_JOB else job
 
 
 @dg.failure_hook(required_resource_keys={"pushplus"})
@@ -17,7 +23,7 @@ def tell_failure(context: dg.HookContext) -> None:
     current = settings.load()
     error = context.op_exception
     message = run_failed(
-        job=context.job_name,
+        job=shown_job(context.job_name),
         step=context.op.name,
         run_id=context.run_id,
         cause=(error.description if isinstance(error, dg.Failure) else str(error)) or type(error).__name__,

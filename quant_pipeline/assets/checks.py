@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from quant_pipeline import settings
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.notify.messages import Message, checks_failed
 from quant_pipeline.partitions import sessions_of
+from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
 
@@ -25,14 +28,38 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
         ],
         can_subset=True,
     )
-    def checked(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+    def checked(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
+    ) -> Iterator[dg.AssetCheckResult]:
         calendar = warehouse.calendar()
         scope = Scope(warehouse.database, dataset, _sessions(context, calendar), calendar)
         chosen = {key.name for key in context.selected_asset_check_keys}
-        for name in (name for name in checks if name in chosen):
-            yield _result(dataset, checks[name], checks[name].judge(scope), scope)
+        failed: list[tuple[str, str]] = []
+        for check in (check for name, check in checks.items() if name in chosen):
+            verdict = check.judge(scope)
+            if not verdict.passed and not check.warns:
+                failed.append((f"{check.zh} {check.name}", verdict.text))
+            yield _result(dataset, check, verdict, scope)
+        if failed:
+            pushplus.tell(f"checks-failed:{context.run.run_id}:{dataset.name}", _message(context, scope, failed))
 
     return checked
+
+
+def _message(context: dg.AssetCheckExecutionContext, scope: Scope, failed: list[tuple[str, str]]) -> Message:
+    current = settings.load()
+    return checks_failed(
+        dataset=scope.dataset.name,
+        sessions=_span(scope),
+        failed=failed,
+        run_id=context.run.run_id,
+        ui_url=current.ui_url,
+        sandbox=current.sandboxed,
+    )
+
+
+def _span(scope: Scope) -> str:
+    return f"{scope.sessions[0]} .. {scope.sessions[-1]}" if scope.sessions else "all"
 
 
 def _sessions(context: dg.AssetCheckExecutionContext, calendar: Calendar) -> list[dt.date]:
@@ -41,8 +68,7 @@ def _sessions(context: dg.AssetCheckExecutionContext, calendar: Calendar) -> lis
 
 
 def _result(dataset: Dataset, check: Check, verdict: Verdict, scope: Scope) -> dg.AssetCheckResult:
-    span = f"{scope.sessions[0]} .. {scope.sessions[-1]}" if scope.sessions else "all"
-    metadata = origin() | {"sessions": span, "looked_at": verdict.looked_at, "offending": verdict.offending.height}
+    metadata = origin() | {"sessions": _span(scope), "looked_at": verdict.looked_at, "offending": verdict.offending.height}
     if not verdict.offending.is_empty():
         metadata["rows"] = table(verdict.offending)
     return dg.AssetCheckResult(

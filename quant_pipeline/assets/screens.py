@@ -23,7 +23,7 @@ from quant_pipeline.partitions import SESSIONS, sessions_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.dual_ma import DualMovingAverage
+from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.reads import read
 from quant_pipeline.warehouse.upsert import replace_session
 
@@ -141,4 +141,5 @@ def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:
     return dg.AutomationCondition.eager().replace("in_latest_time_window", recent).with_label("when_its_bars_arrive")
 
 
-screen_dual_ma = screen_asset(DualMovingAverage)
+SCREENS = [screen_asset(strategy) for strategy in registered().strategies.values()]
+"""A screen per registered strategy, plug-ins included."""

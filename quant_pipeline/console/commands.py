@@ -22,7 +22,7 @@ from quant_pipeline.sync.slot import SyncRunning, SyncSlot
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
-SCREENS = [asset.key.to_user_string() for asset in (screens.screen_dual_ma,)]
+SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 
 
 def run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.definitions import defs

@@ -62,7 +62,8 @@ def limits_of(*, st: pl.Expr, listed: pl.Expr, nth: pl.Expr) -> tuple[pl.Expr, p
     on_bse = board == Board.BSE.value
     down = pl.when(on_bse).then((down + 999) // 1000).otherwise((down + 500) // 1000)
     up = pl.when(on_bse).then(up // 1000).otherwise((up + 500) // 1000)
-    return down / ticks_per_yuan, up / ticks_per_yuan
+    # Rounded once more: polars divides by a constant in a way that can miss the nearest float (0.35000000000000003).
+    return (down / ticks_per_yuan).round(3), (up / ticks_per_yuan).round(3)
 
 
 def _rates(board: pl.Expr, st: pl.Expr, listed: pl.Expr, nth: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

@@ -1,1 +1,1 @@
-"""Notifications: what is to be told to the user's WeChat, an outbox that loses nothing, and the PushPlus client."""
+"""What the user is told over WeChat: the messages, the outbox they wait in, the PushPlus client that sends them."""

@@ -1,93 +1,149 @@
-"""The texts that reach the user's WeChat, in HTML: escaping is exact there, and *ST names are safe from Markdown."""
+"""The messages' texts: markdown for a phone, in Chinese with the English terms."""
 
 from __future__ import annotations
 
 import datetime as dt
-import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-_MOST_ROWS = 20
-_LONGEST_CAUSE = 600
-_UP, _DOWN = "#d0342c", "#1a8f3c"
-"""Red rises, green falls: the colours of the A-share market."""
-_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\s]+")
-"""White space and what neither a page nor the database can hold."""
+LISTED_HITS = 30
+_LISTED_CHECKS = 20
+_LONGEST_CAUSE = 1_500
+_LONGEST_LINE = 200
+_LONGEST_TITLE = 80
+_SANDBOX = "【沙盒 SANDBOX】"
+_SIMULATED = "> **沙盒 SANDBOX**：模拟行情，数字均为虚构。Simulated market: these numbers are made up."
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~&])")
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_NAMED_SECRET = re.compile(
+    r"""(?i)((?:token|secret|password|passwd|cookie|api_?key|access_?key)\w{0,20}["']?\s*[:=]\s*["']?)[^\s"',;&]{6,}"""
+)
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it will be shown; `template` is PushPlus's word for the kind of its content."""
+    """A message as PushPlus takes it; `template` is one of PushPlus's (markdown, html, txt)."""
 
     title: str
     content: str
-    template: str = "html"
+    template: str = "markdown"
 
 
 def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, sandbox: bool) -> Message:
-    """Tells that a run failed: where, why (one line), and what to do. `step` may be empty (the run died outside one)."""
-    cause = _one_line(cause)
-    if len(cause) > _LONGEST_CAUSE:
-        cause = cause[:_LONGEST_CAUSE] + "…"
-    where = {"作业 Job": job} | ({"步骤 Step": step} if step else {}) | {"运行 Run": run_id}
-    parts = [
-        *(f"<p>{label}: <b>{_shown(value)}</b></p>" for label, value in where.items()),
-        f"<p>原因 Cause: {_shown(cause)}</p>",
-        f"<p>处理 What to do: {_link(f'{ui_url}/runs/{run_id}', '打开该运行 Open the run')}，查看失败步骤的日志；"
-        "排除原因后点 Re-execute（From failure），已完成的交易日不会重新下载。</p>",
+    """A run failed; `step` is empty when it died outside of any."""
+    lines = [
+        f"- 任务 Job：{_inline(job)}",
+        *([f"- 步骤 Step：{_inline(step)}"] if step else []),
+        "- 原因 Cause：",
+        "",
+        _block(cause),
+        "",
+        "**怎么办 What to do**",
+        "",
+        "1. 打开运行页面查看日志（见下方链接）。Open the run and read its log.",
+        "2. 排除原因后点 Re-execute 重新运行；已入库的数据不会重复拉取。Committed data are not fetched again.",
+        "",
+        _run_link(ui_url, run_id),
     ]
-    return _message(f"运行失败 Run failed: {job}", parts, sandbox=sandbox)
+    return _message(f"运行失败 Run failed：{job}", lines, sandbox)
 
 
 def screen_ready(*, strategy: str, session: dt.date, hits: pl.DataFrame, ui_url: str, sandbox: bool) -> Message:
-    """Tells the hits of a screen, best first.
+    """A session's screen: the first `LISTED_HITS` hits as a table.
 
-    `hits`: ts_code, name, close [元], pct_chg [%], figures (JSON text), as in `screen_results`; any of their values may
-    be null. Of many hits the first 20 are shown, and how many there are.
+    `hits`, best first: ts_code, name, close (元), pct_chg (%), score, figures (JSON text of name -> value).
     """
-    rows = [_row(hit) for hit in hits.head(_MOST_ROWS).iter_rows(named=True)]
-    head = "".join(f"<th align='left'>{title}</th>" for title in ("代码 Code", "名称", "收盘 Close", "涨跌幅", "指标"))
-    parts = [f"<p>{_shown(strategy)} · {session} · 共 {hits.height} 只 hits</p>"]
-    if rows:
-        parts.append(f"<table width='100%' cellpadding='3'><tr>{head}</tr>{''.join(rows)}</table>")
-    if hits.height > _MOST_ROWS:
-        parts.append(f"<p>… 共 {hits.height} 只，其余见 screen_results</p>")
-    parts.append(f"<p>{_link(ui_url, '打开 Dagster UI')} · 选股结果不构成投资建议 Not investment advice</p>")
-    return _message(f"{strategy} {session}: {hits.height} 只", parts, sandbox=sandbox)
+    title = f"{strategy} 选股 Screen {session}：{hits.height} 只"
+    head = f"**{_inline(strategy)}** · 交易日 Session {session}"
+    return _message(title, [head, "", *_hit_lines(hits), "", f"[打开界面 Open the UI]({ui_url})"], sandbox)
 
 
-def _row(hit: dict[str, Any]) -> str:
-    change = hit["pct_chg"]
-    colour = "" if not change else f" style='color:{_UP if change > 0 else _DOWN}'"
-    figures = " · ".join(f"{name} {value}" for name, value in json.loads(hit["figures"] or "{}").items())
+def checks_failed(
+    *, dataset: str, sessions: str, failed: Sequence[tuple[str, str]], run_id: str, ui_url: str, sandbox: bool
+) -> Message:
+    """Checks of a data set failed; `failed` holds (check, what it found)."""
+    lines = [
+        f"- 数据集 Dataset：{_inline(dataset)}",
+        f"- 交易日 Sessions：{_inline(sessions)}",
+        "",
+        "| 检查 Check | 结果 Finding |",
+        "|---|---|",
+        *(f"| {_inline(check)} | {_inline(text)} |" for check, text in failed[:_LISTED_CHECKS]),
+        *_remainder(len(failed), _LISTED_CHECKS, "项"),
+        "",
+        "数据已入库，使用前请先核对。The data are stored; look at them before you use them.",
+        "",
+        _run_link(ui_url, run_id),
+    ]
+    return _message(f"数据检查未通过 Checks failed：{dataset}（{len(failed)} 项）", lines, sandbox)
+
+
+def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Foreign text on one line, without control characters (PostgreSQL refuses some) and cut to `longest` characters."""
+    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _message(title: str, lines: Sequence[str], sandbox: bool) -> Message:
+    marked = [_SIMULATED, "", *lines] if sandbox else lines
+    return Message((_SANDBOX if sandbox else "") + one_line(_unsecret(title), _LONGEST_TITLE), "\n".join(marked))
+
+
+def _hit_lines(hits: pl.DataFrame) -> list[str]:
+    if hits.is_empty():
+        return ["没有选出股票 No hits。"]
+    return [
+        "| 代码 Code | 名称 Name | 收盘 Close | 涨跌幅 Pct | 得分 Score | 指标 Figures |",
+        "|---|---|--:|--:|--:|---|",
+        *(_hit_line(hit) for hit in hits.head(LISTED_HITS).iter_rows(named=True)),
+        *_remainder(hits.height, LISTED_HITS, "只"),
+    ]
+
+
+def _hit_line(hit: dict[str, Any]) -> str:
+    figures = json.loads(hit["figures"] or "{}")
     cells = (
-        f"<td>{_shown(hit['ts_code'])}</td>",
-        f"<td>{_shown(hit['name'] or '—')}</td>",
-        f"<td>{'—' if hit['close'] is None else format(hit['close'], '.2f')}</td>",
-        f"<td{colour}>{'—' if change is None else format(change, '+.2f') + '%'}</td>",
-        f"<td>{_shown(figures)}</td>",
+        _inline(hit["ts_code"]),
+        _inline(hit["name"] or "–"),
+        _number(hit["close"], ".2f"),
+        _number(hit["pct_chg"], "+.2f", "%"),
+        _number(hit["score"], ".4g"),
+        _inline(" · ".join(f"{name} {_number(value, '.6g')}" for name, value in figures.items())),
     )
-    return f"<tr>{''.join(cells)}</tr>"
+    return f"| {' | '.join(cells)} |"
 
 
-def _message(title: str, parts: list[str], *, sandbox: bool) -> Message:
-    if sandbox:
-        title = f"[沙盒 SANDBOX] {title}"
-        parts = ["<p><b>沙盒 SANDBOX</b>：模拟行情，并非真实数据 Simulated prices, not real ones</p>", *parts]
-    return Message(_one_line(title), "\n".join(parts))
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "–" if value is None else f"{value:{form}}{unit}"
 
 
-def _link(url: str, text: str) -> str:
-    return f"<a href='{html.escape(url)}'>{text}</a>"
+def _remainder(count: int, listed: int, unit: str) -> list[str]:
+    return ["", f"… 共 {count} {unit}"] if count > listed else []
 
 
-def _shown(text: str) -> str:
-    return html.escape(_one_line(text))
+def _run_link(ui_url: str, run_id: str) -> str:
+    return f"[打开运行 Open the run]({ui_url}/runs/{run_id})"
 
 
-def _one_line(text: str) -> str:
-    return _NOT_TEXT.sub(" ", text).strip()
+def _inline(text: str) -> str:
+    """Text that stands as it is within a line or a table's cell."""
+    return _MARKUP.sub(r"\\\1", one_line(_unsecret(text)))
+
+
+def _block(text: str) -> str:
+    """Text of several lines, fenced by more backticks than it holds itself."""
+    shown = "".join(c for c in _unsecret(text).strip().expandtabs() if c.isprintable() or c == "\n")
+    if len(shown) > _LONGEST_CAUSE:
+        shown = f"{shown[:_LONGEST_CAUSE]}\n…（共 {len(shown)} 字，已截断 cut）"
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{fence}\n{shown or '没有说明 none given'}\n{fence}"
+
+
+def _unsecret(text: str) -> str:
+    """Credentials that an error's text may quote, hidden: those in URLs, and those that stand by their name."""
+    return _NAMED_SECRET.sub(r"\1***", _URL_CREDENTIALS.sub("***@", text))

@@ -1,176 +1,218 @@
-"""The outbox: a message is written with the event that it tells of, and sent later, within PushPlus's limits.
+"""The outbox: messages wait in the table `messages`, written with the event they tell of, until PushPlus has them.
 
-It lives in the table `messages`; PushPlus's wish to be left alone for the day stands in `source_state`, as every source's.
-pending -> accepted -> delivered | failed, or pending -> failed (refused for good), or pending -> logged (no token).
-An attempt is recorded before the call and its outcome right after it: a message whose outcome is unknown (the process
-died in the call, the answer was lost) waits for its next turn and is then sent again: rather twice than never.
+Before a message is handed over it is claimed in a transaction of its own: its next attempt is put off as if this one
+had failed, and the moment counts against the limits, for all processes. So a process that dies in between loses
+nothing, and at most that one message is sent again. PushPlus's wish to be left alone for the day stands in
+`source_state`, as every source's.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+import time
+from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 
+from quant_pipeline.market import clock
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.notify.pushplus import Limited, PushPlus, PushPlusError, Retryable, State
+from quant_pipeline.notify.pushplus import Delivery, FailureClass, PushPlus, PushPlusError
 from quant_pipeline.warehouse.database import Database
 
 A_MINUTE = 5
 A_DAY = 200
-_MOST_ATTEMPTS = 12
-"""With waits of 1, 2, 4 … minutes, at most 6 hours, that is most of a day."""
-_ASKED_AT_ONCE = 20
+_MINUTE = dt.timedelta(seconds=65)
+"""A little more than a minute: PushPlus counts from a message's arrival, the table from its claim."""
+_REOPENS = dt.time(0, 5)
+"""When a day's limit is surely over, in exchange time."""
+_PATIENCE = 1.0
+"""Seconds for which PushPlus is asked again about messages just sent."""
+_PAUSE = 0.2
 
 _logger = logging.getLogger(__name__)
 
 _ENQUEUE = """
-INSERT INTO messages (dedupe_key, title, content, template, status)
-VALUES (%s, %s, %s, %s, 'pending') ON CONFLICT (dedupe_key) DO NOTHING RETURNING id
+INSERT INTO messages (dedupe_key, title, content, template, status) VALUES (%s, %s, %s, %s, 'pending')
+ON CONFLICT (dedupe_key) DO NOTHING
 """
-_LOG = """
-UPDATE messages SET status = 'logged', sent_at = clock_timestamp() WHERE status = 'pending' RETURNING title, content
+_INTRODUCE = "INSERT INTO source_state (source, api) VALUES ('pushplus', 'send') ON CONFLICT DO NOTHING"
+# Its row is the lock: one claim at a time, or two processes would both find room below a limit.
+_BLOCKED = """
+SELECT coalesce(blocked_until > clock_timestamp(), false) FROM source_state
+WHERE source = 'pushplus' AND api = 'send' FOR UPDATE
 """
-_KNOW = "INSERT INTO source_state (source, api) VALUES ('pushplus', 'send') ON CONFLICT DO NOTHING"
-_LOCK = """
-SELECT coalesce(blocked_until > clock_timestamp(), false)
-FROM source_state WHERE source = 'pushplus' AND api = 'send' FOR UPDATE
-"""
-# A little more than a minute: the calls' way to PushPlus does not always take the same time.
 _SPENT = """
-SELECT
-    count(*) FILTER (WHERE sent_at > clock_timestamp() - interval '65 seconds'),
-    coalesce(sum(attempts) FILTER (
-        WHERE sent_at >= date_trunc('day', clock_timestamp(), 'Asia/Shanghai')), 0)
-FROM messages WHERE attempts > 0 AND sent_at > clock_timestamp() - interval '1 day'
+SELECT count(*) FILTER (WHERE sent_at > clock_timestamp() - %(minute)s) >= %(a_minute)s
+    OR count(*) FILTER (WHERE sent_at > clock_timestamp() - %(today)s) >= %(a_day)s
+FROM messages
 """
 _CLAIM = """
 UPDATE messages
-SET attempts = attempts + 1,
-    sent_at = clock_timestamp(),
-    next_attempt_at = clock_timestamp() + least(interval '1 minute' * power(2, attempts), interval '6 hours')
+SET attempts = attempts + 1, sent_at = clock_timestamp(),
+    next_attempt_at = clock_timestamp() + interval '1 minute' * least(60, 2 ^ least(attempts, 6))
 WHERE id = (
     SELECT id FROM messages WHERE status = 'pending' AND next_attempt_at <= clock_timestamp()
-    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, attempts, title, content, template
+    ORDER BY attempts > 0, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, title, content, template
 """
 _ACCEPTED = """
 UPDATE messages SET status = 'accepted', short_code = %s, error = NULL, next_attempt_at = clock_timestamp() WHERE id = %s
 """
 _REFUSED = "UPDATE messages SET status = %s, error = %s WHERE id = %s"
-_STOP_FOR_THE_DAY = """
-WITH midnight AS (
-    UPDATE source_state
-    SET blocked_until = date_trunc('day', clock_timestamp(), 'Asia/Shanghai') + interval '1 day', reason = %(reason)s
+_BLOCK = """
+WITH blocked AS (
+    UPDATE source_state SET blocked_until = clock_timestamp() + %(wait)s, reason = %(reason)s
     WHERE source = 'pushplus' AND api = 'send' RETURNING blocked_until
 )
-UPDATE messages SET error = %(reason)s, next_attempt_at = blocked_until FROM midnight WHERE id = %(id)s
+UPDATE messages SET next_attempt_at = blocked_until FROM blocked WHERE id = %(id)s
 """
-# Asked again after as long as it has waited, for a day.
-_ASK = """
+_TO_ASK = """
+SELECT id, short_code FROM messages
+WHERE status = 'accepted' AND next_attempt_at <= clock_timestamp() AND sent_at > clock_timestamp() - interval '1 day'
+ORDER BY id LIMIT 50
+"""
+_SETTLED = "UPDATE messages SET status = %s, error = %s WHERE id = %s AND status = 'accepted'"
+# Asked again when it is twice as old.
+_ASK_LATER = """
 UPDATE messages
-SET next_attempt_at = clock_timestamp() + greatest(clock_timestamp() - sent_at, interval '1 second')
-WHERE id IN (
-    SELECT id FROM messages WHERE status = 'accepted' AND next_attempt_at <= clock_timestamp()
-    AND sent_at > clock_timestamp() - interval '1 day' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING id, short_code
+SET error = %s, next_attempt_at = clock_timestamp() + greatest(interval '10 seconds', clock_timestamp() - sent_at)
+WHERE id = %s AND status = 'accepted'
 """
-_DELIVERED = "UPDATE messages SET status = %s, error = %s WHERE id = %s AND status = 'accepted'"
+_LOGGED = """
+UPDATE messages SET status = 'logged' WHERE id IN (SELECT id FROM messages WHERE status = 'pending' FOR UPDATE SKIP LOCKED)
+RETURNING title, content
+"""
 _WAITING = "SELECT count(*) FROM messages WHERE status = 'pending'"
+_FINAL = frozenset({Delivery.DELIVERED, Delivery.FAILED})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Delivered:
-    """What one round did: messages accepted by PushPlus, found delivered, given up, logged; and how many still wait."""
+    """What a call of `deliver` did, in messages; `waiting` are those that are still to be sent."""
 
-    accepted: int = 0
+    sent: int = 0
     delivered: int = 0
     failed: int = 0
-    logged: int = 0
     waiting: int = 0
+    logged: int = 0
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {what}" for what, count in vars(self).items() if count) or "nothing to send"
+        counts = (
+            ("已发送 sent", self.sent),
+            ("已送达 delivered", self.delivered),
+            ("失败 failed", self.failed),
+            ("待发 waiting", self.waiting),
+            ("仅写日志 logged", self.logged),
+        )
+        return " · ".join(f"{word} {count}" for word, count in counts if count) or "没有待发消息 nothing to send"
 
 
 def enqueue(connection: psycopg.Connection[Any], dedupe_key: str, message: Message) -> bool:
-    """Puts a message into the outbox in the caller's transaction; False when that event was told before."""
-    values = (dedupe_key, message.title, message.content, message.template)
-    return connection.execute(_ENQUEUE, values).fetchone() is not None
+    """Puts the message into the outbox, in the caller's transaction; False when this event was told before."""
+    cursor = connection.execute(_ENQUEUE, (dedupe_key, message.title, message.content, message.template))
+    return cursor.rowcount == 1
 
 
 def deliver(database: Database, client: PushPlus | None) -> Delivered:
-    """Sends what is due, and asks what became of what was accepted. Never raises for PushPlus's sake.
+    """Asks what became of accepted messages, sends those that are due within PushPlus's limits, asks about these too.
 
-    At most 5 a minute and 200 a day, over all processes of the database. Without a client (no token) every waiting
-    message is logged instead.
+    Many processes may call it at once. Without a client the messages are logged instead. What PushPlus does never raises:
+    it is recorded with the message, and tried again unless it is final. DatabaseError, psycopg.Error.
     """
-    done = Delivered()
     with database.connect(autocommit=True) as connection:
         if client is None:
-            _log(connection, done)
-        else:
-            _send(connection, client, done)
-            _check_delivery(connection, client, done)
-        done.waiting = _one(connection, _WAITING)[0]
-    return done
+            return Delivered(logged=_log(connection))
+        asked = _ask(connection, client, dict(connection.execute(_TO_ASK).fetchall()), patience=0.0)
+        receipts, refused = _send(connection, client)
+        asked += _ask(connection, client, receipts, patience=_PATIENCE)
+        return Delivered(
+            sent=len(receipts),
+            delivered=asked[Delivery.DELIVERED],
+            failed=refused + asked[Delivery.FAILED],
+            waiting=connection.execute(_WAITING).fetchall()[0][0],
+        )
 
 
-def _log(connection: psycopg.Connection[Any], done: Delivered) -> None:
-    for title, content in connection.execute(_LOG).fetchall():
-        _logger.info("No PUSHPLUS_TOKEN, so this message is only logged: %s\n%s", title, content)
-        done.logged += 1
-
-
-def _send(connection: psycopg.Connection[Any], client: PushPlus, done: Delivered) -> None:
-    connection.execute(_KNOW)
-    while (claimed := _claim(connection)) is not None:
-        number, attempts, title, content, template = claimed
-        try:
-            short_code = client.send(title, content, template)
-        except Limited as error:
-            connection.execute(_STOP_FOR_THE_DAY, {"reason": str(error), "id": number})
-            _logger.warning("No more messages today: %s", error)
-        except PushPlusError as error:
-            again = isinstance(error, Retryable) and attempts < _MOST_ATTEMPTS
-            connection.execute(_REFUSED, ("pending" if again else "failed", str(error), number))
-            _logger.warning("Message %r was not sent%s: %s", title, ", later again" if again else "", error)
-            done.failed += not again
-        else:
-            connection.execute(_ACCEPTED, (short_code, number))
-            done.accepted += 1
-
-
-def _claim(connection: psycopg.Connection[Any]) -> tuple[Any, ...] | None:
-    """The next message due, marked as being sent; None when nothing is due or PushPlus's limits are reached."""
+def _log(connection: psycopg.Connection[Any]) -> int:
     with connection.transaction():
-        if _one(connection, _LOCK)[0]:
-            return None
-        last_minute, today = _one(connection, _SPENT)
-        if last_minute >= A_MINUTE or today >= A_DAY:
-            return None
-        return connection.execute(_CLAIM).fetchone()
+        messages = connection.execute(_LOGGED).fetchall()
+        for title, content in messages:
+            _logger.info("no PUSHPLUS_TOKEN, so this message is only logged: %s\n%s", title, content)
+    return len(messages)
 
 
-def _check_delivery(connection: psycopg.Connection[Any], client: PushPlus, done: Delivered) -> None:
-    if not client.tells_delivery:
-        return
-    for number, short_code in connection.execute(_ASK, (_ASKED_AT_ONCE,)).fetchall():
+def _send(connection: psycopg.Connection[Any], client: PushPlus) -> tuple[dict[int, str], int]:
+    """Sends what is due: the receipts of what was accepted, and how many were refused for good."""
+    connection.execute(_INTRODUCE)
+    receipts: dict[int, str] = {}
+    refused = 0
+    while claimed := _claim(connection):
+        number, message = claimed
         try:
-            delivery = client.delivery(short_code)
+            receipts[number] = client.send(message)
         except PushPlusError as error:
-            _logger.warning("PushPlus does not tell what became of its messages: %s", error)
-            return
-        if delivery.state is State.SENT:
-            done.delivered += connection.execute(_DELIVERED, ("delivered", None, number)).rowcount
-        elif delivery.state is State.FAILED:
-            reason = delivery.error or "PushPlus could not deliver it"
-            done.failed += connection.execute(_DELIVERED, ("failed", reason, number)).rowcount
+            final = error.failure is FailureClass.PERMANENT
+            reason = f"{error.failure}: {error}"
+            _logger.warning("message %s was not sent: %s", number, reason)
+            connection.execute(_REFUSED, ("failed" if final else "pending", reason, number))
+            if error.failure is FailureClass.LIMITED_FOR_THE_DAY:
+                connection.execute(_BLOCK, {"wait": _until_it_reopens(), "reason": reason, "id": number})
+            refused += final
+            if not final:
+                break  # the next message would fare no better
+        else:
+            connection.execute(_ACCEPTED, (receipts[number], number))
+    return receipts, refused
 
 
-def _one(connection: psycopg.Connection[Any], query: LiteralString) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = connection.execute(query).fetchone()
-    assert row is not None
-    return row
+def _claim(connection: psycopg.Connection[Any]) -> tuple[int, Message] | None:
+    """The next message that is due, if the limits leave room for it. One that failed before lets the new ones go first."""
+    now = clock.now()
+    midnight = dt.datetime.combine(now.date(), dt.time(), clock.EXCHANGE_ZONE)
+    limits = {"minute": _MINUTE, "a_minute": A_MINUTE, "today": now - midnight, "a_day": A_DAY}
+    with connection.transaction():
+        if connection.execute(_BLOCKED).fetchall()[0][0] or connection.execute(_SPENT, limits).fetchall()[0][0]:
+            return None
+        row = connection.execute(_CLAIM).fetchone()
+    if row is None:
+        return None
+    number, title, content, template = row
+    return number, Message(title, content, template)
+
+
+def _ask(connection: psycopg.Connection[Any], client: PushPlus, receipts: dict[int, str], patience: float) -> Counter[Delivery]:
+    """Asks once, and again for `patience` seconds, what became of messages (number -> receipt)."""
+    found: Counter[Delivery] = Counter()
+    unsettled: dict[int, str | None] = {}
+    deadline = time.monotonic() + patience
+    queue = deque(receipts.items() if client.can_ask else ())
+    while queue:
+        number, receipt = queue.popleft()
+        if number in unsettled:
+            time.sleep(_PAUSE)
+        try:
+            state = client.result(receipt)
+        except PushPlusError as error:
+            _logger.warning("PushPlus cannot be asked about its messages: %s", error)
+            unsettled |= dict.fromkeys([number, *dict(queue)], str(error))
+            break
+        if state.delivery in _FINAL:
+            reason = None if state.delivery is Delivery.DELIVERED else state.error or "PushPlus gave no reason"
+            found[state.delivery] += connection.execute(_SETTLED, (state.delivery, reason, number)).rowcount
+            unsettled.pop(number, None)
+        else:
+            unsettled[number] = state.error or None
+            if time.monotonic() < deadline:
+                queue.append((number, receipt))
+    for number, why in unsettled.items():
+        connection.execute(_ASK_LATER, (why, number))
+    return found
+
+
+def _until_it_reopens() -> dt.timedelta:
+    now = clock.now()
+    return dt.datetime.combine(now.date() + dt.timedelta(days=1), _REOPENS, clock.EXCHANGE_ZONE) - now

@@ -1,150 +1,156 @@
-"""The PushPlus client (WeChat messages). Source: the vendor's documented HTTP interface, www.pushplus.plus."""
+"""PushPlus over HTTP (https://www.pushplus.plus/doc/): send a message, ask what became of it."""
 
 from __future__ import annotations
 
-import time
+import re
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import StrEnum
 from typing import Any
 
 import requests
 
-REAL_URL = "https://www.pushplus.plus"
+from quant_pipeline.notify.messages import Message, one_line
+
+URL = "https://www.pushplus.plus"
 LONGEST_CONTENT = 20_000
 LONGEST_TITLE = 100
-_TIME_OUTS = (5.0, 20.0)
-_CUT = "\n\n……（内容过长，已截断 · cut here）"
-_OK, _UNAUTHORISED, _SYSTEM, _LIMITED, _BAD_TOKEN, _INVALID = 200, 401, 500, 900, 903, 999
-_TOO_FAST = ("频繁", "最多发送", "相同内容")
-"""Words in the text of a 999 that means the pace, not the message (users' reports: 5 a minute, the same 3 an hour)."""
-_MARGIN = 300.0
-"""Seconds before its end from which an access key is not used any more."""
+_CUT = "\n\n…（内容过长，已截断 cut）"
+_TIMEOUT = (5.0, 15.0)
+"""Seconds to connect, and to wait for an answer."""
+_QUESTION_TIMEOUT = (3.0, 5.0)
+"""The same for questions, which can be asked again later."""
+_OK, _UNAUTHORISED, _NOT_THERE, _LIMITED = 200, 401, 600, 900
+_PERMANENT = frozenset({302, _UNAUTHORISED, 403, _NOT_THERE, 805, 888, 903, 905, 999})
+# The limits per minute and per hour come as validation errors (999); only their texts tell them apart.
+_TOO_FAST = re.compile("频繁|最多发送")
 
 
-class PushPlusError(Exception):
-    """A call that PushPlus did not carry out. The text is for a person and holds neither token nor key."""
+class FailureClass(StrEnum):
+    """What a failure means for the message."""
+
+    RETRYABLE = "retryable"
+    LIMITED_FOR_THE_DAY = "limited_for_the_day"
+    """Nothing more is to be sent today: who goes on is blocked for longer (code 900)."""
+    PERMANENT = "permanent"
+    """It would be refused again."""
 
 
-class Retryable(PushPlusError):
-    """The net, a gateway, a passing fault or the pace: the same call may succeed later."""
+class PushPlusError(RuntimeError):
+    """PushPlus refused, or did not answer; `code` is its own when it answered. The text never holds a secret."""
+
+    def __init__(self, failure: FailureClass, text: str, code: int | None = None) -> None:
+        super().__init__(text)
+        self.failure = failure
+        self.code = code
 
 
-class Limited(PushPlusError):
-    """Code 900: the account may not send for the rest of the day; going on makes the ban longer."""
+class Delivery(StrEnum):
+    """Where an accepted message is."""
 
-
-class Rejected(PushPlusError):
-    """PushPlus will not take this message (rights, points, real name …)."""
-
-
-class BadToken(Rejected):
-    """Codes 401 and 903: token, secret key or access key are not known to PushPlus."""
-
-
-class Invalid(Rejected):
-    """Code 999: the message itself breaks a rule of PushPlus."""
-
-
-class State(IntEnum):
-    """What became of an accepted message, in PushPlus's numbers."""
-
-    UNSENT = 0
-    SENDING = 1
-    SENT = 2
-    FAILED = 3
+    UNKNOWN = "unknown"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """The delivery of a message; `error` says why it failed."""
+class DeliveryState:
+    """What became of an accepted message; `error` is PushPlus's reason when it failed or is unknown."""
 
-    state: State
+    delivery: Delivery
     error: str = ""
 
 
-class PushPlus:
-    """A client for one account. PushPlus is asynchronous: `send` says that a message was accepted, `delivery` the rest."""
+_DELIVERIES = {"1": Delivery.SENDING, "2": Delivery.DELIVERED, "3": Delivery.FAILED}
 
-    def __init__(self, token: str, url: str | None = None, *, secret_key: str | None = None) -> None:
-        """`url`: None is the real service. `secret_key`: opens the interface that tells what became of a message."""
+
+class PushPlus:
+    """A user's PushPlus account. Without `secret_key` it can send, but not ask (`can_ask`)."""
+
+    def __init__(self, token: str, url: str | None = None, secret_key: str | None = None) -> None:
+        """`url` None: the real service; else a server that speaks its protocol, such as the sandbox's."""
         self._token = token
-        self._url = (url or REAL_URL).rstrip("/")
+        self._url = (url or URL).rstrip("/")
         self._secret_key = secret_key
         self._access_key: str | None = None
-        self._access_key_ends = 0.0
 
     @property
-    def tells_delivery(self) -> bool:
-        """Whether `delivery` can be asked: it needs the account's secret key."""
+    def can_ask(self) -> bool:
+        """PushPlus answers `result` only to those who have the account's secret key."""
         return self._secret_key is not None
 
-    def send(self, title: str, content: str, template: str) -> str:
-        """Hands a message over; gives its receipt (short code). PushPlusError's classes say what to do when it fails.
-
-        Title and content are cut to what PushPlus takes (100 and 20,000 characters). `template`: html, markdown or txt.
-        """
+    def send(self, message: Message) -> str:
+        """Hands the message over and returns its receipt (short code): accepted, not yet delivered. PushPlusError."""
+        content = message.content
         if len(content) > LONGEST_CONTENT:
             content = content[: LONGEST_CONTENT - len(_CUT)] + _CUT
-        message = {"token": self._token, "title": title[:LONGEST_TITLE], "content": content, "template": template}
-        return str(self._call("POST", "/send", json=message))
+        body = {"token": self._token, "title": message.title[:LONGEST_TITLE], "content": content, "template": message.template}
+        return str(self._call("POST", "/send", _TIMEOUT, json=body))
 
-    def delivery(self, short_code: str) -> Delivery:
-        """What became of an accepted message. BadToken when there is no secret key, or not the right one."""
+    def result(self, short_code: str) -> DeliveryState:
+        """What became of an accepted message. PushPlusError when PushPlus cannot be asked."""
         try:
-            answer = self._ask(short_code)
-        except BadToken:  # another process asked for a newer key, which ended ours
-            self._access_key = None
-            answer = self._ask(short_code)
+            data = self._question(short_code)
+        except PushPlusError as error:
+            if error.code != _NOT_THERE:
+                raise
+            return DeliveryState(Delivery.UNKNOWN, str(error))
+        delivery = _DELIVERIES.get(str(data.get("status")), Delivery.UNKNOWN)
+        return DeliveryState(delivery, self._scrubbed(str(data.get("errorMessage") or "")))
+
+    def _question(self, short_code: str) -> dict[str, Any]:
+        held = self._access_key
         try:
-            return Delivery(State(answer["status"]), self._without_secrets(answer.get("errorMessage") or ""))
-        except (TypeError, KeyError, ValueError):
-            raise Retryable("PushPlus: the delivery's answer cannot be read") from None
+            return self._asked(short_code, held or self._new_access_key())
+        except PushPlusError as error:
+            if error.code != _UNAUTHORISED or held is None:
+                raise
+        # A key ends after two hours, and when another process gets one.
+        return self._asked(short_code, self._new_access_key())
 
-    def _ask(self, short_code: str) -> Any:
-        headers = {"access-key": self._key()}
-        return self._call("GET", "/api/open/message/sendMessageResult", params={"shortCode": short_code}, headers=headers)
+    def _asked(self, short_code: str, access_key: str) -> dict[str, Any]:
+        path, asked = "/api/open/message/sendMessageResult", {"shortCode": short_code}
+        return _mapping(self._call("GET", path, _QUESTION_TIMEOUT, params=asked, headers={"access-key": access_key}))
 
-    def _key(self) -> str:
-        if self._secret_key is None:
-            raise BadToken("PushPlus: without PUSHPLUS_SECRET_KEY it does not tell what became of a message")
-        if self._access_key is None or time.monotonic() > self._access_key_ends:
-            credentials = {"token": self._token, "secretKey": self._secret_key}
-            granted = self._call("POST", "/api/common/openApi/getAccessKey", json=credentials)
-            try:
-                self._access_key = str(granted["accessKey"])
-                self._access_key_ends = time.monotonic() + float(granted["expiresIn"]) - _MARGIN
-            except (TypeError, KeyError, ValueError):
-                raise Retryable("PushPlus: the answer with the access key cannot be read") from None
+    def _new_access_key(self) -> str:
+        credentials = {"token": self._token, "secretKey": self._secret_key}
+        granted = self._call("POST", "/api/common/openApi/getAccessKey", _QUESTION_TIMEOUT, json=credentials)
+        self._access_key = str(_mapping(granted).get("accessKey"))
         return self._access_key
 
-    def _call(self, method: str, path: str, **request: Any) -> Any:
-        """The answer's `data`; anything but code 200 raises."""
+    def _call(self, method: str, path: str, timeout: tuple[float, float], **request: Any) -> Any:
+        """The `data` of PushPlus's answer."""
         try:
-            answer = requests.request(method, self._url + path, timeout=_TIME_OUTS, **request)
+            # A redirect would carry the token to another place.
+            answer = requests.request(method, self._url + path, timeout=timeout, allow_redirects=False, **request)
         except requests.RequestException as error:
-            raise Retryable(self._without_secrets(f"PushPlus cannot be reached: {type(error).__name__}: {error}")) from None
+            # Its text and its request hold more than may be shown.
+            raise PushPlusError(FailureClass.RETRYABLE, f"PushPlus gave no answer ({type(error).__name__})") from None
+        if answer.status_code != _OK:
+            raise PushPlusError(FailureClass.RETRYABLE, f"PushPlus answered with HTTP status {answer.status_code}")
         try:
-            body = answer.json()
-            code, text = int(body["code"]), str(body.get("msg") or "")
+            content = answer.json()
+            code, text = int(content["code"]), str(content.get("msg") or "")
         except (ValueError, TypeError, KeyError):
-            raise Retryable(f"PushPlus answered with HTTP {answer.status_code} and no JSON of its own") from None
+            raise PushPlusError(FailureClass.RETRYABLE, "PushPlus's answer is not one of its protocol") from None
         if code != _OK:
-            raise _refusal(code, self._without_secrets(text))
-        return body.get("data")
+            raise PushPlusError(_class_of(code, text), f"{code} {self._scrubbed(text)}", code)
+        return content.get("data")
 
-    def _without_secrets(self, text: str) -> str:
+    def _scrubbed(self, text: str) -> str:
         for secret in (self._token, self._secret_key, self._access_key):
             if secret:
                 text = text.replace(secret, "***")
-        return text
+        return one_line(text)
 
 
-def _refusal(code: int, text: str) -> PushPlusError:
-    told = f"PushPlus {code}: {text}"
+def _class_of(code: int, text: str) -> FailureClass:
     if code == _LIMITED:
-        return Limited(told)
-    if code == _SYSTEM or (code == _INVALID and any(word in text for word in _TOO_FAST)):
-        return Retryable(told)
-    if code in (_UNAUTHORISED, _BAD_TOKEN):
-        return BadToken(told)
-    return Invalid(told) if code == _INVALID else Rejected(told)
+        return FailureClass.LIMITED_FOR_THE_DAY
+    if code in _PERMANENT and not _TOO_FAST.search(text):
+        return FailureClass.PERMANENT
+    return FailureClass.RETRYABLE
+
+
+def _mapping(data: Any) -> dict[str, Any]:
+    return data if isinstance(data, dict) else {}

@@ -36,4 +36,4 @@ class PushPlusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _client(self) -> PushPlus | None:
         at = upstream.pushplus(settings.load())
-        return PushPlus(at.token, at.url) if at.token else None
+        return PushPlus(at.token, at.url, at.secret_key) if at.token else None

@@ -11,10 +11,11 @@ from quant_pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class Upstream:
-    """A server's address and the credential for it; `url` None means the client's own (the real service)."""
+    """A server's address and the credentials for it; `url` None means the client's own (the real service)."""
 
     url: str | None
     token: str | None
+    secret_key: str | None = None
 
 
 def tushare(settings: Settings) -> Upstream:
@@ -28,13 +29,16 @@ def tushare(settings: Settings) -> Upstream:
 
 
 def pushplus(settings: Settings) -> Upstream:
-    """PushPlus's address and token; no token means that messages are only logged."""
+    """PushPlus's address and token; no token means that messages are only logged.
+
+    Without the secret key they are sent, but PushPlus does not tell whether they arrived.
+    """
     if settings.sandboxed and settings.pushplus_url is None:
         from quant_pipeline.sandbox.service import ensure_running
 
         sandbox = ensure_running(settings.home)
-        return Upstream(sandbox.pushplus_url, sandbox.pushplus_token)
-    return Upstream(settings.pushplus_url, _plain(settings.pushplus_token))
+        return Upstream(sandbox.pushplus_url, sandbox.pushplus_token, sandbox.pushplus_secret)
+    return Upstream(settings.pushplus_url, _plain(settings.pushplus_token), _plain(settings.pushplus_secret_key))
 
 
 def _plain(secret: SecretStr | None) -> str | None:

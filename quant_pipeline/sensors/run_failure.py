@@ -3,7 +3,7 @@
 import dagster as dg
 
 from quant_pipeline import settings
-from quant_pipeline.assets.alerts import failure_key
+from quant_pipeline.assets.alerts import failure_key, shown_job
 from quant_pipeline.notify.messages import run_failed
 from quant_pipeline.resources.pushplus import PushPlusResource
 
@@ -19,7 +19,7 @@ def run_failure(context: dg.RunFailureSensorContext, pushplus: PushPlusResource)
     current = settings.load()
     run = context.dagster_run
     message = run_failed(
-        job=run.job_name,
+        job=shown_job(run.job_name),
         step="",
         run_id=run.run_id,
         cause=context.failure_event.message or "the run failed",

@@ -19,4 +19,5 @@ def _column(name: str, values: pd.Series) -> pl.Series:
     try:
         return pl.Series(name, pl.from_pandas(values, nan_to_null=True))
     except Exception:  # pyarrow and polars raise several kinds for mixed values
-        return pl.Series(name, [None if lost else str(value) for value, lost in zip(values, values.isna(), strict=True)], dtype=pl.String())
+        texts = [None if lost else str(value) for value, lost in zip(values, values.isna(), strict=True)]
+        return pl.Series(name, texts, dtype=pl.String())

@@ -1,112 +1,169 @@
-"""The messages: what the user reads, whatever odd text goes into them."""
+"""The messages' texts, as a markdown renderer shows them: whole, marked in the sandbox, safe from what they quote."""
 
 from __future__ import annotations
 
 import datetime as dt
-from html.parser import HTMLParser
+import html
+import re
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from quant_pipeline.notify.messages import Message, run_failed, screen_ready
+from quant_pipeline.notify.messages import LISTED_HITS, Message, checks_failed, one_line, run_failed, screen_ready
 
-FRIDAY = dt.date(2026, 11, 20)
 UI = "http://127.0.0.1:3000"
-SCHEMA = {"ts_code": pl.String, "name": pl.String, "close": pl.Float64, "pct_chg": pl.Float64, "figures": pl.String}
+SESSION = dt.date(2026, 11, 20)
+SCHEMA = {
+    "ts_code": pl.String,
+    "name": pl.String,
+    "close": pl.Float64,
+    "pct_chg": pl.Float64,
+    "score": pl.Float64,
+    "figures": pl.String,
+}
 
 
-class Page(HTMLParser):
-    """The texts and tags of a message."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str | None] = []
-        self.feed(message.content)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [value for name, value in attrs if name == "href"]
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
+def _shown(message: Message) -> str:
+    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(message.content))
 
 
-def _failed(cause: str = "boom", *, step: str = "daily_kline", sandbox: bool = False) -> Message:
-    return run_failed(job="main", step=step, run_id="abc-1", cause=cause, ui_url=UI, sandbox=sandbox)
+def _tags(message: Message) -> list[str]:
+    return re.findall(r"<(/?\w+)", _shown(message))
 
 
-def _screen(rows: list[tuple[object, ...]], *, sandbox: bool = False) -> Message:
-    hits = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    return screen_ready(strategy="双均线金叉", session=FRIDAY, hits=hits, ui_url=UI, sandbox=sandbox)
+def _text(message: Message) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", "", _shown(message)))
+
+
+def _failed(cause: str = "boom", *, job: str = "daily_sync", step: str = "daily_kline", sandbox: bool = False) -> Message:
+    return run_failed(job=job, step=step, run_id="abc-1", cause=cause, ui_url=UI, sandbox=sandbox)
+
+
+def _screen(count: int = 1, *, sandbox: bool = False, **values: object) -> Message:
+    hit = {"ts_code": "600000.SH", "name": "浦发银行", "close": 10.5, "pct_chg": 2.944, "score": 0.0123, "figures": None}
+    hits = pl.DataFrame([{**hit, **values}] * count, schema=SCHEMA)
+    return screen_ready(strategy="双均线金叉", session=SESSION, hits=hits, ui_url=UI, sandbox=sandbox)
+
+
+def _checks(failed: list[tuple[str, str]], *, sandbox: bool = False) -> Message:
+    return checks_failed(
+        dataset="daily_kline", sessions="2026-11-20", failed=failed, run_id="abc-1", ui_url=UI, sandbox=sandbox
+    )
 
 
 def test_a_failed_run_says_where_why_and_what_to_do() -> None:
-    page = Page(_failed("daily 2026-11-20:\n  HTTP 502"))
-    for part in ("main", "daily_kline", "abc-1", "daily 2026-11-20: HTTP 502", "Re-execute"):
-        assert part in page.text
-    assert page.links == [f"{UI}/runs/abc-1"]
-    assert "Step" not in Page(_failed(step="")).text
+    message = _failed("daily 2026-11-20:\n  HTTP 502")
+    assert message.title == "运行失败 Run failed：daily_sync"
+    assert message.template == "markdown"
+    for part in ("Job：daily_sync", "Step：daily_kline", "daily 2026-11-20:\n  HTTP 502", "Re-execute"):
+        assert part in _text(message)
+    assert f'href="{UI}/runs/abc-1"' in _shown(message)
+    assert "Step" not in _text(_failed(step=""))
+    assert "none given" in _text(_failed(" "))
 
 
-def test_a_long_cause_is_cut() -> None:
-    assert len(_failed("很长的原因 " * 10_000).content) < 2_000
+def test_a_long_cause_is_cut_and_says_so() -> None:
+    message = _failed("很长的原因" * 10_000)
+    assert len(message.content) < 2_500
+    assert "共 50000 字，已截断" in _text(message)
+    assert "Re-execute" in _text(message)
 
 
-@given(st.text() | st.just("\x00\ud800<script>alert('x')</script>"))
-def test_any_cause_is_shown_as_text_and_can_be_stored(cause: str) -> None:
-    message = _failed(cause)
-    assert Page(message).tags == Page(_failed()).tags, "no tag of its own"
-    assert "\x00" not in message.content
-    message.content.encode()
+NASTY = [
+    "``` \n# x",
+    "</code></pre><script>alert(1)</script>",
+    "| a | b |\n|---|---|",
+    "[x](http://evil)",
+    "\x00\ud800&lt;",
+    "\\",
+    "*_~",
+]
 
 
-def test_hits_stand_in_a_table_with_their_figures() -> None:
-    page = Page(
-        _screen(
-            [
-                ("600000.SH", "浦发银行", 10.5, 2.94, '{"ma5":10.32,"ma20":10.07}'),
-                ("000001.SZ", "*ST<平安>", 9.0, -1.0, "{}"),
-            ]
-        )
-    )
-    assert page.tags.count("tr") == 3
-    for part in ("600000.SH", "浦发银行", "10.50", "+2.94%", "ma5 10.32 · ma20 10.07", "*ST<平安>", "-1.00%", "共 2 只"):
-        assert part in page.text
+@given(st.text() | st.sampled_from(NASTY))
+def test_any_text_is_shown_as_text_and_can_be_stored(text: str) -> None:
+    for message, plain in (
+        (_failed(text), _failed()),
+        (_failed(job=text, step=f"x{text}"), _failed()),
+        (_screen(name=text.encode("utf-8", "ignore").decode()), _screen()),
+        (_checks([(text, text)]), _checks([("check", "text")])),
+    ):
+        assert _tags(message) == _tags(plain), "no markup of its own"
+        assert "\x00" not in message.title + message.content
+        (message.title + message.content).encode()
+        assert "\n" not in message.title
+        assert len(message.title) <= 100
 
 
-def test_red_rises_and_green_falls() -> None:
-    up, down, flat = (
-        _screen([("600000.SH", "x", 10.0, change, "{}")]).content.partition("<table")[2] for change in (1.0, -1.0, 0.0)
-    )
-    assert "#d0342c" in up
-    assert "#1a8f3c" in down
-    assert "style" not in flat
+def test_names_are_shown_as_they_are() -> None:
+    assert "*ST<平安>|&amp;_x_" in _text(_screen(name="*ST<平安>|&amp;_x_"))
+
+
+def test_a_hit_is_a_row_with_its_figures() -> None:
+    message = _screen(figures='{"ma5":10.32,"ma20":10.0712}')
+    assert message.title == "双均线金叉 选股 Screen 2026-11-20：1 只"
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", _shown(message))
+    assert cells == ["600000.SH", "浦发银行", "10.50", "+2.94%", "0.0123", "ma5 10.32 · ma20 10.0712"]
 
 
 def test_values_that_are_not_known_are_dashes() -> None:
-    assert Page(_screen([("600000.SH", None, None, None, None)])).texts.count("—") == 3
+    message = _screen(name=None, close=None, pct_chg=None, score=None, figures='{"ma5":null}')
+    assert re.findall(r"<td[^>]*>(.*?)</td>", _shown(message)) == ["600000.SH", "–", "–", "–", "–", "ma5 –"]
 
 
-@pytest.mark.parametrize(("count", "shown"), [(0, 0), (20, 20), (21, 20), (300, 20)])
-def test_of_many_hits_twenty_are_shown_and_all_are_counted(count: int, shown: int) -> None:
-    message = _screen([(f"{600000 + number}.SH", "x", 1.0, 1.0, "{}") for number in range(count)])
-    page = Page(message)
-    assert max(page.tags.count("tr") - 1, 0) == shown
+@pytest.mark.parametrize(
+    ("count", "rows"), [(1, 1), (LISTED_HITS, LISTED_HITS), (LISTED_HITS + 1, LISTED_HITS), (300, LISTED_HITS)]
+)
+def test_of_many_hits_the_first_are_listed_and_all_are_counted(count: int, rows: int) -> None:
+    message = _screen(count)
+    assert _shown(message).count("<tr>") == rows + 1
     assert f"{count} 只" in message.title
-    assert ("其余见" in page.text) == (count > shown)
+    assert (f"… 共 {count} 只" in _text(message)) == (count > rows)
 
 
-def test_sandbox_is_said_in_title_and_text_and_only_there() -> None:
-    for build in (lambda sandbox: _failed(sandbox=sandbox), lambda sandbox: _screen([], sandbox=sandbox)):
-        told, silent = build(True), build(False)
-        assert "SANDBOX" in told.title
-        assert "SANDBOX" in told.content
-        assert "SANDBOX" not in silent.title + silent.content
+def test_no_hits_is_said() -> None:
+    message = _screen(0)
+    assert "没有选出股票" in _text(message)
+    assert "<table" not in _shown(message)
+
+
+def test_failed_checks_are_listed() -> None:
+    message = _checks([("row_count", "5,100 行，应有 5,400"), ("ohlc", "high < low")])
+    assert message.title == "数据检查未通过 Checks failed：daily_kline（2 项）"
+    for part in ("row_count", "5,100 行，应有 5,400", "high < low", "2026-11-20"):
+        assert part in _text(message)
+    assert f'href="{UI}/runs/abc-1"' in _shown(message)
+    assert "… 共 25 项" in _text(_checks([("check", "text")] * 25))
+
+
+@pytest.mark.parametrize("build", [_failed, _screen, lambda *, sandbox: _checks([("check", "text")], sandbox=sandbox)])
+def test_the_sandbox_is_said_first_and_only_there(build) -> None:  # type: ignore[no-untyped-def]
+    marked, live = build(sandbox=True), build(sandbox=False)
+    assert marked.title.startswith("【沙盒 SANDBOX】")
+    assert marked.title.endswith(live.title)
+    assert "模拟行情" in _text(marked).splitlines()[1]
+    assert "SANDBOX" not in live.title + live.content
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "connection to postgresql://quant:hushhush@db:5432/quant failed",
+        "TUSHARE_TOKEN=hushhush is wrong",
+        '{"token": "hushhush", "api_name": "daily"}',
+        "password: hushhush",
+    ],
+)
+def test_a_secret_that_an_error_quotes_is_hidden(cause: str) -> None:
+    for message in (_failed(cause), _failed(job=cause), _checks([("check", cause)])):
+        assert "hushhush" not in message.title + message.content
+        assert "***" in _text(message)
+
+
+def test_one_line() -> None:
+    assert one_line(" a\n\tb\x00\x07c ") == "a bc"
+    assert one_line("x" * 300, 10) == "x" * 9 + "…"
+    assert one_line("x" * 10, 10) == "x" * 10

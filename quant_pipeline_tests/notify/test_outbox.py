@@ -1,243 +1,242 @@
-"""The outbox over a real PostgreSQL and a real socket: nothing is lost, nothing is told twice, no limit is broken."""
+"""The outbox: told once, within the limits, never lost, its delivery known."""
 
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from quant_pipeline.market import clock
 from quant_pipeline.notify import outbox
 from quant_pipeline.notify.messages import Message
+from quant_pipeline.notify.outbox import Delivered
 from quant_pipeline.notify.pushplus import PushPlus
-from quant_pipeline.sandbox.rehearsal import Rehearsal
-from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.notify.conftest import Bench
+
+MESSAGE = Message("选股 Screen", "# 金叉")
+NOBODY = "http://127.0.0.1:9/pushplus"
 
 
-class Mail:
-    """Puts messages into a database's outbox and looks at what became of them."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    def put(self, *keys: str) -> None:
-        with self.database.connect() as connection:
-            for key in keys:
-                assert outbox.enqueue(connection, key, Message(f"标题 {key}", f"内容 {key}"))
-
-    def pass_time(self, interval: str) -> None:
-        """As if so much time had passed since everything that happened."""
-        with self.database.connect() as connection:
-            for statement in (
-                "UPDATE messages SET sent_at = sent_at - %(by)s::interval",
-                "UPDATE messages SET next_attempt_at = next_attempt_at - %(by)s::interval",
-                "UPDATE source_state SET blocked_until = blocked_until - %(by)s::interval",
-            ):
-                connection.execute(statement, {"by": interval})
-
-    def column(self, name: str) -> list[Any]:
-        with self.database.connect() as connection:
-            return [row[0] for row in connection.execute(f"SELECT {name} FROM messages ORDER BY id").fetchall()]
+def test_a_message_is_sent_once_and_its_delivery_known_at_once(bench: Bench) -> None:
+    bench.enqueue("a")
+    assert bench.deliver() == Delivered(sent=1, delivered=1)
+    assert bench.rows("status, attempts, error, short_code <> '', sent_at IS NOT NULL") == [("delivered", 1, None, True, True)]
+    assert bench.deliver() == Delivered()
+    assert bench.answers() == ["ok"]
 
 
-@pytest.fixture
-def mail(warehouse: Database) -> Mail:
-    return Mail(warehouse)
+def test_an_event_is_told_once(bench: Bench) -> None:
+    assert bench.put("a", MESSAGE)
+    assert not bench.put("a", Message("another", "text"))
+    assert bench.rows("title, content, template, status") == [("选股 Screen", "# 金叉", "markdown", "pending")]
+    bench.deliver()
+    assert not bench.put("a", MESSAGE)
 
 
-def _sent(sandbox: Rehearsal) -> list[str]:
-    return [call["params"]["title"] for call in sandbox.calls("send", server="pushplus")]
-
-
-def test_an_event_is_told_once(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None:
-    message = Message("标题", "内容")
-    with mail.database.connect() as connection:
-        assert outbox.enqueue(connection, "run-failed:1", message)
-        assert not outbox.enqueue(connection, "run-failed:1", message)
-    assert outbox.deliver(mail.database, client).accepted == 1
-    with mail.database.connect() as connection:
-        assert not outbox.enqueue(connection, "run-failed:1", message)
-    assert outbox.deliver(mail.database, client).accepted == 0
-    assert len(_sent(sandbox)) == 1
-
-
-def test_a_message_shares_the_fate_of_its_event(mail: Mail) -> None:
-    with mail.database.connect() as connection:
-        outbox.enqueue(connection, "screen:1", Message("标题", "内容"))
+def test_a_message_shares_the_fate_of_its_event(bench: Bench) -> None:
+    with bench.database.connect() as connection:
+        outbox.enqueue(connection, "a", MESSAGE)
         connection.rollback()
-    assert mail.column("id") == []
+    assert bench.rows("id") == []
 
 
-def test_accepted_then_delivered(mail: Mail, client: PushPlus) -> None:
-    mail.put("a")
-    first = outbox.deliver(mail.database, client)
-    assert (first.accepted, first.delivered, first.waiting) == (1, 0, 0)
-    assert mail.column("status") == ["accepted"]
-    mail.pass_time("2 seconds")
-    assert outbox.deliver(mail.database, client).delivered == 1
-    assert mail.column("status") == ["delivered"]
-    mail.pass_time("1 hour")
-    assert str(outbox.deliver(mail.database, client)) == "nothing to send"
-
-
-def test_a_delivery_that_failed_is_seen(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None:
-    sandbox.order_fault("undelivered", server="pushplus", api="send")
-    mail.put("a")
-    outbox.deliver(mail.database, client)
-    mail.pass_time("2 seconds")
-    assert outbox.deliver(mail.database, client).failed == 1
-    assert mail.column("status") == ["failed"]
-    assert "失败" in mail.column("error")[0]
-
-
-def test_pushplus_is_not_asked_again_at_once(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None:
-    mail.put("a")
-    for _ in range(3):
-        outbox.deliver(mail.database, client)
-    assert len(sandbox.calls("sendMessageResult", server="pushplus")) == 1
-
-
-def test_without_a_secret_key_accepted_is_the_last_word(mail: Mail, sandbox: Rehearsal) -> None:
-    client = PushPlus(sandbox.pushplus_token, sandbox.pushplus_url)
-    mail.put("a")
-    outbox.deliver(mail.database, client)
-    mail.pass_time("1 minute")
-    assert outbox.deliver(mail.database, client).delivered == 0
-    assert mail.column("status") == ["accepted"]
-
-
-def test_no_token_logs_the_message_and_fails_nothing(mail: Mail, caplog: pytest.LogCaptureFixture) -> None:
-    mail.put("a", "b")
+def test_without_a_token_messages_are_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.put("a", MESSAGE)
+    bench.put("b", MESSAGE)
     with caplog.at_level(logging.INFO):
-        assert outbox.deliver(mail.database, None).logged == 2
-    assert mail.column("status") == ["logged", "logged"]
-    assert "标题 a" in caplog.text
-    assert "内容 b" in caplog.text
-    assert outbox.deliver(mail.database, None).logged == 0
+        assert outbox.deliver(bench.database, None) == Delivered(logged=2)
+    assert caplog.text.count("# 金叉") == 2
+    assert bench.rows("status") == [("logged",), ("logged",)]
+    assert outbox.deliver(bench.database, None) == Delivered()
+    assert bench.deliver() == Delivered()
+    assert bench.answers() == []
 
 
-@pytest.mark.parametrize("fault", ["disconnect", "status", "html"])
-def test_a_passing_fault_is_tried_again_with_growing_waits(
-    mail: Mail, client: PushPlus, sandbox: Rehearsal, fault: str
-) -> None:
-    sandbox.order_fault(fault, server="pushplus", api="send", times=2)
-    mail.put("a")
-    assert outbox.deliver(mail.database, client).waiting == 1
-    assert mail.column("error")[0].startswith("PushPlus")
-    assert outbox.deliver(mail.database, client).accepted == 0, "not at once"
-    mail.pass_time("61 seconds")
-    outbox.deliver(mail.database, client)
-    mail.pass_time("61 seconds")
-    assert outbox.deliver(mail.database, client).accepted == 0, "the second wait is longer"
-    mail.pass_time("60 seconds")
-    assert outbox.deliver(mail.database, client).accepted == 1
-    assert mail.column("error") == [None]
-    assert mail.column("attempts") == [3]
+@pytest.mark.parametrize("fault", [{"kind": "disconnect"}, {"kind": "status", "status": 502}, {"kind": "html"}])
+def test_what_did_not_get_through_is_tried_again_later(bench: Bench, fault: dict[str, object]) -> None:
+    bench.sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
+    bench.enqueue("a")
+    assert bench.deliver() == Delivered(waiting=1)
+    assert bench.rows("status, attempts, error LIKE 'retryable: PushPlus%'") == [("pending", 1, True)]
+    assert bench.deliver() == Delivered(waiting=1)
+    assert len(bench.answers()) == 1
+    bench.pass_time("61 s")
+    assert bench.deliver() == Delivered(sent=1, delivered=1)
+    assert bench.rows("status, attempts, error") == [("delivered", 2, None)]
 
 
-def test_a_net_that_stays_away_is_given_up_in_the_end_with_its_reason(mail: Mail) -> None:
-    nowhere = PushPlus("a-token", "http://127.0.0.1:1")
-    mail.put("a")
-    failed = 0
-    for _ in range(20):
-        failed += outbox.deliver(mail.database, nowhere).failed
-        mail.pass_time("7 hours")
-    assert failed == 1
-    assert mail.column("status") == ["failed"]
-    assert mail.column("attempts") == [12]
-    assert "cannot be reached" in mail.column("error")[0]
+def test_when_one_does_not_get_through_the_others_wait_too(bench: Bench) -> None:
+    bench.sandbox.order_fault("disconnect", server="pushplus", api="send")
+    bench.enqueue("a", "b")
+    assert bench.deliver() == Delivered(waiting=2)
+    assert bench.rows("attempts") == [(1,), (0,)]
+    assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
 
 
-def test_one_message_that_is_refused_does_not_stop_the_next(mail: Mail, client: PushPlus) -> None:
-    with mail.database.connect() as connection:
-        outbox.enqueue(connection, "bad", Message("标题", "", "html"))
-    mail.put("good")
-    done = outbox.deliver(mail.database, client)
-    assert (done.accepted, done.failed) == (1, 1)
-    assert mail.column("status") == ["failed", "accepted"]
-    assert "999" in mail.column("error")[0]
+def test_the_wait_doubles_and_stays_within_an_hour(bench: Bench) -> None:
+    bench.enqueue("a")
+    waits = []
+    for _ in range(9):
+        bench.deliver(PushPlus("sandbox-token", NOBODY))
+        waits += [round(seconds / 60) for (seconds,) in bench.rows("extract(epoch FROM next_attempt_at - sent_at)")]
+        bench.pass_time("61 min")
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert bench.deliver() == Delivered(sent=1, delivered=1)
 
 
-def test_five_a_minute(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None:
-    mail.put(*"abcdefg")
-    first = outbox.deliver(mail.database, client)
-    assert (first.accepted, first.waiting) == (5, 2)
-    assert outbox.deliver(mail.database, client).accepted == 0
-    sandbox.set_quota("send", None, server="pushplus")
-    mail.pass_time("66 seconds")
-    assert outbox.deliver(mail.database, client).accepted == 2
-    assert _sent(sandbox) == [f"标题 {key}" for key in "abcdefg"], "in their order"
+def test_code_900_stops_everything_for_the_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.sandbox.order_fault("quota", server="pushplus", api="send")
+    bench.enqueue("a", "b")
+    assert bench.deliver() == Delivered(waiting=2)
+    assert bench.rows("error")[0] == ("limited_for_the_day: 900 用户账号使用受限",)
+    [(minutes,)] = bench.execute("SELECT extract(epoch FROM blocked_until - clock_timestamp()) / 60 FROM source_state")
+    assert round(minutes) == 6 * 60 + 5  # from 18:00 to 00:05
+    bench.enqueue("c")
+    bench.pass_time("6 h")
+    assert bench.deliver() == Delivered(waiting=3)
+    assert len(bench.answers()) == 1
+    monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-21T00:06")
+    bench.pass_time("6 min")
+    assert bench.deliver() == Delivered(sent=3, delivered=3)
 
 
-def test_two_hundred_a_day(mail: Mail, client: PushPlus) -> None:
-    mail.put("a", "b", "c")
-    with mail.database.connect() as connection:
-        connection.execute("""
-            INSERT INTO messages (dedupe_key, title, content, template, status, attempts, sent_at)
-            SELECT 'earlier ' || n, 't', 'c', 'txt', 'delivered', 99, date_trunc('day', clock_timestamp(), 'Asia/Shanghai')
-            FROM generate_series(1, 2) AS n""")
-    today = outbox.deliver(mail.database, client)
-    assert (today.accepted, today.waiting) == (2, 1)
-    mail.pass_time("1 day")
-    assert outbox.deliver(mail.database, client).accepted == 1
+def test_a_refusal_for_good_is_recorded_and_does_not_hold_up_others(bench: Bench) -> None:
+    bench.put("a", Message("标题", "内容", template="nonsense"))
+    bench.enqueue("b")
+    assert bench.deliver() == Delivered(sent=1, delivered=1, failed=1)
+    assert bench.rows("status, error") == [("failed", "permanent: 999 服务端验证错误：模板不存在"), ("delivered", None)]
+    bench.pass_time("1 day")
+    assert bench.deliver() == Delivered()
 
 
-def test_limited_stops_the_day_for_every_message(mail: Mail, client: PushPlus, sandbox: Rehearsal) -> None:
-    sandbox.order_fault("quota", server="pushplus", api="send")
-    mail.put("a", "b")
-    assert outbox.deliver(mail.database, client).waiting == 2
-    mail.put("c")
-    outbox.deliver(mail.database, client)
-    assert len(_sent(sandbox)) == 1, "PushPlus makes the ban longer for those who go on"
-    assert "900" in mail.column("error")[0]
-    mail.pass_time("1 day")
-    assert outbox.deliver(mail.database, client).accepted == 3
+def test_an_undelivered_message_is_known_with_its_reason(bench: Bench) -> None:
+    bench.sandbox.order_fault("undelivered", server="pushplus", api="send")
+    bench.enqueue("a")
+    assert bench.deliver() == Delivered(sent=1, failed=1)
+    assert bench.rows("status, error") == [("failed", "微信渠道发送失败")]
 
 
-_DELIVER = """
-import sys
-from quant_pipeline.notify import outbox
-from quant_pipeline.notify.pushplus import PushPlus
-from quant_pipeline.settings import Mode
-from quant_pipeline.warehouse.database import Database
-outbox.deliver(Database(sys.argv[1], Mode.SANDBOX), PushPlus(sys.argv[2], sys.argv[3]))
-"""
+def test_what_cannot_be_asked_at_once_is_asked_later(bench: Bench) -> None:
+    bench.sandbox.order_fault("disconnect", server="pushplus", api="sendMessageResult")
+    bench.enqueue("a", "b")
+    assert bench.deliver() == Delivered(sent=2)
+    assert {(status, "no answer" in error) for status, error in bench.rows("status, error")} == {("accepted", True)}
+    assert bench.deliver() == Delivered()
+    assert len(bench.answers("sendMessageResult")) == 1, "not asked again at once"
+    bench.pass_time("11 s")
+    assert bench.deliver() == Delivered()
+    bench.pass_time("1 min")
+    assert bench.deliver() == Delivered(delivered=2)
+    assert bench.rows("status, error") == [("delivered", None)] * 2
+    assert bench.answers() == ["ok", "ok"]
 
 
-def test_a_process_killed_in_the_call_neither_loses_its_message_nor_has_it_repeated_at_once(
-    mail: Mail, client: PushPlus, sandbox: Rehearsal
-) -> None:
-    sandbox.order_fault("hang", server="pushplus", api="send")
-    mail.put("a")
-    arguments = [mail.database.url, sandbox.pushplus_token, sandbox.pushplus_url]
-    with subprocess.Popen([sys.executable, "-c", _DELIVER, *arguments]) as process:
-        while not _sent(sandbox):
-            assert process.poll() is None
-        process.kill()
-    assert (mail.column("status"), mail.column("attempts")) == (["pending"], [1])
-    assert outbox.deliver(mail.database, client).accepted == 0
-    mail.pass_time("61 seconds")
-    assert outbox.deliver(mail.database, client).accepted == 1
+def test_without_a_secret_key_accepted_is_the_last_word(bench: Bench, mute: PushPlus) -> None:
+    bench.enqueue("a")
+    assert bench.deliver(mute) == Delivered(sent=1)
+    assert bench.deliver(mute) == Delivered()
+    assert bench.rows("status, error") == [("accepted", None)]
+    assert bench.answers("getAccessKey") == []
 
 
-def test_many_at_once_send_each_message_once_and_keep_the_limit(mail: Mail, sandbox: Rehearsal) -> None:
-    sandbox.set_quota("send", None, server="pushplus")
-    sandbox.order_fault("slow", server="pushplus", api="send", seconds=0.05, times=None)
-    mail.put(*(f"{number}" for number in range(8)))
+def test_a_receipt_that_pushplus_has_forgotten_holds_up_no_other(bench: Bench, mute: PushPlus) -> None:
+    bench.enqueue("a", "b")
+    bench.deliver(mute)
+    bench.execute("UPDATE messages SET short_code = 'nonsense' WHERE content = 'a' RETURNING id")
+    bench.deliver()
+    bench.pass_time("1 h")
+    assert bench.deliver() == Delivered(delivered=1)
+    assert bench.rows("status, error") == [("accepted", "600 数据异常，操作失败"), ("delivered", None)]
+    asked = len(bench.answers("sendMessageResult"))
+    bench.pass_time("1 day")
+    assert bench.deliver() == Delivered()
+    assert len(bench.answers("sendMessageResult")) == asked, "not asked for ever"
+
+
+def test_five_a_minute_in_their_order(bench: Bench) -> None:
+    bench.enqueue(*"abcdefg")
+    assert bench.deliver() == Delivered(sent=5, delivered=5, waiting=2)
+    assert bench.deliver() == Delivered(waiting=2)
+    assert bench.rows("attempts") == [(1,)] * 5 + [(0,)] * 2
+    bench.sandbox.set_quota("send", None, server="pushplus")  # the server's own minute has not gone by
+    bench.pass_time("66 s")
+    assert bench.deliver() == Delivered(sent=2, delivered=2)
+    assert bench.answers() == ["ok"] * 7
+
+
+def test_two_hundred_a_day(bench: Bench) -> None:
+    bench.execute(
+        "INSERT INTO messages (dedupe_key, title, content, template, status, sent_at) SELECT 'old ' || n, '', '', 'txt', "
+        "'delivered', clock_timestamp() - interval '2 h' FROM generate_series(1, 199) n RETURNING id"
+    )
+    bench.enqueue("a", "b")
+    assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
+    bench.pass_time("15 h")
+    assert bench.deliver() == Delivered(waiting=1), "the day began 18 hours ago, the first messages went 17 hours ago"
+    bench.pass_time("2 h")
+    assert bench.deliver() == Delivered(sent=1, delivered=1)
+
+
+def test_too_fast_for_pushplus_is_no_refusal_for_good(bench: Bench) -> None:
+    bench.sandbox.set_quota("send", 1, server="pushplus")
+    bench.enqueue("a", "b")
+    assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
+    assert bench.rows("status")[1] == ("pending",)
+
+
+def test_deliverers_at_once_send_once_and_keep_the_limit(bench: Bench) -> None:
+    bench.sandbox.set_quota("send", None, server="pushplus")
+    bench.sandbox.order_fault("slow", server="pushplus", api="send", seconds=0.1, times=None)
+    bench.enqueue(*"abcdefgh")
     gate = threading.Barrier(4)
 
-    def work() -> None:
-        client = PushPlus(sandbox.pushplus_token, sandbox.pushplus_url)
-        gate.wait(timeout=10)
-        outbox.deliver(mail.database, client)
+    def deliverer() -> Delivered:
+        gate.wait(timeout=30)
+        return bench.deliver(PushPlus(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url))
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(30)
-    titles = _sent(sandbox)
-    assert len(titles) == len(set(titles)) == outbox.A_MINUTE
+    with ThreadPoolExecutor(4) as pool:
+        done = [job.result() for job in [pool.submit(deliverer) for _ in range(4)]]
+    assert sum(each.sent for each in done) == outbox.A_MINUTE
+    assert bench.rows("attempts, status") == [(1, "accepted")] * 5 + [(0, "pending")] * 3
+    assert len(bench.answers()) == outbox.A_MINUTE
+
+
+def test_a_process_that_dies_while_sending_loses_nothing(bench: Bench) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Dying(PushPlus):
+        def send(self, message: Message) -> str:
+            super().send(message)
+            raise Killed
+
+    bench.enqueue("a", "b")
+    with pytest.raises(Killed):
+        bench.deliver(Dying(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url))
+    assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
+    bench.pass_time("61 s")
+    assert bench.deliver() == Delivered(sent=1, delivered=1)
+    assert bench.rows("attempts") == [(2,), (1,)]
+
+
+def test_secrets_reach_neither_table_nor_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.enqueue("a", "b")
+    with caplog.at_level(logging.DEBUG):
+        bench.deliver(PushPlus("hush-token", NOBODY, "hush-secret"))
+        bench.pass_time("61 s")
+        assert bench.deliver(PushPlus("hush-token", bench.sandbox.pushplus_url, "hush-secret")).failed == 2
+        bench.enqueue("c")
+        bench.deliver(PushPlus(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url, "hush-secret"))
+    assert "903" in caplog.text
+    assert "cannot be asked" in caplog.text
+    stored = str(bench.rows("messages::text"))
+    for secret in ("hush-token", "hush-secret", bench.sandbox.pushplus_token):
+        assert secret not in caplog.text
+        assert secret not in stored
+
+
+def test_what_was_done_reads_well() -> None:
+    assert str(Delivered()) == "没有待发消息 nothing to send"
+    assert str(Delivered(sent=2, waiting=1)) == "已发送 sent 2 · 待发 waiting 1"

@@ -2,126 +2,153 @@
 
 from __future__ import annotations
 
-import socket
+import threading
 import traceback
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import orjson
 import pytest
 import requests
 
-from quant_pipeline.notify.pushplus import (
-    LONGEST_CONTENT,
-    BadToken,
-    Invalid,
-    Limited,
-    PushPlus,
-    PushPlusError,
-    Rejected,
-    Retryable,
-    State,
-)
+from quant_pipeline.notify.messages import Message
+from quant_pipeline.notify.pushplus import LONGEST_CONTENT, Delivery, DeliveryState, FailureClass, PushPlus, PushPlusError
 from quant_pipeline.sandbox.rehearsal import Rehearsal
+
+MESSAGE = Message("双均线", "**金叉**")
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server that echoes the token with the code it is told in the path: what the sandbox has no fault for."""
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        token = orjson.loads(self.rfile.read(length))["token"]
+        code = int(self.path.split("/")[1])
+        redirect = code == 307
+        body = orjson.dumps({"code": code, "msg": f"code of\x00 {token}", "data": None})
+        self.send_response(307 if redirect else 200)
+        if redirect:
+            self.send_header("Location", "/200/send")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def _refusal(client: PushPlus, message: Message = MESSAGE) -> PushPlusError:
+    with pytest.raises(PushPlusError) as caught:
+        client.send(message)
+    return caught.value
 
 
 def test_a_message_is_accepted_and_then_delivered(client: PushPlus, sandbox: Rehearsal) -> None:
-    receipt = client.send("双均线", "<b>金叉</b>", "html")
-    assert [client.delivery(receipt).state for _ in range(2)] == [State.SENDING, State.SENT]
+    receipt = client.send(MESSAGE)
+    assert [client.result(receipt).delivery for _ in range(3)] == [Delivery.SENDING, Delivery.DELIVERED, Delivery.DELIVERED]
     assert "双均线" in requests.get(sandbox.inbox_url, timeout=10).text
+    assert len(sandbox.calls("getAccessKey", server="pushplus")) == 1
 
 
 def test_a_delivery_that_failed_says_why(client: PushPlus, sandbox: Rehearsal) -> None:
     sandbox.order_fault("undelivered", server="pushplus")
-    receipt = client.send("标题", "内容", "txt")
-    client.delivery(receipt)
-    lost = client.delivery(receipt)
-    assert lost.state is State.FAILED
-    assert lost.error
+    receipt = client.send(MESSAGE)
+    client.result(receipt)
+    assert client.result(receipt) == DeliveryState(Delivery.FAILED, "微信渠道发送失败")
 
 
-def test_one_access_key_serves_many_questions(client: PushPlus, sandbox: Rehearsal) -> None:
-    receipt = client.send("标题", "内容", "txt")
-    for _ in range(3):
-        client.delivery(receipt)
-    assert len(sandbox.calls("getAccessKey", server="pushplus")) == 1
+def test_a_receipt_that_is_not_known(client: PushPlus) -> None:
+    assert client.result("nonsense") == DeliveryState(Delivery.UNKNOWN, "600 数据异常，操作失败")
 
 
-def test_a_key_that_pushplus_has_forgotten_is_renewed_once(client: PushPlus, sandbox: Rehearsal) -> None:
-    receipt = client.send("标题", "内容", "txt")
-    client._access_key, client._access_key_ends = "ended by another process", float("inf")
-    assert client.delivery(receipt).state is State.SENDING
+def test_an_access_key_that_ended_is_renewed_once(client: PushPlus, sandbox: Rehearsal) -> None:
+    receipt = client.send(MESSAGE)
+    client._access_key = "ended"
+    assert client.result(receipt).delivery is Delivery.SENDING
     assert len(sandbox.calls("getAccessKey", server="pushplus")) == 1
 
 
 @pytest.mark.parametrize(
-    ("fault", "raised"),
+    ("fault", "failure"),
     [
-        ({"kind": "disconnect"}, Retryable),
-        ({"kind": "status", "status": 502}, Retryable),
-        ({"kind": "html"}, Retryable),
-        ({"kind": "quota"}, Limited),
-        ({"kind": "token"}, BadToken),
+        ({"kind": "disconnect"}, FailureClass.RETRYABLE),
+        ({"kind": "status", "status": 502}, FailureClass.RETRYABLE),
+        ({"kind": "html"}, FailureClass.RETRYABLE),
+        ({"kind": "quota"}, FailureClass.LIMITED_FOR_THE_DAY),
+        ({"kind": "token"}, FailureClass.PERMANENT),
     ],
 )
 def test_every_fault_has_its_class(
-    client: PushPlus, sandbox: Rehearsal, fault: dict[str, object], raised: type[PushPlusError]
+    client: PushPlus, sandbox: Rehearsal, fault: dict[str, object], failure: FailureClass
 ) -> None:
-    kind = str(fault.pop("kind"))
-    sandbox.order_fault(kind, server="pushplus", api="send", **fault)
-    with pytest.raises(raised) as failure:
-        client.send("标题", "内容", "txt")
-    assert type(failure.value) is raised
-    assert client.send("标题", "内容", "txt"), "the fault was for one call"
+    sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
+    assert _refusal(client).failure is failure
+    assert client.send(MESSAGE), "the fault was for one call"
+
+
+@pytest.mark.parametrize("code", [302, 401, 403, 600, 805, 888, 903, 905, 999])
+def test_what_would_be_refused_again_is_permanent(answers: str, code: int) -> None:
+    error = _refusal(PushPlus("t", f"{answers}/{code}"))
+    assert (error.failure, error.code) == (FailureClass.PERMANENT, code)
+
+
+@pytest.mark.parametrize(("code", "failure"), [(500, "retryable"), (1234, "retryable"), (900, "limited_for_the_day")])
+def test_what_may_pass_is_not(answers: str, code: int, failure: str) -> None:
+    assert _refusal(PushPlus("t", f"{answers}/{code}")).failure == failure
+
+
+def test_the_token_follows_no_redirect(answers: str) -> None:
+    assert "307" in str(_refusal(PushPlus("t", f"{answers}/307")))
 
 
 def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    with pytest.raises(Retryable, match="cannot be reached"):
-        PushPlus("a-token", f"http://127.0.0.1:{port}").send("标题", "内容", "txt")
+    error = _refusal(PushPlus("t", "http://127.0.0.1:9"))
+    assert (error.failure, error.code) == (FailureClass.RETRYABLE, None)
 
 
-def test_an_empty_message_is_invalid_and_a_wrong_token_is_named(client: PushPlus, sandbox: Rehearsal) -> None:
-    with pytest.raises(Invalid, match="999"):
-        client.send("标题", "", "txt")
-    with pytest.raises(BadToken, match="903"):
-        PushPlus("somebody", sandbox.pushplus_url).send("标题", "内容", "txt")
-
-
-def test_a_receipt_that_pushplus_does_not_know_is_rejected(client: PushPlus) -> None:
-    with pytest.raises(Rejected, match="600"):
-        client.delivery("nonsense")
+def test_an_empty_message_and_a_wrong_token(client: PushPlus, sandbox: Rehearsal) -> None:
+    assert _refusal(client, Message("标题", "")).code == 999
+    assert _refusal(PushPlus("somebody", sandbox.pushplus_url)).code == 903
 
 
 def test_too_fast_is_no_fault_of_the_message(client: PushPlus) -> None:
     for number in range(5):
-        client.send("标题", f"内容{number}", "txt")
-    with pytest.raises(Retryable, match="999"):
-        client.send("标题", "内容", "txt")
+        client.send(Message("标题", f"内容{number}"))
+    error = _refusal(client)
+    assert (error.failure, error.code) == (FailureClass.RETRYABLE, 999)
 
 
 def test_what_is_too_long_is_cut_and_says_so(client: PushPlus, sandbox: Rehearsal) -> None:
-    client.send("题" * 500, "文" * (2 * LONGEST_CONTENT), "txt")
-    shown = requests.get(sandbox.inbox_url, timeout=10).text
-    assert "已截断" in shown
-    assert shown.count("题") < 500
-    client.send("整", "文" * LONGEST_CONTENT, "txt")
+    client.send(Message("题" * 500, "文" * (2 * LONGEST_CONTENT)))
+    assert requests.get(sandbox.inbox_url, timeout=10).text.count("已截断") == 1
+    client.send(Message("整", "文" * LONGEST_CONTENT))
     assert requests.get(sandbox.inbox_url, timeout=10).text.count("已截断") == 1, "what just fits is left whole"
 
 
-def test_no_error_tells_a_secret(sandbox: Rehearsal) -> None:
-    token, secret = "-".join("my token".split()), "-".join("my secret".split())
-    with pytest.raises(Retryable) as unreachable:
-        PushPlus(token, f"http://127.0.0.1:1/{token}").send("标题", "内容", "txt")
-    with pytest.raises(BadToken) as refused:
-        PushPlus(sandbox.pushplus_token, sandbox.pushplus_url, secret_key=secret).delivery("x")
-    for error in (unreachable.value, refused.value):
-        told = "".join(traceback.format_exception(error))
-        assert token not in told
-        assert secret not in told
-    assert "***" in str(unreachable.value)
+def test_no_error_tells_a_secret_and_any_can_be_stored(answers: str, sandbox: Rehearsal) -> None:
+    token, secret = "-".join(("hush", "token")), "-".join(("hush", "secret"))
+    echoed = _refusal(PushPlus(token, f"{answers}/903"))
+    assert str(echoed) == "903 code of ***"
+    for error in (echoed, _refusal(PushPlus(token, f"http://127.0.0.1:9/{token}"))):
+        assert token not in "".join(traceback.format_exception(error))
+    wrong = PushPlus(sandbox.pushplus_token, sandbox.pushplus_url, secret)
+    with pytest.raises(PushPlusError, match="401") as caught:
+        wrong.result("x")
+    assert secret not in "".join(traceback.format_exception(caught.value))
 
 
-def test_without_a_secret_key_deliveries_are_not_told(sandbox: Rehearsal) -> None:
-    client = PushPlus(sandbox.pushplus_token, sandbox.pushplus_url)
-    assert not client.tells_delivery
-    with pytest.raises(BadToken, match="PUSHPLUS_SECRET_KEY"):
-        client.delivery(client.send("标题", "内容", "txt"))
+def test_only_with_the_secret_key_can_be_asked(client: PushPlus, mute: PushPlus) -> None:
+    assert client.can_ask
+    assert not mute.can_ask
