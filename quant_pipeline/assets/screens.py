@@ -25,7 +25,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.reads import read
-from quant_pipeline.warehouse.upsert import replace_session
+from quant_pipeline.warehouse.upsert import replace_rows
 
 _CHUNK = 250
 """Sessions screened in one pass: it bounds the memory of a long backfill."""
@@ -97,7 +97,7 @@ def _screen(
         found = hits.filter(pl.col("trade_date") == session).sort("score", descending=True)
         with warehouse.database.connect() as connection, connection.transaction():
             where = {"screen": strategy.name, "trade_date": session}
-            counts = replace_session(connection, SCREEN_RESULTS, found, where=where)
+            counts = replace_rows(connection, SCREEN_RESULTS, found, where=where)
             if session == latest:
                 _announce(connection, pushplus, strategy, session, found)
         metadata: dict[str, Any] = origin() | {

@@ -23,7 +23,7 @@ from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import ProgressLog
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.rejected import store_rejected
-from quant_pipeline.warehouse.upsert import upsert
+from quant_pipeline.warehouse.upsert import replace_rows, upsert
 
 _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
@@ -153,8 +153,11 @@ class Engine:
             assert fetched.error is not None
             return _failed(fetched.unit, fetched.error)
         answer, dataset = fetched.answer, plan.dataset
+        # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
+        whole_list = plan.grain is Grain.SNAPSHOT and answer.checked.bad.is_empty()
+        write = replace_rows if whole_list else upsert
         priority = self._router.priority
-        written = upsert(connection, dataset, answer.checked.good, source=answer.source, priority=priority, force=force)
+        written = write(connection, dataset, answer.checked.good, source=answer.source, priority=priority, force=force)
         store_rejected(connection, dataset, answer.checked.bad, source=answer.source, unit=str(fetched.unit))
         return item_of(
             fetched.unit,

@@ -22,7 +22,7 @@ COMPUTED = "computed"
 
 @dataclass(frozen=True)
 class Upserted:
-    """True counts of one write; those of a frame's rows add up to its height. `deleted`: by `replace_session` only."""
+    """True counts of one write; those of a frame's rows add up to its height. `deleted`: by `replace_rows` only."""
 
     inserted: int = 0
     updated: int = 0
@@ -69,26 +69,30 @@ def upsert(
     return Upserted(inserted, updated, rows.height - inserted - updated - kept, kept)
 
 
-def replace_session(
+def replace_rows(
     connection: psycopg.Connection[Any],
     dataset: Dataset,
     frame: pl.DataFrame,
     *,
-    where: Mapping[str, Any],
+    where: Mapping[str, Any] | None = None,
     source: str = COMPUTED,
+    priority: Sequence[str] = (),
+    force: bool = False,
 ) -> Upserted:
-    """Like `upsert`, and deletes the rows of `where` (e.g. one screen and session) that the frame no longer holds.
+    """Like `upsert`, and deletes those rows of `source` that the frame no longer holds: all, or those of `where` only
+    (e.g. one screen and session).
 
     Deleted rows go into row_revisions as well. UpsertError when the frame has rows outside of `where`.
     """
-    outside = frame.filter(~pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items())))
+    where = where or {}
+    outside = frame.filter(pl.any_horizontal(False, *(pl.col(name).ne_missing(pl.lit(value)) for name, value in where.items())))
     if not outside.is_empty():
         raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
     statements = _Statements(dataset)
     with _whole(connection), connection.cursor() as cursor:
         # An empty frame leaves no incoming rows either: all of `where` is deleted then.
         cursor.execute(statements.incoming)
-        written = upsert(connection, dataset, frame, source=source)
+        written = upsert(connection, dataset, frame, source=source, priority=priority, force=force)
         values = {"source": source, **{f"where_{name}": value for name, value in where.items()}}
         row = cursor.execute(statements.delete(where), values).fetchone()
     return replace(written, deleted=row[0] if row else 0)
@@ -153,9 +157,10 @@ class _Statements:
         self._names = names
 
     def delete(self, where: Iterable[str]) -> sql.Composed:
-        """Deletes the rows of `where` whose key is not among the incoming rows."""
+        """Deletes the source's rows of `where` whose key is not among the incoming rows."""
+        names = {"source": "source", **{name: f"where_{name}" for name in where}}
         scope = sql.SQL(" AND ").join(
-            sql.SQL("t.{} = {}").format(sql.Identifier(name), sql.Placeholder(f"where_{name}")) for name in where
+            sql.SQL("t.{} = {}").format(sql.Identifier(name), sql.Placeholder(value)) for name, value in names.items()
         )
         return sql.SQL(_DELETE).format(scope=scope, **self._names)
 

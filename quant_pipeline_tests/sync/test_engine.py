@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quant_pipeline.market.datasets import DAILY_KLINE, SOURCED
+from quant_pipeline.market.datasets import DAILY_KLINE, SOURCED, STOCK_LIST
 from quant_pipeline_tests.sync.conftest import Bench
 
 
@@ -28,3 +28,48 @@ def test_what_was_synced_is_not_fetched_again_unless_forced(bench: Bench) -> Non
     assert len(bench.sandbox.calls("daily")) == 8
     assert (forced.total("inserted"), forced.total("updated")) == (0, 0)
     assert forced.total("unchanged") == forced.total("rows") > 0
+
+
+def test_a_code_that_leaves_the_list_leaves_the_table_and_is_kept_as_a_revision(bench: Bench) -> None:
+    bench.sync(STOCK_LIST)
+    with bench.database.connect() as connection:
+        connection.execute("INSERT INTO stock_list (ts_code, list_status, source) VALUES ('830799.BJ', 'L', 'tushare')")
+    bench.sync(STOCK_LIST, force=True)
+    assert bench.rows("SELECT count(*) FROM stock_list WHERE ts_code = '830799.BJ'") == [(0,)]
+    revisions = bench.rows("SELECT former ->> 'ts_code' FROM row_revisions WHERE dataset = 'stock_list'")
+    assert revisions == [("830799.BJ",)], "an old BSE code is replaced by its new one, and not lost"
+
+
+def test_a_restated_bar_keeps_its_former_values(bench: Bench) -> None:
+    (session,) = sessions = bench.sessions(1)
+    bench.reference(sessions)
+    bench.sync(DAILY_KLINE, sessions)
+    with bench.database.connect() as connection:
+        connection.execute("UPDATE daily_kline SET close = 1.23 WHERE ts_code = (SELECT min(ts_code) FROM daily_kline)")
+    outcome = bench.sync(DAILY_KLINE, sessions, force=True)
+    assert (outcome.total("updated"), outcome.total("inserted")) == (1, 0)
+    assert bench.rows("SELECT (former ->> 'close')::float8, key ->> 'trade_date' FROM row_revisions") == [(1.23, f"{session}")]
+    assert bench.rows("SELECT count(*) FROM daily_kline WHERE close = 1.23") == [(0,)]
+
+
+def test_given_codes_are_asked_for_one_by_one_where_that_is_fewer_calls(bench: Bench) -> None:
+    sessions = bench.sessions(30)
+    bench.reference(sessions)
+    codes = tuple(str(code) for (code,) in bench.rows("SELECT ts_code FROM stock_list WHERE list_date < '2025-06-01' LIMIT 3"))
+    outcome = bench.sync(DAILY_KLINE, sessions, codes=codes)
+    assert not outcome.failed
+    assert len(bench.sandbox.calls("daily")) == 3
+    assert {code for (code,) in bench.rows("SELECT DISTINCT ts_code FROM daily_kline")} <= set(codes)
+
+
+def test_the_ledger_tells_what_a_run_did(bench: Bench) -> None:
+    sessions = bench.sessions(3)
+    bench.reference(sessions)
+    bench.sync(DAILY_KLINE, sessions)
+    bench.ledger.finish(bench.run)
+    run = bench.ledger.run(bench.run)
+    assert run is not None
+    assert (run["status"], run["units_failed"]) == ("success", 0)
+    assert run["units_planned"] == run["units_done"] == 8
+    assert run["rows_inserted"] == run["by_source"]["tushare"]["rows"] > 0
+    assert run["calls"] == run["by_source"]["tushare"]["calls"] == len(bench.sandbox.calls())

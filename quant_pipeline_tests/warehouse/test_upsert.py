@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
-from quant_pipeline.warehouse.upsert import Upserted, UpsertError, replace_session, upsert
+from quant_pipeline.warehouse.upsert import Upserted, UpsertError, replace_rows, upsert
 from quant_pipeline_tests.warehouse.bars import daily_bars
 
 BARS = daily_bars(50, 4)
@@ -192,15 +192,15 @@ def hits(codes: Sequence[str], screen: str = "dual_ma", score: float = 1.0) -> p
 def test_a_screens_session_is_replaced_whole(warehouse: Database) -> None:
     where = {"screen": "dual_ma", "trade_date": SESSION}
     with warehouse.connect() as connection:
-        replace_session(connection, SCREEN_RESULTS, hits(["a"], "other"), where={**where, "screen": "other"})
-        assert replace_session(connection, SCREEN_RESULTS, hits("abc"), where=where) == Upserted(inserted=3)
+        replace_rows(connection, SCREEN_RESULTS, hits(["a"], "other"), where={**where, "screen": "other"})
+        assert replace_rows(connection, SCREEN_RESULTS, hits("abc"), where=where) == Upserted(inserted=3)
         again = pl.concat([hits("b"), hits("c", score=2.0), hits("d")])
         expected = Upserted(inserted=1, updated=1, unchanged=1, deleted=1)
-        assert replace_session(connection, SCREEN_RESULTS, again, where=where) == expected
-        assert replace_session(connection, SCREEN_RESULTS, again, where=where) == Upserted(unchanged=3)
-        assert replace_session(connection, SCREEN_RESULTS, hits(""), where=where) == Upserted(deleted=3)
+        assert replace_rows(connection, SCREEN_RESULTS, again, where=where) == expected
+        assert replace_rows(connection, SCREEN_RESULTS, again, where=where) == Upserted(unchanged=3)
+        assert replace_rows(connection, SCREEN_RESULTS, hits(""), where=where) == Upserted(deleted=3)
         with pytest.raises(UpsertError, match="1 rows are not of"):
-            replace_session(connection, SCREEN_RESULTS, hits("a", "other"), where=where)
+            replace_rows(connection, SCREEN_RESULTS, hits("a", "other"), where=where)
     left = read(warehouse, SCREEN_RESULTS)
     assert left["screen"].to_list() == ["other"]
     revisions = read_sql(warehouse, "SELECT key->>'ts_code' AS ts_code FROM row_revisions ORDER BY id")
