@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -126,11 +127,13 @@ def ui(host: str, port: int, as_json: bool) -> None:
 
         prepare_environment()
         _ = WarehouseResource().database
-        folder = os.environ["DAGSTER_HOME"]
-        dg = os.path.join(os.path.dirname(sys.executable), "dg")  # noqa: PTH118, PTH120
-        command = [dg, "dev", "--host", host, "--port", str(port), "--log-format", "json" if as_json else "colored"]
+        dg = Path(sys.executable).with_name("dg")
+        if not dg.exists():
+            raise click.ClickException("the UI is not installed: pip install 'quant-pipeline[ui]'")
+        arguments = ["dev", "--host", host, "--port", str(port), "--log-format", "json" if as_json else "colored"]
         click.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)", err=True)
-        sys.exit(subprocess.run(command, cwd=folder, check=False).returncode)
+        os.chdir(os.environ["DAGSTER_HOME"])
+        os.execv(dg, [str(dg), *arguments])  # takes over this process, and with it Ctrl-C and signals
 
 
 @main.command()

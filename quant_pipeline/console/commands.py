@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dagster as dg
 from rich.console import Console
@@ -39,7 +40,7 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
             launched = launch(missing.start, missing.end, trigger="run")
     elif not _screened(session):
         launched = launch(session, session, selection=SCREENS, trigger="run")
-    return _report(settings, database, session, launched, started)
+    return _report(settings, database, session, launched, started, screened=True)
 
 
 def sync(
@@ -68,7 +69,7 @@ def sync(
             queue=force,
             trigger="sync",
         )
-    return _report(settings, database, asked.end, launched, started)
+    return _report(settings, database, asked.end, launched, started, screened=False)
 
 
 def refuse_when_busy(database: Database) -> None:
@@ -83,32 +84,38 @@ def refuse_when_busy(database: Database) -> None:
 
 
 def _report(
-    settings: Settings, database: Database, session: dt.date, launched: Launched | None, started: float
+    settings: Settings, database: Database, session: dt.date, launched: Launched | None, started: float, *, screened: bool
 ) -> report.Report:
-    facts = report.screened(database, session, launched.run_id if launched else None)
-    if launched is None:
-        return report.Report(settings.mode.value, session, nothing_to_do=True, seconds=time.monotonic() - started, **facts)
-    status = report.run_status(database, launched.run_id) or "success"
-    return report.Report(
+    run_id = launched.run_id if launched else None
+    told = report.Report(
         settings.mode.value,
         session,
-        run_id=launched.run_id,
+        run_id=run_id,
+        nothing_to_do=launched is None,
+        hits=report.hits(database, session) if screened else None,
+        messages=report.messages(database, session, run_id),
+        seconds=time.monotonic() - started,
+    )
+    if launched is None:
+        return told
+    status = report.run_status(database, launched.run_id) or "success"
+    return replace(
+        told,
         status=status if launched.success or status != "success" else "failed",
         errors=list(launched.failures),
         checks_passed=launched.checks_passed,
-        checks_failed=[
-            {
-                "asset": check.asset_key.to_user_string(),
-                "check": check.check_name,
-                "severity": check.severity.value,
-                "text": check.description or "",
-            }
-            for check in launched.checks_failed
-        ],
-        seconds=time.monotonic() - started,
+        checks_failed=[_failed_check(check) for check in launched.checks_failed],
         **report.synced(database, launched.run_id),
-        **facts,
     )
+
+
+def _failed_check(check: dg.AssetCheckEvaluation) -> dict[str, str]:
+    return {
+        "asset": check.asset_key.to_user_string(),
+        "check": check.check_name,
+        "severity": check.severity.value,
+        "text": check.description or "",
+    }
 
 
 def _session(calendar: Calendar, date: dt.date) -> dt.date:

@@ -24,7 +24,8 @@ def show(report: Report, console: Console, *, ui_url: str) -> None:
     else:
         _show_sync(report, console)
         _show_checks(report, console)
-    _show_hits(report, console)
+    if report.hits is not None:
+        _show_hits(report, report.hits, console)
     for message in report.messages:
         error = f" ({message['error']})" if message["error"] else ""
         console.print(f"Message 消息: {message['title']} · [bold]{message['status']}[/]{error}")
@@ -58,9 +59,9 @@ def _show_checks(report: Report, console: Console) -> None:
         console.print(f"  [red]✗[/] {check['asset']}.{check['check']} ({check['severity']}): {check['text']}", highlight=False)
 
 
-def _show_hits(report: Report, console: Console) -> None:
-    for screen in sorted({hit["screen"] for hit in report.hits}):
-        hits = [hit for hit in report.hits if hit["screen"] == screen]
+def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) -> None:
+    for screen in sorted({hit["screen"] for hit in found}):
+        hits = [hit for hit in found if hit["screen"] == screen]
         table = Table(title=f"Screen 选股 {screen}: {len(hits)} hits", title_justify="left", header_style="bold")
         for name in ("ts_code", "name", "close", "pct_chg %", "score", "figures"):
             table.add_column(name, justify="left" if name in ("ts_code", "name", "figures") else "right")
@@ -68,10 +69,9 @@ def _show_hits(report: Report, console: Console) -> None:
             table.add_row(hit["ts_code"], hit["name"] or "", *_numbers(hit), _figures(hit["figures"]))
         console.print(table)
         if len(hits) > _HITS_SHOWN:
-            console.print(
-                f"  … and {len(hits) - _HITS_SHOWN} more: SELECT * FROM screen_results WHERE trade_date = '{report.session}'"
-            )
-    if not report.hits:
+            more = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}'"
+            console.print(f"  … and {len(hits) - _HITS_SHOWN} more: {more}", highlight=False)
+    if not found:
         console.print("Screen 选股: no hits in this session. 无命中")
 
 

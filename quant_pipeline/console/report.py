@@ -45,7 +45,8 @@ class Report:
     errors: list[str] = field(default_factory=list)
     checks_passed: int = 0
     checks_failed: list[dict[str, Any]] = field(default_factory=list)
-    hits: list[dict[str, Any]] = field(default_factory=list)
+    hits: list[dict[str, Any]] | None = None
+    """The session's hits; None for a command that does not screen."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -68,12 +69,14 @@ def run_status(database: Database, run_id: str) -> str | None:
     return str(found[0]["status"]) if found else None
 
 
-def screened(database: Database, session: dt.date, run_id: str | None) -> dict[str, Any]:
-    """The session's hits, and what became of the messages about it."""
-    return {
-        "hits": _rows(database, _HITS, (session,)),
-        "messages": _rows(database, _MESSAGES, (f"screen:%:{session}:%", f"run-failed:{run_id}")),
-    }
+def hits(database: Database, session: dt.date) -> list[dict[str, Any]]:
+    """The hits of all screens in the session, best first."""
+    return _rows(database, _HITS, (session,))
+
+
+def messages(database: Database, session: dt.date, run_id: str | None) -> list[dict[str, Any]]:
+    """What became of the messages about the session's screens and about the run."""
+    return _rows(database, _MESSAGES, (f"screen:%:{session}:%", f"run-failed:{run_id}"))
 
 
 def _rows(database: Database, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:

@@ -46,11 +46,9 @@ def _strategy_of(plug_in: EntryPoint) -> type[Strategy]:
     strategy = plug_in.load()
     if not (inspect.isclass(strategy) and issubclass(strategy, Strategy)):
         raise StrategyError("it is no subclass of quant_pipeline.strategies.base.Strategy")
-    if inspect.isabstract(strategy):
-        raise StrategyError(f"it lacks {', '.join(sorted(strategy.__abstractmethods__))}")
     if missing := [name for name in ("name", "zh", "doc", "Parameters") if not hasattr(strategy, name)]:
         raise StrategyError(f"it lacks {', '.join(missing)}")
     if not _NAME.fullmatch(strategy.name):
         raise StrategyError(f"its name {strategy.name!r} must be lower-case letters, digits and underscores")
-    strategy()  # its parameters must have defaults: a screen runs by itself
+    strategy()  # nothing abstract is left, and its parameters have defaults: a screen runs by itself
     return strategy

@@ -144,18 +144,26 @@ def _no_future_row(scope: Scope) -> Verdict:
 
 
 def _fresh(scope: Scope) -> Verdict:
-    last, due = _last(scope), scope.calendar.latest()
+    # Where a session may rightly have no row, only the ledger knows that it was asked for.
+    last = _last_synced(scope) if scope.dataset.coverage is Coverage.ANY else _last(scope)
+    due = scope.calendar.latest()
     if last is None:
-        return Verdict(False, f"no row yet; the latest session is {due}")
+        return Verdict(False, f"nothing is synced yet; the latest session is {due}")
     try:
         behind = len(scope.calendar.between(last, due)) - 1
     except CalendarError as error:
         return Verdict(False, str(error))
-    return Verdict(behind <= 0, f"last row: {last}, {max(behind, 0)} sessions behind", 1)
+    return Verdict(behind <= 0, f"synced up to {last}, {max(behind, 0)} sessions behind", 1)
 
 
 def _last(scope: Scope) -> dt.date | None:
     found: dt.date | None = read_sql(scope.database, f"SELECT max(trade_date) AS last FROM {scope.dataset.name}").item()
+    return found
+
+
+def _last_synced(scope: Scope) -> dt.date | None:
+    query = "SELECT max(trade_date) AS last FROM sync_items WHERE dataset = %(dataset)s AND status = 'success'"
+    found: dt.date | None = read_sql(scope.database, query, {"dataset": scope.dataset.name}).item()
     return found
 
 

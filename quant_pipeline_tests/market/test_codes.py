@@ -35,7 +35,7 @@ BOARDS = {
     "123107.SZ": Board.CONVERTIBLE_BOND,
 }
 NO_CODES = ["", "60000", "6000000", "abc", "999999", "600000.", "600000.HK", "2.600000"]
-NO_CODES += ["六〇〇〇〇〇", "６０００００", "６０００００.SH"]
+NO_CODES += ["六〇〇〇〇〇", "６０００００", "６０００００.SH", "600abc.SH"]
 a_code = st.builds(
     lambda prefix, rest: prefix + rest[: 6 - len(prefix)],
     st.sampled_from("600 601 603 605 688 689 900 000 001 002 003 300 301 302 200 920 43 82 83 87 88 51 15 113 12".split()),

@@ -25,24 +25,33 @@ def _bars(**closes: list[float]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _crosses(close: list[float], fast: int, slow: int) -> list[dt.date]:
+def _crosses(close: list[float], fast: int, slow: int, *, upwards: bool) -> list[dt.date]:
     found = []
+    sign = 1 if upwards else -1
     for at in range(slow, len(close)):
         now = sum(close[at - fast + 1 : at + 1]) / fast - sum(close[at - slow + 1 : at + 1]) / slow
         before = sum(close[at - fast : at]) / fast - sum(close[at - slow : at]) / slow
-        if now > 1e-9 and before <= 1e-9:
+        if sign * now > 1e-9 and sign * before <= 1e-9:
             found.append(FIRST + dt.timedelta(days=at))
     return found
 
 
 @given(prices, prices, st.integers(1, 5), st.integers(6, 20))
-def test_hits_are_those_of_the_plain_loop_code_by_code(one: list[float], other: list[float], fast: int, slow: int) -> None:
+def test_crosses_are_those_of_the_plain_loop_code_by_code(one: list[float], other: list[float], fast: int, slow: int) -> None:
     strategy = DualMovingAverage.with_parameters({"fast": fast, "slow": slow})
     bars = _bars(a=one, b=other)
-    hits = strategy.screen(bars, bars["trade_date"].unique().to_list())
+    hits, signals = strategy.screen(bars, bars["trade_date"].unique().to_list()), strategy.signals(bars)
     for code, close in (("a", one), ("b", other)):
         found = hits.filter(pl.col("ts_code") == code)["trade_date"].to_list()
-        assert found == _crosses(close, fast, slow)
+        assert found == _crosses(close, fast, slow, upwards=True)
+        left = signals.filter((pl.col("ts_code") == code) & pl.col("sell"))["trade_date"].to_list()
+        assert left == _crosses(close, fast, slow, upwards=False)
+
+
+def test_leaving_equality_is_a_cross_too() -> None:
+    signals = DualMovingAverage().signals(_bars(up=[10.0] * 25 + [11.0] * 2, down=[10.0] * 25 + [9.0] * 2))
+    assert signals.filter("buy").select("ts_code", "trade_date").rows() == [("up", FIRST + dt.timedelta(days=25))]
+    assert signals.filter("sell").select("ts_code", "trade_date").rows() == [("down", FIRST + dt.timedelta(days=25))]
 
 
 @given(prices, st.integers(1, 30))
@@ -52,9 +61,13 @@ def test_no_signal_looks_ahead(close: list[float], cut: int) -> None:
     assert part.equals(whole.head(part.height))
 
 
-def test_a_flat_price_never_crosses() -> None:
-    bars = _bars(a=[10.01] * 300).with_columns(pl.col("close") * 134.5794)
-    assert DualMovingAverage().screen(bars, bars["trade_date"].to_list()).is_empty()
+def test_a_flat_price_never_crosses_whatever_was_before_it() -> None:
+    wild = [3.3 * (1 + n % 7) ** 2 for n in range(50)]
+    bars = _bars(a=wild + [10.01] * 300).with_columns(pl.col("close") * 134.5794)
+    flat = bars["trade_date"][50 + 20 :].to_list()
+    signals = DualMovingAverage().signals(bars).filter(pl.col("trade_date").is_in(flat))
+    assert not signals["buy"].any()
+    assert not signals["sell"].any()
 
 
 def test_a_hit_has_its_figures_and_a_score_that_orders() -> None:

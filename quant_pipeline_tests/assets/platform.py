@@ -1,0 +1,150 @@
+"""The whole platform for a test: its definitions over a database of its own and a sandbox of sixty codes, behind real sockets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dagster as dg
+import psycopg
+import pytest
+
+from quant_pipeline.definitions import defs
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse.database import Database
+
+NOW = "2026-11-20T18:00"
+LATEST = dt.date(2026, 11, 20)
+TOKEN = "sandbox-b7c1d9e25a"
+"""Any token that begins with "sandbox" opens the sandbox's doors: this one is found wherever it leaks to."""
+_APIS = ("*", "daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d", "stock_basic")
+# One call at a time: so a fault after the second call meets the third session.
+UNLIMITED = "\n".join(f'[tushare."{api}"]\nquota = false\nretries = 1\nbackoff = 0.01\nconcurrency = 1' for api in _APIS)
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Platform:
+    """What a test of the upper rooms works with."""
+
+    database: Database
+    sandbox: Rehearsal
+    instance: dg.DagsterInstance
+    calendar: Calendar
+
+    def sessions(self, count: int) -> tuple[dt.date, ...]:
+        return self.calendar.window(LATEST, count)
+
+    def run(
+        self,
+        sessions: Sequence[dt.date] = (),
+        *assets: str,
+        job: str = "daily_sync",
+        config: Mapping[str, Mapping[str, Any]] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """A run of the job, or of some of its assets, for the sessions from the first to the last one given.
+
+        `config`: asset -> its run config.
+        """
+        span = {}
+        if sessions:
+            span["dagster/asset_partition_range_start"] = sessions[0].isoformat()
+            span["dagster/asset_partition_range_end"] = sessions[-1].isoformat()
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
+            run_config=_QUIET | {"ops": {name: {"config": dict(values)} for name, values in (config or {}).items()}},
+            tags={**span, **(tags or {})},
+            raise_on_error=False,
+        )
+
+    def alone(self, sessions: Sequence[dt.date], *assets: str, **options: Any) -> dg.ExecuteInProcessResult:
+        """A run as the asset's page in the UI makes it: of no named job."""
+        return self.run(sessions, *assets, job="__ASSET_JOB", **options)
+
+    def materialized(self, asset: str) -> list[str]:
+        """The partitions of the asset's materialization events, in order; each as often as it was told."""
+        events = self.instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records
+        return [str(event.partition_key) for event in reversed(events)]
+
+    def asked(self, api: str | None = None) -> int:
+        """How many calls the Tushare server has counted."""
+        return len(self.sandbox.calls(api))
+
+    def inbox(self) -> int:
+        """How many messages PushPlus has taken."""
+        return len([call for call in self.sandbox.calls("send", server="pushplus") if call["answer"] == "ok"])
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.database.connect() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def execute(self, statement: str, *values: object) -> int:
+        with self.database.connect() as connection:
+            return connection.execute(statement, values).rowcount
+
+
+@contextmanager
+def installed(template: Database, home: Path, exchange: Exchange) -> Iterator[Platform]:
+    """A platform with an empty database, a copy of the template, and a sandbox without quota."""
+    name = f"platform_{next(_numbers)}"
+    server_url = urlsplit(template.url)._replace(path="/postgres").geturl()
+    own = Database(urlsplit(template.url)._replace(path=f"/{name}").geturl(), Mode.SANDBOX, home=home)
+    limits = home / "rate_limits.toml"
+    limits.write_text(UNLIMITED, encoding="utf-8")
+    with (
+        psycopg.connect(server_url, autocommit=True) as connection,
+        running(exchange, quotas={"*": None}) as sandbox,
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template.name} STRATEGY FILE_COPY")
+        environment = sandbox.environment() | {
+            "TUSHARE_TOKEN": TOKEN,
+            "PUSHPLUS_TOKEN": TOKEN,
+            # Settings want a host's name in the URL; libpq prefers the socket's folder behind it.
+            "QUANT_DATABASE_URL": own.url.replace("@/", "@localhost/", 1),
+            "QUANT_RATE_LIMITS": str(limits),
+            "QUANT_HOME": str(home),
+            "QUANT_NOW": NOW,
+        }
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
+        yield Platform(own, sandbox, instance, xshg())
+        own.close()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def texts(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Step -> what its failure says to the user."""
+    found = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            told = event.step_failure_data.user_failure_data
+            found[str(event.step_key)] = (told and told.description) or event.step_failure_data.error_display_string
+    return found
+
+
+@pytest.fixture(scope="session")
+def exchange() -> Exchange:
+    return Exchange(codes=60, first_year=2025)
+
+
+@pytest.fixture(scope="module")
+def platform(database: Database, home: Path, exchange: Exchange) -> Iterator[Platform]:
+    """One for all tests of a module: each takes a data set or sessions of its own."""
+    with installed(database, home, exchange) as shared:
+        yield shared

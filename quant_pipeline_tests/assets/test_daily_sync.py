@@ -1,0 +1,160 @@
+"""The main job over a week: what Dagster is told, what stands in the tables, and that a second run changes nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+import dagster as dg
+import pytest
+
+from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline_tests.assets.platform import LATEST, Platform
+
+BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.by_session]
+LISTS = [name for name, dataset in SOURCED.items() if not dataset.by_session]
+SCREEN = "screen_dual_ma"
+QUICK_CROSS = {SCREEN: {"fast": 1, "slow": 2}}
+"""Averages that cross within a week."""
+
+
+@dataclass
+class Week:
+    """A run of daily_sync over five sessions, and what was counted right after it."""
+
+    platform: Platform
+    sessions: tuple[dt.date, ...]
+    result: dg.ExecuteInProcessResult
+    told: dict[str, list[str]]
+    asked: int
+    inbox: int
+
+    @property
+    def keys(self) -> list[str]:
+        return [session.isoformat() for session in self.sessions]
+
+    def metadata(self, asset: str, partition: str | None) -> dict[str, object]:
+        """The metadata values of the asset's event in this run."""
+        for event in self.result.all_events:
+            if event.is_step_materialization:
+                written = event.step_materialization_data.materialization
+                if written.asset_key == dg.AssetKey(asset) and written.partition == partition:
+                    return {name: value.value for name, value in written.metadata.items()}
+        raise KeyError((asset, partition))
+
+
+@pytest.fixture(scope="module")
+def week(platform: Platform) -> Week:
+    sessions = platform.sessions(5)
+    result = platform.run(sessions, config=QUICK_CROSS)
+    told = {asset: platform.materialized(asset) for asset in (*SOURCED, SCREEN)}
+    return Week(platform, sessions, result, told, platform.asked(), platform.inbox())
+
+
+def test_every_step_is_executed_and_none_is_skipped(week: Week) -> None:
+    assert week.result.success
+    kinds = Counter(event.event_type for event in week.result.all_events)
+    assert kinds[dg.DagsterEventType.STEP_SKIPPED] == 0
+    done = {str(event.step_key) for event in week.result.all_events if event.is_step_success}
+    assert done == {*SOURCED, *(f"{name}_checks" for name in SOURCED), SCREEN}
+
+
+def test_each_session_of_each_asset_is_told_exactly_once(week: Week) -> None:
+    assert {asset: sorted(week.told[asset]) for asset in (*BY_SESSION, SCREEN)} == dict.fromkeys(
+        (*BY_SESSION, SCREEN), week.keys
+    )
+    assert {asset: week.told[asset] for asset in LISTS} == dict.fromkeys(LISTS, ["None"])
+
+
+def test_dagster_knows_the_sessions_as_materialized_and_no_other(week: Week) -> None:
+    for asset in (*BY_SESSION, SCREEN):
+        assert week.platform.instance.get_materialized_partitions(dg.AssetKey(asset)) == set(week.keys)
+
+
+@pytest.mark.parametrize("asset", BY_SESSION)
+def test_an_event_carries_its_session_s_true_figures(week: Week, asset: str) -> None:
+    for key in week.keys:
+        metadata = week.metadata(asset, key)
+        (rows,) = week.platform.rows(f"SELECT count(*) FROM {asset} WHERE trade_date = %s", key)[0]
+        assert metadata["dagster/row_count"] == metadata["inserted"] == rows
+        assert (metadata["updated"], metadata["unchanged"], metadata["rejected"]) == (0, 0, 0)
+        assert (metadata["source"], metadata["calls"], metadata["attempts"]) == ("tushare", 1, 1)
+        assert "SANDBOX" in str(metadata["origin"])
+        assert isinstance(metadata["seconds"], float)
+        assert ("preview" in metadata) is (key == week.keys[-1])
+
+
+def test_a_list_s_event_counts_its_rows_and_shows_some(week: Week) -> None:
+    for asset in LISTS:
+        metadata = week.metadata(asset, None)
+        assert week.platform.rows(f"SELECT count(*) FROM {asset}") == [(metadata["dagster/row_count"],)]
+        assert len(metadata["preview"].records) == 10  # type: ignore[attr-defined]
+
+
+def test_the_last_session_of_the_bars_has_a_candlestick_picture(week: Week) -> None:
+    assert str(week.metadata("daily_kline", week.keys[-1])["candlesticks"]).startswith(
+        "![candlesticks](data:image/png;base64,iVBOR"
+    )
+    assert "candlesticks" not in week.metadata("daily_kline", week.keys[0])
+
+
+def test_the_screen_s_hits_stand_in_the_table_and_in_its_events(week: Week) -> None:
+    stored = dict(
+        week.platform.rows("SELECT trade_date::text, count(*) FROM screen_results WHERE screen = 'dual_ma' GROUP BY 1")
+    )
+    assert {key: week.metadata(SCREEN, key)["dagster/row_count"] for key in week.keys} == {
+        key: stored.get(key, 0) for key in week.keys
+    }
+    assert stored[week.keys[-1]] > 0
+    parameters = {text for (text,) in week.platform.rows("SELECT DISTINCT parameters FROM screen_results")}
+    assert [json.loads(text) for text in parameters] == [{"fast": 1, "slow": 2}]
+    shown = week.metadata(SCREEN, week.keys[-1])
+    assert len(shown["hits"].records) == stored[week.keys[-1]]  # type: ignore[attr-defined]
+    assert "data:image/png" in str(shown["charts"])
+
+
+def test_a_hit_did_cross(week: Week) -> None:
+    """With averages of one and two bars, a cross is a fall (or a first bar) followed by a rise of the adjusted close."""
+    hits = week.platform.rows("SELECT ts_code FROM screen_results WHERE trade_date = %s", LATEST)
+    rose = week.platform.rows(
+        "SELECT today.ts_code FROM daily_kline AS today JOIN daily_kline AS before USING (ts_code)"
+        " WHERE today.trade_date = %s AND before.trade_date = %s"
+        " AND today.close > today.pre_close AND before.close < before.pre_close",
+        week.sessions[-1],
+        week.sessions[-2],
+    )
+    assert sorted(hits) == sorted(rose)
+
+
+def test_one_message_tells_of_the_latest_session_and_arrives(week: Week) -> None:
+    ((key, status, title, content),) = week.platform.rows("SELECT dedupe_key, status, title, content FROM messages")
+    assert key.startswith(f"screen:dual_ma:{LATEST}:")
+    assert (status, week.inbox) == ("delivered", 1)
+    assert "SANDBOX" in title
+    first = week.platform.rows("SELECT ts_code FROM screen_results WHERE trade_date = %s ORDER BY score DESC LIMIT 1", LATEST)
+    assert first[0][0] in content
+
+
+def test_the_ledger_has_the_run_under_dagster_s_id(week: Week) -> None:
+    ((status, trigger, units, calls, rejected),) = week.platform.rows(
+        "SELECT status, trigger, units_done, calls, rows_rejected FROM sync_runs WHERE id = %s", week.result.run_id
+    )
+    assert (status, trigger, rejected) == ("success", "daily_sync", 0)
+    assert units == len(LISTS) + 5 * len(BY_SESSION)
+    assert calls == week.asked
+
+
+def test_a_second_run_fetches_nothing_tells_nothing_and_says_so(week: Week) -> None:
+    again = week.platform.run(week.sessions, config=QUICK_CROSS)
+    assert again.success
+    assert week.platform.asked() == week.asked
+    assert week.platform.inbox() == week.inbox
+    for asset in BY_SESSION:
+        assert week.platform.materialized(asset) == week.told[asset]
+    logged = [record.user_message for record in week.platform.instance.all_logs(again.run_id)]
+    for key in week.keys:
+        assert any(f"daily_kline {key} is complete" in text and "Nothing was fetched" in text for text in logged)
+    run = week.platform.rows("SELECT status, units_done, units_skipped FROM sync_runs WHERE id = %s", again.run_id)
+    assert run == [("success", 0, len(LISTS) + 5 * len(BY_SESSION))]

@@ -1,0 +1,143 @@
+"""The asset of a data set: partial failure, refusals, forced and narrowed syncs."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from quant_pipeline_tests.assets.platform import TOKEN, Platform, texts
+
+REFERENCE = ("trade_calendar", "stock_list", "suspensions")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _reference(platform: Platform) -> None:
+    """What bars are judged against."""
+    assert platform.alone(platform.sessions(8), *REFERENCE).success
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_left(platform: Platform) -> None:
+    platform.sandbox.clear_faults()
+
+
+def test_one_bad_session_fails_the_step_at_its_end_and_spoils_no_other(platform: Platform) -> None:
+    sessions = platform.sessions(5)
+    bad = sessions[2].isoformat()
+    platform.sandbox.order_fault("status", api="daily", after=2, times=2)
+    result = platform.run(sessions, "daily_kline", config={"daily_kline": {"force": False}})
+    assert not result.success
+    told = texts(result)["daily_kline"]
+    assert "tushare.daily" in told
+    assert bad in told
+    assert "502" in told
+    assert "1 of the units" in told
+    good = [session.isoformat() for session in sessions if session.isoformat() != bad]
+    assert platform.materialized("daily_kline") == good
+    run = platform.rows("SELECT status, units_done, units_failed FROM sync_runs WHERE id = %s", result.run_id)
+    assert run == [("success_with_errors", 4, 1)]
+    failure = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
+    assert [row.data["unit"] for row in failure.user_failure_data.metadata["failed"].value.records] == [bad]
+
+    before = platform.asked("daily")
+    assert platform.run(sessions[2:3], "daily_kline").success
+    assert platform.asked("daily") == before + 1
+    assert platform.materialized("daily_kline") == [*good, bad]
+
+
+def test_a_future_session_is_refused_in_words_before_anything_is_fetched(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T10:00")
+    before, sessions = platform.asked(), platform.sessions(2)
+    result = platform.run(sessions, "price_limits")
+    assert not result.success
+    assert (
+        "2026-11-20: the session's data do not exist yet; the latest complete session is 2026-11-19"
+        in (texts(result)["price_limits"])
+    )
+    assert platform.asked() == before
+    assert platform.materialized("price_limits") == []
+
+
+def test_closed_days_alone_are_nothing_to_do_and_no_failure(platform: Platform) -> None:
+    tags = {"dagster/asset_partition_range_start": "2026-11-14", "dagster/asset_partition_range_end": "2026-11-15"}
+    before = platform.asked()
+    result = platform.run((), "price_limits", tags=tags)
+    assert result.success
+    assert platform.asked() == before
+    logged = [record.user_message for record in platform.instance.all_logs(result.run_id)]
+    assert any("The exchange was closed on every day asked for" in text for text in logged)
+
+
+def test_force_fetches_again_and_counts_what_did_not_change(platform: Platform) -> None:
+    (session,) = sessions = platform.sessions(1)
+    assert platform.run(sessions, "adj_factor").success
+    before = platform.asked("adj_factor")
+    assert platform.run(sessions, "adj_factor").success
+    assert platform.asked("adj_factor") == before
+    forced = platform.run(sessions, "adj_factor", config={"adj_factor": {"force": True}})
+    assert platform.asked("adj_factor") == before + 1
+    (event,) = forced.asset_materializations_for_node("adj_factor")
+    counts = {name: event.metadata[name].value for name in ("inserted", "updated", "unchanged")}
+    assert counts == {"inserted": 0, "updated": 0, "unchanged": event.metadata["dagster/row_count"].value}
+    assert counts["unchanged"] > 0
+    assert event.partition == session.isoformat()
+
+
+def test_symbols_are_asked_for_by_code_and_observed_but_no_session_is_called_complete(platform: Platform) -> None:
+    sessions = platform.sessions(8)
+    codes = [
+        code for (code,) in platform.rows("SELECT ts_code FROM stock_list WHERE list_date < '2025-06-01' ORDER BY 1 LIMIT 2")
+    ]
+    before = len(platform.sandbox.calls("daily_basic"))
+    symbols = [codes[0], codes[1].partition(".")[0]]
+    result = platform.run(sessions, "daily_basic", config={"daily_basic": {"symbols": symbols}})
+    assert result.success, texts(result)
+    asked = platform.sandbox.calls("daily_basic")[before:]
+    assert [call["params"]["ts_code"] for call in asked] == codes
+    assert {code for (code,) in platform.rows("SELECT DISTINCT ts_code FROM daily_basic")} == set(codes)
+    assert platform.materialized("daily_basic") == []
+    observed = [event for event in result.all_events if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION]
+    assert len(observed) == 2
+    assert platform.run(sessions[-1:], "daily_basic").success
+    assert platform.asked("daily_basic") == before + 3, "a session of which two codes are there is not a session synced"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"sources": ["baostok"]}, "unknown or switched-off source: baostok (in use: tushare)"),
+        ({"symbols": ["60000x"]}, "60000x"),
+    ],
+)
+def test_an_unknown_source_or_symbol_is_refused_by_its_name(
+    platform: Platform, config: dict[str, list[str]], told: str
+) -> None:
+    before = platform.asked()
+    result = platform.run(platform.sessions(1), "price_limits", config={"price_limits": config})
+    assert not result.success
+    assert told in texts(result)["price_limits"]
+    assert platform.asked() == before
+
+
+def test_a_failing_run_shows_no_token_anywhere(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = "no-such-token-51d0c3"
+    monkeypatch.setenv("TUSHARE_TOKEN", wrong)
+    result = platform.run(platform.sessions(2), "price_limits")
+    assert "token" in texts(result)["price_limits"]
+    monkeypatch.setenv("TUSHARE_TOKEN", TOKEN)
+    platform.sandbox.order_fault("disconnect", api="stk_limit", times=None)
+    cut = platform.run(platform.sessions(2), "price_limits")
+    assert not cut.success
+    logs = [dg.serialize_value(record) for run in (result, cut) for record in platform.instance.all_logs(run.run_id)]
+    tables = platform.rows(
+        "SELECT messages::text FROM messages UNION ALL SELECT sync_runs::text FROM sync_runs"
+        " UNION ALL SELECT sync_items::text FROM sync_items UNION ALL SELECT source_calls::text FROM source_calls"
+        " UNION ALL SELECT source_state::text FROM source_state"
+    )
+    runs = [dg.serialize_value(platform.instance.get_run_by_id(run.run_id)) for run in (result, cut)]
+    written = "\n".join([*logs, *runs, *(row for (row,) in tables)])
+    assert "price_limits" in written
+    assert wrong not in written
+    assert TOKEN not in written

@@ -1,0 +1,189 @@
+"""The web UI as a user sees it, in headless Chromium: lineage, a session's metadata, the launchpad, a failed run, its message.
+
+Skipped where Chromium and its driver are not installed. QUANT_SCREENSHOTS=folder keeps the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.warehouse import server
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not installed")
+
+ROOT = Path(__file__).resolve().parents[1]
+SCREENSHOTS = os.environ.get("QUANT_SCREENSHOTS")
+NOW = "2026-11-20T18:00"
+PATIENCE = 60
+UNLIMITED = """
+[tushare."*"]
+quota = false
+retries = 0
+""" + "".join(
+    f"[tushare.{api}]\nquota = false\nretries = 0\n"
+    for api in ("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d", "stock_basic")
+)
+
+
+@dataclass
+class Installation:
+    """A user's installation: its environment, the UI's address, the sandbox behind it."""
+
+    environment: dict[str, str]
+    url: str
+    sandbox: Rehearsal
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).with_name(arguments[0])
+        return subprocess.run(
+            [program, *arguments[1:]], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    home = Path(tempfile.mkdtemp(prefix="qu"))  # not pytest's: the server's user must be able to enter it
+    limits = home / "limits.toml"
+    limits.write_text(UNLIMITED)
+    port = _free_port()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("QUANT_NOW", NOW)
+    with running(Exchange(codes=60, first_year=2025), quotas={"*": None}) as sandbox:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("QUANT_", "TUSHARE_", "DAGSTER_"))},
+            **sandbox.environment(),
+            "QUANT_HOME": str(home),
+            "QUANT_NOW": NOW,
+            "QUANT_RATE_LIMITS": str(limits),
+        }
+        place = Installation(environment, f"http://127.0.0.1:{port}", sandbox)
+        datasets = "trade_calendar,stock_list,suspensions,daily_kline"
+        ran = place.command("quant-pipeline", "sync", "--datasets", datasets, "--days-back", "40")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        program = Path(sys.executable).with_name("quant-pipeline")
+        ui = subprocess.Popen(
+            [program, "ui", "--port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_until_served(place.url)
+            yield place
+        finally:
+            ui.send_signal(signal.SIGINT)
+            ui.wait(60)
+            server.stop(home)
+            shutil.rmtree(home, ignore_errors=True)
+            patch.undo()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_served(url: str) -> None:
+    deadline = time.monotonic() + 2 * PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            requests.get(f"{url}/server_info", timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.2)
+        else:
+            return
+    raise TimeoutError("the UI did not start")
+
+
+class Browser:
+    """A headless Chromium that waits for what a user would look for."""
+
+    def __init__(self) -> None:
+        from selenium import webdriver
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM or ""
+        for argument in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "window-size=1720,1300"):
+            options.add_argument(f"--{argument}")
+        self.driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+
+    def see(self, url: str, *texts: str, picture: str) -> None:
+        """Opens the page and waits until all the texts are on it."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.driver.get(url)
+        for text in texts:
+            WebDriverWait(self.driver, PATIENCE).until(
+                lambda driver, text=text: text in driver.find_element("tag name", "body").text, f"{text!r} on {url}"
+            )
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.driver.save_screenshot(str(Path(SCREENSHOTS) / f"{picture}.png"))
+
+    def click(self, text: str) -> None:
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, PATIENCE).until(
+            lambda driver: driver.find_element("xpath", f"//*[normalize-space(text())='{text}']")
+        ).click()
+
+
+@pytest.fixture(scope="module")
+def browser(installation: Installation) -> Iterator[Browser]:
+    del installation  # the UI must stand before a browser is opened
+    browser = Browser()
+    yield browser
+    browser.driver.quit()
+
+
+def test_the_lineage_graph_shows_every_data_set_and_its_screen(installation: Installation, browser: Browser) -> None:
+    groups = ",".join(f"global@global:{group}" for group in ("reference", "market", "screens"))
+    texts = ("trade_calendar", "stock_list", "suspensions", "daily_kline", "adj_factor", "price_limits", "screen_dual_ma")
+    browser.see(f"{installation.url}/asset-groups?expanded={groups}", *texts, picture="lineage")
+
+
+def test_a_materialized_session_shows_its_figures_and_its_chart(installation: Installation, browser: Browser) -> None:
+    url = f"{installation.url}/assets/daily_kline?view=partitions&partition=2026-11-20"
+    browser.see(url, "SANDBOX", "dagster/row_count", "inserted", "tushare", "preview", "ts_code", picture="session")
+    browser.click("[Show Markdown]")
+    assert browser.driver.find_elements("css selector", "img[alt=candlesticks]")
+    if SCREENSHOTS:
+        browser.driver.save_screenshot(str(Path(SCREENSHOTS) / "kline.png"))
+
+
+def test_the_launchpad_shows_the_strategys_parameters(installation: Installation, browser: Browser) -> None:
+    url = f"{installation.url}/locations/quant_pipeline/jobs/daily_sync/playground"
+    browser.see(url, "screen_dual_ma", "fast", "slow", picture="launchpad")
+
+
+def test_a_failed_run_says_why_and_the_phone_gets_the_message(installation: Installation, browser: Browser) -> None:
+    installation.sandbox.order_fault("permission", api="daily", times=1)
+    failed = installation.command("dg", "launch", "--assets", "daily_kline", "--partition", "2026-05-20")
+    assert failed.returncode != 0
+    installation.sandbox.clear_faults()
+    url = installation.command("quant-pipeline", "db", "url").stdout.strip()
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT dedupe_key FROM messages WHERE dedupe_key LIKE 'run-failed:%'").fetchone()
+    assert row is not None
+    run = row[0].removeprefix("run-failed:")
+    browser.see(f"{installation.url}/runs/{run}", "Failure", "daily_kline", "没有接口访问权限", picture="failed-run")
+    browser.see(installation.sandbox.inbox_url, "SANDBOX", "daily_kline", "没有接口访问权限", picture="message")
