@@ -109,7 +109,7 @@ def sync(
             datasets=chosen,
             asked=asked,
             symbols=_split(symbols),
-            sources=_split(sources),
+            sources=window.chosen_sources(_split(sources)),
             force=force,
         )
         _finish(report, settings, console, as_json)

@@ -7,10 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import market, reference, screens
-from quant_pipeline.assets.checks import dataset_checks
+from quant_pipeline.assets import screens, sourced
 from quant_pipeline.jobs import daily_sync
-from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.tushare import TushareResource
@@ -31,8 +29,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([reference, market, screens]),
-        asset_checks=[dataset_checks(dataset) for dataset in SOURCED.values()],
+        assets=[*sourced.ASSETS, *screens.SCREENS],
+        asset_checks=sourced.CHECKS,
         jobs=[daily_sync],
         schedules=[daily_sync_schedule],
         sensors=[automation, outbox, run_failure],

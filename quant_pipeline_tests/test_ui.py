@@ -186,4 +186,9 @@ def test_a_failed_run_says_why_and_the_phone_gets_the_message(installation: Inst
     assert row is not None
     run = row[0].removeprefix("run-failed:")
     browser.see(f"{installation.url}/runs/{run}", "Failure", "daily_kline", "没有接口访问权限", picture="failed-run")
-    browser.see(installation.sandbox.inbox_url, "SANDBOX", "daily_kline", "没有接口访问权限", picture="message")
+    browser.see(installation.sandbox.inbox_url, "SANDBOX", "运行失败", "已送达", picture="message")
+    browser.driver.switch_to.frame(browser.driver.find_element("css selector", "article iframe"))
+    message = browser.driver.find_element("tag name", "body").text
+    assert "daily_kline" in message
+    assert "没有接口访问权限" in message
+    assert run in message or browser.driver.find_elements("css selector", f"a[href*='{run}']")

@@ -57,7 +57,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
             tell.done_before(unit, item)
         if outcome.failed:
             raise dg.Failure(
-                description=_failure_text(dataset, outcome.failed),
+                description=_failure_text(outcome.failed),
                 metadata={"failed": failures_table(outcome.failed.values())},
                 allow_retries=False,
             )
@@ -117,7 +117,7 @@ def _ready_sessions(context: dg.AssetExecutionContext, dataset: Dataset, sync: S
     return sessions
 
 
-def _failure_text(dataset: Dataset, failed: dict[Unit, Item]) -> str:
+def _failure_text(failed: dict[Unit, Item]) -> str:
     first = next(iter(failed.values()))
     more = f" (and {len(failed) - 1} more, see `failed` below)" if len(failed) > 1 else ""
-    return f"{len(failed)} of the units of {dataset.name} failed: {first.error}{more}. What succeeded is kept; run it again."
+    return f"{first.error}{more}. What succeeded is kept; run it again. 已完成的部分已保存，可重新运行"

@@ -14,7 +14,7 @@ from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.definitions import defs
 from quant_pipeline.jobs import daily_sync
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.resources.sync import QUEUE_TAG
+from quant_pipeline.resources.sync import COMMAND_TAG, QUEUE_TAG
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -56,7 +56,7 @@ def launch(
     tags = {
         "dagster/asset_partition_range_start": start.isoformat(),
         "dagster/asset_partition_range_end": end.isoformat(),
-        "quant/command": trigger,
+        COMMAND_TAG: f"quant-pipeline {trigger}",
         QUEUE_TAG: str(queue).lower(),
     }
     with dg.DagsterInstance.get() as instance:

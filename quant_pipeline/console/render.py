@@ -41,13 +41,13 @@ def _show_sync(report: Report, console: Console) -> None:
     for name in ("data set", "units", "sessions", "rows", "new", "changed", "rejected", "calls", "source"):
         table.add_column(name, justify="left" if name in ("data set", "sessions", "source") else "right")
     for row in report.datasets:
-        sessions = f"{row['first']} .. {row['last']}" if row["first"] else "list"
+        sessions = f"{row['first']} .. {row['last']}" if row["first"] else "by code" if row["codes"] else "list"
         failed = f" [red]({row['failed']} failed)[/]" if row["failed"] else ""
         counts = [f"{row[name]:,}" for name in ("rows", "inserted", "updated", "rejected", "calls")]
         table.add_row(row["dataset"], f"{row['units']}{failed}", sessions, *counts, row["sources"] or "-")
     console.print(table)
     for failure in report.failures:
-        console.print(f"[red]✗[/] {failure['dataset']} {failure['unit']}: {failure['error']}", highlight=False)
+        console.print(f"[red]✗[/] {failure['error']}", highlight=False)
     for error in report.errors:
         console.print(f"[red]✗[/] {error}", highlight=False)
 

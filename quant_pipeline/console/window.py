@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.sources.policy import DEFAULT_POLICIES
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.warehouse.database import Database
 
@@ -67,14 +68,14 @@ def asked_window(
     last = end or latest
     if last > latest:
         raise ValueError(f"{last} lies after the latest complete session, {latest}")
-    last = calendar.on_or_before(last)
+    session = calendar.on_or_before(last)
     if all_history:
-        return Window(FIRST_SESSION, last)
+        return Window(FIRST_SESSION, session)
     if days_back is not None:
-        return Window(calendar.window(last, days_back)[0], last)
-    sessions = calendar.between(start or last, last)
+        return Window(calendar.window(session, days_back)[0], session)
+    sessions = calendar.between(start or session, last)
     if not sessions:
-        raise ValueError(f"the exchange was closed on every day from {start} to {last}")
+        raise ValueError(f"the exchange was closed on every day from {start} to {last}. 所选日期均休市")
     return Window(sessions[0], sessions[-1])
 
 
@@ -93,6 +94,13 @@ def chosen_datasets(names: Sequence[str], periods: Sequence[str]) -> list[Datase
         raise ValueError(f"unknown period: {', '.join(unknown)}. Known: {', '.join(PERIODS)}")
     chosen = {*names, *(name for period in periods for name in PERIODS[period])}
     return [dataset for name, dataset in SOURCED.items() if not chosen or name in chosen]
+
+
+def chosen_sources(names: Sequence[str]) -> list[str]:
+    """The sources of these names, in that order; ValueError names those that do not exist."""
+    if unknown := [name for name in names if name not in DEFAULT_POLICIES]:
+        raise ValueError(f"unknown source: {', '.join(unknown)}. Known: {', '.join(DEFAULT_POLICIES)}")
+    return list(names)
 
 
 def _first_missing(database: Database, units: list[Unit], datasets: list[str]) -> dt.date | None:

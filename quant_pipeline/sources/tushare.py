@@ -126,7 +126,7 @@ class TushareSource(Source):
         return self._client
 
     def classify(self, api: str, error: Exception) -> SourceError:
-        text = str(error)
+        text = " ".join(str(error).split())
         if self._token:
             text = text.replace(self._token, "***")
         return _classified(api, error, text, policy_for(self._policies, self.name, api).minute)

@@ -115,8 +115,7 @@ def installed(template: Database, home: Path, exchange: Exchange) -> Iterator[Pl
         environment = sandbox.environment() | {
             "TUSHARE_TOKEN": TOKEN,
             "PUSHPLUS_TOKEN": TOKEN,
-            # Settings want a host's name in the URL; libpq prefers the socket's folder behind it.
-            "QUANT_DATABASE_URL": own.url.replace("@/", "@localhost/", 1),
+            "QUANT_DATABASE_URL": own.url,
             "QUANT_RATE_LIMITS": str(limits),
             "QUANT_HOME": str(home),
             "QUANT_NOW": NOW,

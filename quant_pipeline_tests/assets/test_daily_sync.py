@@ -116,7 +116,7 @@ def test_the_screen_s_hits_stand_in_the_table_and_in_its_events(week: Week) -> N
 
 
 def test_a_hit_did_cross(week: Week) -> None:
-    """With averages of one and two bars, a cross is a fall (or a first bar) followed by a rise of the adjusted close."""
+    """With averages of one and two bars, a cross is a fall followed by a rise of the adjusted close."""
     hits = week.platform.rows("SELECT ts_code FROM screen_results WHERE trade_date = %s", LATEST)
     rose = week.platform.rows(
         "SELECT today.ts_code FROM daily_kline AS today JOIN daily_kline AS before USING (ts_code)"

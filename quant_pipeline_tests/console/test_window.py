@@ -1,0 +1,139 @@
+"""Which sessions a command is about: what is missing, and what was asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import pytest
+
+from quant_pipeline.console.window import FIRST_RUN_SESSIONS, Window, asked_window, chosen_datasets, missing_window
+from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.warehouse.database import Database
+
+LATEST = dt.date(2026, 11, 20)
+CALENDAR = xshg()
+LAST_121 = CALENDAR.window(LATEST, 121)
+BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.by_session]
+LISTS = [name for name, dataset in SOURCED.items() if not dataset.by_session]
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+
+
+def record(warehouse: Database, datasets: Sequence[str], sessions: Sequence[dt.date], status: str = "success") -> None:
+    """The ledger says that the data sets were synced for the sessions."""
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('before', 'test', 'success', 'p', 1)"
+            " ON CONFLICT DO NOTHING"
+        )
+        connection.execute(
+            "INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)"
+            " SELECT 'before', dataset, day::text, day, %s FROM unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day"
+            " ON CONFLICT (sync_run, dataset, unit) DO UPDATE SET status = excluded.status",
+            (status, list(datasets), list(sessions)),
+        )
+
+
+def missing(warehouse: Database, end: dt.date = LATEST) -> Window | None:
+    return missing_window(warehouse, CALENDAR, end)
+
+
+def complete(warehouse: Database, sessions: Sequence[dt.date] = LAST_121) -> None:
+    record(warehouse, BY_SESSION, sessions)
+    record(warehouse, LISTS, [LATEST])
+
+
+def test_the_first_run_takes_the_latest_session_and_the_120_before_it(warehouse: Database) -> None:
+    assert FIRST_RUN_SESSIONS == 121
+    assert missing(warehouse) == Window(LAST_121[0], LATEST)
+
+
+def test_nothing_is_missing_when_every_session_of_every_data_set_is_there(warehouse: Database) -> None:
+    complete(warehouse)
+    assert missing(warehouse) is None
+
+
+@pytest.mark.parametrize("dataset", BY_SESSION)
+def test_one_session_of_one_data_set_is_found_missing(warehouse: Database, dataset: str) -> None:
+    complete(warehouse)
+    record(warehouse, [dataset], [LAST_121[60]], status="failed")
+    assert missing(warehouse) == Window(LAST_121[60], LATEST)
+
+
+@pytest.mark.parametrize("dataset", LISTS)
+def test_a_list_that_is_not_of_the_session_is_fetched_with_the_session_alone(warehouse: Database, dataset: str) -> None:
+    complete(warehouse)
+    record(warehouse, [dataset], [LATEST], status="failed")
+    assert missing(warehouse) == Window(LATEST, LATEST)
+
+
+def test_months_without_a_run_leave_no_hole(warehouse: Database) -> None:
+    earlier = CALENDAR.window(dt.date(2025, 11, 28), 121)
+    complete(warehouse, earlier)
+    assert missing(warehouse) == Window(dt.date(2025, 12, 1), LATEST)
+
+
+def test_a_backfill_of_old_years_does_not_stretch_the_window_once_the_gap_is_closed(warehouse: Database) -> None:
+    complete(warehouse, CALENDAR.between(dt.date(2025, 12, 1), LATEST))
+    record(warehouse, BY_SESSION, CALENDAR.between(dt.date(2020, 1, 1), dt.date(2020, 12, 31)))
+    assert missing(warehouse) is None
+
+
+def test_it_ends_with_the_session_that_was_asked_for(warehouse: Database) -> None:
+    end = dt.date(2026, 11, 13)
+    assert missing(warehouse, end) == Window(CALENDAR.window(end, 121)[0], end)
+
+
+def asked(**options: object) -> Window:
+    given = {"start": None, "end": None, "days_back": None, "all_history": False} | options
+    return asked_window(CALENDAR, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "start", "end"),
+    [
+        ({}, "2026-11-20", "2026-11-20"),
+        ({"days_back": 3}, "2026-11-18", "2026-11-20"),
+        ({"start": dt.date(2026, 10, 1)}, "2026-10-08", "2026-11-20"),
+        ({"start": dt.date(2026, 9, 30), "end": dt.date(2026, 10, 7)}, "2026-09-30", "2026-09-30"),
+        ({"end": dt.date(2026, 11, 15)}, "2026-11-13", "2026-11-13"),
+        ({"all_history": True}, "1990-12-19", "2026-11-20"),
+    ],
+)
+def test_the_options_become_sessions(options: dict[str, object], start: str, end: str) -> None:
+    assert asked(**options) == Window(dt.date.fromisoformat(start), dt.date.fromisoformat(end))
+
+
+def test_days_to_come_and_spans_of_closed_days_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="2026-11-23 lies after the latest complete session, 2026-11-20"):
+        asked(end=dt.date(2026, 11, 23))
+    with pytest.raises(ValueError, match="closed on every day"):
+        asked(start=dt.date(2026, 10, 1), end=dt.date(2026, 10, 7))
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T10:00")
+    with pytest.raises(ValueError, match="latest complete session, 2026-11-19"):
+        asked(end=LATEST)
+
+
+def test_data_sets_are_chosen_by_name_and_period_in_the_order_of_a_sync() -> None:
+    assert [dataset.name for dataset in chosen_datasets([], [])] == list(SOURCED)
+    assert [dataset.name for dataset in chosen_datasets(["adj_factor", "stock_list"], [])] == ["stock_list", "adj_factor"]
+    assert [dataset.name for dataset in chosen_datasets([], ["daily"])] == ["daily_kline", "adj_factor"]
+    assert [dataset.name for dataset in chosen_datasets(["stock_list"], ["daily"])] == [
+        "stock_list",
+        "daily_kline",
+        "adj_factor",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "periods", "told"),
+    [(["daily_klin"], [], "unknown data set: daily_klin. Known: trade_calendar"), ([], ["weekley"], "unknown period: weekley")],
+)
+def test_unknown_names_are_told_with_the_known_ones(names: list[str], periods: list[str], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        chosen_datasets(names, periods)

@@ -1,0 +1,98 @@
+"""One sync at a time: the slot that named jobs take, and asset-page runs do not."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.slot import SyncSlot
+from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline_tests.assets.platform import Platform
+
+
+@pytest.fixture
+def holder(platform: Platform) -> Iterator[Presence]:
+    """Another process's presence, which holds the slot, as a sync under way does."""
+    presence = Presence(platform.database.connect())
+    SyncSlot(platform.database, presence).take(queue=False)
+    Ledger(platform.database, presence).begin("0123456789ab", "nightly", {})
+    yield presence
+    presence.close()
+
+
+def cause(result: dg.ExecuteInProcessResult) -> str:
+    """The first cause of the run's failure."""
+    (failure,) = [event for event in result.all_events if event.event_type is dg.DagsterEventType.PIPELINE_FAILURE]
+    error = failure.job_failure_data.error
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message)
+
+
+def test_a_second_sync_is_refused_and_told_who_is_at_work(platform: Platform, holder: Presence) -> None:
+    before = platform.asked()
+    result = platform.run((), "name_history")
+    assert not result.success
+    assert f"Another sync is running: nightly (run 01234567, process {holder.process}, since " in cause(result)
+    assert platform.asked() == before
+    assert platform.rows("SELECT count(*) FROM sync_runs WHERE id = %s", result.run_id) == [(0,)]
+
+
+@pytest.mark.usefixtures("holder")
+def test_a_run_from_an_asset_s_page_goes_beside_it(platform: Platform) -> None:
+    assert platform.alone((), "name_history").success
+
+
+def test_a_killed_holder_gives_its_place_back(platform: Platform, holder: Presence) -> None:
+    holder.close()  # what the server does for a process that is gone
+    assert platform.run((), "stock_list").success
+    ((status, error),) = platform.rows("SELECT status, error FROM sync_runs WHERE id = '0123456789ab'")
+    assert status == "failed"
+    assert "the process died" in error
+
+
+def test_the_slot_is_free_again_after_a_run_whether_it_succeeded_or_not(platform: Platform) -> None:
+    platform.sandbox.order_fault("permission", api="namechange", times=1)
+    assert not platform.run((), "name_history", config={"name_history": {"force": True}}).success
+    assert platform.run((), "name_history", config={"name_history": {"force": True}}).success
+    presence = Presence(platform.database.connect())
+    assert presence.claim(1)
+    presence.close()
+
+
+def test_a_queued_run_says_so_waits_and_goes_on_when_the_slot_is_given_back(platform: Platform, holder: Presence) -> None:
+    queued = threading.Event()
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "Queued: Another sync is running: nightly" in record.getMessage():
+                queued.set()
+
+    logger, heard = logging.getLogger("quant_pipeline.sync.slot"), Heard()
+    logger.addHandler(heard)
+    before, level = platform.asked(), logger.level
+    logger.setLevel(logging.INFO)
+    results: list[dg.ExecuteInProcessResult] = []
+    run = threading.Thread(
+        target=lambda: results.append(
+            platform.run((), "trade_calendar", tags={"quant/queue": "true"}, config={"trade_calendar": {"force": True}})
+        )
+    )
+    run.start()
+    try:
+        assert queued.wait(30)
+        assert platform.asked() == before, "it waits before it asks"
+        SyncSlot(platform.database, holder).give_back()
+        run.join(30)
+    finally:
+        logger.removeHandler(heard)
+        logger.setLevel(level)
+        holder.close()
+        run.join(30)
+    assert results[0].success
+    assert platform.asked() > before

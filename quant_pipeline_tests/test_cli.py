@@ -1,0 +1,248 @@
+"""The console command: what it prints, what it refuses, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from quant_pipeline.cli import main
+from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.slot import SyncSlot
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline_tests.assets.platform import LATEST, Platform, installed
+
+ROOT = Path(__file__).resolve().parents[1]
+PASSWORD = "s3cret-pw-91"
+NEW = 3
+"""Sessions that the first `run` has to sync; the ledger has those before."""
+BEFORE = """
+WITH run AS (
+    INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('before', 'test', 'success', 'p', 1) RETURNING id
+)
+INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)
+SELECT id, dataset, day::text, day, 'success' FROM run, unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day
+"""
+
+
+@pytest.fixture(scope="module")
+def shell(database: Database, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A user's folder with dagster.yaml, over a database and a sandbox that know all but the last sessions."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copy(ROOT / "dagster.yaml", folder)
+    with installed(database, home, Exchange(codes=60, first_year=2025)) as platform, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder))
+        patch.setenv("COLUMNS", "200")
+        patch.chdir(folder)
+        platform.execute(
+            BEFORE, [name for name, dataset in SOURCED.items() if dataset.by_session], list(platform.sessions(121)[:-NEW])
+        )
+        yield platform
+
+
+def invoke(*arguments: str, exit_code: int = 0) -> Result:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == exit_code, (result.exit_code, result.output, result.exception)
+    return result
+
+
+def report(*arguments: str, exit_code: int = 0) -> dict[str, Any]:
+    """The command's JSON: all that stands on standard output."""
+    loaded: dict[str, Any] = json.loads(invoke(*arguments, "--json", exit_code=exit_code).stdout)
+    return loaded
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_every_command_explains_itself_in_both_languages(path: tuple[str, ...]) -> None:
+    text = invoke(*path, "--help").output
+    assert re.search(r"[\u4e00-\u9fff]", text)
+    assert "Usage:" in text
+    if path and path != ("db",):
+        assert "--json" in text
+
+
+def test_the_installed_script_is_this_command() -> None:
+    script = Path(sys.executable).with_name("quant-pipeline")
+    shown = subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"quant-pipeline, version \d+\.\d+\.\d+\n", shown)
+
+
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sync", "--datasets", "daily_klin"), "unknown data set: daily_klin. Known: trade_calendar, stock_list"),
+        (("sync", "--periods", "weekley"), "unknown period: weekley. Known: daily"),
+        (("sync", "--start", "2026-10-01", "--end", "2026-10-07"), "closed on every day from 2026-10-01 to 2026-10-07"),
+        (("sync", "--end", "2026-11-23"), "2026-11-23 lies after the latest complete session, 2026-11-20"),
+        (("sync", "--symbols", "60000x"), "60000x"),
+        (("sync", "--sources", "baostok"), "unknown source: baostok. Known: tushare"),
+        (("run", "--date", "2026-11-23"), "2026-11-23 lies after the latest complete session, 2026-11-20"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(arguments: tuple[str, ...], told: str) -> None:
+    result = invoke(*arguments, exit_code=1)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("quant-pipeline: ")]
+    assert told in line
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sync", "--start", "2026-11-02", "--days-back", "5"),
+        ("sync", "--all-history", "--days-back", "5"),
+        ("sync", "--days-back", "0"),
+        ("run", "--date", "tomorrow"),
+        ("run", "--dates", "2026-11-20"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_make_no_sense_are_usage_errors(arguments: tuple[str, ...]) -> None:
+    assert "Error: " in invoke(*arguments, exit_code=2).stderr
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_MODE", "paper")
+    text = invoke("db", "url", exit_code=1).stderr
+    assert "QUANT_MODE" in text
+    assert "'sandbox' or 'live'" in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://quant:{PASSWORD}@127.0.0.1:1/quant",
+        f"mysql://quant:{PASSWORD}@127.0.0.1:1/quant",
+        f"postgresql://quant:{PASSWORD}@x@127.0.0.1:1/quant",
+        f"postgresql://quant:{PASSWORD}@127.0.0.1:port/quant",
+    ],
+    ids=["nobody listens", "another database", "an unescaped @", "no port"],
+)
+def test_a_wrong_database_url_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", url)
+    result = invoke("db", "upgrade", exit_code=1)
+    assert result.stderr.startswith("quant-pipeline: ")
+    assert PASSWORD not in result.output
+
+
+def test_db_url_is_one_line_that_psycopg_takes(shell: Platform) -> None:
+    url = invoke("db", "url").stdout
+    assert re.fullmatch(r"postgresql://\S+\n", url)
+    with psycopg.connect(url.strip()) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == (shell.database.name,)
+    assert report("db", "url") == {"url": url.strip()}
+
+
+def test_the_url_that_is_printed_is_one_that_can_be_set(shell: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", shell.database.url)
+    assert invoke("db", "url").stdout.strip() == shell.database.url
+
+
+@pytest.mark.usefixtures("shell")
+def test_db_psql_hands_its_arguments_on() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "quant_pipeline.cli",
+        "db",
+        "psql",
+        "-At",
+        "-c",
+        "SELECT count(*) FROM sync_runs WHERE id = 'before'",
+    ]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+@pytest.mark.usefixtures("shell")
+def test_db_upgrade_can_be_repeated(shell: Platform) -> None:
+    assert report("db", "upgrade") == report("db", "upgrade") == {"database": shell.database.name, "upgraded": True}
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("sync", "--datasets", "name_history")], ids=" ".join)
+def test_beside_a_running_sync_it_is_refused_with_exit_code_2(shell: Platform, arguments: tuple[str, ...]) -> None:
+    presence = Presence(shell.database.connect())
+    try:
+        SyncSlot(shell.database, presence).take(queue=False)
+        Ledger(shell.database, presence).begin("nightly", "daily_sync", {})
+        before = shell.asked()
+        result = invoke(*arguments, exit_code=2)
+        assert "Another sync is running: daily_sync" in result.stderr
+        assert "--force" in result.stderr
+        assert shell.asked() == before
+    finally:
+        presence.close()
+
+
+def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell: Platform) -> None:
+    first = report("run")
+    assert (first["mode"], first["status"], first["session"], first["nothing_to_do"]) == (
+        "sandbox",
+        "success",
+        f"{LATEST}",
+        False,
+    )
+    assert {row["dataset"]: row["units"] for row in first["datasets"]} == {
+        name: NEW if dataset.by_session else 1 for name, dataset in SOURCED.items()
+    }
+    assert {row["sources"] for row in first["datasets"]} == {"tushare"}
+    assert first["checks_failed"] == []
+    assert first["checks_passed"] == len(
+        shell.rows("SELECT DISTINCT asset_key, check_name FROM dagster.asset_check_executions")
+    )
+    assert [message["status"] for message in first["messages"]] == ["delivered"]
+    asked = shell.asked()
+
+    second = report("run")
+    assert (second["nothing_to_do"], second["status"], second["run_id"]) == (True, "success", None)
+    text = invoke("run").stdout
+    assert "Nothing to do: everything up to 2026-11-20" in text
+    assert "SANDBOX" in text
+    assert (shell.asked(), shell.inbox()) == (asked, 1)
+
+
+def test_sync_of_some_symbols_asks_for_these_alone_and_says_how_many_rows_came(shell: Platform) -> None:
+    codes = [code for (code,) in shell.rows("SELECT ts_code FROM stock_list WHERE list_date < '2025-06-01' ORDER BY 1 LIMIT 2")]
+    symbols = ",".join(code.partition(".")[0] for code in codes)
+    before = shell.asked("daily")
+    facts = report("sync", "--datasets", "daily_kline", "--symbols", symbols, "--days-back", "30")
+    assert facts["status"] == "success"
+    ((dataset, units, rows),) = [(row["dataset"], row["units"], row["rows"]) for row in facts["datasets"]]
+    assert (dataset, units) == ("daily_kline", 2)
+    stored = shell.rows("SELECT count(*) FROM daily_kline WHERE ts_code = ANY(%s)", codes)
+    assert stored == [(rows,)]
+    assert shell.asked("daily") == before + 2
+
+
+def test_a_session_that_fails_is_named_and_the_exit_code_is_1(shell: Platform) -> None:
+    shell.sandbox.order_fault("status", api="stk_limit", times=2)
+    try:
+        facts = report("sync", "--datasets", "price_limits", "--days-back", "2", "--force", exit_code=1)
+    finally:
+        shell.sandbox.clear_faults()
+    assert facts["status"] == "success_with_errors"
+    assert [failure["unit"] for failure in facts["failures"]] == ["2026-11-19"]
+    assert "tushare.stk_limit" in facts["failures"][0]["error"]
+    assert facts["errors"][0].startswith("price_limits: price_limits 2026-11-19: tushare.stk_limit: ")

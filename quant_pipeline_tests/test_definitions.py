@@ -1,0 +1,152 @@
+"""The one Definitions object, as the UI reads it: a snapshot of its names, and what every asset must carry."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import dagster as dg
+import pytest
+
+from quant_pipeline.assets.alerts import tell_failure
+from quant_pipeline.definitions import build_defs, defs
+from quant_pipeline.market.datasets import SCREEN_RESULTS, SOURCED
+from quant_pipeline.partitions import SESSIONS
+from quant_pipeline.sync.checks import checks_of
+
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+ASSETS = {key.to_user_string(): definition for definition in defs.assets or () for key in definition.keys}  # type: ignore[union-attr]
+DATASET_OF = {**SOURCED, "screen_dual_ma": SCREEN_RESULTS}
+
+
+def spec(name: str) -> dg.AssetSpec:
+    return next(spec for spec in defs.resolve_all_asset_specs() if spec.key == dg.AssetKey(name))
+
+
+def test_the_definitions_load_with_everything_that_they_need() -> None:
+    dg.Definitions.validate_loadable(build_defs())
+
+
+def test_the_names_that_users_type_are_these() -> None:
+    assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == {
+        "trade_calendar": "reference",
+        "stock_list": "reference",
+        "name_history": "reference",
+        "suspensions": "reference",
+        "daily_kline": "market",
+        "adj_factor": "market",
+        "daily_basic": "market",
+        "price_limits": "market",
+        "screen_dual_ma": "screens",
+    }
+    repository = defs.get_repository_def()
+    assert {job.name for job in repository.get_all_jobs()} == {"daily_sync", "__ASSET_JOB"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {"daily_sync_schedule"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure"}
+    assert set(repository.get_top_level_resources()) == {"warehouse", "tushare", "sync", "pushplus"}
+
+
+def test_what_runs_by_itself_runs_without_being_switched_on() -> None:
+    repository = defs.get_repository_def()
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
+    assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
+
+
+def test_the_main_job_takes_every_asset_and_every_check() -> None:
+    steps = {node.name for node in defs.resolve_job_def("daily_sync").nodes}
+    assert steps == {*ASSETS, *(f"{name}_checks" for name in SOURCED)}
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_an_asset_tells_in_both_languages_what_it_is_and_whose(name: str) -> None:
+    asset = spec(name)
+    assert CHINESE.search(asset.description or "")
+    assert re.search(r"[A-Za-z]{4}", asset.description or "")
+    assert DATASET_OF[name].name in (asset.description or "")
+    assert asset.owners
+    assert "postgres" in asset.kinds
+    assert asset.metadata["dagster/table_name"] == DATASET_OF[name].name
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_an_asset_s_column_schema_has_type_unit_and_meaning_of_every_column(name: str) -> None:
+    dataset = DATASET_OF[name]
+    schema = spec(name).metadata["dagster/column_schema"]
+    assert [column.name for column in schema.columns] == [*dataset.column_names, "source"]
+    for column in schema.columns:
+        assert column.type
+        assert CHINESE.search(column.description)
+    for column in dataset.columns:
+        shown = next(each for each in schema.columns if each.name == column.name)
+        assert (f"[{column.unit}]" in shown.description) is bool(column.unit)
+        assert shown.constraints.nullable is not column.required
+    units = {column.name: column.unit for column in SOURCED["daily_kline"].columns}
+    assert (units["vol"], units["amount"], units["pct_chg"]) == ("手", "千元", "%")
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_an_asset_tells_of_its_failure_from_every_door(name: str) -> None:
+    assert tell_failure in ASSETS[name].hook_defs
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_an_asset_by_session_is_backfilled_in_one_run(name: str) -> None:
+    asset = ASSETS[name]
+    if DATASET_OF[name].by_session:
+        assert asset.partitions_def == SESSIONS
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+    else:
+        assert asset.partitions_def is None
+
+
+@pytest.mark.parametrize("name", SOURCED)
+def test_a_data_set_s_asset_stands_behind_what_it_is_judged_against_and_has_its_checks(name: str) -> None:
+    dataset = SOURCED[name]
+    assert {dep.asset_key.to_user_string() for dep in spec(name).deps} == set(dataset.after)
+    checks = {key.name for key in defs.resolve_asset_graph().asset_check_keys if key.asset_key == dg.AssetKey(name)}
+    assert checks == {check.name for check in checks_of(dataset)} != set()
+
+
+def test_the_checks_are_those_that_the_field_expects() -> None:
+    common = {"rows_sane", "no_closed_day", "no_future_row", "fresh", "row_count"}
+    assert {check.name for check in checks_of(SOURCED["daily_kline"])} == common | {"within_price_limits", "pre_close_chain"}
+    assert {check.name for check in checks_of(SOURCED["adj_factor"])} == common
+    assert {check.name for check in checks_of(SOURCED["suspensions"])} == common - {"row_count"}
+    assert {check.name for check in checks_of(SOURCED["stock_list"])} == {"rows_sane"}
+
+
+def test_the_screen_waits_for_bars_factors_and_names_and_shows_its_parameters() -> None:
+    assert {dep.asset_key.to_user_string() for dep in spec("screen_dual_ma").deps} == {
+        "daily_kline",
+        "adj_factor",
+        "stock_list",
+    }
+    assert spec("screen_dual_ma").automation_condition is not None
+    fields = ASSETS["screen_dual_ma"].op.config_schema.config_type.fields
+    assert {name: field.default_value for name, field in fields.items()} == {"fast": 5, "slow": 20}
+    assert all(CHINESE.search(field.description) for field in fields.values())
+
+
+def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens and URLs with passwords come from the environment alone: what is config stands in the UI and in run records."""
+    secret = "sandbox-secret-77aa"
+    for variable in ("TUSHARE_TOKEN", "PUSHPLUS_TOKEN", "PUSHPLUS_SECRET_KEY"):
+        monkeypatch.setenv(variable, secret)
+    monkeypatch.setenv("QUANT_DATABASE_URL", f"postgresql://user:{secret}@db.example/quant")
+    resources = build_defs().get_repository_def().get_top_level_resources()
+    names = {
+        name: set(resource.config_schema.config_type.fields) if hasattr(resource.config_schema.config_type, "fields") else set()
+        for name, resource in resources.items()
+    }
+    assert names["tushare"] == {"timeout", "patience"}
+    written = json.dumps(
+        [[name, repr(vars(resource)), repr(resource.config_schema.default_value)] for name, resource in resources.items()]
+    )
+    assert not re.search(r"token|password|secret|database_url", " ".join(sorted(set().union(*names.values()))))
+    assert secret not in written
+
+
+def test_tests_and_users_may_put_another_resource_in_the_place_of_one() -> None:
+    other = build_defs({"tushare": dg.ResourceDefinition.hardcoded_resource("another")})
+    assert other.resources is not None
+    assert isinstance(other.resources["tushare"], dg.ResourceDefinition)
