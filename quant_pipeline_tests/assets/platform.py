@@ -1,4 +1,4 @@
-"""The whole platform for a test: its definitions over a database of its own and a sandbox of sixty codes, behind real sockets."""
+"""The whole platform for a test: its definitions, a database of its own, a sandbox of sixty codes behind real sockets."""
 
 from __future__ import annotations
 

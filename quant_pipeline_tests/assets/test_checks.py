@@ -23,7 +23,10 @@ from quant_pipeline_tests.assets.platform import LATEST, Platform
 SESSIONS = 4
 TABLES = tuple(SOURCED)
 ONE = f"(SELECT ts_code FROM daily_kline WHERE trade_date = '{LATEST}' ORDER BY ts_code OFFSET 5 LIMIT 1)"
-COPY_TO = "INSERT INTO {table} SELECT (jsonb_populate_record(t, '{{\"trade_date\": \"{day}\"}}')).* FROM {table} t WHERE trade_date = '{of}'"
+COPY_TO = (
+    'INSERT INTO {table} SELECT (jsonb_populate_record(t, \'{{"trade_date": "{day}"}}\')).* FROM {table} AS t'
+    " WHERE trade_date = '{of}'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +155,12 @@ def test_suspended_and_unlisted_codes_owe_no_row(rows: Platform) -> None:
     ((code,),) = rows.rows(f"SELECT {ONE}")
     rows.execute(f"DELETE FROM daily_kline WHERE {where}")
     assert red(rows, DAILY_KLINE) == {"row_count"}
-    suspend = "INSERT INTO suspensions (ts_code, trade_date, suspend_type, suspend_timing, source) VALUES (%s, %s, 'S', %s, 'tushare')"
-    rows.execute(suspend, code, LATEST, "9:30-10:00")
+    rows.execute(
+        "INSERT INTO suspensions (ts_code, trade_date, suspend_type, suspend_timing, source)"
+        " VALUES (%s, %s, 'S', '9:30-10:00', 'tushare')",
+        code,
+        LATEST,
+    )
     assert red(rows, DAILY_KLINE) == {"row_count"}, "a halt of half an hour excuses no bar"
     rows.execute("UPDATE suspensions SET suspend_timing = NULL WHERE ts_code = %s", code)
     assert red(rows, DAILY_KLINE) == set()

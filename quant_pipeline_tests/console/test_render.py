@@ -29,6 +29,7 @@ SYNCED = {
     "units": 1,
     "failed": 0,
     "rows": 5400,
+    "codes": 0,
     "inserted": 5400,
     "updated": 0,
     "unchanged": 0,
@@ -85,7 +86,14 @@ def test_failures_and_red_checks_stand_in_full() -> None:
     text = shown(
         status="success_with_errors",
         datasets=[SYNCED | {"failed": 1}],
-        failures=[{"dataset": "daily_kline", "unit": "2026-11-19", "error_class": "retryable", "error": "tushare.daily: 502"}],
+        failures=[
+            {
+                "dataset": "daily_kline",
+                "unit": "2026-11-19",
+                "error_class": "retryable",
+                "error": "daily_kline 2026-11-19: tushare.daily: 502",
+            }
+        ],
         errors=["daily_kline: 1 of the units failed"],
         checks_failed=[
             {"asset": "daily_kline", "check": "row_count", "severity": "ERROR", "text": "7 of 5400 rows due are missing"}
