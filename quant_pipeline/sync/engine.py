@@ -23,7 +23,7 @@ from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import ProgressLog
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.rejected import store_rejected
-from quant_pipeline.warehouse.upsert import replace_rows, upsert
+from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert
 
 _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
@@ -146,23 +146,45 @@ class Engine:
 
     def _store(self, connection: psycopg.Connection, plan: Plan, group: Sequence[_Fetched], force: bool) -> dict[Unit, Item]:
         """Writes a group in the caller's transaction: a unit's good rows, its refused rows, or its failure."""
-        return {each.unit: self._store_one(connection, plan, each, force) for each in group}
+        new = self._all_new(connection, plan, group)
+        return {each.unit: self._store_one(connection, plan, each, force, new=new) for each in group}
 
-    def _store_one(self, connection: psycopg.Connection, plan: Plan, fetched: _Fetched, force: bool) -> Item:
+    def _all_new(self, connection: psycopg.Connection, plan: Plan, group: Sequence[_Fetched]) -> bool:
+        """Writes the rows of several sessions in one go where all of them are new, as they are in a backfill.
+
+        The index is then filled in its order, which is half the work. False, with nothing written, for any other group:
+        its units are written one by one, for the sake of true counts for each.
+        """
+        answers = [each.answer for each in group if each.answer is not None]
+        sources = {answer.source for answer in answers}
+        if plan.grain is not Grain.SESSION or len(answers) < 2 or len(sources) > 1:
+            return False
+        rows = pl.concat([answer.checked.good for answer in answers])
+        with connection.transaction() as attempt:
+            if upsert(connection, plan.dataset, rows, source=sources.pop()).inserted == rows.height:
+                return True
+            raise psycopg.Rollback(attempt)
+        return False
+
+    def _store_one(self, connection: psycopg.Connection, plan: Plan, fetched: _Fetched, force: bool, *, new: bool) -> Item:
         if fetched.answer is None:
             assert fetched.error is not None
             return _failed(fetched.unit, fetched.error)
         answer, dataset = fetched.answer, plan.dataset
-        # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
-        whole_list = plan.grain is Grain.SNAPSHOT and answer.checked.bad.is_empty()
-        write = replace_rows if whole_list else upsert
-        priority = self._router.priority
-        written = write(connection, dataset, answer.checked.good, source=answer.source, priority=priority, force=force)
+        rows = answer.checked.good
+        if new:
+            written = Upserted(inserted=rows.height)
+        else:
+            # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
+            whole_list = plan.grain is Grain.SNAPSHOT and answer.checked.bad.is_empty()
+            write = replace_rows if whole_list else upsert
+            priority = self._router.priority
+            written = write(connection, dataset, rows, source=answer.source, priority=priority, force=force)
         store_rejected(connection, dataset, answer.checked.bad, source=answer.source, unit=str(fetched.unit))
         return item_of(
             fetched.unit,
             source=answer.source,
-            rows=answer.checked.good.height,
+            rows=rows.height,
             inserted=written.inserted,
             updated=written.updated,
             unchanged=written.unchanged,

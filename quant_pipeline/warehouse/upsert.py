@@ -55,17 +55,28 @@ def upsert(
     if rows.is_empty():
         return Upserted()
     statements = _Statements(dataset)
-    better = [] if force else list(priority[: priority.index(source)] if source in priority else priority)
-    values = {"source": source, "better": better}
     with _whole(connection), connection.cursor() as cursor:
-        cursor.execute(statements.incoming)
-        with cursor.copy(statements.copy) as copy:
-            for part in rows.iter_slices(_COPY_ROWS):
-                copy.write(_csv(part))
-        inserted = cursor.execute(statements.insert, values).rowcount
-        updated = kept = 0
-        if inserted < rows.height:
-            updated, kept = cursor.execute(statements.update, values).fetchone() or (0, 0)
+        if _copied_straight(connection, cursor, dataset, statements, rows, source):
+            return Upserted(inserted=rows.height)
+        return _merged(cursor, statements, rows, source, [] if force else _better(source, priority))
+
+
+def _better(source: str, priority: Sequence[str]) -> list[str]:
+    """The sources that come before it; all of them, when it is not listed."""
+    return list(priority[: priority.index(source)] if source in priority else priority)
+
+
+def _merged(
+    cursor: psycopg.Cursor[Any], statements: _Statements, rows: pl.DataFrame, source: str, better: list[str]
+) -> Upserted:
+    """Merges the rows by way of the temporary table, which still holds them afterwards."""
+    values = {"source": source, "better": better}
+    cursor.execute(statements.incoming)
+    _copy(cursor, statements.copy, rows)
+    inserted = cursor.execute(statements.insert, values).rowcount
+    updated = kept = 0
+    if inserted < rows.height:
+        updated, kept = cursor.execute(statements.update, values).fetchone() or (0, 0)
     return Upserted(inserted, updated, rows.height - inserted - updated - kept, kept)
 
 
@@ -88,14 +99,44 @@ def replace_rows(
     outside = frame.filter(pl.any_horizontal(False, *(pl.col(name).ne_missing(pl.lit(value)) for name, value in where.items())))
     if not outside.is_empty():
         raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
-    statements = _Statements(dataset)
+    rows, statements = _prepared(dataset, frame), _Statements(dataset)
     with _whole(connection), connection.cursor() as cursor:
-        # An empty frame leaves no incoming rows either: all of `where` is deleted then.
-        cursor.execute(statements.incoming)
-        written = upsert(connection, dataset, frame, source=source, priority=priority, force=force)
+        written = _merged(cursor, statements, rows, source, [] if force else _better(source, priority))
         values = {"source": source, **{f"where_{name}": value for name, value in where.items()}}
         row = cursor.execute(statements.delete(where), values).fetchone()
     return replace(written, deleted=row[0] if row else 0)
+
+
+def _copied_straight(
+    connection: psycopg.Connection[Any],
+    cursor: psycopg.Cursor[Any],
+    dataset: Dataset,
+    statements: _Statements,
+    rows: pl.DataFrame,
+    source: str,
+) -> bool:
+    """Copies rows of sessions that have none yet right into the table: the bulk of a backfill, at half the cost.
+
+    False, with nothing written, when there are rows, or another writer brings some in this moment.
+    """
+    if not dataset.by_session:
+        return False
+    sessions = rows["trade_date"].unique().to_list()
+    (taken,) = cursor.execute(statements.taken, {"sessions": sessions}).fetchone() or (True,)
+    if taken:
+        return False
+    try:
+        with connection.transaction():
+            _copy(cursor, statements.copy_straight, rows.with_columns(source=pl.lit(source)))
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+def _copy(cursor: psycopg.Cursor[Any], statement: sql.Composed, rows: pl.DataFrame) -> None:
+    with cursor.copy(statement) as copy:
+        for part in rows.iter_slices(_COPY_ROWS):
+            copy.write(_csv(part))
 
 
 def _whole(connection: psycopg.Connection[Any]) -> AbstractContextManager[object]:
@@ -152,6 +193,8 @@ class _Statements:
         }
         self.incoming = sql.SQL(_INCOMING).format(**names)
         self.copy = sql.SQL("COPY pg_temp.{incoming} ({columns}) FROM STDIN (FORMAT csv)").format(**names)
+        self.taken = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE trade_date = ANY(%(sessions)s))").format(**names)
+        self.copy_straight = sql.SQL("COPY {table} ({columns}, source) FROM STDIN (FORMAT csv)").format(**names)
         self.insert = sql.SQL(_INSERT).format(**names)
         self.update = sql.SQL(_UPDATE).format(**names)
         self._names = names

@@ -55,11 +55,20 @@ def test_it_waits_for_bars_and_factors_and_then_runs_once(ticks: Ticks) -> None:
     assert ticks.tick("2026-11-20T17:03") == set()
 
 
-def test_friday_s_bars_that_come_on_sunday_are_screened(ticks: Ticks) -> None:
-    assert ticks.tick("2026-11-22T10:00") == set()
+@pytest.mark.parametrize(
+    ("before", "after", "session"),
+    [
+        ("2026-11-22T10:00", "2026-11-22T10:01", "2026-11-20"),
+        ("2026-10-05T10:00", "2026-10-05T10:01", "2026-09-30"),
+        ("2026-11-20T18:00", "2026-11-20T18:01", "2026-11-18"),
+    ],
+    ids=["on a Sunday", "in Golden Week, when the newest partition lies in the future", "two sessions late"],
+)
+def test_bars_that_come_late_are_screened(ticks: Ticks, before: str, after: str, session: str) -> None:
+    assert ticks.tick(before) == set()
     for asset in NEEDED:
-        ticks.arrive(asset, "2026-11-20")
-    assert ticks.tick("2026-11-22T10:01") == {"2026-11-20"}
+        ticks.arrive(asset, session)
+    assert ticks.tick(after) == {session}
 
 
 def test_a_backfill_of_old_bars_starts_no_screens(ticks: Ticks) -> None:
