@@ -17,7 +17,7 @@ KEY_FORMAT = "%Y-%m-%d"
 def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
     """A partition per session of the calendar, from 1990-12-19 on: week-days less the exchange's holidays.
 
-    A session's partition exists from its midnight on (`end_offset=1`); on a closed day the next session's exists as well,
+    A session's partition exists from its midnight on (`end_offset=1`); on a week-day holiday the next session's exists as well,
     so schedules ask the calendar, and assets refuse a session whose data cannot exist yet.
     """
     sessions = frozenset(calendar.sessions)

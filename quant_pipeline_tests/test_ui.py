@@ -139,6 +139,14 @@ class Browser:
             Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
             self.driver.save_screenshot(str(Path(SCREENSHOTS) / f"{picture}.png"))
 
+    def wait_for(self, selector: str) -> None:
+        """Waits until an element is there."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, PATIENCE).until(
+            lambda driver: driver.find_elements("css selector", selector), f"{selector} on {self.driver.current_url}"
+        )
+
     def click(self, text: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -165,7 +173,7 @@ def test_a_materialized_session_shows_its_figures_and_its_chart(installation: In
     url = f"{installation.url}/assets/daily_kline?view=partitions&partition=2026-11-20"
     browser.see(url, "SANDBOX", "dagster/row_count", "inserted", "tushare", "preview", "ts_code", picture="session")
     browser.click("[Show Markdown]")
-    assert browser.driver.find_elements("css selector", "img[alt=candlesticks]")
+    browser.wait_for("img[alt=candlesticks]")
     if SCREENSHOTS:
         browser.driver.save_screenshot(str(Path(SCREENSHOTS) / "kline.png"))
 

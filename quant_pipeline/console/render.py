@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from quant_pipeline.console.report import Report
@@ -27,8 +28,8 @@ def show(report: Report, console: Console, *, ui_url: str) -> None:
     if report.hits is not None:
         _show_hits(report, report.hits, console)
     for message in report.messages:
-        error = f" ({message['error']})" if message["error"] else ""
-        console.print(f"Message 消息: {message['title']} · [bold]{message['status']}[/]{error}")
+        error = f" ({escape(message['error'])})" if message["error"] else ""
+        console.print(f"Message 消息: {escape(message['title'])} · [bold]{message['status']}[/]{error}")
     console.print(
         f'Took {report.seconds:.1f} s. Look around: [bold]make ui[/] → {ui_url}  SQL: psql "$(quant-pipeline db url)"'
     )
@@ -47,16 +48,19 @@ def _show_sync(report: Report, console: Console) -> None:
         table.add_row(row["dataset"], f"{row['units']}{failed}", sessions, *counts, row["sources"] or "-")
     console.print(table)
     for failure in report.failures:
-        console.print(f"[red]✗[/] {failure['error']}", highlight=False)
+        console.print(f"[red]✗[/] {escape(failure['error'])}", highlight=False)
     for error in report.errors:
-        console.print(f"[red]✗[/] {error}", highlight=False)
+        console.print(f"[red]✗[/] {escape(error)}", highlight=False)
 
 
 def _show_checks(report: Report, console: Console) -> None:
     failed = len(report.checks_failed)
     console.print(f"Checks 检查: [green]{report.checks_passed} passed[/]" + (f", [red]{failed} failed[/]" if failed else ""))
     for check in report.checks_failed:
-        console.print(f"  [red]✗[/] {check['asset']}.{check['check']} ({check['severity']}): {check['text']}", highlight=False)
+        console.print(
+            f"  [red]✗[/] {check['asset']}.{check['check']} ({check['severity']}): {escape(check['text'])}",
+            highlight=False,
+        )
 
 
 def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) -> None:
@@ -66,7 +70,7 @@ def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) ->
         for name in ("ts_code", "name", "close", "pct_chg %", "score", "figures"):
             table.add_column(name, justify="left" if name in ("ts_code", "name", "figures") else "right")
         for hit in hits[:_HITS_SHOWN]:
-            table.add_row(hit["ts_code"], hit["name"] or "", *_numbers(hit), _figures(hit["figures"]))
+            table.add_row(hit["ts_code"], escape(hit["name"] or ""), *_numbers(hit), _figures(hit["figures"]))
         console.print(table)
         if len(hits) > _HITS_SHOWN:
             more = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}'"

@@ -47,8 +47,8 @@ def missing_window(database: Database, calendar: Calendar, end: dt.date) -> Wind
         sessions = calendar.between(reached, end)
     first = _first_missing(database, [Unit.session(day) for day in sessions], by_session)
     lists = [name for name, dataset in SOURCED.items() if not dataset.by_session]
-    stale_lists = _first_missing(database, [Unit.snapshot(end)], lists)
-    start = first or stale_lists
+    stale_lists = _first_missing(database, [Unit.snapshot(calendar.latest())], lists)
+    start = first or (end if stale_lists else None)
     return Window(start, end) if start is not None else None
 
 

@@ -113,7 +113,7 @@ DAILY_KLINE = Dataset(
         rules.pct_chg_fits,
     ),
     coverage=Coverage.MARKET,
-    after=("trade_calendar", "stock_list", "suspensions"),
+    after=("trade_calendar", "stock_list"),
 )
 
 ADJ_FACTOR = Dataset(
@@ -126,7 +126,7 @@ ADJ_FACTOR = Dataset(
     columns=(CODE, TRADE_DATE, number("adj_factor", "复权因子", "Cumulative factor.", required=True)),
     rules=(rules.code_is_tushare, rules.factor_positive),
     coverage=Coverage.MARKET,
-    after=("trade_calendar", "stock_list", "suspensions"),
+    after=("trade_calendar", "stock_list"),
 )
 
 DAILY_BASIC = Dataset(
@@ -158,7 +158,7 @@ DAILY_BASIC = Dataset(
     ),
     rules=(rules.code_is_tushare,),
     coverage=Coverage.MARKET,
-    after=("trade_calendar", "stock_list", "suspensions"),
+    after=("trade_calendar", "stock_list"),
 )
 
 PRICE_LIMITS = Dataset(
@@ -176,7 +176,7 @@ PRICE_LIMITS = Dataset(
     ),
     rules=(rules.code_is_tushare, rules.limits_in_order),
     coverage=Coverage.MARKET,
-    after=("trade_calendar", "stock_list", "suspensions"),
+    after=("trade_calendar", "stock_list"),
 )
 
 SCREEN_RESULTS = Dataset(

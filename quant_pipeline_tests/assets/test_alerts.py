@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
 import pytest
 
+from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.assets.platform import Platform, texts
 
 
@@ -62,3 +68,25 @@ def test_a_pushplus_that_is_down_fails_nothing_more_and_the_message_waits(platfo
     assert [event.step_key for event in result.all_events if event.is_hook_event and "ERRORED" in event.event_type_value] == []
     ((_, _, status),) = told(platform, result.run_id)
     assert status == "pending"
+
+
+def test_in_live_mode_too_and_nothing_says_sandbox(platform: Platform, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live mode against a Tushare-compatible server of the user's own, with an empty database and no PushPlus."""
+    server = platform.database.url.replace(f"/{platform.database.name}?", "/postgres?")
+    url = platform.database.url.replace(f"/{platform.database.name}?", "/live?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE live")
+        for variable in ("PUSHPLUS_TOKEN", "PUSHPLUS_URL", "PUSHPLUS_SECRET_KEY"):
+            monkeypatch.delenv(variable)
+        monkeypatch.setenv("QUANT_MODE", "live")
+        monkeypatch.setenv("QUANT_DATABASE_URL", url)
+        live = replace(platform, database=Database(url, Mode.LIVE, home=home))
+        failed = live.alone((), "name_history")
+        ((title, content, status),) = told(live, failed.run_id)
+        assert status == "logged"
+        assert "SANDBOX" not in title + content
+        platform.sandbox.clear_faults()
+        (event,) = live.alone((), "name_history").asset_materializations_for_node("name_history")
+        assert "live" in str(event.metadata["origin"].value)
+        live.database.close()
+        connection.execute("DROP DATABASE live WITH (FORCE)")

@@ -6,7 +6,6 @@ import datetime as dt
 import io
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from quant_pipeline.console.render import show
@@ -117,7 +116,6 @@ def test_a_long_list_of_hits_is_cut_and_says_where_the_rest_is() -> None:
     assert "and 25 more: SELECT" in text
 
 
-@pytest.mark.xfail(strict=True, reason="render.py prints upstream text as rich markup: escape() it")
 def test_brackets_in_an_upstream_s_text_are_shown_as_they_are() -> None:
     """The console's markup would swallow them, or fail on them."""
     text = shown(failures=[{"dataset": "daily_kline", "unit": "u", "error_class": "x", "error": "odd [/] text [retryable]"}])

@@ -89,7 +89,6 @@ def test_it_ends_with_the_session_that_was_asked_for(warehouse: Database) -> Non
     assert missing(warehouse, end) == Window(CALENDAR.window(end, 121)[0], end)
 
 
-@pytest.mark.xfail(strict=True, reason="lists are synced as of the latest session, and looked for as of `end`")
 def test_an_earlier_session_that_is_there_is_not_missing_for_the_lists_sake(warehouse: Database) -> None:
     """`run --date D` would never find that there is nothing to do."""
     complete(warehouse)

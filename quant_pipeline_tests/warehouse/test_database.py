@@ -145,4 +145,6 @@ def test_dagsters_tables_stand_beside_ours(warehouse: Database) -> None:
 
 def test_options_of_a_url_that_was_given_are_kept_for_dagster() -> None:
     database = Database("postgresql://u@h/d?options=-cjit%3Doff&sslmode=require", Mode.SANDBOX)
-    assert database.dagster_url == ("postgresql+psycopg2://u@h/d?options=-cjit%3Doff%20-csearch_path%3Ddagster&sslmode=require")
+    assert database.dagster_url == (
+        "postgresql+psycopg2://u@h/d?options=-cjit%3Doff%20-csearch_path%3Ddagster%20-cTimeZone%3DUTC&sslmode=require"
+    )
