@@ -31,6 +31,9 @@ test: setup ## Run ruff, mypy, the house's import rules and the tests 测试
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+uitest: setup ## Look at the UI in headless Chromium (needs chromium and chromedriver) 界面测试
+	QUANT_UI_TESTS=1 $(BIN)/pytest quant_pipeline_tests/test_ui.py
+
 bench: setup ## Measure the speeds that the README names 性能测试
 	$(BIN)/python -m benchmarks
 
@@ -43,4 +46,4 @@ clean: ## Stop the embedded server and the sandbox, and remove what was made 清
 	@test ! -x $(BIN)/quant-pipeline || $(BIN)/quant-pipeline db stop
 	rm -rf $(VENV) .quant build *.egg-info
 
-.PHONY: help setup run ui test bench freeze clean
+.PHONY: help setup run ui test uitest bench freeze clean

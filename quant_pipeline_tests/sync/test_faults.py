@@ -54,7 +54,7 @@ def test_a_hang_is_cut_off_by_the_time_out_and_tried_again(bench: Bench) -> None
     sessions = bench.sessions(1)
     bench.reference(sessions)
     bench.sandbox.order_fault("hang", api="daily", times=1, seconds=30)
-    outcome = bench.sync(DAILY_KLINE, sessions, timeout=0.5)
+    outcome = bench.sync(DAILY_KLINE, sessions, timeout=3)
     assert not outcome.failed
     assert outcome.total("calls") == 2
 

