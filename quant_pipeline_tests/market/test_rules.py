@@ -48,7 +48,7 @@ def test_a_true_bar_breaks_no_rule(bar: dict[str, Any]) -> None:
 @given(true_bars())
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 def test_a_slip_of_unit_is_seen(bar: dict[str, Any]) -> None:
-    assume(bar["amount"] >= 2.0 and bar["high"] <= 8 * bar["low"])  # else there is nothing to tell a unit by
+    assume(bar["amount"] >= 20.0 and bar["high"] <= 4 * bar["low"])  # else there is nothing to tell a unit by
     assert "unit_of_volume" in _broken(bar, vol=bar["vol"] * 100), "股 for 手"
     assert "unit_of_volume" in _broken(bar, amount=bar["amount"] * 1000), "元 for 千元"
     assert "unit_of_volume" in _broken(bar, amount=bar["amount"] / 10), "万元 for 千元"
