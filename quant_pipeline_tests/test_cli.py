@@ -49,7 +49,7 @@ def shell(database: Database, home: Path, tmp_path_factory: pytest.TempPathFacto
         patch.setenv("COLUMNS", "200")
         patch.chdir(folder)
         platform.execute(
-            BEFORE, [name for name, dataset in SOURCED.items() if dataset.by_session], list(platform.sessions(121)[:-NEW])
+            BEFORE, [name for name, dataset in SOURCED.items() if dataset.dated], list(platform.sessions(121)[:-NEW])
         )
         yield platform
 
@@ -206,7 +206,7 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
         False,
     )
     assert {row["dataset"]: row["units"] for row in first["datasets"]} == {
-        name: NEW if dataset.by_session else 1 for name, dataset in SOURCED.items()
+        name: NEW if dataset.dated else 1 for name, dataset in SOURCED.items()
     }
     assert {row["sources"] for row in first["datasets"]} == {"tushare"}
     assert first["checks_failed"] == []

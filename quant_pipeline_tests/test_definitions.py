@@ -92,7 +92,7 @@ def test_an_asset_tells_of_its_failure_from_every_door(name: str) -> None:
 @pytest.mark.parametrize("name", ASSETS)
 def test_an_asset_by_session_is_backfilled_in_one_run(name: str) -> None:
     asset = ASSETS[name]
-    if DATASET_OF[name].by_session:
+    if DATASET_OF[name].dated:
         assert asset.partitions_def == SESSIONS
         assert asset.backfill_policy == dg.BackfillPolicy.single_run()
     else:

@@ -40,15 +40,15 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         owners=OWNERS,
         tags={"quant/dataset": dataset.name},
         metadata={"dagster/column_schema": column_schema(dataset), "dagster/table_name": dataset.name},
-        partitions_def=SESSIONS if dataset.by_session else None,
-        backfill_policy=dg.BackfillPolicy.single_run() if dataset.by_session else None,
+        partitions_def=SESSIONS if dataset.dated else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if dataset.dated else None,
         dagster_type=NOTHING,
         output_required=False,
         hooks={tell_failure},
     )
     def synced(context: dg.AssetExecutionContext, config: SyncConfig, sync: SyncResource) -> Iterator[dg.Output[None]]:
         sessions = _ready_sessions(context, dataset, sync)
-        codes = [parse(symbol) for symbol in config.symbols] if dataset.by_session else []
+        codes = [parse(symbol) for symbol in config.symbols] if dataset.dated else []
         tell = _Teller(context, dataset, sync, sessions, partial=bool(codes))
         outcome = sync.sync(
             dataset, sessions, codes=codes, sources=config.sources, force=config.force, on_committed=tell.committed
@@ -86,7 +86,7 @@ class _Teller:
         metadata = unit_metadata(item)
         if self._last is None or unit.end == self._last:
             metadata |= preview(self._sync.warehouse, self._dataset, self._last)
-        partition = str(unit) if self._dataset.by_session and not self._partial else None
+        partition = str(unit) if self._dataset.dated and not self._partial else None
         event = dg.AssetObservation if self._partial else dg.AssetMaterialization
         self._context.log_event(event(self._context.asset_key, partition=partition, metadata=metadata))
 
@@ -101,7 +101,7 @@ class _Teller:
 
 
 def _ready_sessions(context: dg.AssetExecutionContext, dataset: Dataset, sync: SyncResource) -> list[dt.date]:
-    if not dataset.by_session:
+    if not dataset.dated:
         return []
     sessions = sessions_of(context.run.tags, sync.calendar)
     latest = sync.calendar.latest()

@@ -40,13 +40,13 @@ def missing_window(database: Database, calendar: Calendar, end: dt.date) -> Wind
     It looks at the 121 sessions that end with `end`, and further back to the last session synced before them, so that
     months without a run leave no hole.
     """
-    by_session = [name for name, dataset in SOURCED.items() if dataset.by_session]
+    by_session = [name for name, dataset in SOURCED.items() if dataset.dated]
     sessions = calendar.window(end, FIRST_RUN_SESSIONS)
     reached = _synced_before(database, sessions[0])
     if reached is not None:
         sessions = calendar.between(reached, end)
     first = _first_missing(database, [Unit.session(day) for day in sessions], by_session)
-    lists = [name for name, dataset in SOURCED.items() if not dataset.by_session]
+    lists = [name for name, dataset in SOURCED.items() if not dataset.dated]
     stale_lists = _first_missing(database, [Unit.snapshot(calendar.latest())], lists)
     start = first or (end if stale_lists else None)
     return Window(start, end) if start is not None else None

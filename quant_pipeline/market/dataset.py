@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from quant_pipeline.market.calendar import DATA_READY
 from quant_pipeline.market.columns import Column, Rule, date, text
 
 
@@ -15,13 +17,19 @@ class Partition(StrEnum):
     """A whole list, as of now: asked for once per session."""
     SESSION = "session"
     """Rows per session of the exchange (`trade_date`): a partition per session."""
+    WEEK = "week"
+    """Rows per week; `trade_date` is the week's last session, of the running week the latest one so far."""
+    MONTH = "month"
+    """Rows per month; `trade_date` as for weeks."""
 
 
 class Coverage(StrEnum):
     """Which codes a session's answer must hold: the measure of a short answer (DESIGN: empty is not success)."""
 
     MARKET = "market"
-    """At least every listed code that was not suspended for the whole session."""
+    """At least every listed code of the universe that was not suspended for the whole session (week, month)."""
+    MOST = "most"
+    """Most of the universe's listed codes: a thin market, in which some may not trade on a day."""
     DAYS = "days"
     """Every calendar day from its first to its last (of a calendar)."""
     SOME = "some"
@@ -36,7 +44,7 @@ class Dataset:
 
     From it come the PostgreSQL table, the validation of incoming frames, the Dagster asset with its column schema and
     checks, and the documentation. `key` is the primary key; `after` names the data sets it is checked against or needs
-    first; `symbol` is the column that names the instrument, where there is one.
+    first.
     """
 
     name: str
@@ -49,6 +57,12 @@ class Dataset:
     rules: tuple[Rule, ...] = ()
     coverage: Coverage = Coverage.SOME
     after: tuple[str, ...] = ()
+    universe: tuple[str, ...] = ()
+    """The lists whose codes owe rows here, and can be asked for one by one."""
+    codes: tuple[str, ...] = ()
+    """Only these of the universe are synced, unless others are named."""
+    ready: dt.time = DATA_READY
+    """When, on the session's own day, the sources have its rows."""
     sourced: bool = True
     """True: fetched from an outside source; False: computed here."""
 
@@ -59,8 +73,8 @@ class Dataset:
         for part in self.key:
             if part not in names or not self.column(part).required:
                 raise ValueError(f"{self.name}: key column {part!r} must be one of the columns, and required")
-        if self.partition is Partition.SESSION and "trade_date" not in names:
-            raise ValueError(f"{self.name}: a data set by session needs the column trade_date")
+        if self.dated and "trade_date" not in names:
+            raise ValueError(f"{self.name}: a data set by {self.partition} needs the column trade_date")
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -72,8 +86,14 @@ class Dataset:
         return (*self.columns, SOURCE)
 
     @property
-    def by_session(self) -> bool:
-        return self.partition is Partition.SESSION
+    def dated(self) -> bool:
+        """Whether its rows belong to a session (the last one of a week or month): all but lists."""
+        return self.partition is not Partition.SNAPSHOT
+
+    @property
+    def periodic(self) -> bool:
+        """Whether a row spans a week or a month."""
+        return self.partition in (Partition.WEEK, Partition.MONTH)
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError names the data set when there is none."""

@@ -61,4 +61,38 @@ limits_in_order = Rule(
     "0 <= down_limit <= up_limit.",
     lambda: (pl.col("down_limit") >= 0) & (pl.col("down_limit") <= pl.col("up_limit")),
 )
+unit_of_auction = Rule(
+    "unit_of_auction",
+    "amount[元] is about vol[股] x price.",
+    lambda: (pl.col("amount") - pl.col("vol") * pl.col("close")).abs() <= 0.25 * pl.col("vol") * pl.col("close") + 1.0,
+)
+unit_of_bond_volume = Rule(
+    "unit_of_bond_volume",
+    "amount[万元] is about vol[手 of 10 bonds] x price, within the day's range.",
+    lambda: (
+        (pl.col("amount") >= pl.col("low") * pl.col("vol") * 0.0008 - 1.0)
+        & (pl.col("amount") <= pl.col("high") * pl.col("vol") * 0.00125 + 1.0)
+    ),
+)
+bond_terms_positive = Rule(
+    "bond_terms_positive",
+    "par, issue_size and conv_price are above zero.",
+    lambda: pl.min_horizontal("par", "issue_size", "conv_price") > 0,
+)
+code_is_index = Rule(
+    "code_is_index",
+    "ts_code is an index code with its publisher's suffix (000300.SH, H30269.CSI).",
+    lambda: pl.col("ts_code").str.contains(r"^[0-9A-Z]{6,12}\.(SH|SZ|BJ|CSI|CNI|SI|MI|OTH|CIC|SW)$"),
+)
+code_is_ths = Rule(
+    "code_is_ths",
+    "ts_code is a board of THS (885001.TI).",
+    lambda: pl.col("ts_code").str.contains(r"^[0-9]{6}\.TI$"),
+)
+member_is_tushare = Rule(
+    "member_is_tushare",
+    "con_code is a six-digit code with a market suffix.",
+    lambda: pl.col("con_code").str.contains(CODE_PATTERN),
+)
+rank_positive = Rule("rank_positive", "rank begins at 1.", lambda: pl.col("rank") >= 1)
 is_open_flag = Rule("is_open_flag", "is_open is 0 or 1.", lambda: pl.col("is_open").is_in([0, 1]))

@@ -38,7 +38,7 @@ def validate(
     come as null. Rows equal in all columns collapse into one; rows that agree in the key only are all bad.
     """
     absent = [column for column in dataset.columns if column.name not in frame.columns]
-    if missing := [column.name for column in absent if dataset.by_session or column.required]:
+    if missing := [column.name for column in absent if dataset.dated or column.required]:
         came = ", ".join(frame.columns) or "nothing"
         raise SpecError(f"{dataset.name}: the answer lacks {', '.join(missing)} (it has {came})")
     frame = frame.with_columns(pl.lit(None, pl.String).alias(column.name) for column in absent)
@@ -73,7 +73,7 @@ def _reasons(
         if column.type is ColumnType.TEXT:  # what PostgreSQL cannot store
             broken.append((f"{column.name} holds a zero byte", pl.col(column.name).str.contains("\0", literal=True)))
     broken += [(rule.name, ~rule.holds()) for rule in dataset.rules]
-    if dataset.by_session:
+    if dataset.dated:
         day = pl.col("trade_date")
         if expected is not None:
             broken.append((f"trade_date is not {expected}, which was asked for", day != expected))

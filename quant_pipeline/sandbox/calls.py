@@ -30,10 +30,13 @@ class CallLog:
 
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=_KEPT))
     began: float = field(default_factory=time.monotonic)
+    last_arrival: float = field(default_factory=time.monotonic)
+    """Of any call, as time.monotonic() counts."""
 
     def arrival(self, server: str, api: str, params: dict[str, Any]) -> Call:
         """Logs a call that arrives now; what is answered is written into it later."""
-        call = Call(server, api, params, time.monotonic() - self.began)
+        self.last_arrival = time.monotonic()
+        call = Call(server, api, params, self.last_arrival - self.began)
         self.calls.append(call)
         return call
 

@@ -46,6 +46,12 @@ class Kind(StrEnum):
     """Columns and no rows."""
     BAD_VALUES = "bad_values"
     """The true answer with a high below its low, a row without a date, and a row that stands twice."""
+    HALF = "half"
+    """BaoStock only: half of the answer's bytes, then the connection is cut."""
+    UNENDED = "unended"
+    """BaoStock only: the answer without its end mark; the connection stays open and silent."""
+    CODE = "code"
+    """BaoStock only: the error code `code` with its text."""
     UNDELIVERED = "undelivered"
     """PushPlus only: the message is accepted and its delivery fails."""
 
@@ -69,6 +75,7 @@ class Fault:
     status: int = 502
     share: float = 0.2
     per: Per = Per.MINUTE
+    code: str = "10002007"
 
     @classmethod
     def ordered(cls, order: dict[str, Any]) -> Fault:

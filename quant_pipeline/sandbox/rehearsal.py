@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import requests
 
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.servers import Addresses, Servers
-from quant_pipeline.sandbox.service import listen
+from quant_pipeline.sandbox.service import listening
 from quant_pipeline.sandbox.simulated_market import SimulatedMarket
 from quant_pipeline.sandbox.tushare_apis import Market
 
 _PATIENCE = 30.0
+Answer = TypeVar("Answer")
 
 
 class Rehearsal(Addresses):
@@ -63,17 +66,22 @@ def running(
     """Runs the servers over a market until the block ends. `quotas` are calls a minute by API ("*": the others; default
     500), None is unlimited; `minute` is the length of a quota's minute in seconds."""
     data: Market = SimulatedMarket(market) if isinstance(market, Exchange) else market
-    servers = Servers(lambda: data, quotas=quotas, minute=minute)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
     thread.start()
+
+    def within(work: Coroutine[Any, Any, Answer]) -> Answer:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(_PATIENCE)
+
     try:
-        runner, addresses = asyncio.run_coroutine_threadsafe(listen(servers), loop).result(_PATIENCE)
-        try:
-            yield Rehearsal(addresses.port)
-        finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(_PATIENCE)
-            servers.close()
+        with tempfile.TemporaryDirectory(prefix="sandbox") as folder:
+            servers = Servers(lambda: data, quotas=quotas, minute=minute, ca_file=Path(folder) / "ca.pem")
+            life = listening(servers)
+            addresses = within(life.__aenter__())
+            try:
+                yield Rehearsal(**vars(addresses))
+            finally:
+                within(life.__aexit__(None, None, None))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_PATIENCE)

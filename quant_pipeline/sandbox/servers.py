@@ -1,4 +1,4 @@
-"""All servers of a sandbox on one loopback port: the protocols, the inbox, the control endpoint."""
+"""All servers of a sandbox on loopback ports: the protocols, the inbox, the control endpoint."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from aiohttp import web
 
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox import inbox, pushplus_server, tushare_server
+from quant_pipeline.sandbox.baostock_server import BaostockServer
 from quant_pipeline.sandbox.calls import CallLog
 from quant_pipeline.sandbox.faults import Fault, FaultError, Faults
 from quant_pipeline.sandbox.pushplus_server import PushPlusServer
 from quant_pipeline.sandbox.quotas import EVERY_API, Per, Quotas
+from quant_pipeline.sandbox.room import MarketRoom
 from quant_pipeline.sandbox.tushare_apis import Market
 from quant_pipeline.sandbox.tushare_server import TushareServer
+from quant_pipeline.sandbox.web.proxy import WebProxy
 
 HOST = "127.0.0.1"
 CALLS_A_MINUTE = 500
@@ -32,6 +35,10 @@ class Addresses:
     """Where a sandbox listens, and what to show at its doors."""
 
     port: int
+    baostock_port: int
+    proxy_port: int
+    ca_file: str
+    """Certificate of the authority that the proxy's sites are signed by."""
 
     token = TOKEN
     pushplus_token = TOKEN
@@ -62,13 +69,26 @@ class Addresses:
             "PUSHPLUS_URL": self.pushplus_url,
             "PUSHPLUS_TOKEN": self.pushplus_token,
             "PUSHPLUS_SECRET_KEY": self.pushplus_secret,
+            "BAOSTOCK_HOST": HOST,
+            "BAOSTOCK_PORT": str(self.baostock_port),
+            **self.web_environment(),
+        }
+
+    def web_environment(self) -> dict[str, str]:
+        """The variables with which AKShare finds the sandbox's web sites."""
+        proxy = f"http://{HOST}:{self.proxy_port}"
+        return {
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), proxy),
+            **dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), self.ca_file),
+            "NO_PROXY": f"localhost,{HOST}",
         }
 
 
 class Servers:
     """The servers over a market, which is built while they listen.
 
-    `minute` is the length of a quota's minute in seconds; `store` keeps the inbox over restarts.
+    `minute` is the length of a quota's minute in seconds; `store` keeps the inbox over restarts; `ca_file` is where the
+    proxy writes its authority's certificate.
     """
 
     def __init__(
@@ -78,11 +98,16 @@ class Servers:
         quotas: Mapping[str, int | None] | None = None,
         minute: float = 60.0,
         store: Path | None = None,
+        ca_file: Path,
     ) -> None:
         self.calls, self.faults = CallLog(), Faults()
+        self._room = MarketRoom(market)
         per_minute = {EVERY_API: CALLS_A_MINUTE, **(quotas or {})}
-        self.tushare = TushareServer(market, self.calls, self.faults, Quotas(per_minute, minute=minute))
+        self.tushare = TushareServer(self._room, self.calls, self.faults, Quotas(per_minute, minute=minute))
         self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store)
+        self.baostock = BaostockServer(self._room, self.calls, self.faults)
+        self.web = WebProxy(self._room, self.calls, self.faults, ca_file)
+        self.ca_file = ca_file
         self.last_request = time.monotonic()
 
     def application(self) -> web.Application:
@@ -105,8 +130,12 @@ class Servers:
         )
         return application
 
+    def idle(self) -> float:
+        """Seconds since any of the servers was asked for something."""
+        return time.monotonic() - max(self.last_request, self.calls.last_arrival)
+
     def close(self) -> None:
-        self.tushare.close()
+        self._room.close()
 
     @web.middleware
     async def _awake(

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,11 +37,18 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True)
 class _Running:
-    """What stands in the state file: the port, the process, and its start (a later process of that pid has another)."""
+    """What stands in the state file: the process, its start (a later process of that pid has another), the addresses."""
 
     pid: int
     created: float
     port: int
+    baostock_port: int
+    proxy_port: int
+    ca_file: str
+
+    @property
+    def addresses(self) -> Addresses:
+        return Addresses(self.port, self.baostock_port, self.proxy_port, self.ca_file)
 
     def alive(self) -> bool:
         with suppress(psutil.Error):
@@ -77,7 +84,7 @@ def ensure_running(home: Path) -> Addresses:
     folder = _folder(home)
     with FileLock(folder / "server.lock", timeout=2 * _START_LIMIT):
         running = _find(home) or _start(home)
-    addresses = Addresses(running.port)
+    addresses = running.addresses
     moment = os.environ.get(clock.NOW_VARIABLE)
     answer = requests.post(f"{addresses.control_url}/clock", json={"now": moment}, timeout=_STOP_LIMIT)
     answer.raise_for_status()
@@ -123,14 +130,21 @@ def stop(home: Path) -> bool:
     return True
 
 
-async def listen(servers: Servers, *, port: int = 0) -> tuple[web.AppRunner, Addresses]:
-    """Starts to listen on the loopback interface (port 0: a free one)."""
+@asynccontextmanager
+async def listening(servers: Servers, *, port: int = 0) -> AsyncIterator[Addresses]:
+    """Listens on the loopback interface (port 0: a free one; the other servers take free ones) until the block ends."""
     # a client that gives up ends its handler, so that a hanging fault holds nothing
     runner = web.AppRunner(servers.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
-    site = web.TCPSite(runner, HOST, port)
-    await site.start()
-    return runner, Addresses(runner.addresses[0][1])
+    await web.TCPSite(runner, HOST, port).start()
+    baostock_port, proxy_port = await servers.baostock.start(HOST), await servers.web.start(HOST)
+    try:
+        yield Addresses(runner.addresses[0][1], baostock_port, proxy_port, str(servers.ca_file))
+    finally:
+        await servers.baostock.stop()
+        await servers.web.stop()
+        await runner.cleanup()
+        servers.close()
 
 
 def serve(
@@ -148,9 +162,9 @@ def serve(
     """
     running = _find(home)
     if running is not None and running.pid != os.getpid():
-        raise SandboxError(f"the sandbox of {home} already runs (pid {running.pid}, {Addresses(running.port).inbox_url})")
+        raise SandboxError(f"the sandbox of {home} already runs (pid {running.pid}, {running.addresses.inbox_url})")
     quotas = {} if calls_a_minute is None else {"*": calls_a_minute}
-    servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl")
+    servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl", ca_file=_folder(home) / "ca.pem")
     # an answer is thousands of short-lived rows: looking for cycles among them costs as much as making them
     gc.set_threshold(200_000)
     asyncio.run(_serve(servers, home, port, idle, announce))
@@ -160,20 +174,18 @@ async def _serve(servers: Servers, home: Path, port: int, idle: float | None, an
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    runner, addresses = await listen(servers, port=port)
-    state = _Running(os.getpid(), psutil.Process().create_time(), addresses.port)
-    unfinished = _state_file(home).with_suffix(".tmp")
-    unfinished.write_bytes(orjson.dumps(asdict(state)))
-    unfinished.replace(_state_file(home))
-    announce(addresses)
-    try:
-        while not ended.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _WATCH)
-            unused = time.monotonic() - servers.last_request
-            if (idle is not None and unused > idle) or not _state_file(home).exists():
-                break  # nobody asks any more, or the home folder was removed
-    finally:
-        await runner.cleanup()
-        servers.close()
-        _state_file(home).unlink(missing_ok=True)
+    state_file = _state_file(home)
+    async with listening(servers, port=port) as addresses:
+        state = _Running(os.getpid(), psutil.Process().create_time(), **asdict(addresses))
+        unfinished = state_file.with_suffix(".tmp")
+        unfinished.write_bytes(orjson.dumps(asdict(state)))
+        unfinished.replace(state_file)
+        announce(addresses)
+        try:
+            while not ended.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), _WATCH)
+                if (idle is not None and servers.idle() > idle) or not state_file.exists():
+                    break  # nobody asks any more, or the home folder was removed
+        finally:
+            state_file.unlink(missing_ok=True)

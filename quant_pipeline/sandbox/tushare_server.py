@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,6 +14,7 @@ from aiohttp import web
 from quant_pipeline.sandbox.calls import Call, CallLog
 from quant_pipeline.sandbox.faults import Fault, Faults, Kind, interrupt, spoil
 from quant_pipeline.sandbox.quotas import Per, Quotas
+from quant_pipeline.sandbox.room import MarketRoom
 from quant_pipeline.sandbox.tushare_apis import APIS, Market, ParameterError
 
 SERVER = "tushare"
@@ -36,21 +35,15 @@ _NOT_PARAMETERS = frozenset({"ts_type_name", "offset", "limit"})
 
 
 class TushareServer:
-    """The server over a Market, which is built while it listens. Tokens that begin with "sandbox" are accepted."""
+    """The server over a market. Tokens that begin with "sandbox" are accepted."""
 
-    def __init__(self, market: Callable[[], Market], calls: CallLog, faults: Faults, quotas: Quotas) -> None:
+    def __init__(self, room: MarketRoom, calls: CallLog, faults: Faults, quotas: Quotas) -> None:
         self.quotas = quotas
-        self._calls, self._faults = calls, faults
-        # one thread answers: a market need not be safe for several, and the event loop stays awake
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-market")
-        self._market = self._executor.submit(market)
+        self._room, self._calls, self._faults = room, calls, faults
         self._answers: OrderedDict[tuple[Any, ...], tuple[bytes, int]] = OrderedDict()
 
     def routes(self) -> list[web.RouteDef]:
         return [web.post(PREFIX + "/{api}", self.answer), web.post(PREFIX, self.answer)]
-
-    def close(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One call."""
@@ -73,10 +66,10 @@ class TushareServer:
             return refusal
         try:
             offset, limit = int(params.get("offset") or 0), int(params.get("limit") or 0)
-            work = asyncio.get_running_loop().run_in_executor(
-                self._executor, self._encoded, api, asked, str(body.get("fields") or ""), offset, limit, fault
+            fields = str(body.get("fields") or "")
+            payload, call.rows = await self._room.ask(
+                lambda market: self._encoded(market, api, asked, fields, offset, limit, fault)
             )
-            payload, call.rows = await work
         except ValueError as error:
             call.answer = "parameters"
             text = str(error) if isinstance(error, ParameterError) else "参数校验失败，offset和limit须为整数"
@@ -109,11 +102,10 @@ class TushareServer:
         return None
 
     def _encoded(
-        self, api: str, params: Mapping[str, str], fields: str, offset: int, limit: int, fault: Fault | None
+        self, market: Market, api: str, params: Mapping[str, str], fields: str, offset: int, limit: int, fault: Fault | None
     ) -> tuple[bytes, int]:
         """The answer's bytes and its number of rows; the latest answers are kept."""
         columns = APIS[api].selected(fields)
-        market = self._market.result()
         key = (market.edition(), api, tuple(sorted(params.items())), columns, offset, limit)
         if fault is None and key in self._answers:
             self._answers.move_to_end(key)

@@ -29,20 +29,24 @@ class Serving:
     api: str
     page: int
     method: str
+    running: bool = False
+    """Whether it gives the week or month that is still running, too."""
 
     def calls_for(self, rows: int) -> int:
         """The calls that an answer of so many rows costs (a full page asks for one more)."""
         return rows // self.page + 1
 
 
-def serves(dataset: Dataset, *, by: tuple[Grain, ...], api: str, page: int) -> Callable[[Fetcher], Fetcher]:
+def serves(
+    dataset: Dataset, *, by: tuple[Grain, ...], api: str, page: int, running: bool = False
+) -> Callable[[Fetcher], Fetcher]:
     """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
 
     The frame has the data set's column names and units; its types and rows are checked afterwards.
     """
 
     def mark(method: Fetcher) -> Fetcher:
-        serving = Serving(dataset, by, api, page, method.__name__)
+        serving = Serving(dataset, by, api, page, method.__name__, running)
         method.__serving__ = serving  # type: ignore[attr-defined]
         return method
 
@@ -80,6 +84,19 @@ class Source(ABC):
     @abstractmethod
     def unavailable(self) -> str | None:
         """Why this source cannot be used now (no token, say), in words for the user; None when it can."""
+
+    def reaches(self, dataset: Dataset, unit: Unit) -> bool:
+        """Whether the source can have this very unit (a spot list knows only the latest session): if not, it is not asked."""
+        del dataset, unit
+        return True
+
+    def lacks(self, dataset: Dataset, ts_code: str) -> bool:
+        """Whether the source does not have this code at all (BaoStock has no BSE): its absence is no short answer."""
+        del dataset, ts_code
+        return False
+
+    def close(self) -> None:  # noqa: B027  (most hold nothing)
+        """Ends what the source holds open (a client's process, a connection)."""
 
     @abstractmethod
     def classify(self, api: str, error: Exception) -> SourceError:

@@ -12,6 +12,10 @@ class FailureClass(StrEnum):
     """The net, the gateway, a passing fault: the same call may succeed."""
     RATE_LIMITED = "rate_limited"
     """The quota is used up: it may succeed after a known wait."""
+    BANNED = "banned"
+    """A block page, or the line cut as sites do that ban an address: one more try, then its circuit opens for long."""
+    CIRCUIT_OPEN = "circuit_open"
+    """The call was not made: the API failed too often, and is left alone for a while."""
     EMPTY = "empty"
     """An answer that is empty or too short for what was asked: tried again, then the next source."""
     PERMANENT_API = "permanent_api"
@@ -47,7 +51,10 @@ class SourceError(Exception):
     @property
     def passing(self) -> bool:
         """Whether the same call is worth trying again."""
-        return self.failure in (FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.EMPTY)
+        return self.failure in _PASSING
+
+
+_PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED, FailureClass.EMPTY})
 
 
 class Incomplete(Exception):

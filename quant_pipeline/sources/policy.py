@@ -20,6 +20,9 @@ class RatePolicy(BaseModel):
     retries: int = Field(3, ge=0, le=20, description="How often a passing failure is tried again")
     backoff: float = Field(0.5, ge=0, description="Seconds before the first retry; each further one waits twice as long")
     minute: float = Field(60.0, gt=0, description="Length of the quota's window in seconds")
+    timeout: float = Field(30.0, gt=0, description="Seconds to wait for one answer; a client that hangs longer is killed")
+    trip: int = Field(5, ge=1, description="Failed calls in a row that open the circuit")
+    cool_down: float = Field(60.0, ge=0, description="Seconds for which an open circuit refuses calls before it tries one")
 
 
 class PolicyError(ValueError):
@@ -29,18 +32,26 @@ class PolicyError(ValueError):
 Policies = dict[str, dict[str, RatePolicy]]
 """source -> api -> policy; the api `*` holds for the source's other APIs."""
 
+_TUSHARE_BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
+_WEB = RatePolicy(
+    per_minute=30, per_second=0.5, burst=2, concurrency=1, retries=1, backoff=3.0, timeout=60, trip=2, cool_down=1800
+)
 DEFAULT_POLICIES: Policies = {
     "tushare": {
         "*": RatePolicy(),
-        "daily": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
-        "adj_factor": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
-        "daily_basic": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
-        "stk_limit": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
-        "suspend_d": RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5, retries=3),
-        "ths_member": RatePolicy(per_minute=200, per_second=5),
+        **dict.fromkeys(("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d"), _TUSHARE_BULK),
         "stock_basic": RatePolicy(per_minute=50, per_second=2, burst=5, concurrency=1),
     },
+    # One call at a time for the whole account, whatever the API: parallel calls mix up answers and end on its black list.
+    "baostock": {
+        "*": RatePolicy(per_minute=None, per_second=5, burst=5, concurrency=1, retries=2, timeout=60, trip=3, cool_down=300)
+    },
+    # By web site, not by function: a site bans an address, whatever it was asked for.
+    "akshare": {"*": _WEB, "jisilu": RatePolicy(**_WEB.model_dump() | {"per_minute": 6})},
+    "ths": {"*": RatePolicy(per_minute=60, per_second=2, burst=4, concurrency=2)},
+    "derived": {"*": RatePolicy(per_minute=None, per_second=None, concurrency=2, retries=0, timeout=300)},
 }
+"""What the sources bear, as far as it is known. `akshare`'s APIs are web sites: eastmoney, sina, tencent, ths, …"""
 
 
 def policy_for(policies: Policies, source: str, api: str) -> RatePolicy:

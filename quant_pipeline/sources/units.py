@@ -13,16 +13,18 @@ class Grain(StrEnum):
     SNAPSHOT = "snapshot"
     """The whole list."""
     SESSION = "session"
-    """All codes of one session."""
+    """All codes of one session; of a weekly or monthly data set: of the period that ends with it."""
     CODE = "code"
     """One code over a range of sessions."""
+    BOARD = "board"
+    """The part of a list that belongs to one code: the members of a board, as of a session."""
 
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """One unit: a session of the whole market, one code over a range, or a snapshot as of a session.
+    """One unit: a session of the whole market, one code over a range, a snapshot or one board of it as of a session.
 
-    `start` and `end` are sessions; they are equal for SESSION and SNAPSHOT (where they say as of when).
+    `start` and `end` are sessions; they are equal for all but CODE (for SNAPSHOT and BOARD they say as of when).
     """
 
     grain: Grain
@@ -42,8 +44,13 @@ class Unit:
     def code(cls, ts_code: str, start: dt.date, end: dt.date) -> Unit:
         return cls(Grain.CODE, start, end, ts_code)
 
+    @classmethod
+    def board(cls, ts_code: str, as_of: dt.date) -> Unit:
+        return cls(Grain.BOARD, as_of, as_of, ts_code)
+
     def __str__(self) -> str:
-        """The unit's name in the ledger and in messages: `2026-11-20`, `600000.SH 2026-11-02..2026-11-20`."""
+        """The unit's name in the ledger and in messages: `2026-11-20`, `600000.SH 2026-11-02..2026-11-20`,
+        `885001.TI 2026-11-20`."""
         if self.grain is Grain.CODE:
             return f"{self.ts_code} {self.start}..{self.end}"
-        return self.start.isoformat()
+        return f"{self.ts_code} {self.start}" if self.grain is Grain.BOARD else self.start.isoformat()

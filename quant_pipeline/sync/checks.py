@@ -62,7 +62,7 @@ def checks_of(dataset: Dataset) -> tuple[Check, ...]:
     checks: list[Check] = []
     if dataset.rules:
         checks.append(ROWS_SANE)
-    if dataset.by_session:
+    if dataset.dated:
         checks += [NO_CLOSED_DAY, NO_FUTURE_ROW, FRESH]
         if dataset.coverage is Coverage.MARKET:
             checks.append(ROW_COUNT)
@@ -114,7 +114,7 @@ def _rows_sane(scope: Scope) -> Verdict:
 
 
 def _rows(scope: Scope) -> Iterator[pl.DataFrame]:
-    if not scope.dataset.by_session:
+    if not scope.dataset.dated:
         yield read(scope.database, scope.dataset)
         return
     for chunk in scope.chunks():

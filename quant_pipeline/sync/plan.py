@@ -35,7 +35,7 @@ def plan(
 
     With codes given it asks by code or by session, whichever costs fewer calls. PlanError when no source serves it.
     """
-    if not dataset.by_session:
+    if not dataset.dated:
         return _cheapest(dataset, router, [(Grain.SNAPSHOT, (Unit.snapshot(as_of),), 1)])
     if not sessions:
         return Plan(dataset, Grain.SESSION, (), 0)

@@ -35,7 +35,7 @@ def table_of(dataset: Dataset, metadata: sa.MetaData | None = None) -> sa.Table:
     Data sets by session have an index on ts_code as well, for the history of a code.
     """
     indexes = []
-    if dataset.by_session and "ts_code" in dataset.key:
+    if dataset.dated and "ts_code" in dataset.key:
         indexes.append(sa.Index(f"{dataset.name}_ts_code", "ts_code"))
     return sa.Table(
         dataset.name,

@@ -119,7 +119,7 @@ def _copied_straight(
 
     False, with nothing written, when there are rows, or another writer brings some in this moment.
     """
-    if not dataset.by_session:
+    if not dataset.dated:
         return False
     sessions = rows["trade_date"].unique().to_list()
     (taken,) = cursor.execute(statements.taken, {"sessions": sessions}).fetchone() or (True,)

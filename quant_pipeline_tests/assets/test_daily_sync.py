@@ -13,8 +13,8 @@ import pytest
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline_tests.assets.platform import LATEST, Platform
 
-BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.by_session]
-LISTS = [name for name, dataset in SOURCED.items() if not dataset.by_session]
+BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.dated]
+LISTS = [name for name, dataset in SOURCED.items() if not dataset.dated]
 SCREEN = "screen_dual_ma"
 QUICK_CROSS = {SCREEN: {"fast": 1, "slow": 2}}
 """Averages that cross within a week."""

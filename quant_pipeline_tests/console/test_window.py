@@ -15,8 +15,8 @@ from quant_pipeline.warehouse.database import Database
 LATEST = dt.date(2026, 11, 20)
 CALENDAR = xshg()
 LAST_121 = CALENDAR.window(LATEST, 121)
-BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.by_session]
-LISTS = [name for name, dataset in SOURCED.items() if not dataset.by_session]
+BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.dated]
+LISTS = [name for name, dataset in SOURCED.items() if not dataset.dated]
 
 
 @pytest.fixture(autouse=True)

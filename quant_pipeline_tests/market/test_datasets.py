@@ -52,8 +52,8 @@ def test_a_spec_that_makes_no_sense_is_refused(changes: dict[str, object], why: 
 
 def test_a_list_needs_no_trade_date() -> None:
     names = _spec(partition=Partition.SNAPSHOT, key=("ts_code",), columns=(CODE, text("name", "名称", "Name.")))
-    assert not names.by_session
-    assert _spec().by_session
+    assert not names.dated
+    assert _spec().dated
 
 
 def test_every_type_has_one_in_polars() -> None:

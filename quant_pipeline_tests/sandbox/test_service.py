@@ -41,6 +41,13 @@ def test_it_is_started_once_and_stopped(own_home: Path) -> None:
         "PUSHPLUS_URL": f"http://127.0.0.1:{addresses.port}/pushplus",
         "PUSHPLUS_TOKEN": "sandbox-token",
         "PUSHPLUS_SECRET_KEY": "sandbox-secret",
+        "BAOSTOCK_HOST": "127.0.0.1",
+        "BAOSTOCK_PORT": str(addresses.baostock_port),
+        "HTTP_PROXY": f"http://127.0.0.1:{addresses.proxy_port}",
+        "HTTPS_PROXY": f"http://127.0.0.1:{addresses.proxy_port}",
+        "REQUESTS_CA_BUNDLE": addresses.ca_file,
+        "CURL_CA_BUNDLE": addresses.ca_file,
+        "NO_PROXY": "localhost,127.0.0.1",
     }
     assert service.stop(own_home)
     assert not psutil.pid_exists(int(str(pid)))

@@ -9,7 +9,7 @@ from quant_pipeline_tests.sync.conftest import Bench
 def test_every_data_set_comes_from_the_wire_to_its_table(bench: Bench) -> None:
     sessions = bench.sessions(5)
     for dataset in SOURCED.values():
-        outcome = bench.sync(dataset, sessions if dataset.by_session else ())
+        outcome = bench.sync(dataset, sessions if dataset.dated else ())
         assert not outcome.failed, outcome.failed
         assert bench.rows(f"SELECT count(*) FROM {dataset.name} WHERE source = 'tushare'") == [(outcome.total("rows"),)]
         assert outcome.total("rejected") == 0
