@@ -75,10 +75,10 @@ class Calendar:
         place = self._place(end)
         return self.sessions[max(0, place - count + 1) : place + 1]
 
-    def latest(self, moment: dt.datetime | None = None) -> dt.date:
-        """The latest session whose data are ready at `moment` (default: now; data are ready at 17:00)."""
+    def latest(self, moment: dt.datetime | None = None, *, ready: dt.time = DATA_READY) -> dt.date:
+        """The latest session whose data are ready at `moment` (default: now), when they are at the time of day `ready`."""
         at = (moment or clock.now()).astimezone(clock.EXCHANGE_ZONE)
-        day = at.date() if at.time() >= DATA_READY else at.date() - dt.timedelta(days=1)
+        day = at.date() if at.time() >= ready else at.date() - dt.timedelta(days=1)
         return self.on_or_before(day)
 
     def week_end(self, session: dt.date) -> dt.date:

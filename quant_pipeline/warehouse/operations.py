@@ -58,6 +58,7 @@ SYNC_ITEMS = sa.Table(
     _counter("updated"),
     _counter("unchanged"),
     _counter("rejected"),
+    sa.Column("missing", sa.BigInteger, nullable=False, server_default="0", comment="Rows due that no source had"),
     _counter("attempts"),
     _counter("calls"),
     sa.Column("seconds", sa.Float, nullable=False, server_default="0"),
@@ -91,6 +92,24 @@ SOURCE_STATE = sa.Table(
     sa.Column("blocked_until", sa.DateTime(timezone=True), comment="The source asked us to wait until then"),
     sa.Column("reason", sa.Text),
     sa.Column("per_minute", sa.Integer, comment="Quota that the source itself named, when below the policy's"),
+    sa.Column("circuit", sa.Text, nullable=False, server_default="closed", comment="closed|open|half_open"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0", comment="Failed calls in a row"),
+    sa.Column("retry_at", sa.DateTime(timezone=True), comment="From when on an open circuit lets one call try"),
+    sa.Column("probe", sa.BigInteger, comment="The call (source_calls.id) that a half-open circuit lets try"),
+    sa.Column("priority", sa.Integer, comment="In place of the environment's; 1 is first, 0 is off; api * is for all"),
+    sa.Column("demoted_at", sa.DateTime(timezone=True), comment="Put behind the next source since then, by itself"),
+)
+
+SOURCE_EVENTS = sa.Table(
+    "source_events",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    _moment("at", now=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("api", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="circuit_opened|circuit_closed|demoted|restored|priority_set|reset"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("source_events_at", "at"),
 )
 
 REJECTED_ROWS = sa.Table(
