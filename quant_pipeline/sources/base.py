@@ -15,7 +15,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
-from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sources.units import Grain, Unit, is_running
 
 Fetcher = TypeVar("Fetcher", bound=Callable[..., pl.DataFrame])
 
@@ -86,9 +86,8 @@ class Source(ABC):
         """Why this source cannot be used now (no token, say), in words for the user; None when it can."""
 
     def reaches(self, dataset: Dataset, unit: Unit) -> bool:
-        """Whether the source can have this very unit (a spot list knows only the latest session): if not, it is not asked."""
-        del dataset, unit
-        return True
+        """Whether the source can have this very unit: if not, it is not asked. Most do not have the running week or month."""
+        return self.servings[dataset.name].running or not is_running(dataset, unit.end)
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
         """Whether the source does not have this code at all (BaoStock has no BSE): its absence is no short answer."""

@@ -4,7 +4,8 @@ A call is *leased*: a row in `source_calls` from the moment it may start until i
 quota until one window after the answer, because the server may have counted it at any moment in between; so the server
 can never count more than the quota in any window, however long a process was held up between lease and request.
 The calls of a process that died count as answered when that is noticed.
-The pace (per second, burst) is a GCRA whose state stands in `source_state`, where the source's own wish to wait stands.
+The pace (per second, burst) is a GCRA whose state stands in `source_state`, where the source's own wish to wait and the
+API's circuit (circuit.py) stand too: one locked row decides.
 """
 
 from __future__ import annotations
@@ -19,21 +20,29 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool
 
+from quant_pipeline.sources import circuit
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.warehouse.presence import ALIVE, Presence
 
 _LONGEST_NAP = 5.0
 
-_KNOW = "INSERT INTO source_state (source, api) VALUES (%(source)s, %(api)s) ON CONFLICT DO NOTHING"
+_KNOW = "INSERT INTO source_state (source, api) VALUES (%(source)s, %(api)s), (%(source)s, '*') ON CONFLICT DO NOTHING"
+"""The row of api * is the source's own: what it holds, holds for all of its APIs."""
 _LOCK = """
 SELECT
-    extract(epoch FROM blocked_until - clock_timestamp())::float8,
-    extract(epoch FROM next_start - clock_timestamp())::float8,
-    per_minute,
-    reason
-FROM source_state WHERE source = %(source)s AND api = %(api)s FOR UPDATE
+    extract(epoch FROM greatest(state.blocked_until, whole.blocked_until) - clock_timestamp())::float8,
+    extract(epoch FROM state.next_start - clock_timestamp())::float8,
+    state.per_minute,
+    CASE WHEN whole.blocked_until > clock_timestamp() THEN whole.reason ELSE state.reason END,
+    state.circuit,
+    coalesce(extract(epoch FROM state.retry_at - clock_timestamp())::float8, 0),
+    EXISTS (SELECT FROM source_calls WHERE id = state.probe AND finished_at IS NULL)
+FROM source_state AS state LEFT JOIN source_state AS whole ON whole.source = state.source AND whole.api = '*'
+WHERE state.source = %(source)s AND state.api = %(api)s FOR UPDATE OF state
 """
+_LOCK_SOURCE = "SELECT FROM source_state WHERE source = %(source)s AND api = '*' FOR UPDATE"
+_UNDER_WAY = "SELECT count(*) FROM source_calls WHERE source = %(source)s AND finished_at IS NULL"
 _COUNT = """
 SELECT
     count(*) FILTER (WHERE finished_at IS NULL),
@@ -45,7 +54,7 @@ WHERE source = %(source)s AND api = %(api)s
 """
 _BURY = f"""
 UPDATE source_calls SET finished_at = clock_timestamp(), outcome = 'died'
-WHERE source = %(source)s AND api = %(api)s AND finished_at IS NULL AND NOT {ALIVE}
+WHERE source = %(source)s AND finished_at IS NULL AND NOT {ALIVE}
 """
 _LEASE = """
 WITH paced AS (
@@ -60,6 +69,7 @@ VALUES (%(source)s, %(api)s, %(process)s, %(presence)s) RETURNING id
 _RELEASE = """
 UPDATE source_calls SET finished_at = clock_timestamp(), outcome = %(outcome)s, rows = %(rows)s WHERE id = %(id)s
 """
+_PROBE = "UPDATE source_state SET circuit = 'half_open', probe = %(id)s WHERE source = %(source)s AND api = %(api)s"
 _BLOCK = """
 UPDATE source_state
 SET blocked_until = greatest(blocked_until, clock_timestamp() + make_interval(secs => %(wait)s)),
@@ -97,15 +107,16 @@ class Limiter:
     def call(self, source: str, api: str, policy: RatePolicy, *, patience: float) -> Iterator[Lease]:
         """Waits for a place, then holds it while the body makes the call.
 
-        SourceError (RATE_LIMITED) at once when the place is further away than `patience` seconds.
+        SourceError at once: RATE_LIMITED when the place is further away than `patience` seconds, CIRCUIT_OPEN when the API
+        failed too often and is left alone.
         A SourceError that the body raises is recorded as the call's outcome; RATE_LIMITED makes all processes wait.
         """
         lease = Lease(self._wait_for_place(source, api, policy, patience))
-        outcome = "ok"
+        outcome, reason = "ok", ""
         try:
             yield lease
         except SourceError as error:
-            outcome = error.failure.value
+            outcome, reason = error.failure.value, error.text
             if error.failure is FailureClass.RATE_LIMITED:
                 self._block(error)
             raise
@@ -115,6 +126,7 @@ class Limiter:
         finally:
             with self._pool.connection() as connection:
                 connection.execute(_RELEASE, {"outcome": outcome, "rows": lease.rows, "id": lease.id})
+                circuit.note(connection, source, api, policy, outcome, reason)
 
     def _wait_for_place(self, source: str, api: str, policy: RatePolicy, patience: float) -> int:
         deadline = time.monotonic() + patience
@@ -138,11 +150,19 @@ class Limiter:
             if state is None:
                 cursor.execute(_KNOW, who)
                 return None, 0.0, "this is the first call ever"
-            blocked, ahead, named_quota, reason = state
+            blocked, ahead, named_quota, reason, circuit_state, retry_in, probing = state
+            if circuit_state != circuit.CLOSED and (retry_in > 0 or probing):
+                if probing:
+                    cursor.execute(_BURY, who)
+                    connection.commit()
+                raise circuit.refusal(source, api, max(retry_in, 1.0), reason)
             if blocked is not None and blocked > 0:
                 return None, blocked, f"the source asked to wait {blocked:.0f} s: {reason}"
             window = {"window": policy.minute}
             under_way, counted, oldest = cursor.execute(_COUNT, who | window).fetchone() or (0, 0, None)
+            if policy.one_account:
+                cursor.execute(_LOCK_SOURCE, who)
+                (under_way,) = cursor.execute(_UNDER_WAY, who).fetchone() or (0,)
             if under_way >= policy.concurrency:
                 cursor.execute(_BURY, who)
                 return None, 0.02, f"{under_way} calls are under way, the policy allows {policy.concurrency}"
@@ -157,6 +177,8 @@ class Limiter:
             me = {"process": self._presence.process, "presence": self._presence.id}
             lease = cursor.execute(_LEASE, who | me | {"interval": interval}).fetchone()
             assert lease is not None
+            if circuit_state != circuit.CLOSED:
+                cursor.execute(_PROBE, who | {"id": lease[0]})
             return int(lease[0]), 0.0, ""
 
     def _block(self, error: SourceError) -> None:

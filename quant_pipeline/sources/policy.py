@@ -17,6 +17,7 @@ class RatePolicy(BaseModel):
     per_second: float | None = Field(5.0, gt=0, description="Sustained pace")
     burst: int = Field(10, ge=1, description="Calls that may start at once before per_second holds")
     concurrency: int = Field(3, ge=1, le=64, description="Calls under way at once, over all processes")
+    one_account: bool = Field(False, description="Whether `concurrency` holds over all APIs of the source together")
     retries: int = Field(3, ge=0, le=20, description="How often a passing failure is tried again")
     backoff: float = Field(0.5, ge=0, description="Seconds before the first retry; each further one waits twice as long")
     minute: float = Field(60.0, gt=0, description="Length of the quota's window in seconds")
@@ -44,7 +45,17 @@ DEFAULT_POLICIES: Policies = {
     },
     # One call at a time for the whole account, whatever the API: parallel calls mix up answers and end on its black list.
     "baostock": {
-        "*": RatePolicy(per_minute=None, per_second=5, burst=5, concurrency=1, retries=2, timeout=60, trip=3, cool_down=300)
+        "*": RatePolicy(
+            per_minute=None,
+            per_second=5,
+            burst=5,
+            concurrency=1,
+            one_account=True,
+            retries=2,
+            timeout=60,
+            trip=3,
+            cool_down=300,
+        )
     },
     # By web site, not by function: a site bans an address, whatever it was asked for.
     "akshare": {"*": _WEB, "jisilu": RatePolicy(**_WEB.model_dump() | {"per_minute": 6})},

@@ -1,9 +1,10 @@
-"""The router: asks the sources in priority order until one gives a whole answer."""
+"""The router: asks the sources in the order of their standing until one gives a whole answer."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,10 +14,12 @@ from quant_pipeline.market.validation import Checked, SpecError
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.sources.standing import Standing
 from quant_pipeline.sources.units import Grain, Unit
 
-Judge = Callable[[pl.DataFrame], Checked]
-"""Validates a frame; raises Incomplete (or SpecError) for an answer that cannot be taken."""
+Judge = Callable[[pl.DataFrame, Source], Checked]
+"""Validates a source's frame; raises Incomplete (or SpecError) for an answer that cannot be taken."""
+_NAP = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,46 +34,94 @@ class Answer:
 
 
 class Router:
-    """The sources of one sync, best first. It may be shared by threads.
+    """The sources of one sync. It may be shared by threads.
 
     A permanent failure takes the source (or that API of it) out for the router's life, so that a wrong token costs one
-    call, not one per session.
+    call, not one per session. Where every source is only resting (an open circuit), units wait, for `patience` seconds in a
+    row altogether: an outage of a minute fails nothing, and one of an hour does not hold up a thousand units.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], standing: Standing | None = None, *, patience: float = 120.0) -> None:
+        """Without a standing, the sources' order is the given one."""
         self._sources = tuple(sources)
+        self._standing = standing
+        self._patience = patience
         self._out: dict[tuple[str, str], SourceError] = {}
+        self._resting_since: float | None = None
+        self._lock = threading.Lock()
 
     @property
-    def priority(self) -> tuple[str, ...]:
-        """The sources' names, best first."""
+    def names(self) -> tuple[str, ...]:
+        """The sources' names, in the order given."""
         return tuple(source.name for source in self._sources)
+
+    def priority(self, dataset: Dataset) -> tuple[str, ...]:
+        """The sources' names, best first, by which rows are owned: a passing demotion does not change it."""
+        chosen = self._sources if self._standing is None else self._standing.configured(dataset, self._sources)
+        return tuple(source.name for source in chosen)
 
     def serving(self, dataset: Dataset, grain: Grain) -> tuple[Source, ...]:
         """The sources that can be asked for the data set in that grain, best first."""
-        return tuple(source for source in self._sources if source.can_serve(dataset, grain))
+        order = self._sources if self._standing is None else self._standing.order(dataset, self._sources)
+        return tuple(source for source in order if source.can_serve(dataset, grain))
 
     def concurrency(self, dataset: Dataset, grain: Grain) -> int:
-        """How many units may be fetched at once."""
-        return max((source.policy(dataset).concurrency for source in self.serving(dataset, grain)), default=1)
+        """How many units may be fetched at once: from all sources together, for each may be busy with other units."""
+        return sum(source.policy(dataset).concurrency for source in self.serving(dataset, grain)) or 1
 
-    def fetch(self, dataset: Dataset, unit: Unit, judge: Judge) -> Answer:
-        """The unit's rows from the first source that gives a whole answer; Unanswered names every source's reason."""
-        tally, failures, attempts = Tally(), [], 0
-        for source in self.serving(dataset, unit.grain):
-            policy = source.policy(dataset)
-            for attempt in range(policy.retries + 1):
-                attempts += 1
-                try:
-                    checked = self._ask(source, dataset, unit, judge, tally)
-                except SourceError as error:
-                    if error.failure is FailureClass.EMPTY and attempt < policy.retries:
-                        _pause(policy, attempt)
-                        continue
-                    failures.append(error)
-                    break
-                return Answer(source.name, checked, tally.calls, attempts, tally.seconds)
-        raise Unanswered(f"{dataset.name} {unit}", failures, calls=tally.calls, attempts=attempts)
+    def fetch(self, dataset: Dataset, unit: Unit, judge: Judge, *, without: Collection[str] = ()) -> Answer:
+        """The unit's rows from the first source that gives a whole answer; Unanswered names every source's reason.
+
+        The sources named in `without`, and those that cannot have the unit, are not asked.
+        """
+        tally, attempts = Tally(), 0
+        while True:
+            failures: list[SourceError] = []
+            for source in self.serving(dataset, unit.grain):
+                if source.name in without or not self._can_have(source, dataset, unit):
+                    continue
+                tried, outcome = self._try(source, dataset, unit, judge, tally)
+                attempts += tried
+                if isinstance(outcome, SourceError):
+                    failures.append(outcome)
+                    continue
+                self._resting_since = None
+                return Answer(source.name, outcome, tally.calls, attempts, tally.seconds)
+            rest = self._rest(failures)
+            if rest is None:
+                raise Unanswered(f"{dataset.name} {unit}", failures, calls=tally.calls, attempts=attempts)
+            time.sleep(rest)
+
+    def _can_have(self, source: Source, dataset: Dataset, unit: Unit) -> bool:
+        if unit.ts_code is not None and source.lacks(dataset, unit.ts_code):
+            return False
+        return source.reaches(dataset, unit)
+
+    def _try(
+        self, source: Source, dataset: Dataset, unit: Unit, judge: Judge, tally: Tally
+    ) -> tuple[int, Checked | SourceError]:
+        """Asks one source, again where its answer was empty; how often, and its good answer or last failure."""
+        policy = source.policy(dataset)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return attempt, self._ask(source, dataset, unit, judge, tally)
+            except SourceError as error:
+                if error.failure is not FailureClass.EMPTY or attempt > policy.retries:
+                    return attempt, error
+            _pause(policy, attempt - 1)
+
+    def _rest(self, failures: Sequence[SourceError]) -> float | None:
+        """Seconds to wait until a resting source may be asked again; None when waiting is no use, or was long enough."""
+        resting = [error.wait for error in failures if error.failure is FailureClass.CIRCUIT_OPEN]
+        with self._lock:
+            now = time.monotonic()
+            since = self._resting_since if self._resting_since is not None else now
+            if not resting or now + min(resting) - since > self._patience:
+                return None
+            self._resting_since = since
+        return min(*resting, _NAP)
 
     def _ask(self, source: Source, dataset: Dataset, unit: Unit, judge: Judge, tally: Tally) -> Checked:
         api = source.servings[dataset.name].api
@@ -86,7 +137,7 @@ class Router:
                 self._out[source.name, api] = error
             raise
         try:
-            return judge(frame)
+            return judge(frame, source)
         except (Incomplete, SpecError) as error:
             raise SourceError(FailureClass.EMPTY, source.name, api, str(error)) from None
 

@@ -6,6 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from quant_pipeline.market.dataset import Dataset, Partition
+from quant_pipeline.market.xshg import xshg
+
 
 class Grain(StrEnum):
     """How a source can be asked for a data set."""
@@ -54,3 +57,13 @@ class Unit:
         if self.grain is Grain.CODE:
             return f"{self.ts_code} {self.start}..{self.end}"
         return f"{self.ts_code} {self.start}" if self.grain is Grain.BOARD else self.start.isoformat()
+
+
+def is_running(dataset: Dataset, last: dt.date) -> bool:
+    """Whether `last` lies in a week or month of the data set that goes on after it."""
+    match dataset.partition:
+        case Partition.WEEK:
+            return xshg().week_end(last) > last
+        case Partition.MONTH:
+            return xshg().month_end(last) > last
+    return False

@@ -114,6 +114,27 @@ def test_places_of_a_dead_process_are_free_again_and_still_count_as_calls(wareho
         _call(survivor, policy, patience=1)
 
 
+def test_an_account_takes_one_call_at_a_time_whatever_the_api(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None, concurrency=1, one_account=True)
+    with (
+        limiter.call("baostock", "query_stock_basic", policy, patience=1),
+        pytest.raises(SourceError, match="under way"),
+        limiter.call("baostock", "query_trade_dates", policy, patience=0.2),
+    ):
+        pass
+    with limiter.call("baostock", "query_trade_dates", policy, patience=0.2):
+        pass
+
+
+def test_what_blocks_the_whole_source_blocks_each_of_its_apis(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None)
+    error = SourceError(FailureClass.RATE_LIMITED, "baostock", "*", "黑名单用户", wait=3600)
+    with pytest.raises(SourceError), limiter.call("baostock", "query_stock_basic", policy, patience=1):
+        raise error
+    with pytest.raises(SourceError, match="黑名单用户"), limiter.call("baostock", "query_trade_dates", policy, patience=1):
+        pass
+
+
 def test_each_call_is_recorded_with_its_outcome(limiter: Limiter, warehouse: Database) -> None:
     policy = RatePolicy()
     with limiter.call("tushare", "daily", policy, patience=1) as lease:
