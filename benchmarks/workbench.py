@@ -27,7 +27,8 @@ from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sync.engine import Engine, Outcome
 from quant_pipeline.sync.ledger import Ledger
-from quant_pipeline.sync.plan import plan
+from quant_pipeline.sync.plan import plan_list, plan_rows
+from quant_pipeline.sync.universe import Universe
 from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -55,7 +56,8 @@ class Workbench:
         run = f"{dataset.name}-{time.monotonic_ns()}"
         limiter = Limiter(self.database.pool, presence)
         router = Router([TushareSource(self.sandbox.token, self.sandbox.tushare_url, limiter, {"tushare": {"*": policy}})])
-        planned = plan(dataset, router, as_of=LATEST, sessions=sessions)
+        universe = Universe.load(self.database, dataset)
+        planned = plan_rows(dataset, router, universe, sessions) if dataset.dated else plan_list(dataset, router, as_of=LATEST)
         ledger.begin(run, "benchmark", {})
         started = time.perf_counter()
         outcome = Engine(self.database, router, self.calendar, ledger, run).sync(planned, force=force)

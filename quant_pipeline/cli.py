@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from quant_pipeline.console.report import Report
     from quant_pipeline.settings import Settings
+    from quant_pipeline.sync.plan import Plan
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _WIDTH = 120
@@ -61,14 +62,17 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
 
 @main.command()
 @click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
-@click.option("--periods", help="Comma-separated K-line periods: daily. K 线周期")
+@click.option("--periods", help="Comma-separated K-line periods: daily,weekly,monthly. K 线周期")
 @click.option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ. 股票代码")
-@click.option("--sources", help="Only these sources, in this order: tushare. 数据源")
+@click.option("--sources", help="Only these sources, in this order: tushare,baostock,akshare,ths,derived. 数据源")
 @click.option("--start", type=_DAY, help="First day. 起始日")
 @click.option("--end", type=_DAY, help="Last day (default: the latest complete session). 截止日")
 @click.option("--days-back", type=click.IntRange(min=1), help="The last N sessions. 最近 N 个交易日")
 @click.option("--all-history", is_flag=True, help="Every session since 1990-12-19. 全部历史")
 @click.option("--force", is_flag=True, help="Fetch again what is there, and queue behind a running sync. 强制刷新并排队")
+@click.option("--retry-failed", is_flag=True, help="Only what failed at its last attempt. 仅重试失败的部分")
+@click.option("--repair", is_flag=True, help="Only what is short, breaks a check or was restated. 仅修复有问题的数据")
+@click.option("--dry-run", is_flag=True, help="Print the plan (calls, minutes at the quota), fetch nothing. 仅显示计划")
 @as_json
 def sync(
     datasets: str | None,
@@ -80,39 +84,53 @@ def sync(
     days_back: int | None,
     all_history: bool,
     force: bool,
+    retry_failed: bool,
+    repair: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Sync chosen data sets for chosen sessions and codes. 按需同步.
 
+    Without a window it takes the latest session; --retry-failed and --repair take all that was ever synced.
+
     \b
     quant-pipeline sync --datasets daily_kline,adj_factor --start 2026-01-01
     quant-pipeline sync --symbols 000001,600000 --days-back 60
+    quant-pipeline sync --periods weekly,monthly --start 2020-01-01 --dry-run
+    quant-pipeline sync --retry-failed
     """
     if sum((start is not None, days_back is not None, all_history)) > 1:
         raise click.UsageError("--start, --days-back and --all-history exclude each other")
+    if sum((force, retry_failed, repair)) > 1:
+        raise click.UsageError("--force, --retry-failed and --repair exclude each other")
     with _told_plainly():
         from quant_pipeline.console import commands, window
         from quant_pipeline.resources.warehouse import WarehouseResource
 
         settings, console = _prepared(as_json)
-        chosen = window.chosen_datasets(_split(datasets), _split(periods))
-        asked = window.asked_window(
-            WarehouseResource().calendar(),
-            start=start.date() if start else None,
-            end=end.date() if end else None,
-            days_back=days_back,
-            all_history=all_history,
-        )
-        report = commands.sync(
-            settings,
-            console,
-            datasets=chosen,
-            asked=asked,
+        warehouse = WarehouseResource()
+        windowless = start is None and end is None and days_back is None and not all_history
+        order = commands.Order(
+            datasets=window.chosen_datasets(_split(datasets), _split(periods)),
+            window=window.stored_window(warehouse.database, warehouse.calendar())
+            if windowless and (retry_failed or repair)
+            else window.asked_window(
+                warehouse.calendar(),
+                start=start.date() if start else None,
+                end=end.date() if end else None,
+                days_back=days_back,
+                all_history=all_history,
+            ),
             symbols=_split(symbols),
             sources=window.chosen_sources(_split(sources)),
             force=force,
+            retry_failed=retry_failed,
+            repair=repair,
         )
-        _finish(report, settings, console, as_json)
+        if dry_run:
+            _show_plan(commands.plan(order), console, as_json)
+        else:
+            _finish(commands.sync(settings, console, order=order), settings, console, as_json)
 
 
 @main.command()
@@ -249,6 +267,15 @@ def _finish(report: Report, settings: Settings, console: Any, as_json: bool) -> 
     else:
         show(report, console, ui_url=settings.ui_url)
     sys.exit(0 if report.status == "success" else 1)
+
+
+def _show_plan(plans: list[Plan], console: Any, as_json: bool) -> None:
+    from quant_pipeline.console.render import plan_facts, show_plan
+
+    if as_json:
+        click.echo(json.dumps(plan_facts(plans), ensure_ascii=False, indent=2))
+    else:
+        show_plan(plans, console)
 
 
 def _say(facts: dict[str, Any], text: str, as_json: bool) -> None:

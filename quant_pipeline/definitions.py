@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 
 from quant_pipeline.assets import screens, sourced
-from quant_pipeline.jobs import daily_sync
+from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.sources import all_sources
 from quant_pipeline.resources.sync import SyncResource
-from quant_pipeline.resources.tushare import TushareResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.schedules import daily_sync_schedule
+from quant_pipeline.schedules import SCHEDULES
 from quant_pipeline.sensors.automation import automation
 from quant_pipeline.sensors.outbox import outbox
 from quant_pipeline.sensors.run_failure import run_failure
@@ -21,18 +21,18 @@ from quant_pipeline.sensors.run_failure import run_failure
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The platform's definitions; tests may put other resources in the place of the default ones."""
-    warehouse, tushare = WarehouseResource(), TushareResource()
+    warehouse, sources = WarehouseResource(), all_sources()
     resources = {
         "warehouse": warehouse,
-        "tushare": tushare,
-        "sync": SyncResource(warehouse=warehouse, tushare=tushare),
+        "sources": sources,
+        "sync": SyncResource(warehouse=warehouse, sources=sources),
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(
         assets=[*sourced.ASSETS, *screens.SCREENS],
         asset_checks=sourced.CHECKS,
-        jobs=[daily_sync],
-        schedules=[daily_sync_schedule],
+        jobs=JOBS,
+        schedules=SCHEDULES,
         sensors=[automation, outbox, run_failure],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,

@@ -1,13 +1,72 @@
-"""The jobs: selections of assets that are run together."""
+"""The jobs: selections of assets that are run together. A job's assets have the same partitions, or none."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-daily_sync = dg.define_asset_job(
-    "daily_sync",
-    selection=dg.AssetSelection.all(),
-    description="The main job 主任务: sync the session's data, check them, screen them, tell the user. "
-    "Only one runs at a time (also against `quant-pipeline run` and `sync`).",
-    executor_def=dg.in_process_executor,  # waiting for the net, not computing: one process shares its threads best
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.market.datasets import (
+    AUCTION,
+    BSE_MAPPING,
+    CONVERTIBLE_BONDS,
+    ETF_LIST,
+    INDEX_LIST,
+    MONTHLY_KLINE,
+    NAME_HISTORY,
+    SOURCED,
+    STOCK_LIST,
+    THS_HOT,
+    TRADE_CALENDAR,
+    WEEKLY_KLINE,
 )
+
+LISTS = [dataset.name for dataset in SOURCED.values() if not dataset.dated]
+DAILY_LISTS = [
+    dataset.name for dataset in (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONVERTIBLE_BONDS, INDEX_LIST)
+]
+"""The lists that the session's data are judged against; those of THS come in the morning, with all the others."""
+BY_SESSION = [dataset.name for dataset in SOURCED.values() if dataset.partition is Partition.SESSION]
+
+
+def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.UnresolvedAssetJobDefinition:
+    # Waiting for the net, not computing: one process shares its threads best.
+    return dg.define_asset_job(name, selection=selection, description=description, executor_def=dg.in_process_executor)
+
+
+daily_sync = _job(
+    "daily_sync",
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens"),
+    "The main job 主任务: sync the session's data, check them, screen them, tell the user. "
+    "Only one sync runs at a time (also against `quant-pipeline run` and `sync`).",
+)
+catch_up = _job(
+    "catch_up",
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "quality"),
+    "The last sessions once more 夜间补数: what failed or was late is fetched, what is done costs nothing; then a sample "
+    "is compared with a second source.",
+)
+reference_sync = _job("reference_sync", dg.AssetSelection.assets(*LISTS), "All lists, before the open 开盘前更新基础列表.")
+auction_sync = _job("auction_sync", dg.AssetSelection.assets(AUCTION.name), "The opening auction 集合竞价.")
+hot_sync = _job("hot_sync", dg.AssetSelection.assets(THS_HOT.name), "THS's hot list, as it is now 同花顺热榜.")
+weekly_sync = _job("weekly_sync", dg.AssetSelection.assets(WEEKLY_KLINE.name), "Weekly bars 周线.")
+monthly_sync = _job("monthly_sync", dg.AssetSelection.assets(MONTHLY_KLINE.name), "Monthly bars 月线.")
+verification = _job(
+    "verification",
+    dg.AssetSelection.assets(*BY_SESSION),
+    "The whole stored history 全历史校验: what is short, breaks a check or was restated is fetched again.",
+)
+operations_report = _job(
+    "operations_report", dg.AssetSelection.groups("operations"), "Status, history, sources and statistics 运行报告."
+)
+
+JOBS = [
+    daily_sync,
+    catch_up,
+    reference_sync,
+    auction_sync,
+    hot_sync,
+    weekly_sync,
+    monthly_sync,
+    verification,
+    operations_report,
+]

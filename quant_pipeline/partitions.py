@@ -1,4 +1,4 @@
-"""Sessions of the exchange as Dagster partitions."""
+"""Sessions, weeks and months of the exchange as Dagster partitions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import dagster as dg
 
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.clock import EXCHANGE_ZONE
+from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.xshg import xshg
 
 KEY_FORMAT = "%Y-%m-%d"
+MONTH_FORMAT = "%Y-%m"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
@@ -33,15 +36,74 @@ def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
     )
 
 
+def week_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
+    """A partition per week that has a session, the running one included; its key is the week's Monday."""
+    first = calendar.first - dt.timedelta(days=calendar.first.weekday())
+    mondays = (first + dt.timedelta(weeks=n) for n in range((calendar.last - first).days // 7))
+    closed = [day for day in mondays if not calendar.between(day, day + dt.timedelta(days=6))]
+    return dg.TimeWindowPartitionsDefinition(
+        start=first.isoformat(),
+        fmt=KEY_FORMAT,
+        cron_schedule="0 0 * * 1",
+        timezone=str(EXCHANGE_ZONE),
+        exclusions=[dt.datetime.combine(day, dt.time(), EXCHANGE_ZONE) for day in closed],
+        end_offset=1,
+    )
+
+
 SESSIONS = session_partitions(xshg())
 """The partitions of every data set by session. The synced trade_calendar may close a day of them, or open a new year."""
+WEEKS = week_partitions(xshg())
+"""A partition per week, named by its Monday."""
+MONTHS = dg.TimeWindowPartitionsDefinition(
+    start=FIRST_SESSION.strftime(MONTH_FORMAT),
+    fmt=MONTH_FORMAT,
+    cron_schedule="0 0 1 * *",
+    timezone=str(EXCHANGE_ZONE),
+    end_offset=1,
+)
+"""A partition per month: 2026-11."""
+PARTITIONS: dict[Partition, dg.TimeWindowPartitionsDefinition | None] = {
+    Partition.SNAPSHOT: None,
+    Partition.SESSION: SESSIONS,
+    Partition.WEEK: WEEKS,
+    Partition.MONTH: MONTHS,
+}
 
 
-def sessions_of(tags: Mapping[str, str], calendar: Calendar) -> list[dt.date]:
-    """The sessions that a run's tags ask for: one partition, or a range of them. Empty for a run without partitions."""
+def key_of(partition: Partition, session: dt.date) -> str:
+    """The key of the partition that the session belongs to."""
+    match partition:
+        case Partition.WEEK:
+            return (session - dt.timedelta(days=session.weekday())).isoformat()
+        case Partition.MONTH:
+            return session.strftime(MONTH_FORMAT)
+    return session.isoformat()
+
+
+def range_tags(partition: Partition, start: dt.date, end: dt.date) -> dict[str, str]:
+    """The tags of a run over the partitions of the sessions from `start` to `end`."""
+    return {_RANGE_START: key_of(partition, start), _RANGE_END: key_of(partition, end)}
+
+
+def sessions_of(tags: Mapping[str, str], calendar: Calendar, partition: Partition = Partition.SESSION) -> list[dt.date]:
+    """The sessions that a run's tags ask for: those of one partition, or of a range of them. Empty for a run without any."""
     one = tags.get("dagster/partition")
-    first = tags.get("dagster/asset_partition_range_start", one)
-    last = tags.get("dagster/asset_partition_range_end", one)
+    first, last = tags.get(_RANGE_START, one), tags.get(_RANGE_END, one)
     if first is None or last is None:
         return []
-    return list(calendar.between(dt.date.fromisoformat(first), dt.date.fromisoformat(last)))
+    return list(calendar.between(_first_day(first), _last_day(last, partition)))
+
+
+def _first_day(key: str) -> dt.date:
+    return dt.date.fromisoformat(key if key.count("-") == 2 else f"{key}-01")
+
+
+def _last_day(key: str, partition: Partition) -> dt.date:
+    first = _first_day(key)
+    match partition:
+        case Partition.WEEK:
+            return first + dt.timedelta(days=6)
+        case Partition.MONTH:
+            return (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+    return first

@@ -1,23 +1,174 @@
-"""When jobs run: by the exchange's calendar, in its time zone."""
+"""When jobs run: by the exchange's calendar, in its time zone, at the times of `schedules.toml`."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.jobs import daily_sync
+from quant_pipeline import jobs, settings, timetable
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.clock import EXCHANGE_ZONE
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.market.datasets import THS_HOT
+from quant_pipeline.partitions import key_of, range_tags
+from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.warehouse.reads import read_sql
+
+CATCH_UP_SESSIONS = 10
+"""How far back the nightly catch-up looks: a Golden Week and a bit."""
+PERIODS_BACK = 4
+"""How many weeks or months the weekly and monthly jobs look back: finished ones cost nothing."""
+_ANSWER = dg.RunRequest | dg.SkipReason
+_QUEUED = {QUEUE_TAG: "true"}
+_TIMES = timetable.load(settings.load().schedules)
+_FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
 
 
-@dg.schedule(
-    job=daily_sync,
-    cron_schedule="30 17 * * *",
-    execution_timezone=str(EXCHANGE_ZONE),
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="17:30 on every session of the exchange. 每个交易日 17:30",
-)
-def daily_sync_schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
+def _schedule(job: dg.UnresolvedAssetJobDefinition, words: str) -> Callable[..., dg.ScheduleDefinition]:
+    """A schedule of the job: the decorated function takes (day, warehouse), and answers with a run or a reason to skip."""
+    times = _TIMES[job.name]
+
+    def declare(decide: Callable[[dt.datetime, WarehouseResource], _ANSWER]) -> dg.ScheduleDefinition:
+        @dg.schedule(
+            name=f"{job.name}_schedule",
+            job=job,
+            cron_schedule=times.cron,
+            execution_timezone=str(EXCHANGE_ZONE),
+            default_status=dg.DefaultScheduleStatus.RUNNING if times.on else dg.DefaultScheduleStatus.STOPPED,
+            description=words,
+        )
+        def schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
+            return decide(context.scheduled_execution_time.astimezone(EXCHANGE_ZONE), warehouse)
+
+        return schedule
+
+    return declare
+
+
+@_schedule(jobs.daily_sync, "17:30 on every session of the exchange. 每个交易日 17:30")
+def daily_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """The session that has just ended."""
+    return _on_a_session(at, warehouse.calendar(), lambda day: _of_session(jobs.daily_sync, day))
+
+
+@_schedule(jobs.catch_up, "01:00 in the night after a session. 交易日次日 01:00 补数")
+def catch_up_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """The last ten sessions."""
+    calendar, eve = warehouse.calendar(), at.date() - dt.timedelta(days=1)
+    if not calendar.is_session(eve):
+        return _closed(eve, calendar)
+    start = calendar.window(eve, CATCH_UP_SESSIONS)[0]
+    tags = range_tags(Partition.SESSION, start, eve) | _QUEUED
+    return dg.RunRequest(run_key=f"catch_up:{eve}", tags=tags)
+
+
+@_schedule(jobs.reference_sync, "08:30 on every session, before the open. 每个交易日 08:30")
+def reference_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """All lists."""
+    return _on_a_session(at, warehouse.calendar(), lambda day: dg.RunRequest(run_key=f"reference_sync:{day}", tags=_QUEUED))
+
+
+@_schedule(jobs.auction_sync, "09:27 on every session, when the opening auction is over. 每个交易日 09:27")
+def auction_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """Today's opening auction."""
+    return _on_a_session(at, warehouse.calendar(), lambda day: _of_session(jobs.auction_sync, day))
+
+
+@_schedule(jobs.hot_sync, "Every hour of a session. 盘中每小时")
+def hot_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """The hot list again, though it was synced an hour ago."""
+    again = {"ops": {THS_HOT.name: {"config": {"force": True}}}}
+    return _on_a_session(
+        at,
+        warehouse.calendar(),
+        lambda day: dg.RunRequest(
+            run_key=f"hot_sync:{at:%Y-%m-%dT%H:%M}", partition_key=day.isoformat(), run_config=again, tags=_QUEUED
+        ),
+    )
+
+
+@_schedule(jobs.weekly_sync, "Monday 02:00: the week that has ended. 每周一 02:00")
+def weekly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """The weeks before this one."""
+    monday = at.date() - dt.timedelta(days=at.weekday())
+    return _of_periods(
+        "weekly_sync",
+        Partition.WEEK,
+        warehouse.calendar(),
+        start=monday - dt.timedelta(weeks=PERIODS_BACK),
+        end=monday - dt.timedelta(days=1),
+        last_from=monday - dt.timedelta(weeks=1),
+    )
+
+
+@_schedule(jobs.monthly_sync, "The 1st of the month, 03:00: the month that has ended. 每月 1 日 03:00")
+def monthly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """The months before this one."""
+    end = at.date().replace(day=1) - dt.timedelta(days=1)
+    start = end
+    for _ in range(PERIODS_BACK - 1):
+        start = start.replace(day=1) - dt.timedelta(days=1)
+    return _of_periods(
+        "monthly_sync",
+        Partition.MONTH,
+        warehouse.calendar(),
+        start=start.replace(day=1),
+        end=end,
+        last_from=end.replace(day=1),
+    )
+
+
+@_schedule(jobs.verification, "The 1st of the month, 04:00: the whole stored history. 每月 1 日 04:00 全历史校验")
+def verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """Repairs what is short, broken or restated, from the first stored session to the latest."""
+    first = read_sql(warehouse.database, _FIRST_STORED).item()
+    if first is None:
+        return dg.SkipReason("尚无数据: nothing is stored yet, there is nothing to verify.")
+    repair: Mapping[str, Any] = {"ops": {name: {"config": {"repair": True}} for name in jobs.BY_SESSION}}
+    tags = range_tags(Partition.SESSION, first, warehouse.calendar().on_or_before(at.date() - dt.timedelta(days=1)))
+    return dg.RunRequest(run_key=f"verification:{at:%Y-%m}", run_config=dict(repair), tags=tags | _QUEUED)
+
+
+@_schedule(jobs.operations_report, "Every hour: status, sources, statistics. 每小时运行报告")
+def operations_report_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """The reports of the group operations: on closed days nothing changes that they could tell."""
+    return _on_a_session(at, warehouse.calendar(), lambda day: dg.RunRequest(run_key=f"operations_report:{day}T{at:%H:%M}"))
+
+
+SCHEDULES = [
+    daily_sync_schedule,
+    catch_up_schedule,
+    reference_sync_schedule,
+    auction_sync_schedule,
+    hot_sync_schedule,
+    weekly_sync_schedule,
+    monthly_sync_schedule,
+    verification_schedule,
+    operations_report_schedule,
+]
+
+
+def _on_a_session(at: dt.datetime, calendar: Calendar, request: Callable[[dt.date], dg.RunRequest]) -> _ANSWER:
     """Asks the calendar, which knows the holidays (and says so loudly where it ends)."""
-    day = context.scheduled_execution_time.astimezone(EXCHANGE_ZONE).date()
-    calendar = warehouse.calendar()
-    if not calendar.is_session(day):
-        return dg.SkipReason(f"{day} 休市: the exchange is closed; the last session was {calendar.on_or_before(day)}.")
-    return dg.RunRequest(run_key=f"daily_sync:{day}", partition_key=day.isoformat())
+    day = at.date()
+    return request(day) if calendar.is_session(day) else _closed(day, calendar)
+
+
+def _closed(day: dt.date, calendar: Calendar) -> dg.SkipReason:
+    return dg.SkipReason(f"{day} 休市: the exchange is closed; the last session was {calendar.on_or_before(day)}.")
+
+
+def _of_session(job: dg.UnresolvedAssetJobDefinition, day: dt.date) -> dg.RunRequest:
+    return dg.RunRequest(run_key=f"{job.name}:{day}", partition_key=day.isoformat())
+
+
+def _of_periods(
+    job: str, partition: Partition, calendar: Calendar, *, start: dt.date, end: dt.date, last_from: dt.date
+) -> _ANSWER:
+    """The periods from `start` to `end`; a reason to skip where the last one, which begins on `last_from`, had no session."""
+    if not calendar.between(last_from, end):
+        return dg.SkipReason(f"{last_from} .. {end} 休市: the exchange was closed for the whole {partition}.")
+    tags = range_tags(partition, calendar.between(start, end)[0], end) | _QUEUED
+    return dg.RunRequest(run_key=f"{job}:{key_of(partition, end)}", tags=tags)

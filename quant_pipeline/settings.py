@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     pushplus_url: str | None = Field(None, alias="PUSHPLUS_URL")
     ui_url: str = Field("http://127.0.0.1:3000", alias="QUANT_UI_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
+    schedules: Path | None = Field(None, alias="QUANT_SCHEDULES")
 
     @field_validator("home")
     @classmethod
@@ -58,6 +59,17 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("write it as postgresql://user:password@host:5432/database")
         return url
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """source -> priority: 1 is first, 0 is off."""
+        return {
+            "tushare": self.tushare_priority,
+            "baostock": self.baostock_priority,
+            "akshare": self.akshare_priority,
+            "ths": self.ths_priority,
+            "derived": self.derived_priority,
+        }
 
     @property
     def sandboxed(self) -> bool:

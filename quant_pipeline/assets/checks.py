@@ -14,6 +14,7 @@ from quant_pipeline.partitions import sessions_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
+from quant_pipeline.sync.periods import labels_of
 
 
 def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
@@ -32,7 +33,7 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
     ) -> Iterator[dg.AssetCheckResult]:
         calendar = warehouse.calendar()
-        scope = Scope(warehouse.database, dataset, _sessions(context, calendar), calendar)
+        scope = Scope(warehouse.database, dataset, _labels(context, dataset, calendar), calendar)
         chosen = {key.name for key in context.selected_asset_check_keys}
         failed: list[tuple[str, str]] = []
         for check in (check for name, check in checks.items() if name in chosen):
@@ -62,9 +63,11 @@ def _span(scope: Scope) -> str:
     return f"{scope.sessions[0]} .. {scope.sessions[-1]}" if scope.sessions else "all"
 
 
-def _sessions(context: dg.AssetCheckExecutionContext, calendar: Calendar) -> list[dt.date]:
-    asked = sessions_of(context.run.tags, calendar)
-    return asked or list(calendar.window(calendar.latest(), 20))
+def _labels(context: dg.AssetCheckExecutionContext, dataset: Dataset, calendar: Calendar) -> list[dt.date]:
+    """The sessions (the labels of weeks and months) that the run is about; without any, those of the last 20 sessions."""
+    latest = calendar.latest(ready=dataset.ready)
+    asked = sessions_of(context.run.tags, calendar, dataset.partition) or calendar.window(latest, 20)
+    return list(labels_of(dataset, calendar, [session for session in asked if session <= latest]))
 
 
 def _result(dataset: Dataset, check: Check, verdict: Verdict, scope: Scope) -> dg.AssetCheckResult:

@@ -14,6 +14,7 @@ from quant_pipeline.assets.charts import candlesticks
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item
 from quant_pipeline.warehouse.reads import read
 
@@ -36,11 +37,19 @@ def unit_metadata(item: Item) -> dict[str, Any]:
         "updated": item.updated,
         "unchanged": item.unchanged,
         "rejected": item.rejected,
+        "missing": item.missing,
         "source": item.source or "",
         "calls": item.calls,
         "attempts": item.attempts,
         "seconds": round(item.seconds, 3),
     }
+
+
+def sum_metadata(outcome: Outcome) -> dict[str, Any]:
+    """The counts and costs of a list that came part by part."""
+    counters = ("inserted", "updated", "unchanged", "rejected", "calls", "seconds")
+    sums = {counter: round(outcome.total(counter), 3) for counter in counters}
+    return origin() | {"dagster/row_count": outcome.total("rows"), **sums, "source": ", ".join(outcome.sources)}
 
 
 def preview(warehouse: WarehouseResource, dataset: Dataset, session: dt.date | None) -> dict[str, Any]:

@@ -5,23 +5,55 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
 
 from quant_pipeline.assets import screens
+from quant_pipeline.assets.dataset_asset import asked_codes
 from quant_pipeline.console import progress, report, window
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
+from quant_pipeline.jobs import daily_sync
 from quant_pipeline.market.calendar import Calendar
-from quant_pipeline.market.codes import parse
-from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.dataset import Dataset, Partition
+from quant_pipeline.partitions import range_tags
+from quant_pipeline.resources.sources import all_sources
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot
+from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
+
+
+@dataclass(frozen=True)
+class Order:
+    """What `sync` was asked for."""
+
+    datasets: Sequence[Dataset]
+    window: window.Window
+    symbols: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    force: bool = False
+    retry_failed: bool = False
+    repair: bool = False
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As the assets' run config."""
+        return {
+            "force": self.force,
+            "sources": list(self.sources),
+            "symbols": list(self.symbols),
+            "retry_failed": self.retry_failed,
+            "repair": self.repair,
+        }
+
 
 SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 
@@ -33,43 +65,61 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     database, calendar = warehouse.database, warehouse.calendar()
     session = calendar.latest() if date is None else _session(calendar, date)
     refuse_when_busy(database)
-    missing = window.missing_window(database, calendar, session)
-    launched = None
-    if missing is not None:
-        with progress.shown(console):
-            launched = launch(missing.start, missing.end, trigger="run")
-    elif not _screened(session):
-        launched = launch(session, session, selection=SCREENS, trigger="run")
+    tasks = window.missing_tasks(database, calendar, session)
+    with progress.shown(console):
+        launched = [_launched(task, screens=task.whole, trigger="run") for task in tasks]
+    if not any(task.whole for task in tasks) and not _screened(session):
+        tags = range_tags(Partition.SESSION, session, session)
+        launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run"))
     return _report(settings, database, session, launched, started, screened=True)
 
 
-def sync(
-    settings: Settings,
-    console: Console,
-    *,
-    datasets: Sequence[Dataset],
-    asked: window.Window,
-    symbols: Sequence[str],
-    sources: Sequence[str],
-    force: bool,
-) -> report.Report:
-    """Syncs the data sets for the window, without screens; `force` fetches again and queues behind another sync."""
+def sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
+    """Syncs what is ordered, without screens; `force` fetches again and queues behind another sync."""
     started = time.monotonic()
     database = WarehouseResource().database
-    if not force:
+    if not order.force:
         refuse_when_busy(database)
-    config = {"force": force, "sources": list(sources), "symbols": [parse(symbol) for symbol in symbols]}
     with progress.shown(console):
-        launched = launch(
-            asked.start,
-            asked.end,
-            selection=[dataset.name for dataset in datasets],
-            config=config,
-            datasets=datasets,
-            queue=force,
-            trigger="sync",
-        )
-    return _report(settings, database, asked.end, launched, started, screened=False)
+        launched = [
+            _launched(task, config=order.config, queue=order.force, trigger="sync")
+            for task in window.asked_tasks(order.datasets, order.window)
+        ]
+    return _report(settings, database, order.window.end, launched, started, screened=False)
+
+
+def plan(order: Order) -> list[Plan]:
+    """What `sync` would fetch: the plan of each data set. Nothing is fetched, and no run is made."""
+    warehouse = WarehouseResource()
+    database, calendar = warehouse.database, warehouse.calendar()
+    presence = Presence(database.connect())
+    request = Request(sources=order.sources, codes=(), force=order.force, failed=order.retry_failed, repair=order.repair)
+    plans = []
+    try:
+        with all_sources().opened(database, calendar, presence) as (sources, standing):
+            syncer = Syncer(database, calendar, sources, standing, Ledger(database, presence), run="dry-run")
+            for dataset in order.datasets:
+                sessions = calendar.between(order.window.start, order.window.end)
+                codes = asked_codes(dataset, order.symbols)
+                plans += syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))
+    finally:
+        presence.close()
+    return plans
+
+
+def _launched(
+    task: window.Task,
+    *,
+    screens: bool = False,
+    config: dict[str, Any] | None = None,
+    queue: bool = False,
+    trigger: str,
+) -> Launched:
+    """Runs a task."""
+    selection = [*(dataset.name for dataset in task.datasets), *(SCREENS if screens else [])]
+    partition = next((dataset.partition for dataset in task.datasets if dataset.dated), Partition.SESSION)
+    tags = range_tags(partition, task.window.start, task.window.end)
+    return launch(task.job, tags, selection=selection, config=config, datasets=task.datasets, queue=queue, trigger=trigger)
 
 
 def refuse_when_busy(database: Database) -> None:
@@ -84,29 +134,39 @@ def refuse_when_busy(database: Database) -> None:
 
 
 def _report(
-    settings: Settings, database: Database, session: dt.date, launched: Launched | None, started: float, *, screened: bool
+    settings: Settings, database: Database, session: dt.date, launched: list[Launched], started: float, *, screened: bool
 ) -> report.Report:
-    run_id = launched.run_id if launched else None
+    run_ids = [each.run_id for each in launched]
     told = report.Report(
         settings.mode.value,
         session,
-        run_id=run_id,
-        nothing_to_do=launched is None,
+        run_id=next(iter(run_ids), None),
+        run_ids=run_ids,
+        nothing_to_do=not launched,
         hits=report.hits(database, session) if screened else None,
-        messages=report.messages(database, session, run_id),
+        messages=report.messages(database, session, run_ids),
         seconds=time.monotonic() - started,
     )
-    if launched is None:
-        return told
-    status = report.run_status(database, launched.run_id) or "success"
     return replace(
         told,
-        status=status if launched.success or status != "success" else "failed",
-        errors=list(launched.failures),
-        checks_passed=launched.checks_passed,
-        checks_failed=[_failed_check(check) for check in launched.checks_failed],
-        **report.synced(database, launched.run_id),
+        status=_worst([_status(database, each) for each in launched]),
+        errors=[text for each in launched for text in each.failures],
+        checks_passed=sum(each.checks_passed for each in launched),
+        checks_failed=[_failed_check(check) for each in launched for check in each.checks_failed],
+        **report.synced(database, run_ids),
     )
+
+
+def _status(database: Database, launched: Launched) -> str:
+    status = report.run_status(database, launched.run_id) or "success"
+    return status if launched.success or status != "success" else "failed"
+
+
+def _worst(statuses: list[str]) -> str:
+    """One failed run among others leaves a success with errors."""
+    if len(set(statuses)) > 1:
+        return "success_with_errors"
+    return statuses[0] if statuses else "success"
 
 
 def _failed_check(check: dg.AssetCheckEvaluation) -> dict[str, str]:

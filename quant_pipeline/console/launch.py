@@ -1,8 +1,7 @@
-"""Runs the main job in this process, as a run of the same Dagster instance that the UI shows."""
+"""Runs a job in this process, as a run of the same Dagster instance that the UI shows."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,6 @@ from dagster_shared.error import SerializableErrorInfo
 
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.definitions import defs
-from quant_pipeline.jobs import daily_sync
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.resources.sync import COMMAND_TAG, QUEUE_TAG
 
@@ -38,8 +36,8 @@ class Launched:
 
 
 def launch(
-    start: dt.date,
-    end: dt.date,
+    job: str,
+    tags: Mapping[str, str],
     *,
     selection: Sequence[str] = (),
     config: Mapping[str, Any] | None = None,
@@ -47,24 +45,19 @@ def launch(
     queue: bool = False,
     trigger: str,
 ) -> Launched:
-    """Runs daily_sync, or the `selection` of its assets, for the sessions from `start` to `end`; waits for its end.
+    """Runs the job, or the `selection` of its assets, for the partitions that the tags name; waits for its end.
 
     `config` goes to each of the `datasets`. The run is stored under the job's name, tagged with the command that asked.
     """
     prepare_environment()
     ops = {dataset.name: {"config": dict(config)} for dataset in datasets} if config else {}
-    tags = {
-        "dagster/asset_partition_range_start": start.isoformat(),
-        "dagster/asset_partition_range_end": end.isoformat(),
-        COMMAND_TAG: f"quant-pipeline {trigger}",
-        QUEUE_TAG: str(queue).lower(),
-    }
+    named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", QUEUE_TAG: str(queue).lower()}
     with dg.DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(daily_sync.name).execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(name) for name in selection] or None,
             run_config=_QUIET | {"ops": ops},
-            tags=tags,
+            tags=named,
             raise_on_error=False,
         )
     return Launched(

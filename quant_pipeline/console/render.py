@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from quant_pipeline.console.report import Report
+from quant_pipeline.sync.plan import Plan
 
 _HITS_SHOWN = 15
 _LIVE = "Go live 实盘: put QUANT_MODE=live and TUSHARE_TOKEN=… into .env (.env.example explains each), then run again."
@@ -35,6 +37,36 @@ def show(report: Report, console: Console, *, ui_url: str) -> None:
     )
     if sandbox:
         console.print(_LIVE)
+
+
+def plan_facts(plans: Sequence[Plan]) -> dict[str, Any]:
+    """A plan's figures per data set, and in sum."""
+    rows = [
+        {
+            "dataset": plan.dataset.name,
+            "by": plan.grain.value,
+            "units": len(plan.units),
+            "calls": plan.calls,
+            "source": plan.source,
+            "minutes": round(plan.minutes, 2),
+        }
+        for plan in plans
+    ]
+    sums = {name: sum(row[name] for row in rows) for name in ("units", "calls", "minutes")}  # type: ignore[misc]
+    return {"plan": rows, **sums}
+
+
+def show_plan(plans: Sequence[Plan], console: Console) -> None:
+    """Prints what a sync would fetch."""
+    facts = plan_facts(plans)
+    table = Table(title="Plan 计划 (nothing was fetched)", title_justify="left", header_style="bold")
+    for name in ("data set", "by", "units", "calls", "minutes", "source"):
+        table.add_column(name, justify="left" if name in ("data set", "by", "source") else "right")
+    for row in facts["plan"]:
+        counts = [f"{row['units']:,}", f"{row['calls']:,}", f"{row['minutes']:.1f}"]
+        table.add_row(row["dataset"], row["by"], *counts, row["source"] or "-")
+    console.print(table)
+    console.print(f"{facts['calls']:,} calls, at least {facts['minutes']:.1f} minutes at the sources' pace")
 
 
 def _show_sync(report: Report, console: Console) -> None:

@@ -16,18 +16,18 @@ SELECT dataset, min(trade_date) AS first, max(trade_date) AS last,
        count(*) FILTER (WHERE status = 'failed') AS failed, sum(rows)::bigint AS rows, sum(inserted)::bigint AS inserted,
        sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
        sum(calls)::bigint AS calls, string_agg(DISTINCT source, ', ') AS sources
-FROM sync_items WHERE sync_run = %s GROUP BY dataset ORDER BY min(finished_at)
+FROM sync_items WHERE sync_run = ANY(%s) GROUP BY dataset ORDER BY min(finished_at)
 """
 _FAILED = """
 SELECT dataset, unit, error_class, error FROM sync_items
-WHERE sync_run = %s AND status = 'failed' ORDER BY dataset, unit LIMIT 20
+WHERE sync_run = ANY(%s) AND status = 'failed' ORDER BY dataset, unit LIMIT 20
 """
 _HITS = """
 SELECT screen, ts_code, name, close, pct_chg, score, figures FROM screen_results
 WHERE trade_date = %s ORDER BY screen, score DESC NULLS LAST, ts_code
 """
 _MESSAGES = """
-SELECT title, status, error FROM messages WHERE dedupe_key LIKE %s OR dedupe_key = %s ORDER BY created_at DESC LIMIT 3
+SELECT title, status, error FROM messages WHERE dedupe_key LIKE %s OR dedupe_key = ANY(%s) ORDER BY created_at DESC LIMIT 3
 """
 _RUN = "SELECT status, error, rows_inserted, rows_updated, calls FROM sync_runs WHERE id = %s"
 
@@ -39,6 +39,8 @@ class Report:
     mode: str
     session: dt.date
     run_id: str | None = None
+    """The first run's id; a command may take several (`run_ids`): one per job."""
+    run_ids: list[str] = field(default_factory=list)
     status: str = "success"
     nothing_to_do: bool = False
     datasets: list[dict[str, Any]] = field(default_factory=list)
@@ -56,11 +58,11 @@ class Report:
         return asdict(self)
 
 
-def synced(database: Database, run_id: str) -> dict[str, Any]:
-    """What the run wrote and what failed."""
+def synced(database: Database, run_ids: list[str]) -> dict[str, Any]:
+    """What the runs wrote and what failed."""
     return {
-        "datasets": _rows(database, _BY_DATASET, (run_id,)),
-        "failures": _rows(database, _FAILED, (run_id,)),
+        "datasets": _rows(database, _BY_DATASET, (run_ids,)),
+        "failures": _rows(database, _FAILED, (run_ids,)),
     }
 
 
@@ -75,9 +77,9 @@ def hits(database: Database, session: dt.date) -> list[dict[str, Any]]:
     return _rows(database, _HITS, (session,))
 
 
-def messages(database: Database, session: dt.date, run_id: str | None) -> list[dict[str, Any]]:
-    """What became of the messages about the session's screens and about the run."""
-    return _rows(database, _MESSAGES, (f"screen:%:{session}:%", f"run-failed:{run_id}"))
+def messages(database: Database, session: dt.date, run_ids: list[str]) -> list[dict[str, Any]]:
+    """What became of the messages about the session's screens and about the runs."""
+    return _rows(database, _MESSAGES, (f"screen:%:{session}:%", [f"run-failed:{run_id}" for run_id in run_ids]))
 
 
 def _rows(database: Database, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:

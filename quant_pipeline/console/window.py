@@ -6,15 +6,20 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS, daily_sync, monthly_sync, reference_sync, weekly_sync
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, WEEKLY_KLINE
 from quant_pipeline.sources.policy import DEFAULT_POLICIES
 from quant_pipeline.sources.units import Unit
+from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.warehouse.database import Database
 
 FIRST_RUN_SESSIONS = 121
 """The first run takes the latest session and the 120 before it: enough for every moving average that people watch."""
+FIRST_RUN_EXTRA_SESSIONS = 5
+"""Of what no screen needs (funds, bonds, auctions, hot lists) the first run takes these; `sync` brings the rest."""
+_SCREENED = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"}
 _MISSING = """
 SELECT day.unit FROM unnest(%(units)s::text[]) AS day (unit)
 WHERE EXISTS (
@@ -34,22 +39,50 @@ class Window:
     end: dt.date
 
 
-def missing_window(database: Database, calendar: Calendar, end: dt.date) -> Window | None:
-    """From the first session that lacks a data set to `end`; None when nothing is missing.
+@dataclass(frozen=True)
+class Task:
+    """A part of a command that is one run: data sets of one job, and their window. `whole` runs take the screens along."""
 
-    It looks at the 121 sessions that end with `end`, and further back to the last session synced before them, so that
-    months without a run leave no hole.
+    job: str
+    datasets: tuple[Dataset, ...]
+    window: Window
+    whole: bool = False
+
+
+def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[Task]:
+    """What `run` has to do up to the session `end`: from the first session that lacks something on; empty when nothing does.
+
+    It looks at the last 121 sessions (5 for what no screen needs), and further back to the last session synced before them,
+    so that months without a run leave no hole.
     """
-    by_session = [name for name, dataset in SOURCED.items() if dataset.dated]
-    sessions = calendar.window(end, FIRST_RUN_SESSIONS)
-    reached = _synced_before(database, sessions[0])
-    if reached is not None:
-        sessions = calendar.between(reached, end)
-    first = _first_missing(database, [Unit.session(day) for day in sessions], by_session)
-    lists = [name for name, dataset in SOURCED.items() if not dataset.dated]
-    stale_lists = _first_missing(database, [Unit.snapshot(calendar.latest())], lists)
-    start = first or (end if stale_lists else None)
-    return Window(start, end) if start is not None else None
+    daily = [SOURCED[name] for name in BY_SESSION]
+    lists = [SOURCED[name] for name in DAILY_LISTS]
+    screened = [dataset for dataset in daily if dataset.name in _SCREENED]
+    extras = [dataset for dataset in daily if dataset.name not in _SCREENED]
+    stale = bool(_first_missing(database, [Unit.snapshot(calendar.latest())], lists))
+    start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_SESSIONS, "daily_kline"), screened)
+    tasks = []
+    if stale or start is not None:
+        tasks.append(Task(daily_sync.name, (*lists, *screened), Window(start or end, end), whole=True))
+    start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
+    if start is not None:
+        tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
+    for dataset, job in ((WEEKLY_KLINE, weekly_sync), (MONTHLY_KLINE, monthly_sync)):
+        labels = labels_of(dataset, calendar, calendar.window(end, FIRST_RUN_SESSIONS))
+        start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
+        if start is not None:
+            tasks.append(Task(job.name, (dataset,), Window(start, end)))
+    return tasks
+
+
+def asked_tasks(datasets: Sequence[Dataset], window: Window) -> list[Task]:
+    """The runs that these data sets take for the window: one per job that has them."""
+    job_of = dict.fromkeys((*DAILY_LISTS, *BY_SESSION), daily_sync.name)
+    job_of |= {WEEKLY_KLINE.name: weekly_sync.name, MONTHLY_KLINE.name: monthly_sync.name}
+    jobs: dict[str, list[Dataset]] = {}
+    for dataset in datasets:
+        jobs.setdefault(job_of.get(dataset.name, reference_sync.name), []).append(dataset)
+    return [Task(job, tuple(of_job), window) for job, of_job in jobs.items()]
 
 
 def asked_window(
@@ -79,7 +112,15 @@ def asked_window(
     return Window(sessions[0], sessions[-1])
 
 
-PERIODS = {"daily": ["daily_kline", "adj_factor"]}
+def stored_window(database: Database, calendar: Calendar) -> Window:
+    """From the first session that was ever asked for to the latest: what there is to repair, or to try again."""
+    with database.connect() as connection:
+        row = connection.execute("SELECT min(trade_date) FROM sync_items").fetchone()
+    latest = calendar.latest()
+    return Window(row[0] if row and row[0] else latest, latest)
+
+
+PERIODS = {"daily": ["daily_kline", "adj_factor"], "weekly": ["weekly_kline"], "monthly": ["monthly_kline"]}
 """The data sets behind each K-line period."""
 
 
@@ -103,15 +144,22 @@ def chosen_sources(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def _first_missing(database: Database, units: list[Unit], datasets: list[str]) -> dt.date | None:
-    values = {"units": [str(unit) for unit in units], "datasets": datasets}
+def _sessions(database: Database, calendar: Calendar, end: dt.date, count: int, marked_by: str) -> list[Unit]:
+    """The last sessions, and further back to the last one before them for which `marked_by` was synced."""
+    sessions = calendar.window(end, count)
+    reached = _synced_before(database, sessions[0], marked_by)
+    return [Unit.session(day) for day in (calendar.between(reached, end) if reached is not None else sessions)]
+
+
+def _first_missing(database: Database, units: list[Unit], datasets: Sequence[Dataset]) -> dt.date | None:
+    values = {"units": [str(unit) for unit in units], "datasets": [dataset.name for dataset in datasets]}
     with database.connect() as connection:
         row = connection.execute(_MISSING, values).fetchone()
     return dt.date.fromisoformat(row[0]) if row else None
 
 
-def _synced_before(database: Database, session: dt.date) -> dt.date | None:
-    query = "SELECT max(trade_date) FROM sync_items WHERE status = 'success' AND trade_date < %s AND dataset = 'daily_kline'"
+def _synced_before(database: Database, session: dt.date, dataset: str) -> dt.date | None:
+    query = "SELECT max(trade_date) FROM sync_items WHERE status = 'success' AND trade_date < %s AND dataset = %s"
     with database.connect() as connection:
-        row = connection.execute(query, (session,)).fetchone()
+        row = connection.execute(query, (session, dataset)).fetchone()
     return row[0] if row else None

@@ -18,11 +18,9 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=120.0, ge=0, description="Longest wait (seconds) for a place under the quota. 配额用尽时最多等待（秒）"
     )
 
-    def source(self, limiter: Limiter) -> TushareSource | None:
-        """The source under the shared limiter; None when its priority is 0 (off)."""
+    def source(self, limiter: Limiter) -> TushareSource:
+        """The source under the shared limiter."""
         current = settings.load()
-        if current.tushare_priority == 0:
-            return None
         at = upstream.tushare(current)
         policies = load_policies(current.rate_limits)
         return TushareSource(at.token, at.url, limiter, policies, timeout=self.timeout, patience=self.patience)

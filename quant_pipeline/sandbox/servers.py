@@ -13,13 +13,14 @@ import orjson
 from aiohttp import web
 
 from quant_pipeline.market import clock
-from quant_pipeline.sandbox import inbox, pushplus_server, tushare_server
+from quant_pipeline.sandbox import inbox, pushplus_server, ths_api_server, tushare_server
 from quant_pipeline.sandbox.baostock_server import BaostockServer
 from quant_pipeline.sandbox.calls import CallLog
 from quant_pipeline.sandbox.faults import Fault, FaultError, Faults
 from quant_pipeline.sandbox.pushplus_server import PushPlusServer
 from quant_pipeline.sandbox.quotas import EVERY_API, Per, Quotas
 from quant_pipeline.sandbox.room import MarketRoom
+from quant_pipeline.sandbox.ths_api_server import ThsApiServer
 from quant_pipeline.sandbox.tushare_apis import Market
 from quant_pipeline.sandbox.tushare_server import TushareServer
 from quant_pipeline.sandbox.web.proxy import WebProxy
@@ -40,6 +41,7 @@ class Addresses:
     ca_file: str
     """Certificate of the authority that the proxy's sites are signed by."""
 
+    host = HOST
     token = TOKEN
     pushplus_token = TOKEN
     pushplus_secret = SECRET
@@ -61,6 +63,10 @@ class Addresses:
     def pushplus_url(self) -> str:
         return f"http://{HOST}:{self.port}{pushplus_server.PREFIX}"
 
+    @property
+    def ths_api_url(self) -> str:
+        return f"http://{HOST}:{self.port}{ths_api_server.PREFIX}"
+
     def environment(self) -> dict[str, str]:
         """The variables that point a pipeline at this sandbox."""
         return {
@@ -69,6 +75,8 @@ class Addresses:
             "PUSHPLUS_URL": self.pushplus_url,
             "PUSHPLUS_TOKEN": self.pushplus_token,
             "PUSHPLUS_SECRET_KEY": self.pushplus_secret,
+            "THS_API_URL": self.ths_api_url,
+            "THS_API_KEY": self.token,
             "BAOSTOCK_HOST": HOST,
             "BAOSTOCK_PORT": str(self.baostock_port),
             **self.web_environment(),
@@ -106,6 +114,7 @@ class Servers:
         self.tushare = TushareServer(self._room, self.calls, self.faults, Quotas(per_minute, minute=minute))
         self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store)
         self.baostock = BaostockServer(self._room, self.calls, self.faults)
+        self.ths_api = ThsApiServer(self._room, self.calls, self.faults, Quotas(minute=minute))
         self.web = WebProxy(self._room, self.calls, self.faults, ca_file)
         self.ca_file = ca_file
         self.last_request = time.monotonic()
@@ -117,6 +126,7 @@ class Servers:
             [
                 *self.tushare.routes(),
                 *self.pushplus.routes(),
+                *self.ths_api.routes(),
                 web.get("/", self._inbox),
                 web.get("/control/health", self._health),
                 web.post("/control/faults", self._order_fault),

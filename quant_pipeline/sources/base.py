@@ -31,14 +31,16 @@ class Serving:
     method: str
     running: bool = False
     """Whether it gives the week or month that is still running, too."""
+    asks: int = 1
+    """The questions that one answer takes (a list asked for state by state)."""
 
     def calls_for(self, rows: int) -> int:
         """The calls that an answer of so many rows costs (a full page asks for one more)."""
-        return rows // self.page + 1
+        return rows // self.page + self.asks
 
 
 def serves(
-    dataset: Dataset, *, by: tuple[Grain, ...], api: str, page: int, running: bool = False
+    dataset: Dataset, *, by: tuple[Grain, ...], api: str, page: int, running: bool = False, asks: int = 1
 ) -> Callable[[Fetcher], Fetcher]:
     """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
 
@@ -46,7 +48,7 @@ def serves(
     """
 
     def mark(method: Fetcher) -> Fetcher:
-        serving = Serving(dataset, by, api, page, method.__name__, running)
+        serving = Serving(dataset, by, api, page, method.__name__, running, asks)
         method.__serving__ = serving  # type: ignore[attr-defined]
         return method
 
@@ -58,7 +60,9 @@ class Tally:
     """What a unit cost so far."""
 
     calls: int = 0
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
+    leases: list[int] = field(default_factory=list)
+    """The calls of the answer that is being looked at, as `source_calls` numbers them."""
 
 
 class Source(ABC):
@@ -112,12 +116,17 @@ class Source(ABC):
     def fetch(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
         """The unit's rows as the source gives them, all pages. SourceError says why there are none."""
         serving = self.servings[dataset.name]
+        tally.leases.clear()
         started = time.monotonic()
         try:
             frame: pl.DataFrame = getattr(self, serving.method)(unit, tally)
         finally:
             tally.seconds += time.monotonic() - started
         return frame
+
+    def disown(self, tally: Tally) -> None:
+        """Records the calls of the last answer as `empty`: it was judged, and cannot be taken."""
+        self._limiter.record(tally.leases, FailureClass.EMPTY.value)
 
     def call(self, api: str, request: Callable[[], pl.DataFrame], tally: Tally) -> pl.DataFrame:
         """One call at the source's pace, tried again while its failure is a passing one."""
@@ -133,6 +142,7 @@ class Source(ABC):
     def _once(self, api: str, policy: RatePolicy, request: Callable[[], pl.DataFrame], tally: Tally) -> pl.DataFrame:
         with self._limiter.call(self.name, api, policy, patience=self._patience) as lease:
             tally.calls += 1
+            tally.leases.append(lease.id)
             try:
                 frame = request()
             except SourceError:

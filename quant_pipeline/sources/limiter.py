@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -127,6 +127,11 @@ class Limiter:
             with self._pool.connection() as connection:
                 connection.execute(_RELEASE, {"outcome": outcome, "rows": lease.rows, "id": lease.id})
                 circuit.note(connection, source, api, policy, outcome, reason)
+
+    def record(self, calls: Sequence[int], outcome: str) -> None:
+        """Gives finished calls another outcome than their own: what came was looked at afterwards."""
+        with self._pool.connection() as connection:
+            connection.execute("UPDATE source_calls SET outcome = %s WHERE id = ANY(%s)", (outcome, list(calls)))
 
     def _wait_for_place(self, source: str, api: str, policy: RatePolicy, patience: float) -> int:
         deadline = time.monotonic() + patience

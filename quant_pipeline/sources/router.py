@@ -139,6 +139,7 @@ class Router:
         try:
             return judge(frame, source)
         except (Incomplete, SpecError) as error:
+            source.disown(tally)
             raise SourceError(FailureClass.EMPTY, source.name, api, str(error)) from None
 
 

@@ -62,9 +62,9 @@ WITH recent AS ({_RECENT}), judged AS (
 )
 INSERT INTO source_events (source, api, kind, reason)
 SELECT source, api, kind, CASE
-    WHEN kind = 'demoted' THEN format('%%s %%%% of the last %%s calls succeeded: put behind the next source', round(rate * 100), calls)
-    WHEN calls >= {_ENOUGH} THEN format('%%s %%%% of the last %%s calls succeeded: back in its place', round(rate * 100), calls)
-    ELSE 'half an hour has passed: it gets another chance' END
+    WHEN kind = 'restored' AND coalesce(calls, 0) < {_ENOUGH} THEN 'half an hour has passed: it gets another chance'
+    ELSE format('%%s of the last %%s calls succeeded: %%s', round(rate * calls), calls,
+                CASE kind WHEN 'demoted' THEN 'put behind the next source' ELSE 'back in its place' END) END
 FROM moved
 """
 

@@ -51,6 +51,16 @@ class Unit:
     def board(cls, ts_code: str, as_of: dt.date) -> Unit:
         return cls(Grain.BOARD, as_of, as_of, ts_code)
 
+    @classmethod
+    def parse(cls, name: str, *, snapshot: bool) -> Unit:
+        """The unit of that name in the ledger, of a list (`snapshot`) or of a data set by session."""
+        code, _, days = name.rpartition(" ")
+        start, _, end = days.partition("..")
+        first = dt.date.fromisoformat(start)
+        if code:
+            return cls.code(code, first, dt.date.fromisoformat(end)) if end else cls.board(code, first)
+        return cls.snapshot(first) if snapshot else cls.session(first)
+
     def __str__(self) -> str:
         """The unit's name in the ledger and in messages: `2026-11-20`, `600000.SH 2026-11-02..2026-11-20`,
         `885001.TI 2026-11-20`."""

@@ -5,28 +5,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-import polars as pl
 import psycopg
 
 from quant_pipeline.market.calendar import Calendar
-from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.validation import Checked, validate
 from quant_pipeline.sources.failures import Unanswered
-from quant_pipeline.sources.router import Answer, Router
+from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sync.coverage import Due, judge_rows, judge_snapshot
+from quant_pipeline.sync.coverage import FEW, Due
+from quant_pipeline.sync.gaps import Gaps
+from quant_pipeline.sync.judge import Judgement, judge_of_list, judge_of_rows
 from quant_pipeline.sync.ledger import Item, Ledger, item_of, record
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import ProgressLog
+from quant_pipeline.sync.store import Fetched, Store
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.rejected import store_rejected
-from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert
+from quant_pipeline.warehouse.reads import read
 
 _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
+_CHUNK = 250
+"""Sessions whose codes are read at once."""
 
 
 @dataclass
@@ -45,12 +46,11 @@ class Outcome:
     def sources(self) -> list[str]:
         return sorted({item.source for item in self.synced.values() if item.source})
 
-
-@dataclass(frozen=True)
-class _Fetched:
-    unit: Unit
-    answer: Answer | None
-    error: Unanswered | None
+    def add(self, other: Outcome) -> None:
+        """Takes over what another plan of the same data set came to."""
+        self.synced |= other.synced
+        self.before |= other.before
+        self.failed |= other.failed
 
 
 class Engine:
@@ -67,7 +67,8 @@ class Engine:
         """Fetches, checks and commits the plan's units; those that were synced before are left out unless `force`.
 
         `on_committed` is called for each unit right after its rows and its record are committed, in this thread. A unit's
-        failure is recorded and does not stop the others. Memory holds a few units, however long the plan.
+        failure is recorded and does not stop the others. Codes that an answer lacks are asked of the next sources; a unit
+        that lacks too many waits for them before it counts. Memory holds a few units, however long the plan.
         """
         before = {} if force else self._ledger.done(plan.dataset, plan.units)
         outcome = Outcome(before={unit: before[str(unit)] for unit in plan.units if str(unit) in before})
@@ -75,64 +76,111 @@ class Engine:
         self._ledger.plan(self._run, len(plan.units), len(outcome.before))
         if not todo:
             return outcome
+        tell = on_committed or _silent
+        judge, due = self._judgement(plan, todo)
+        gaps = Gaps(plan.dataset, due)
         progress = ProgressLog(plan.dataset.name, len(todo))
-        judge = self._judge(plan, todo)
         with self._database.connect() as connection:
+            store = Store(connection, plan.dataset, self._calendar, self._router.priority(plan.dataset), force)
             for group in self._fetch(plan, todo, judge):
                 with connection.transaction():
-                    items = self._store(connection, plan, group, force)
+                    items = gaps.seen(store.write(group), group)
                     record(connection, self._run, plan.dataset, items.values())
                 for unit, item in items.items():
-                    (outcome.failed if item.failed else outcome.synced)[unit] = item
                     progress.add(rows=item.rows, failed=item.failed)
                     if item.failed:
+                        outcome.failed[unit] = item
                         _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
-                    elif on_committed:
-                        on_committed(unit, item)
+                    else:
+                        outcome.synced[unit] = item
+                        if not gaps.holds_back(unit):
+                            tell(unit, item)
+            self._fill(plan, store, gaps, judge)
+            self._settle(plan, connection, gaps, outcome, tell)
+            if plan.labels and due is not None:
+                self._complete(plan, connection, due, outcome, tell)
         return outcome
 
-    def _judge(self, plan: Plan, todo: Sequence[Unit]) -> Callable[[Unit, pl.DataFrame], Checked]:
-        dataset, sessions = plan.dataset, frozenset(self._calendar.sessions)
-        if plan.grain is Grain.SNAPSHOT:
-            stored = self._stored_rows(dataset)
+    def _judgement(self, plan: Plan, todo: Sequence[Unit]) -> tuple[Judgement, Due | None]:
+        dataset = plan.dataset
+        if not dataset.dated:
+            return judge_of_list(self._database, dataset, self._calendar), None
+        due = Due.load(
+            self._database, dataset, self._calendar, min(unit.start for unit in todo), max(unit.end for unit in todo)
+        )
+        labels = plan.labels or [unit.end for unit in todo]
+        return judge_of_rows(self._database, dataset, self._calendar, due, labels), due
 
-            def snapshot(unit: Unit, frame: pl.DataFrame) -> Checked:
-                del unit
-                checked = validate(dataset, frame, expected_session=None, sessions=sessions)
-                judge_snapshot(dataset, checked.good, stored)
-                return checked
+    def _fill(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement) -> None:
+        """Asks the other sources for what the answers lacked, code by code. What nobody has is no failure of its own."""
+        others = [source for source in self._router.serving(plan.dataset, Grain.CODE) if source.name not in gaps.left_by]
+        units = gaps.units() if others else []
+        if not units:
+            return
+        _logger.info(
+            "%s: %d codes have gaps, asking %s", plan.dataset.name, len(units), ", ".join(each.name for each in others)
+        )
+        by_code = replace(plan, grain=Grain.CODE, units=tuple(units))
+        for group in self._fetch(by_code, units, judge, without=gaps.left_by):
+            with store.connection.transaction():
+                items = [
+                    store.fill(each.unit, each.answer, gaps.fill(each.unit, each.answer.checked.good))
+                    for each in group
+                    if each.answer is not None
+                ]
+                record(store.connection, self._run, plan.dataset, items)
 
-            return snapshot
-        due = Due.load(self._database, min(unit.start for unit in todo), max(unit.end for unit in todo))
+    def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, tell: OnCommitted) -> None:
+        """Records what became of the sessions that had gaps; those that lack too much have failed."""
+        for unit, item in gaps.settled():
+            record(connection, self._run, plan.dataset, [item])
+            if item.failed:
+                del outcome.synced[unit]
+                outcome.failed[unit] = item
+                _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
+                continue
+            outcome.synced[unit] = item
+            if gaps.holds_back(unit):
+                tell(unit, item)
 
-        def rows(unit: Unit, frame: pl.DataFrame) -> Checked:
-            expected = unit.start if unit.grain is Grain.SESSION else None
-            checked = validate(dataset, frame, expected_session=expected, sessions=sessions)
-            judge_rows(dataset, unit, checked, due, self._calendar.between(unit.start, unit.end))
-            return checked
-
-        return rows
-
-    def _stored_rows(self, dataset: Dataset) -> int:
-        with self._database.connect() as connection:
-            row = connection.execute(f"SELECT count(*) FROM {dataset.name}").fetchone()
-        return int(row[0]) if row else 0
+    def _complete(self, plan: Plan, connection: psycopg.Connection, due: Due, outcome: Outcome, tell: OnCommitted) -> None:
+        """Records the sessions of a whole market that was asked for code by code: complete where no row due is lacking."""
+        for first in range(0, len(plan.labels), _CHUNK):
+            labels = plan.labels[first : first + _CHUNK]
+            rows = read(
+                self._database, plan.dataset, start=labels[0], end=labels[-1], columns=["trade_date", "ts_code", "source"]
+            )
+            by_day = rows.partition_by("trade_date", as_dict=True)
+            for label in labels:
+                came = by_day.get((label,), rows.clear())
+                owed, missing = len(due.codes(label)), due.missing(label, came["ts_code"])
+                if owed and len(missing) > max(due.allowed([label]) * owed, FEW):
+                    continue
+                unit = Unit.session(label)
+                sources = ", ".join(came["source"].unique().sort().to_list())
+                item = item_of(unit, source=sources or None, rows=came.height, missing=len(missing))
+                record(connection, self._run, plan.dataset, [item])
+                outcome.synced[unit] = item
+                tell(unit, item)
 
     def _fetch(
-        self, plan: Plan, todo: Sequence[Unit], judge: Callable[[Unit, pl.DataFrame], Checked]
-    ) -> Iterator[list[_Fetched]]:
+        self, plan: Plan, todo: Sequence[Unit], judge: Judgement, *, without: frozenset[str] = frozenset()
+    ) -> Iterator[list[Fetched]]:
         """Groups of fetched units, as they come: what came while the last group was written makes the next one."""
         workers = self._router.concurrency(plan.dataset, plan.grain)
         waiting = iter(todo)
 
-        def one(unit: Unit) -> _Fetched:
+        def one(unit: Unit) -> Fetched:
             try:
-                return _Fetched(unit, self._router.fetch(plan.dataset, unit, lambda frame: judge(unit, frame)), None)
+                answer = self._router.fetch(
+                    plan.dataset, unit, lambda frame, source: judge(unit, frame, source), without=without
+                )
+                return Fetched(unit, answer, None)
             except Unanswered as error:
-                return _Fetched(unit, None, error)
+                return Fetched(unit, None, error)
 
         with ThreadPoolExecutor(workers, thread_name_prefix=plan.dataset.name) as pool:
-            under_way: set[Future[_Fetched]] = set()
+            under_way: set[Future[Fetched]] = set()
             try:
                 while True:
                     # One unit more than there are workers each: they need not stand still during a commit.
@@ -144,65 +192,6 @@ class Engine:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _store(self, connection: psycopg.Connection, plan: Plan, group: Sequence[_Fetched], force: bool) -> dict[Unit, Item]:
-        """Writes a group in the caller's transaction: a unit's good rows, its refused rows, or its failure."""
-        new = self._all_new(connection, plan, group)
-        return {each.unit: self._store_one(connection, plan, each, force, new=new) for each in group}
 
-    def _all_new(self, connection: psycopg.Connection, plan: Plan, group: Sequence[_Fetched]) -> bool:
-        """Writes the rows of several sessions in one go where all of them are new, as they are in a backfill.
-
-        The index is then filled in its order, which is half the work. False, with nothing written, for any other group:
-        its units are written one by one, for the sake of true counts for each.
-        """
-        answers = [each.answer for each in group if each.answer is not None]
-        sources = {answer.source for answer in answers}
-        if plan.grain is not Grain.SESSION or len(answers) < 2 or len(sources) > 1:
-            return False
-        rows = pl.concat([answer.checked.good for answer in answers])
-        with connection.transaction() as attempt:
-            if upsert(connection, plan.dataset, rows, source=sources.pop()).inserted == rows.height:
-                return True
-            raise psycopg.Rollback(attempt)
-        return False
-
-    def _store_one(self, connection: psycopg.Connection, plan: Plan, fetched: _Fetched, force: bool, *, new: bool) -> Item:
-        if fetched.answer is None:
-            assert fetched.error is not None
-            return _failed(fetched.unit, fetched.error)
-        answer, dataset = fetched.answer, plan.dataset
-        rows = answer.checked.good
-        if new:
-            written = Upserted(inserted=rows.height)
-        else:
-            # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
-            whole_list = plan.grain is Grain.SNAPSHOT and answer.checked.bad.is_empty()
-            write = replace_rows if whole_list else upsert
-            priority = self._router.priority
-            written = write(connection, dataset, rows, source=answer.source, priority=priority, force=force)
-        store_rejected(connection, dataset, answer.checked.bad, source=answer.source, unit=str(fetched.unit))
-        return item_of(
-            fetched.unit,
-            source=answer.source,
-            rows=rows.height,
-            inserted=written.inserted,
-            updated=written.updated,
-            unchanged=written.unchanged,
-            rejected=answer.checked.bad.height,
-            attempts=answer.attempts,
-            calls=answer.calls,
-            seconds=answer.seconds,
-        )
-
-
-def _failed(unit: Unit, error: Unanswered) -> Item:
-    last = error.failures[-1] if error.failures else None
-    return item_of(
-        unit,
-        source=last.source if last else None,
-        status="failed",
-        attempts=error.attempts,
-        calls=error.calls,
-        error_class=last.failure.value if last else None,
-        error=str(error),
-    )
+def _silent(unit: Unit, item: Item) -> None:
+    """For callers that do not listen."""

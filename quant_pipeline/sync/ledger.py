@@ -42,6 +42,8 @@ class Item:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    missing: int = 0
+    """Rows due that no source had."""
     attempts: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -55,8 +57,8 @@ class Item:
 
 
 _COLUMNS = (
-    "unit, trade_date, ts_code, source, status, rows, inserted, updated, unchanged, rejected, attempts, calls, seconds, "
-    "error_class, error"
+    "unit, trade_date, ts_code, source, status, rows, inserted, updated, unchanged, rejected, missing, attempts, calls, "
+    "seconds, error_class, error"
 )
 _RECORD = f"""
 INSERT INTO sync_items (sync_run, dataset, {_COLUMNS})
@@ -69,6 +71,13 @@ _DONE = f"""
 SELECT DISTINCT ON (unit) {_COLUMNS}, finished_at FROM sync_items
 WHERE dataset = %(dataset)s AND status = 'success' AND unit = ANY(%(units)s)
 ORDER BY unit, finished_at DESC
+"""
+_FAILED = """
+SELECT unit FROM (
+    SELECT DISTINCT ON (unit) unit, status FROM sync_items
+    WHERE dataset = %(dataset)s ORDER BY unit, finished_at DESC
+) AS last
+WHERE status = 'failed' ORDER BY unit
 """
 _BEGIN = """
 INSERT INTO sync_runs (id, trigger, parameters, status, process, presence)
@@ -138,6 +147,12 @@ class Ledger:
         values = {"dataset": dataset.name, "units": [str(unit) for unit in units]}
         with self._database.connect() as connection, connection.cursor(row_factory=class_row(Item)) as cursor:
             return {item.unit: item for item in cursor.execute(_DONE, values)}
+
+    def failed(self, dataset: Dataset) -> list[Unit]:
+        """The units whose last attempt failed, by whichever run."""
+        with self._database.connect() as connection:
+            rows = connection.execute(_FAILED, {"dataset": dataset.name}).fetchall()
+        return [Unit.parse(unit, snapshot=not dataset.dated) for (unit,) in rows]
 
     def run(self, run: str) -> dict[str, Any] | None:
         """The run's row, as it stands."""

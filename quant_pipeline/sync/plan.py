@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sources.base import Serving, Source
+from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.universe import Universe
 
-MARKET_CODES = 5500
-"""About as many codes as trade in one session: enough to count pages with."""
+_NOUNS = {Grain.SESSION: "sessions", Grain.CODE: "codes", Grain.BOARD: "boards", Grain.SNAPSHOT: "list"}
 
 
 class PlanError(ValueError):
@@ -20,40 +22,93 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """Units of one data set, all of one grain, and the calls that the first source needs for them."""
+    """Units of one data set, all of one grain, and what the first source needs for them."""
 
     dataset: Dataset
     grain: Grain
     units: tuple[Unit, ...]
-    calls: int
+    calls: int = 0
+    source: str = ""
+    minutes: float = 0.0
+    """How long the calls take at the least, at the source's quota and pace."""
+    labels: tuple[dt.date, ...] = ()
+    """Of a whole market that is asked for code by code: what is complete when all units are done."""
+
+    def of(self, units: Sequence[Unit]) -> Plan:
+        """The same plan for these of its units."""
+        return replace(self, units=tuple(units))
+
+    def __str__(self) -> str:
+        asked = f"{len(self.units)} {_NOUNS[self.grain]}"
+        if not self.units:
+            return f"{self.dataset.name}: nothing to fetch"
+        return f"{self.dataset.name}: {asked}, {self.calls} calls to {self.source}, {self.minutes:.1f} min at its pace"
 
 
-def plan(
-    dataset: Dataset, router: Router, *, as_of: dt.date, sessions: Sequence[dt.date] = (), codes: Sequence[str] = ()
+@dataclass(frozen=True)
+class _Way:
+    """A way to ask: its units, and about how many rows each answer has."""
+
+    grain: Grain
+    units: tuple[Unit, ...]
+    rows: Sequence[int]
+    labels: tuple[dt.date, ...] = ()
+
+
+def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, boards: Sequence[str] = ()) -> Plan:
+    """The unit of a list as of a session, or one for each of the boards. PlanError when no source serves it."""
+    if dataset.universe:
+        return _cheapest(
+            dataset, router, [_Way(Grain.BOARD, tuple(Unit.board(code, as_of) for code in boards), [1] * len(boards))]
+        )
+    return _cheapest(dataset, router, [_Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [1])])
+
+
+def plan_rows(
+    dataset: Dataset, router: Router, universe: Universe, labels: Sequence[dt.date], *, codes: Sequence[str] = ()
 ) -> Plan:
-    """The units for these sessions (all codes, or only `codes`); a snapshot data set has one unit, as of `as_of`.
+    """The units for these labels (sessions, or last sessions of periods), for all codes or only `codes`.
 
-    With codes given it asks by code or by session, whichever costs fewer calls. PlanError when no source serves it.
+    It asks by code or by session, whichever costs fewer calls. PlanError when no source serves it.
     """
-    if not dataset.dated:
-        return _cheapest(dataset, router, [(Grain.SNAPSHOT, (Unit.snapshot(as_of),), 1)])
-    if not sessions:
-        return Plan(dataset, Grain.SESSION, (), 0)
-    by_session = (Grain.SESSION, tuple(Unit.session(day) for day in sessions), MARKET_CODES)
-    if not codes:
-        return _cheapest(dataset, router, [by_session])
-    by_code = (Grain.CODE, tuple(Unit.code(code, sessions[0], sessions[-1]) for code in codes), len(sessions))
-    return _cheapest(dataset, router, [by_code, by_session])
+    if not labels:
+        return Plan(dataset, Grain.SESSION, ())
+    first, last = labels[0], labels[-1]
+    asked = codes or universe.codes(first, last)
+    by_session = _Way(Grain.SESSION, tuple(Unit.session(day) for day in labels), universe.rows_on(labels))
+    by_code = _Way(
+        Grain.CODE,
+        tuple(Unit.code(code, first, last) for code in asked),
+        universe.rows_of(asked, labels),
+        () if codes else tuple(labels),
+    )
+    return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session])
 
 
-def _cheapest(dataset: Dataset, router: Router, ways: Sequence[tuple[Grain, tuple[Unit, ...], int]]) -> Plan:
-    plans = []
-    for grain, units, rows in ways:
-        servers = router.serving(dataset, grain)
-        if servers:
-            calls = len(units) * servers[0].servings[dataset.name].calls_for(rows)
-            plans.append(Plan(dataset, grain, units, calls))
+def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way]) -> Plan:
+    plans = [_priced(dataset, way, server) for way in ways if (server := _first(dataset, router, way)) is not None]
     if not plans:
-        known = ", ".join(router.priority) or "none"
+        known = ", ".join(router.names) or "none"
         raise PlanError(f"{dataset.name}: none of the sources in use ({known}) serves it")
     return min(plans, key=lambda each: each.calls)
+
+
+def _first(dataset: Dataset, router: Router, way: _Way) -> Source | None:
+    """Who will be asked first for most of the units."""
+    servers = router.serving(dataset, way.grain)
+    return next(
+        (source for source in servers if way.units and source.reaches(dataset, way.units[0])), next(iter(servers), None)
+    )
+
+
+def _priced(dataset: Dataset, way: _Way, server: Source) -> Plan:
+    serving: Serving = server.servings[dataset.name]
+    calls = sum(serving.calls_for(rows) for rows in way.rows)
+    return Plan(dataset, way.grain, way.units, calls, server.name, _minutes(calls, server.policy(dataset)), way.labels)
+
+
+def _minutes(calls: int, policy: RatePolicy) -> float:
+    """Minutes that the calls take at the least, as the policy allows them."""
+    by_pace = max(calls - policy.burst, 0) / policy.per_second / 60 if policy.per_second else 0.0
+    by_quota = (calls - 1) // policy.per_minute * policy.minute / 60 if policy.per_minute and calls else 0.0
+    return max(by_pace, by_quota)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _logger = logging.getLogger(__name__)
 _EVERY = 2.0
+_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Progress:
 
 
 class ProgressLog:
-    """Tells the progress of `total` units: a log record at INFO every two seconds and at the end, at DEBUG in between.
+    """Tells the progress of `total` units: a log record at INFO every two seconds, every 500 units and at the end, else DEBUG.
 
     Each record carries the Progress as its attribute `progress`.
     """
@@ -51,7 +52,7 @@ class ProgressLog:
         spent = max(now - self._started, 1e-9)
         left = spent / self._done * (self._total - self._done) if spent > 1 else None
         progress = Progress(self._dataset, self._done, self._total, self._rows, self._failed, self._rows / spent, left)
-        due = now - self._told >= _EVERY or self._done == self._total
+        due = now - self._told >= _EVERY or self._done % _BATCH == 0 or self._done == self._total
         if due:
             self._told = now
         _logger.log(logging.INFO if due else logging.DEBUG, "%s", progress, extra={"progress": progress})

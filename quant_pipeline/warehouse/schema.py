@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTab
 
 from quant_pipeline.settings import Mode
 from quant_pipeline.warehouse.tables import IDENTITY, metadata_of
+from quant_pipeline.warehouse.views import DEFINITIONS, create_views
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation
@@ -66,6 +67,7 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
             _add_what_lacks(connection)
         except sa.exc.IntegrityError as error:
             raise SchemaError(f"a change of the tables needs a revision (warehouse/migrations): {error.orig}") from error
+        create_views(driver)
         connection.execute(
             postgresql.insert(IDENTITY)
             .values(mode=mode.value, fingerprint=fingerprint())
@@ -75,11 +77,13 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
 
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
-    """A digest of every table's definition and every revision's name: equal means that there is nothing to do."""
+    """A digest of every table's and view's definition and every revision's name: equal means that there is nothing to do."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     digest = hashlib.sha256()
     for definition in _definitions(metadata_of()):
         digest.update(str(definition.compile(dialect=dialect)).encode())
+    for view in DEFINITIONS:
+        digest.update(view.encode())
     for revision in sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")):
         digest.update(revision.encode())
     return digest.hexdigest()

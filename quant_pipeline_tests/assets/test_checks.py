@@ -192,7 +192,7 @@ def test_a_red_check_shows_its_rows_in_the_ui_is_told_once_and_stops_no_run(rows
     check = found["row_count"]
     assert check.severity is dg.AssetCheckSeverity.ERROR
     assert check.description.startswith("1 of ")
-    assert [record.data["first"] for record in check.metadata["rows"].value.records] == [f"{{{code}}}"]
+    assert [record.data["first"] for record in check.metadata["rows"].value.records] == [code]
     assert "SANDBOX" in check.metadata["origin"].value
     told = rows.rows("SELECT content FROM messages WHERE dedupe_key = %s", f"checks-failed:{result.run_id}:daily_kline")
     assert len(told) == 1

@@ -41,6 +41,8 @@ def test_it_is_started_once_and_stopped(own_home: Path) -> None:
         "PUSHPLUS_URL": f"http://127.0.0.1:{addresses.port}/pushplus",
         "PUSHPLUS_TOKEN": "sandbox-token",
         "PUSHPLUS_SECRET_KEY": "sandbox-secret",
+        "THS_API_URL": f"http://127.0.0.1:{addresses.port}/ths-api",
+        "THS_API_KEY": "sandbox-token",
         "BAOSTOCK_HOST": "127.0.0.1",
         "BAOSTOCK_PORT": str(addresses.baostock_port),
         "HTTP_PROXY": f"http://127.0.0.1:{addresses.proxy_port}",

@@ -21,7 +21,8 @@ from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sync.engine import Engine
 from quant_pipeline.sync.ledger import Ledger
-from quant_pipeline.sync.plan import plan
+from quant_pipeline.sync.plan import plan_rows
+from quant_pipeline.sync.universe import Universe
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -73,7 +74,7 @@ def _backfill(
     pipe.send("ready")
     pipe.recv()
     ledger.begin(run, "backfill", {})
-    planned = plan(DAILY_KLINE, router, as_of=sessions[-1], sessions=sessions)
+    planned = plan_rows(DAILY_KLINE, router, Universe.load(database, DAILY_KLINE), sessions)
     outcome = Engine(database, router, CALENDAR, ledger, run).sync(
         planned, on_committed=lambda unit, _item: pipe.send(str(unit))
     )

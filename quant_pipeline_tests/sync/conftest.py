@@ -20,11 +20,14 @@ from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
 from quant_pipeline.sync.ledger import Ledger
-from quant_pipeline.sync.plan import plan
+from quant_pipeline.sync.periods import labels_of
+from quant_pipeline.sync.plan import Plan, plan_list, plan_rows
+from quant_pipeline.sync.universe import Universe, boards
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
-QUICK: Policies = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, concurrency=4, retries=2, backoff=0.01)}}
+_QUICK = RatePolicy(per_minute=None, per_second=None, concurrency=4, retries=2, backoff=0.01, trip=1000)
+QUICK: Policies = {"tushare": {"*": _QUICK}}
 NOW = "2026-11-20T18:00"
 LATEST = dt.date(2026, 11, 20)
 
@@ -60,9 +63,15 @@ class Bench:
         on_committed: OnCommitted | None = None,
     ) -> Outcome:
         router = Router([self.source(timeout)])
-        planned = plan(dataset, router, as_of=LATEST, sessions=sessions, codes=codes)
         engine = Engine(self.database, router, self.calendar, self.ledger, self.run)
-        return engine.sync(planned, force=force, on_committed=on_committed)
+        return engine.sync(self.plan(dataset, router, sessions, codes), force=force, on_committed=on_committed)
+
+    def plan(self, dataset: Dataset, router: Router, sessions: tuple[dt.date, ...], codes: tuple[str, ...] = ()) -> Plan:
+        if not dataset.dated:
+            asked = boards(self.database, dataset) if dataset.universe else ()
+            return plan_list(dataset, router, as_of=LATEST, boards=asked)
+        labels = labels_of(dataset, self.calendar, sessions)
+        return plan_rows(dataset, router, Universe.load(self.database, dataset), labels, codes=codes)
 
     def reference(self, sessions: tuple[dt.date, ...]) -> None:
         """Syncs what bars are judged against."""
@@ -77,7 +86,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def exchange() -> Exchange:
-    return Exchange(codes=60, first_year=2025)
+    return Exchange(codes=100, first_year=2025)
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""AKShare's lists, as its own functions give them: this module lives in the client's process, and only there.
+
+The client keeps some lists for as long as its process lives (`lru_cache`): they are forgotten before each call. It sets no
+time-out on most requests either: the caller kills a process that hangs.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import akshare
+from akshare.stock import stock_info
+from akshare.stock_feature import stock_board_industry_ths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def stock_list() -> pd.DataFrame:
+    """Every listed A-share of the three exchanges: code, name."""
+    _forget(stock_info)
+    frame: pd.DataFrame = akshare.stock_info_a_code_name()
+    return frame
+
+
+def ths_industries() -> pd.DataFrame:
+    """THS's industry boards: name, code (881xxx)."""
+    _forget(stock_board_industry_ths)
+    frame: pd.DataFrame = akshare.stock_board_industry_name_ths()
+    return frame
+
+
+def etf_list() -> pd.DataFrame:
+    """Every listed ETF with its quotation, of which only 代码 and 名称 are told on."""
+    frame: pd.DataFrame = akshare.fund_etf_spot_em()[["代码", "名称"]]
+    return frame
+
+
+def etf_daily(digits: str, start: str, end: str) -> pd.DataFrame:
+    """Unadjusted daily bars of an ETF (159915), oldest first; no columns at all where eastmoney has none."""
+    frame: pd.DataFrame = akshare.fund_etf_hist_em(symbol=digits, period="daily", start_date=start, end_date=end, adjust="")
+    return frame
+
+
+def convertible_bonds() -> pd.DataFrame:
+    """Every convertible bond that was ever announced."""
+    frame: pd.DataFrame = akshare.bond_zh_cov()
+    return frame
+
+
+def hot_rank() -> pd.DataFrame:
+    """Eastmoney's 100 most popular stocks of this moment: 当前排名, 代码 (SZ000001).
+
+    The client puts names and prices beside them by position, so that they slip when one quotation is missing: dropped.
+    """
+    frame: pd.DataFrame = akshare.stock_hot_rank_em()[["当前排名", "代码"]]
+    return frame
+
+
+def _forget(module: ModuleType) -> None:
+    """Empties every cache of the module's functions."""
+    members: list[Any] = list(vars(module).values())
+    for member in members:
+        if hasattr(member, "cache_clear"):
+            member.cache_clear()

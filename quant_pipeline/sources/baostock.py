@@ -1,0 +1,257 @@
+"""BaoStock over its own client: https://www.baostock.com. No BSE; a day's data are ready at 17:30.
+
+Its codes (sh.600000), units (股, 元) and suspended-day rows are turned into the platform's here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+
+import polars as pl
+
+from quant_pipeline.market import clock, codes
+from quant_pipeline.market.calendar import FIRST_SESSION
+from quant_pipeline.market.codes import Board
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
+    DAILY_KLINE,
+    MONTHLY_KLINE,
+    STOCK_LIST,
+    SUSPENSIONS,
+    TRADE_CALENDAR,
+    WEEKLY_KLINE,
+)
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sources.baostock_client import Account, Refused
+from quant_pipeline.sources.base import Source, Tally, serves
+from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sources.worker import ClientFailed, ClientProcess
+
+READY = dt.time(17, 30)
+"""When a session's rows are there."""
+_LOGIN_LIMIT_WAIT = 300.0
+_WHOLE_MARKET = "query_daily_history_k_AStock"
+_HISTORY = "query_history_k_data_plus"
+_DAILY = (Grain.SESSION, Grain.CODE)
+_DAILY_FIELDS = "date,code,open,high,low,close,preclose,volume,amount,tradestatus,pctChg"
+_PERIOD_FIELDS = "date,code,open,high,low,close,volume,amount,pctChg"
+_SUSPENDED = pl.col("tradestatus") == "0"
+_MARKETS = {
+    Board.SSE_MAIN.value: ("主板", "SSE"),
+    Board.SZSE_MAIN.value: ("主板", "SZSE"),
+    Board.STAR.value: ("科创板", "SSE"),
+    Board.CHINEXT.value: ("创业板", "SZSE"),
+}
+"""The boards of the A-shares that BaoStock has: their `market` and `exchange` in the stock list."""
+_PERMANENT_SOURCE = frozenset({"10001002", "10001003", "10001004", "10001006", "10001007", "10001008", "10001009", "10001012"})
+_OF_THE_UNIT = frozenset({"10004011", "10004013", "10004014", "10004015"})
+"""The code or the days that were asked for are not to be had: no fault of the API."""
+
+
+class BaostockSource(Source):
+    """BaoStock, or any server that speaks its protocol, at `host` and `port` (None: the client's own).
+
+    Its client runs in a process of its own, one call at a time whichever API it is: parallel calls mix up the answers.
+    """
+
+    name = "baostock"
+
+    def __init__(
+        self,
+        host: str | None,
+        port: int | None,
+        user: str,
+        password: str,
+        limiter: Limiter,
+        policies: Policies,
+        *,
+        patience: float = 120.0,
+    ) -> None:
+        super().__init__(limiter, policies, patience=patience)
+        self._account = Account(host, port, user, password)
+        self._client = ClientProcess("quant_pipeline.sources.baostock_client")
+        self._listed: dict[dt.date, pl.DataFrame] = {}
+        self._listing = threading.Lock()
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def reaches(self, dataset: Dataset, unit: Unit) -> bool:
+        del dataset
+        return unit.grain is Grain.SNAPSHOT or unit.end <= xshg().latest(ready=READY)
+
+    def lacks(self, dataset: Dataset, ts_code: str) -> bool:
+        del dataset
+        return codes.board(ts_code).value not in _MARKETS
+
+    def close(self) -> None:
+        self._client.close()
+
+    # --- what it serves ----------------------------------------------------------------------------------------------
+
+    @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api="query_trade_dates", page=2000)
+    def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        end = dt.date(unit.end.year + 1, 12, 31)
+        days = self._query("query_trade_dates", tally, start_date=str(FIRST_SESSION), end_date=str(end))
+        days = days.sort("calendar_date").select(cal_date="calendar_date", is_open="is_trading_day")
+        session = pl.when(pl.col("is_open") == "1").then("cal_date")
+        return days.select(
+            pl.lit("SSE").alias("exchange"), "cal_date", "is_open", pretrade_date=session.shift(1).forward_fill()
+        )
+
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=2000)
+    def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        stocks = self._query("query_stock_basic", tally).filter(pl.col("type") == "1")
+        board = codes.board_of(pl.col("ts_code"))
+        return _a_shares(stocks).select(
+            "ts_code",
+            symbol=pl.col("ts_code").str.head(6),
+            name="code_name",
+            area=pl.lit(None, pl.String),
+            industry=pl.lit(None, pl.String),
+            market=board.replace_strict({name: market for name, (market, _) in _MARKETS.items()}),
+            exchange=board.replace_strict({name: exchange for name, (_, exchange) in _MARKETS.items()}),
+            list_status=pl.col("status").replace_strict({"1": "L", "0": "D"}, default=None),
+            list_date="ipoDate",
+            delist_date="outDate",
+        )
+
+    @serves(DAILY_KLINE, by=_DAILY, api=_WHOLE_MARKET, page=20_000)
+    def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        rows = self._days(unit, _DAILY_FIELDS, tally).filter(~_SUSPENDED)
+        return _bars(rows, pre_close=_number("preclose"))
+
+    @serves(SUSPENSIONS, by=_DAILY, api=_WHOLE_MARKET, page=20_000)
+    def suspensions(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        halted = self._days(unit, "date,code,tradestatus", tally).filter(_SUSPENDED)
+        no_time = pl.lit(None, pl.String).alias("suspend_timing")
+        return halted.select("ts_code", no_time, trade_date="date", suspend_type=pl.lit("S"))
+
+    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=2000)
+    def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        monday = unit.start - dt.timedelta(days=unit.start.weekday())
+        bars = self._periods(unit, "w", monday, tally)
+        return _labelled(bars, {day: xshg().week_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
+
+    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=2000)
+    def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        bars = self._periods(unit, "m", unit.start.replace(day=1), tally)
+        return _labelled(bars, {day: xshg().month_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
+
+    @serves(ADJ_FACTOR, by=(Grain.CODE,), api="query_adjust_factor", page=20_000)  # its steps fill no page
+    def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """A row per session in which the code was listed, from one session before the unit on: its factor can be anchored
+        there on what is stored."""
+        code, until = codes.to_baostock(unit.ts_code or ""), str(unit.end)
+        life = self._lives(tally).filter(pl.col("ts_code") == unit.ts_code)
+        steps = self._query("query_adjust_factor", tally, code=code, start_date=str(FIRST_SESSION), end_date=until)
+        steps = steps.select(_date("dividOperateDate").alias("trade_date"), _number("backAdjustFactor").alias("adj_factor"))
+        days = xshg().between(xshg().shift(unit.start, -1), unit.end)
+        sessions = pl.DataFrame({"trade_date": days}, schema={"trade_date": pl.Date}).join(life, how="cross")
+        listed = (pl.col("trade_date") >= pl.col("ipoDate")) & (pl.col("trade_date") < pl.col("outDate")).fill_null(value=True)
+        factors = sessions.filter(listed).join_asof(steps.sort("trade_date"), on="trade_date")
+        return factors.select(pl.lit(unit.ts_code).alias("ts_code"), "trade_date", pl.col("adj_factor").fill_null(1.0))
+
+    def _lives(self, tally: Tally) -> pl.DataFrame:
+        """From when to when each code was listed: asked for once a day, for BaoStock's factors do not say it."""
+        with self._listing:
+            today = clock.today()
+            if today not in self._listed:
+                rows = _a_shares(self._query("query_stock_basic", tally))
+                self._listed = {today: rows.select("ts_code", _date("ipoDate"), _date("outDate"))}
+            return self._listed[today]
+
+    # --- how it is asked ---------------------------------------------------------------------------------------------
+
+    def _days(self, unit: Unit, fields: str, tally: Tally) -> pl.DataFrame:
+        """Daily rows of the unit, suspended ones too: a session of the whole market in one answer, or a code's history."""
+        if unit.grain is Grain.SESSION:
+            return _a_shares(self._query(_WHOLE_MARKET, tally, date=str(unit.start)))
+        return self._history(unit, "d", fields, unit.start, tally)
+
+    def _periods(self, unit: Unit, frequency: str, start: dt.date, tally: Tally) -> pl.DataFrame:
+        rows = self._history(unit, frequency, _PERIOD_FIELDS, start, tally)
+        # The service gives no close before: it follows from the change, which is exact enough for 分.
+        before = (_number("close") / (1 + _number("pctChg") / 100)).round(2)
+        return _bars(rows, pre_close=before).with_columns(_date("trade_date"))
+
+    def _history(self, unit: Unit, frequency: str, fields: str, start: dt.date, tally: Tally) -> pl.DataFrame:
+        code = codes.to_baostock(unit.ts_code or "")
+        asked = {"code": code, "fields": fields, "frequency": frequency, "adjustflag": "3"}
+        return _a_shares(self._query(_HISTORY, tally, **asked, start_date=str(start), end_date=str(unit.end)))
+
+    def _query(self, api: str, tally: Tally, **parameters: str) -> pl.DataFrame:
+        """A call's rows, all pages, every column text. Half of the call's time without a byte ends it from inside."""
+        timeout = policy_for(self._policies, self.name, api).timeout
+
+        def ask() -> pl.DataFrame:
+            asked = (self._account, timeout / 2, api, parameters)
+            fields, rows, requests = self._client.ask("query", *asked, timeout=timeout)
+            tally.calls += requests - 1
+            return pl.DataFrame(rows, schema=dict.fromkeys(fields, pl.String), orient="row")
+
+        return self.call(api, ask, tally)
+
+    def classify(self, api: str, error: Exception) -> SourceError:
+        text = error.text if isinstance(error, ClientFailed) else " ".join(str(error).split())
+        text = text.replace(self._account.password, "***") if self._account.password else text
+        refused = isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__
+        failure, wait = _class_of(text[:8]) if refused else (FailureClass.RETRYABLE, 0.0)
+        return SourceError(failure, self.name, api, text, wait=wait)
+
+
+def _class_of(code: str) -> tuple[FailureClass, float]:
+    """What the service's error code means, and the wait that goes with it."""
+    if code == "10001011":
+        now = clock.now()
+        tomorrow = (now + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return FailureClass.RATE_LIMITED, (tomorrow - now).total_seconds()
+    if code == "10001005":
+        return FailureClass.RATE_LIMITED, _LOGIN_LIMIT_WAIT
+    if code in _PERMANENT_SOURCE:
+        return FailureClass.PERMANENT_SOURCE, 0.0
+    if code in _OF_THE_UNIT:
+        return FailureClass.EMPTY, 0.0
+    if code.startswith("100040") and code not in ("10004001", "10004002"):
+        return FailureClass.PERMANENT_API, 0.0
+    return FailureClass.RETRYABLE, 0.0
+
+
+def _a_shares(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of A-shares, with their ts_code."""
+    rows = rows.with_columns(codes.to_tushare(pl.col("code")).alias("ts_code"))
+    return rows.filter(codes.board_of(pl.col("ts_code")).is_in(list(_MARKETS)))
+
+
+def _bars(rows: pl.DataFrame, *, pre_close: pl.Expr) -> pl.DataFrame:
+    """BaoStock's bars in the platform's names and units."""
+    return rows.select(
+        "ts_code",
+        *(_number(price) for price in ("open", "high", "low", "close")),
+        trade_date="date",
+        pre_close=pre_close,
+        change=(_number("close") - pre_close).round(2),
+        pct_chg=_number("pctChg"),
+        vol=_number("volume") / 100,
+        amount=_number("amount") / 1000,
+    )
+
+
+def _labelled(bars: pl.DataFrame, ends: dict[dt.date, dt.date], unit: Unit) -> pl.DataFrame:
+    """The bars under the last session of their period, as the platform's calendar has it; those of the unit."""
+    label = pl.col("trade_date").replace_strict(ends, default=None, return_dtype=pl.Date)
+    return bars.with_columns(label).filter(pl.col("trade_date").is_between(unit.start, unit.end))
+
+
+def _number(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.Float64, strict=False)
+
+
+def _date(name: str) -> pl.Expr:
+    return pl.col(name).str.to_date("%Y-%m-%d", strict=False)

@@ -1,0 +1,134 @@
+"""What runs in BaoStock's own process (worker.py): the unmodified client, logged in here, with what it lacks put around it.
+
+The client holds one global socket, waits for ever, spins when the server closes, and takes a lost page for the end. Here
+its sockets time out, a closed line is an error, a lost page or another code's rows are noticed, and after any failure the
+socket is dropped, so that a late reply never answers the next query.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+NOT_LOGGED_IN = "10001001"
+_MALFORMED_PARAMETERS = "10004006"
+_WHOLE = frozenset({"query_daily_history_k_AStock", "query_daily_history_k_ETF", "query_daily_adjust_factor"})
+"""Queries without pages. At exactly 2000 rows the client would ask for a second one, with its number in the date's place."""
+
+Answer = tuple[list[str], list[list[str]], int]
+"""The fields, the rows, and how many requests (pages) they took."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where to log in, and as whom; no host or port means the client's own."""
+
+    host: str | None
+    port: int | None
+    user: str
+    password: str = field(repr=False)
+
+
+class Refused(Exception):
+    """The service or the client said an error code: the text begins with it."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(f"{code} {words}")
+        self.code = code
+
+
+class LostPage(Exception):
+    """The answer ends with a full page: the next one was lost."""
+
+
+class WrongAnswer(Exception):
+    """The answer is that of another code."""
+
+
+def query(account: Account, silence: float, function: str, parameters: dict[str, str]) -> Answer:
+    """All rows of a call of the client; a session that the service forgot is renewed once.
+
+    `silence`: seconds without a byte after which the server is given up. Refused, LostPage, WrongAnswer, or whatever the
+    client raises over an answer that is none.
+    """
+    try:
+        try:
+            return _ask(account, silence, function, parameters)
+        except Refused as refused:
+            if refused.code != NOT_LOGGED_IN:
+                raise
+            _drop()
+            return _ask(account, silence, function, parameters)
+    except Exception:
+        _drop()
+        raise
+
+
+def _ask(account: Account, silence: float, function: str, parameters: dict[str, str]) -> Answer:
+    import baostock
+    from baostock.common import contants, context
+
+    if getattr(context, "default_socket", None) is None:
+        _log_in(account, silence)
+    reply = getattr(baostock, function)(**parameters)
+    if reply is None:  # a date that cannot be read
+        raise Refused(_MALFORMED_PARAMETERS, f"the client refused {parameters}")
+    _check(reply)
+    if "code" in parameters and reply.code != parameters["code"]:
+        raise WrongAnswer(f"asked for {parameters['code']}, the answer is that of {reply.code}")
+    if function in _WHOLE:
+        return reply.fields, reply.data, 1
+    rows = []
+    while reply.next():
+        rows.append(reply.get_row_data())
+    _check(reply)
+    if len(reply.data) == contants.BAOSTOCK_PER_PAGE_COUNT:
+        raise LostPage(f"page {int(reply.cur_page_num) + 1} of {function} did not come")
+    return reply.fields, rows, int(reply.cur_page_num)
+
+
+def _check(reply: Any) -> None:
+    if reply.error_code != "0":
+        raise Refused(reply.error_code, reply.error_msg)
+
+
+def _log_in(account: Account, silence: float) -> None:
+    import baostock
+    from baostock.common import contants
+    from baostock.util import socketutil
+
+    if account.host:
+        contants.BAOSTOCK_SERVER_IP = contants.BAOSTOCK_VIP_SERVER_IP = account.host
+    if account.port:
+        contants.BAOSTOCK_SERVER_PORT = account.port
+    socketutil.socket = SimpleNamespace(
+        AF_INET=socket.AF_INET, SOCK_STREAM=socket.SOCK_STREAM, socket=partial(_GuardedSocket, silence)
+    )
+    _check(baostock.login(account.user, account.password))
+
+
+def _drop() -> None:
+    """Closes the client's socket, and with it forgets the login."""
+    from baostock.common import context
+
+    line = getattr(context, "default_socket", None)
+    context.default_socket = None
+    if line is not None:
+        line.close()
+
+
+class _GuardedSocket(socket.socket):
+    """A socket that gives up a silent server, and for which a closed line is an error."""
+
+    def __init__(self, silence: float, family: int, kind: int) -> None:
+        super().__init__(family, kind)
+        self.settimeout(silence)
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        received = super().recv(size, flags)
+        if not received:
+            raise ConnectionAbortedError("the server closed the connection")
+        return received

@@ -1,0 +1,218 @@
+"""Rows derived from the warehouse's own daily bars: weekly and monthly bars, and factors from the chain of closes.
+
+The last source in priority: it asks nobody, so weekly and monthly never fail while daily bars come, and the running week
+and month exist. What daily bars do not tell it does not give.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Dataset, Partition
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
+from quant_pipeline.sources.base import Source, Tally, serves
+from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read, read_sql
+
+_EVERYTHING = 10_000_000
+_TICK = 0.01
+_PRICE_DIGITS, _PERCENT_DIGITS, _FACTOR_DIGITS = 2, 4, 6
+_ABSENT = """
+SELECT session AS trade_date FROM unnest(%(sessions)s::date[]) AS session
+WHERE NOT EXISTS (SELECT FROM {table} WHERE trade_date = session) ORDER BY session
+"""
+_FORMER_CLOSES = """
+SELECT code AS ts_code, former.close FROM unnest(%(codes)s::text[]) AS code CROSS JOIN LATERAL (
+    SELECT close FROM daily_kline WHERE ts_code = code AND trade_date < %(start)s ORDER BY trade_date DESC LIMIT 1
+) AS former
+"""
+# Per code that traded in the session or had a factor in the one before: its bar, the last bar before it, the factor of
+# that bar's day, and the last factor known.
+_CHAIN = """
+WITH bar AS (SELECT ts_code, pre_close FROM daily_kline WHERE trade_date = %(session)s)
+SELECT
+    ts_code, bar.ts_code IS NOT NULL AS traded, bar.pre_close, former.trade_date AS former_session,
+    former.close AS former_close, then_known.adj_factor AS former_factor, known.adj_factor, listing.list_date
+FROM (SELECT ts_code FROM bar UNION SELECT ts_code FROM adj_factor WHERE trade_date = %(before)s) AS code
+LEFT JOIN bar USING (ts_code)
+LEFT JOIN stock_list AS listing USING (ts_code)
+LEFT JOIN LATERAL (
+    SELECT trade_date, close FROM daily_kline AS each
+    WHERE each.ts_code = code.ts_code AND each.trade_date < %(session)s ORDER BY trade_date DESC LIMIT 1
+) AS former ON bar.ts_code IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT adj_factor FROM adj_factor AS each
+    WHERE each.ts_code = code.ts_code AND each.trade_date <= former.trade_date ORDER BY trade_date DESC LIMIT 1
+) AS then_known ON true
+LEFT JOIN LATERAL (
+    SELECT adj_factor FROM adj_factor AS each
+    WHERE each.ts_code = code.ts_code AND each.trade_date < %(session)s ORDER BY trade_date DESC LIMIT 1
+) AS known ON true
+WHERE listing.delist_date IS NULL OR listing.delist_date > %(session)s
+"""
+
+
+class DerivedSource(Source):
+    """The warehouse itself as a source, over the daily bars and factors that it holds."""
+
+    name = "derived"
+
+    def __init__(self, database: Database, calendar: Calendar, limiter: Limiter, policies: Policies) -> None:
+        super().__init__(limiter, policies)
+        self._database = database
+        self._calendar = calendar
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def classify(self, api: str, error: Exception) -> SourceError:
+        return SourceError(FailureClass.RETRYABLE, self.name, api, f"the warehouse did not answer ({type(error).__name__})")
+
+    @serves(WEEKLY_KLINE, by=(Grain.SESSION, Grain.CODE), api="daily_kline", page=_EVERYTHING, running=True)
+    def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self.call("daily_kline", lambda: self._periods(WEEKLY_KLINE, unit), tally)
+
+    @serves(MONTHLY_KLINE, by=(Grain.SESSION, Grain.CODE), api="daily_kline", page=_EVERYTHING, running=True)
+    def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self.call("daily_kline", lambda: self._periods(MONTHLY_KLINE, unit), tally)
+
+    @serves(ADJ_FACTOR, by=(Grain.SESSION,), api="close_chain", page=_EVERYTHING)
+    def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self.call("close_chain", lambda: self._factors(unit.start), tally)
+
+    def _periods(self, dataset: Dataset, unit: Unit) -> pl.DataFrame:
+        labels = self._labels(dataset, unit)
+        if not labels:
+            return pl.DataFrame(schema={column.name: column.type.polars for column in dataset.columns})
+        self._demand(DAILY_KLINE, "daily_kline", list(labels))
+        codes = None if unit.ts_code is None else [unit.ts_code]
+        bars = read(self._database, DAILY_KLINE, start=min(labels), end=max(labels), codes=codes)
+        former = self._former_closes(bars, min(labels))
+        return aggregated(bars, labels, former)
+
+    def _labels(self, dataset: Dataset, unit: Unit) -> dict[dt.date, dt.date]:
+        """Session -> label of its period, for the sessions of all periods whose label lies in the unit.
+
+        A unit by session names its label itself; one by code has each period that ends in its range, the running one too
+        when the range reaches to the latest session.
+        """
+        if unit.grain is Grain.SESSION:
+            return dict.fromkeys(self._calendar.between(_first_day(dataset, unit.start), unit.start), unit.start)
+        latest = max(unit.end, self._calendar.latest(ready=dataset.ready))
+        end_of = self._calendar.week_end if dataset.partition is Partition.WEEK else self._calendar.month_end
+        sessions = self._calendar.between(_first_day(dataset, unit.start), unit.end)
+        labels = {session: min(end_of(session), latest) for session in sessions}
+        return {session: label for session, label in labels.items() if unit.start <= label <= unit.end}
+
+    def _former_closes(self, bars: pl.DataFrame, start: dt.date) -> pl.DataFrame:
+        """ts_code and its last close before `start`, for codes whose first bar does not say it."""
+        silent = bars.filter(pl.col("trade_date") == pl.col("trade_date").min().over("ts_code"), pl.col("pre_close").is_null())
+        codes = silent["ts_code"].to_list()
+        if not codes:
+            return pl.DataFrame(schema={"ts_code": pl.String, "close": pl.Float64})
+        return read_sql(self._database, _FORMER_CLOSES, {"codes": codes, "start": start})
+
+    def _factors(self, session: dt.date) -> pl.DataFrame:
+        before = self._calendar.shift(session, -1)
+        self._demand(DAILY_KLINE, "close_chain", [before, session])
+        self._demand(ADJ_FACTOR, "close_chain", [before])
+        chain = read_sql(self._database, _CHAIN, {"session": session, "before": before})
+        since = chain["former_session"].min() or before
+        assert isinstance(since, dt.date)
+        lost = self._absent(DAILY_KLINE, self._calendar.between(since, session))
+        return chained(chain, session, lost)
+
+    def _demand(self, dataset: Dataset, api: str, sessions: Sequence[dt.date]) -> None:
+        absent = self._absent(dataset, sessions)
+        if absent:
+            what = "daily bars" if dataset is DAILY_KLINE else "factors"
+            named = ", ".join(map(str, absent[:3])) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+            text = f"{what} of these sessions are not all synced: sync {dataset.name} first (there are none of {named})"
+            raise SourceError(FailureClass.EMPTY, self.name, api, text)
+
+    def _absent(self, dataset: Dataset, sessions: Sequence[dt.date]) -> list[dt.date]:
+        """The sessions of which the data set has no row at all."""
+        absent = read_sql(self._database, _ABSENT.format(table=dataset.name), {"sessions": list(sessions)})
+        return absent["trade_date"].to_list()
+
+
+def aggregated(bars: pl.DataFrame, labels: Mapping[dt.date, dt.date], former: pl.DataFrame) -> pl.DataFrame:
+    """Weekly or monthly bars out of unadjusted daily ones, in the same columns and units.
+
+    `labels`: session -> label of its period · `former`: ts_code, close before the first of the bars, for codes whose first
+    bar has no pre_close. The period's pre_close is its close over the product of the daily close / pre_close: the former
+    close, adjusted for the ex-dates within the period. It is null where a daily bar tells no pre_close at all.
+    """
+    spans = pl.DataFrame({"trade_date": labels.keys(), "label": labels.values()})
+    close_before = pl.col("close").shift().over("ts_code", order_by="trade_date")
+    daily = (
+        bars.join(spans, on="trade_date")
+        .join(former.select("ts_code", former_close="close"), on="ts_code", how="left")
+        .with_columns(pl.coalesce("pre_close", close_before, "former_close").alias("pre_close"))
+    )
+    ratio = pl.col("close") / pl.col("pre_close")
+    periods = (
+        daily.sort("ts_code", "trade_date")
+        .group_by("ts_code", "label", maintain_order=True)
+        .agg(
+            pl.col("open").first(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("close").last(),
+            pl.when(ratio.is_not_null().all()).then(ratio.product()).alias("growth"),
+            pl.col("vol").sum(),
+            pl.when(pl.col("amount").is_not_null().all()).then(pl.col("amount").sum()).alias("amount"),
+        )
+    )
+    change = pl.col("close") - pl.col("pre_close")
+    return (
+        periods.with_columns((pl.col("close") / pl.col("growth")).round(_PRICE_DIGITS).alias("pre_close"))
+        .with_columns(
+            change.round(_PRICE_DIGITS).alias("change"),
+            ((pl.col("close") / pl.col("pre_close") - 1) * 100).round(_PERCENT_DIGITS).alias("pct_chg"),
+        )
+        .rename({"label": "trade_date"})
+        .select(WEEKLY_KLINE.column_names)
+    )
+
+
+def chained(chain: pl.DataFrame, session: dt.date, lost: Sequence[dt.date]) -> pl.DataFrame:
+    """The session's factors: ts_code, trade_date, adj_factor.
+
+    `chain`: per code traded, pre_close, former_session, former_close, former_factor (of that session), adj_factor (the last
+    known) and list_date · `lost`: sessions without any bars. The price of the former close in today's terms is
+    former_close x former_factor / factor: where that is pre_close (to the rounding of prices) the known factor still holds,
+    else the session is an ex-date. A code that did not trade keeps its factor; one in its first session begins with 1. A
+    code whose chain is broken (no pre_close, no factor, a lost session since its last bar) has no row.
+    """
+    factor = pl.col("adj_factor")
+    expected = pl.col("former_close") * pl.col("former_factor") / factor
+    moved = (pl.col("former_close") * pl.col("former_factor") / pl.col("pre_close")).round(_FACTOR_DIGITS)
+    whole = pl.col("former_session") > max(lost, default=dt.date.min)
+    carried = (
+        pl.when(~pl.col("traded"))
+        .then(factor)
+        .when(pl.col("former_session").is_null() & factor.is_null() & (pl.col("list_date") == session))
+        .then(1.0)
+        .when(whole & ((expected - pl.col("pre_close")).abs() < _TICK / 2 + 1e-9))
+        .then(factor)
+        .when(whole)
+        .then(moved)
+    )
+    rows = chain.select("ts_code", pl.lit(session).alias("trade_date"), carried.alias("adj_factor"))
+    return rows.drop_nulls().sort("ts_code")
+
+
+def _first_day(dataset: Dataset, session: dt.date) -> dt.date:
+    """The first day of the session's ISO week or month."""
+    if dataset.partition is Partition.WEEK:
+        return session - dt.timedelta(days=session.weekday())
+    return session.replace(day=1)

@@ -1,0 +1,42 @@
+"""The checks of a data set: what must hold in the warehouse, beyond what a single row can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from quant_pipeline.market.dataset import Coverage, Dataset
+from quant_pipeline.sync.checks import bars, boards, chain, completeness, freshness, funds, periods, rows
+from quant_pipeline.sync.checks.base import Check, Scope, Verdict
+
+_OWN: dict[str, tuple[Check, ...]] = {
+    "daily_kline": (bars.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
+    "adj_factor": (chain.FACTOR_JUMPS,),
+    "index_daily": (bars.NO_REPEATED_SESSION,),
+    "etf_daily": (bars.NO_REPEATED_SESSION, funds.CODES_KNOWN, funds.ETF_MOVES, chain.ETF_CHAIN),
+    "cb_daily": (bars.NO_REPEATED_SESSION, funds.CODES_KNOWN, funds.BOND_PRICES_PLAUSIBLE, funds.BOND_VALUES),
+    "ths_members": (boards.MEMBERS_KNOWN, boards.ALL_MEMBERS_KNOWN),
+}
+"""What only these data sets have, beyond what their specs call for."""
+
+
+def checks_of(dataset: Dataset) -> tuple[Check, ...]:
+    """The checks that the data set's spec calls for."""
+    return (*_of_any(dataset), *_OWN.get(dataset.name, ()))
+
+
+def _of_any(dataset: Dataset) -> Iterator[Check]:
+    if dataset.rules:
+        yield rows.ROWS_SANE
+    if not dataset.dated:
+        yield freshness.FRESH_LIST
+        return
+    yield from (freshness.NO_CLOSED_DAY, freshness.NO_FUTURE_ROW, freshness.FRESH)
+    if dataset.periodic:
+        yield from (completeness.ROW_COUNT_OF_PERIODS, periods.ONE_BAR_PER_PERIOD, periods.AS_DAILY_BARS)
+    elif dataset.coverage is Coverage.MARKET:
+        yield completeness.ROW_COUNT
+    elif dataset.coverage is Coverage.MOST:
+        yield completeness.ROW_COUNT_THIN
+
+
+__all__ = ["Check", "Scope", "Verdict", "checks_of"]

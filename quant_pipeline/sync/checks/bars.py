@@ -1,0 +1,64 @@
+"""Daily bars against the day's limits, and against the session before."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict, by_queries
+from quant_pipeline.warehouse.reads import read_sql
+
+REPEATS_TOLERATED = 0.01
+"""Share of the codes whose bar may equal the session before's to the last share: chance gives none."""
+
+_OUTSIDE_LIMITS = """
+SELECT k.ts_code, k.trade_date, k.close, k.pre_close, l.down_limit, l.up_limit
+FROM daily_kline AS k JOIN price_limits AS l USING (ts_code, trade_date)
+WHERE k.trade_date BETWEEN %(start)s AND %(end)s AND l.up_limit > 0
+  AND (k.close > l.up_limit + 0.005 OR k.close < l.down_limit - 0.005)
+ORDER BY k.trade_date, k.ts_code
+"""
+_LIMITED = """
+SELECT count(*) AS n FROM daily_kline JOIN price_limits USING (ts_code, trade_date)
+WHERE trade_date BETWEEN %(start)s AND %(end)s
+"""
+_REPEATED = """
+WITH compared AS (
+    SELECT bar.trade_date, pair.before, ts_code, bar.vol > 0 AND
+           (bar.open, bar.high, bar.low, bar.close, bar.vol, bar.amount)
+           IS NOT DISTINCT FROM (last.open, last.high, last.low, last.close, last.vol, last.amount) AS same
+    FROM unnest(%(sessions)s::date[], %(before)s::date[]) AS pair (trade_date, before)
+    JOIN {table} AS bar USING (trade_date)
+    JOIN {table} AS last USING (ts_code)
+    WHERE last.trade_date = pair.before
+)
+SELECT trade_date, before AS repeats, count(*) AS codes, count(*) FILTER (WHERE same) AS same,
+       array_to_string((array_agg(ts_code ORDER BY ts_code) FILTER (WHERE same))[1:5], ', ') AS first
+FROM compared GROUP BY trade_date, before ORDER BY trade_date
+"""
+
+
+def _within_price_limits(scope: Scope) -> Verdict:
+    return by_queries(scope, _OUTSIDE_LIMITS, _LIMITED, "closes lie outside their limits")
+
+
+def _no_repeated_session(scope: Scope) -> Verdict:
+    query = _REPEATED.format(table=scope.dataset.name)
+    counts = []
+    for chunk in scope.chunks():
+        before = [scope.calendar.shift(session, -1) for session in chunk]
+        counts.append(read_sql(scope.database, query, {"sessions": list(chunk), "before": before}))
+    compared = pl.concat(counts).filter(pl.col("trade_date") > pl.col("repeats"))
+    repeated = compared.filter(pl.col("same") > REPEATS_TOLERATED * pl.col("codes"))
+    text = f"{repeated.height} of {compared.height} sessions repeat the bars of the one before"
+    return Verdict(repeated.is_empty(), text, compared.height, repeated.head(PAGE))
+
+
+WITHIN_PRICE_LIMITS = Check(
+    "within_price_limits", "收盘价在涨跌停内", "No close lies outside the session's limit prices.", _within_price_limits
+)
+NO_REPEATED_SESSION = Check(
+    "no_repeated_session",
+    "无重复交易日",
+    "No session's bars are those of the session before: a source that answers with yesterday's.",
+    _no_repeated_session,
+)

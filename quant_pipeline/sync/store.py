@@ -1,0 +1,127 @@
+"""Writes what was fetched: good rows to their table, refused ones beside it, in the caller's transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sources.failures import Unanswered
+from quant_pipeline.sources.router import Answer
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.ledger import Item, item_of
+from quant_pipeline.sync.periods import span_of
+from quant_pipeline.warehouse.rejected import store_rejected
+from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A unit, and its answer or why there is none."""
+
+    unit: Unit
+    answer: Answer | None
+    error: Unanswered | None
+
+
+@dataclass(frozen=True)
+class Store:
+    """Writes rows of one data set over one connection. `priority`: the sources, best first, by which rows are owned."""
+
+    connection: psycopg.Connection
+    dataset: Dataset
+    calendar: Calendar
+    priority: Sequence[str]
+    force: bool
+
+    def write(self, group: Sequence[Fetched]) -> dict[Unit, Item]:
+        """Writes each unit's good rows, its refused rows, or its failure; the items to be recorded."""
+        new = self._all_new(group)
+        return {each.unit: self._write_one(each, new=new) for each in group}
+
+    def fill(self, unit: Unit, answer: Answer, rows: pl.DataFrame) -> Item:
+        """Writes those rows of an answer that fill gaps."""
+        written = upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority)
+        return _item(unit, answer, rows.height, written)
+
+    def _all_new(self, group: Sequence[Fetched]) -> bool:
+        """Writes the rows of several sessions in one go where all of them are new, as they are in a backfill.
+
+        The index is then filled in its order, which is half the work. False, with nothing written, for any other group:
+        its units are written one by one, for the sake of true counts for each.
+        """
+        answers = [each.answer for each in group if each.answer is not None]
+        sources = {answer.source for answer in answers}
+        by_session = all(each.unit.grain is Grain.SESSION for each in group)
+        if not by_session or self.dataset.periodic or len(answers) < 2 or len(sources) > 1:
+            return False
+        rows = pl.concat([answer.checked.good for answer in answers])
+        with self.connection.transaction() as attempt:
+            if upsert(self.connection, self.dataset, rows, source=sources.pop()).inserted == rows.height:
+                return True
+            raise psycopg.Rollback(attempt)
+        return False
+
+    def _write_one(self, fetched: Fetched, *, new: bool) -> Item:
+        unit, answer = fetched.unit, fetched.answer
+        if answer is None:
+            assert fetched.error is not None
+            return _failed(unit, fetched.error)
+        rows = answer.checked.good
+        written = Upserted(inserted=rows.height) if new else self._merge(unit, answer)
+        store_rejected(self.connection, self.dataset, answer.checked.bad, source=answer.source, unit=str(unit))
+        return _item(unit, answer, rows.height, written)
+
+    def _merge(self, unit: Unit, answer: Answer) -> Upserted:
+        rows, refused = answer.checked.good, not answer.checked.bad.is_empty()
+        if unit.grain in (Grain.SNAPSHOT, Grain.BOARD) and not refused:
+            # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
+            where = {"ts_code": unit.ts_code} if unit.grain is Grain.BOARD else None
+            return replace_rows(
+                self.connection, self.dataset, rows, where=where, source=answer.source, priority=self.priority, force=self.force
+            )
+        if self.dataset.periodic:
+            self._drop_running(unit, rows)
+        return upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority, force=self.force)
+
+    def _drop_running(self, unit: Unit, rows: pl.DataFrame) -> None:
+        """Deletes the rows of the same weeks or months that bear an earlier label: they were those of a running period."""
+        labels: list[dt.date] = rows["trade_date"].unique().to_list()
+        former = [day for label in labels for day in span_of(self.dataset, self.calendar, label)[:-1]]
+        of_code = sql.SQL(" AND ts_code = {}").format(unit.ts_code) if unit.grain is Grain.CODE else sql.SQL("")
+        statement = sql.SQL("DELETE FROM {} WHERE trade_date = ANY(%s)").format(sql.Identifier(self.dataset.name))
+        self.connection.execute(statement + of_code, (former,))
+
+
+def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
+    return item_of(
+        unit,
+        source=answer.source,
+        rows=rows,
+        inserted=written.inserted,
+        updated=written.updated,
+        unchanged=written.unchanged,
+        rejected=answer.checked.bad.height,
+        attempts=answer.attempts,
+        calls=answer.calls,
+        seconds=answer.seconds,
+    )
+
+
+def _failed(unit: Unit, error: Unanswered) -> Item:
+    last = error.failures[-1] if error.failures else None
+    return item_of(
+        unit,
+        source=last.source if last else None,
+        status="failed",
+        attempts=error.attempts,
+        calls=error.calls,
+        error_class=last.failure.value if last else None,
+        error=str(error),
+    )

@@ -1,0 +1,203 @@
+"""The syncer: turns what is asked for (sessions, codes, a mode) into plans, and has the engine carry them out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from quant_pipeline.market import clock
+from quant_pipeline.market.calendar import Calendar, CalendarError
+from quant_pipeline.market.dataset import Coverage, Dataset
+from quant_pipeline.market.datasets import ADJ_FACTOR, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.sources.base import Source, Tally
+from quant_pipeline.sources.failures import Incomplete, SourceError
+from quant_pipeline.sources.router import Router
+from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync import repair
+from quant_pipeline.sync.coverage import Due
+from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
+from quant_pipeline.sync.judge import judge_of_rows
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.periods import labels_of, span_of
+from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows
+from quant_pipeline.sync.universe import Universe, boards
+from quant_pipeline.warehouse.database import Database
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. `sessions`: of lists ignored · `codes`: only these · `sources`: only these, in this order.
+
+    `force`: also what was synced before · `failed`: only units whose last attempt failed · `repair`: only what is short,
+    breaks a check, or was restated by its source.
+    """
+
+    sessions: Sequence[dt.date] = ()
+    codes: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    force: bool = False
+    failed: bool = False
+    repair: bool = False
+
+
+class Syncer:
+    """Plans and syncs data sets, for one run of the ledger."""
+
+    def __init__(
+        self,
+        database: Database,
+        calendar: Calendar,
+        sources: Sequence[Source],
+        standing: Standing,
+        ledger: Ledger,
+        run: str,
+    ) -> None:
+        self._database = database
+        self._calendar = calendar
+        self._sources = tuple(sources)
+        self._standing = standing
+        self._ledger = ledger
+        self._run = run
+
+    def as_of(self, dataset: Dataset) -> dt.date:
+        """The session as of which a list is asked for: the latest one.
+
+        Past the calendar's end only the calendar itself can still be asked for (it brings the new year).
+        """
+        try:
+            return self._calendar.latest()
+        except CalendarError:
+            if dataset is not TRADE_CALENDAR:
+                raise
+            return clock.today()
+
+    def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
+        """What will be fetched, without what was synced before. PlanError when it cannot be planned."""
+        router = self._router(request)
+        planned = self._plans(dataset, router, request)
+        if request.force or request.repair:
+            return planned
+        return [self._lacking(each, router) for each in planned]
+
+    def sync(self, dataset: Dataset, request: Request, *, on_committed: OnCommitted | None = None) -> Outcome:
+        """Carries the request out.
+
+        What an answer is judged against (the stock list, the session's suspensions) is synced first where it is not there:
+        without it a cut answer could not be told from a whole one.
+        """
+        router = self._router(request)
+        engine = Engine(self._database, router, self._calendar, self._ledger, self._run)
+        if dataset.coverage is Coverage.MARKET:
+            self._sync_references(router, engine, dataset, request.sessions)
+        outcome = Outcome()
+        for planned in self._plans(dataset, router, request):
+            again = request.force or request.repair
+            if planned.labels and not again:
+                planned, done = self._without_done(planned, router)
+                outcome.before |= done.before
+            _logger.info("Plan 计划: %s", planned)
+            outcome.add(engine.sync(planned, force=again, on_committed=on_committed))
+        if request.repair and dataset is ADJ_FACTOR:
+            for planned in self._plans_for(dataset, router, repair.restated(self._database, request.sessions)):
+                outcome.add(engine.sync(planned, force=True, on_committed=on_committed))
+        return outcome
+
+    def second_opinion(
+        self, dataset: Dataset, codes: Sequence[str], start: dt.date, end: dt.date, *, not_from: Sequence[str] = ()
+    ) -> list[tuple[str, pl.DataFrame]]:
+        """What each other source says of these codes: its name and its good rows, nothing of which is stored.
+
+        A source that fails is left out after its third code.
+        """
+        sessions = self._calendar.between(start, end)
+        due = Due.load(self._database, dataset, self._calendar, start, end)
+        judge = judge_of_rows(self._database, dataset, self._calendar, due, sessions)
+        said = []
+        for source in self._router(Request()).serving(dataset, Grain.CODE):
+            if source.name in not_from:
+                continue
+            frames, failures = [], 0
+            for unit in (Unit.code(code, start, end) for code in codes if not source.lacks(dataset, code)):
+                try:
+                    frames.append(judge(unit, source.fetch(dataset, unit, Tally()), source).good)
+                except (SourceError, Incomplete) as error:
+                    _logger.info("%s %s: %s", dataset.name, unit, error)
+                    failures += 1
+                if failures == 3:
+                    break
+            if frames:
+                said.append((source.name, pl.concat(frames)))
+        return said
+
+    def _plans(self, dataset: Dataset, router: Router, request: Request) -> list[Plan]:
+        if request.failed:
+            return self._plans_for(dataset, router, self._failed_units(dataset, request))
+        if not dataset.dated:
+            if dataset.universe and not (found := boards(self._database, dataset)):
+                raise PlanError(f"{dataset.name}: no board is known yet, sync {' and '.join(dataset.universe)} first")
+            asked = (request.codes or found) if dataset.universe else ()
+            return [plan_list(dataset, router, as_of=self.as_of(dataset), boards=asked)]
+        labels = labels_of(dataset, self._calendar, request.sessions)
+        if request.repair:
+            return self._plans_for(dataset, router, repair.units(self._database, dataset, self._calendar, labels))
+        universe = Universe.load(self._database, dataset)
+        if dataset.codes and universe.listed.is_empty() and not request.codes:
+            raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
+        return [plan_rows(dataset, router, universe, labels, codes=request.codes)]
+
+    def _failed_units(self, dataset: Dataset, request: Request) -> list[Unit]:
+        first, last = (request.sessions[0], request.sessions[-1]) if request.sessions else (dt.date.min, dt.date.max)
+        units = [unit for unit in self._ledger.failed(dataset) if not dataset.dated or (first <= unit.end and unit.start <= last)]
+        return units if dataset.dated else [replace(unit, start=self.as_of(dataset), end=self.as_of(dataset)) for unit in units]
+
+    def _plans_for(self, dataset: Dataset, router: Router, units: Sequence[Unit]) -> list[Plan]:
+        """The plans for given units: one per grain."""
+        plans = []
+        for grain in dict.fromkeys(unit.grain for unit in units):
+            of_grain = tuple(dict.fromkeys(unit for unit in units if unit.grain is grain))
+            first = next(iter(router.serving(dataset, grain)), None)
+            plans.append(Plan(dataset, grain, of_grain, len(of_grain), first.name if first else ""))
+        return plans
+
+    def _lacking(self, planned: Plan, router: Router) -> Plan:
+        if planned.labels:
+            return self._without_done(planned, router)[0]
+        known = self._ledger.done(planned.dataset, planned.units)
+        return planned.of([unit for unit in planned.units if str(unit) not in known])
+
+    def _without_done(self, planned: Plan, router: Router) -> tuple[Plan, Outcome]:
+        """A whole market's plan by code, for the sessions only that are not complete yet."""
+        sessions = {str(unit): unit for unit in map(Unit.session, planned.labels)}
+        known = self._ledger.done(planned.dataset, list(sessions.values()))
+        labels = [unit.start for name, unit in sessions.items() if name not in known]
+        done = Outcome(before={sessions[name]: item for name, item in known.items()})
+        return plan_rows(planned.dataset, router, Universe.load(self._database, planned.dataset), labels), done
+
+    def _sync_references(self, router: Router, engine: Engine, dataset: Dataset, sessions: Sequence[dt.date]) -> None:
+        """Without them (no permission, say) the sync goes on, and judges more leniently."""
+        labels = labels_of(dataset, self._calendar, sessions)
+        days = sorted({day for label in labels for day in span_of(dataset, self._calendar, label)})
+        for reference in (STOCK_LIST, SUSPENSIONS):
+            try:
+                planned = self._lacking(self._plans(reference, router, Request(sessions=days))[0], router)
+                failed = bool(planned.units) and bool(engine.sync(planned).failed)
+            except PlanError:
+                failed = True
+            if failed:
+                _logger.warning("%s could not be synced: answers are judged without it", reference.name)
+
+    def _router(self, request: Request) -> Router:
+        if not request.sources:
+            return Router(self._sources, self._standing)
+        known = {source.name: source for source in self._sources}
+        unknown = [name for name in request.sources if name not in known]
+        if unknown:
+            raise PlanError(f"unknown or switched-off source: {', '.join(unknown)} (in use: {', '.join(known) or 'none'})")
+        return Router([known[name] for name in request.sources])

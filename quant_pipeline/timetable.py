@@ -1,0 +1,67 @@
+"""When the scheduled jobs run: defaults, with the user's `schedules.toml` laid over them. All times are Asia/Shanghai."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from dagster._utils.schedules import is_valid_cron_string
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+FILE = Path("schedules.toml")
+"""Looked for in the working folder, unless QUANT_SCHEDULES names another."""
+
+
+class TimetableError(ValueError):
+    """A schedules file that cannot be used; the text names it and what is wrong in it."""
+
+
+class Times(BaseModel):
+    """When one job runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = Field(description="minute hour day month weekday, Asia/Shanghai")
+    on: bool = Field(True, description="Whether the schedule starts switched on; the UI's switch overrules it")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, cron: str) -> str:
+        if len(cron.split()) != 5 or not is_valid_cron_string(cron):
+            raise ValueError(f"{cron!r} is no cron expression of five fields, such as '30 17 * * *'")
+        return cron
+
+
+DEFAULTS: dict[str, Times] = {
+    "daily_sync": Times(cron="30 17 * * *"),
+    "catch_up": Times(cron="0 1 * * *"),
+    "reference_sync": Times(cron="30 8 * * *"),
+    "auction_sync": Times(cron="27 9 * * *"),
+    "hot_sync": Times(cron="0 10-15 * * *"),
+    "weekly_sync": Times(cron="0 2 * * 1"),
+    "monthly_sync": Times(cron="0 3 1 * *"),
+    "verification": Times(cron="0 4 1 * *"),
+    "operations_report": Times(cron="15 * * * *"),
+}
+"""job -> when it runs."""
+
+
+def load(path: Path | None) -> dict[str, Times]:
+    """The times of every job. TimetableError when the file (default: schedules.toml, where there is one) cannot be used."""
+    times = dict(DEFAULTS)
+    if path is None and not FILE.is_file():
+        return times
+    path = path or FILE
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise TimetableError(f"the schedules in {path} cannot be read: {error}") from None
+    for job, fields in written.items():
+        if job not in DEFAULTS:
+            raise TimetableError(f"{path}: there is no job {job!r}; jobs are {', '.join(DEFAULTS)}")
+        try:
+            times[job] = Times(**DEFAULTS[job].model_dump() | fields)
+        except (ValidationError, TypeError) as error:
+            text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "write a table, such as [daily_sync]"
+            raise TimetableError(f"{path}, [{job}]: {text}") from None
+    return times

@@ -1,0 +1,445 @@
+"""The BaoStock adapter over the unmodified client: values, failures, and what the client must not be trusted with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import polars as pl
+import psutil
+import pytest
+
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
+    DAILY_KLINE,
+    MONTHLY_KLINE,
+    STOCK_LIST,
+    SUSPENSIONS,
+    TRADE_CALENDAR,
+    WEEKLY_KLINE,
+)
+from quant_pipeline.market.validation import validate
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sandbox.baostock_protocol import END, accepted, answered, read_request
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sources.baostock import BaostockSource
+from quant_pipeline.sources.base import Tally
+from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies, RatePolicy
+from quant_pipeline.sources.tushare import TushareSource
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+SESSION = dt.date(2026, 11, 20)
+START = dt.date(2025, 2, 10)
+WHOLE_MARKET, HISTORY = "query_daily_history_k_AStock", "query_history_k_data_plus"
+PASSWORD = "not-to-be-told"
+NOT_STORED = frozenset({"area", "industry"})
+"""What BaoStock's list does not say."""
+
+
+def free(timeout: float = 30.0, retries: int = 0) -> RatePolicy:
+    return RatePolicy(per_minute=None, per_second=None, concurrency=8, retries=retries, backoff=0.01, timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Exchange:
+    return Exchange(codes=120, first_year=2024)
+
+
+@pytest.fixture
+def sandbox(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+    with running(exchange, quotas={"*": None}) as rehearsal:
+        yield rehearsal
+
+
+@pytest.fixture
+def limiter(warehouse: Database) -> Iterator[Limiter]:
+    presence = Presence(warehouse.connect())
+    yield Limiter(warehouse.pool, presence)
+    presence.close()
+
+
+@pytest.fixture
+def policies() -> Policies:
+    """Of both sources; a test may change them while they are in use."""
+    return {"baostock": {"*": free()}, "tushare": {"*": free()}}
+
+
+@pytest.fixture
+def bs(sandbox: Rehearsal, limiter: Limiter, policies: Policies) -> Iterator[BaostockSource]:
+    source = BaostockSource("127.0.0.1", sandbox.baostock_port, "somebody", PASSWORD, limiter, policies)
+    yield source
+    source.close()
+
+
+@pytest.fixture
+def tushare(sandbox: Rehearsal, limiter: Limiter, policies: Policies) -> TushareSource:
+    return TushareSource(sandbox.token, sandbox.tushare_url, limiter, policies)
+
+
+def good(source: BaostockSource | TushareSource, dataset: Dataset, unit: Unit, *, bse: bool = False) -> pl.DataFrame:
+    """The unit's rows in the spec's types; none may be refused."""
+    expected = unit.start if unit.grain is Grain.SESSION else None
+    checked = validate(dataset, source.fetch(dataset, unit, Tally()), expected_session=expected, sessions=xshg().sessions)
+    assert checked.bad.is_empty(), checked.bad
+    rows = checked.good.sort(dataset.key)
+    return rows if bse or "ts_code" not in rows.columns else rows.filter(~pl.col("ts_code").str.ends_with("BJ"))
+
+
+def assert_same(dataset: Dataset, ours: pl.DataFrame, theirs: pl.DataFrame) -> None:
+    """Equal in every column; figures within their rounding (percentages come with 4 and with 6 decimals)."""
+    assert ours.height == theirs.height > 0
+    for column in dataset.columns:
+        if column.name in NOT_STORED:
+            continue
+        mine, other = ours[column.name], theirs[column.name]
+        if mine.dtype == pl.Float64:
+            assert (mine - other).abs().max() <= (1e-4 if column.unit == "%" else 1e-6), column.name  # type: ignore[operator]
+        else:
+            assert mine.equals(other), column.name
+
+
+# --- values --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_equals_tushares_but_for_the_bse(bs: BaostockSource, tushare: TushareSource) -> None:
+    for day in (SESSION, dt.date(2025, 6, 3)):
+        assert_same(DAILY_KLINE, good(bs, DAILY_KLINE, Unit.session(day)), good(tushare, DAILY_KLINE, Unit.session(day)))
+    rows = good(bs, DAILY_KLINE, Unit.session(SESSION), bse=True)
+    assert not rows["ts_code"].str.ends_with("BJ").any()
+
+
+def test_suspended_days_are_suspensions_and_no_bars(bs: BaostockSource, tushare: TushareSource, sandbox: Rehearsal) -> None:
+    whole = pl.col("suspend_timing").is_null() & (pl.col("suspend_type") == "S")
+    for day in xshg().window(SESSION, 8):
+        expected = good(tushare, SUSPENSIONS, Unit.session(day)).filter(whole)
+        if not expected.is_empty():
+            break
+    assert_same(SUSPENSIONS, good(bs, SUSPENSIONS, Unit.session(day)), expected)
+    code = expected["ts_code"][0]
+    unit = Unit.code(code, START, SESSION)
+    assert_same(SUSPENSIONS, good(bs, SUSPENSIONS, unit), good(tushare, SUSPENSIONS, unit).filter(whole))
+    assert_same(DAILY_KLINE, good(bs, DAILY_KLINE, unit), good(tushare, DAILY_KLINE, unit))
+    assert day not in good(bs, DAILY_KLINE, unit)["trade_date"].to_list()
+
+
+def test_the_lists_equal_tushares(bs: BaostockSource, tushare: TushareSource) -> None:
+    for dataset in (TRADE_CALENDAR, STOCK_LIST):
+        ours, theirs = good(bs, dataset, Unit.snapshot(SESSION)), good(tushare, dataset, Unit.snapshot(SESSION))
+        assert_same(dataset, ours, theirs)
+    assert ours["area"].null_count() == ours.height
+
+
+def test_factors_are_a_row_per_session_from_one_before_the_unit_on(bs: BaostockSource, tushare: TushareSource) -> None:
+    before = xshg().shift(START, -1)
+    everything = good(tushare, ADJ_FACTOR, Unit.session(SESSION))["ts_code"].to_list()
+    compared = 0
+    for code in everything[:12]:
+        ours = good(bs, ADJ_FACTOR, Unit.code(code, START, SESSION))
+        theirs = good(tushare, ADJ_FACTOR, Unit.code(code, before, SESSION))
+        assert_same(ADJ_FACTOR, ours, theirs)
+        compared += theirs["adj_factor"].n_unique() > 1
+    assert compared > 2
+
+
+def test_factors_begin_with_the_listing_at_one(bs: BaostockSource, tushare: TushareSource) -> None:
+    listed = good(bs, STOCK_LIST, Unit.snapshot(SESSION)).filter(pl.col("list_date") > START)
+    code = listed.filter(pl.col("list_status") == "L").sort("list_date")["ts_code"][0]
+    unit = Unit.code(code, START, SESSION)
+    assert_same(ADJ_FACTOR, good(bs, ADJ_FACTOR, unit), good(tushare, ADJ_FACTOR, unit))
+
+
+def test_the_list_behind_the_factors_is_asked_for_once(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    codes = good(bs, STOCK_LIST, Unit.snapshot(SESSION)).filter(pl.col("list_status") == "L")["ts_code"].head(3)
+    for code in codes:
+        bs.fetch(ADJ_FACTOR, Unit.code(code, START, SESSION), Tally())
+    assert len(sandbox.calls("query_stock_basic", server="baostock")) == 2
+    assert len(sandbox.calls("query_adjust_factor", server="baostock")) == 3
+
+
+@pytest.mark.parametrize(("dataset", "api"), [(WEEKLY_KLINE, "weekly"), (MONTHLY_KLINE, "monthly")])
+def test_weeks_and_months_equal_what_the_days_give(bs: BaostockSource, dataset: Dataset, api: str) -> None:
+    code = good(bs, DAILY_KLINE, Unit.session(SESSION))["ts_code"][3]
+    unit = Unit.code(code, START, SESSION)
+    period = xshg().week_end if api == "weekly" else xshg().month_end
+    first = START - dt.timedelta(days=START.weekday()) if api == "weekly" else START.replace(day=1)
+    days = good(bs, DAILY_KLINE, Unit.code(code, first, SESSION))
+    days = days.with_columns(pl.col("trade_date").replace_strict({day: period(day) for day in days["trade_date"]}))
+    expected = (
+        days.group_by("trade_date", maintain_order=True)
+        .agg(
+            pl.col("open").first(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("close").last(),
+            pl.col("vol").sum(),
+            pl.col("amount").sum(),
+        )
+        .filter(pl.col("trade_date") <= SESSION)
+    )
+    bars = good(bs, dataset, unit)
+    assert bars["trade_date"].to_list() == expected["trade_date"].to_list()
+    for name in expected.columns[1:]:
+        assert bars[name].to_list() == pytest.approx(expected[name].to_list(), abs=1e-3)
+    assert bars["pre_close"].null_count() == 0
+
+
+def test_pages_are_counted_as_calls(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    tally = Tally()
+    rows = bs.fetch(TRADE_CALENDAR, Unit.snapshot(SESSION), tally)
+    assert tally.calls == rows.height // 2000 + 1 == len(sandbox.calls("query_trade_dates", server="baostock"))
+
+
+def test_what_it_lacks_and_what_it_reaches(bs: BaostockSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bs.unavailable() is None
+    lacking = {code: bs.lacks(DAILY_KLINE, code) for code in ("920001.BJ", "900901.SH", "200011.SZ", "600000.SH", "300750.SZ")}
+    assert lacking == {"920001.BJ": True, "900901.SH": True, "200011.SZ": True, "600000.SH": False, "300750.SZ": False}
+    today, yesterday = Unit.session(SESSION), Unit.session(xshg().shift(SESSION, -1))
+    assert bs.reaches(DAILY_KLINE, today)
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T17:29")
+    assert not bs.reaches(DAILY_KLINE, today)
+    assert bs.reaches(DAILY_KLINE, yesterday)
+    assert bs.reaches(STOCK_LIST, Unit.snapshot(SESSION))
+
+
+# --- failures ------------------------------------------------------------------------------------------------------------
+
+CODES = [
+    *((f"1000200{digit}", "retryable") for digit in range(1, 9)),
+    ("10001011", "rate_limited"),
+    ("10001005", "rate_limited"),
+    *((code, "permanent_source") for code in ("10001002", "10001003", "10001004", "10001006", "10001007", "10001012")),
+    *((code, "permanent_api") for code in ("10004005", "10004006", "10004007", "10004012", "10004020")),
+    ("10004011", "empty"),
+    ("10004001", "retryable"),
+    ("10004002", "retryable"),
+    ("10005001", "retryable"),
+]
+
+
+@pytest.mark.parametrize(("code", "failure"), CODES)
+def test_codes_have_their_class(limiter: Limiter, policies: Policies, code: str, failure: str) -> None:
+    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    error = source.classify(WHOLE_MARKET, ClientFailed(("Refused", "Exception"), f"{code} words with {PASSWORD}"))
+    assert error.failure == failure
+    assert code in str(error)
+    assert PASSWORD not in str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientHung("no answer within 60 s"),
+        ClientDied("ended"),
+        ClientFailed(("LostPage", "Exception"), "page 2 did not come"),
+        ClientFailed(("WrongAnswer", "Exception"), "10001011 is in these words by chance"),
+        ClientFailed(("JSONDecodeError", "ValueError", "Exception"), "Expecting value"),
+    ],
+)
+def test_a_client_that_fails_is_asked_again(limiter: Limiter, policies: Policies, error: Exception) -> None:
+    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    assert source.classify(WHOLE_MARKET, error).failure is FailureClass.RETRYABLE
+
+
+def test_the_black_list_lasts_until_tomorrow(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    sandbox.order_fault("code", server="baostock", api=WHOLE_MARKET, code="10001011")
+    with pytest.raises(SourceError, match="黑名单用户") as refused:
+        bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    assert refused.value.failure is FailureClass.RATE_LIMITED
+    assert refused.value.wait == 6 * 3600
+
+
+def test_a_wrong_password_is_told_without_it(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    sandbox.order_fault("code", server="baostock", api="login", code="10001002")
+    with pytest.raises(SourceError, match="用户名或密码错误") as refused:
+        bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    assert refused.value.failure is FailureClass.PERMANENT_SOURCE
+    assert PASSWORD not in repr(refused.getrepr())
+
+
+def test_a_lost_session_is_renewed_within_the_call(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    sandbox.order_fault("code", server="baostock", api=WHOLE_MARKET, code="10001001")
+    assert bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally()).height > 80
+    answers = [call["answer"] for call in sandbox.calls(server="baostock")]
+    assert answers == ["ok", "code", "ok", "ok"]  # log in, refused, log in, answered
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "half"])
+def test_a_closed_line_is_an_error_and_no_endless_loop(
+    bs: BaostockSource, sandbox: Rehearsal, policies: Policies, kind: str
+) -> None:
+    sandbox.order_fault(kind, server="baostock", api=WHOLE_MARKET)
+    with pytest.raises(SourceError, match="10002007"):
+        bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    policies["baostock"]["*"] = free(retries=1)
+    sandbox.order_fault(kind, server="baostock", api=WHOLE_MARKET)
+    assert bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally()).height > 80
+    assert len(sandbox.calls("login", server="baostock")) == 3  # the socket was dropped each time
+
+
+def test_a_hang_is_killed_and_the_next_call_answered(bs: BaostockSource, sandbox: Rehearsal, policies: Policies) -> None:
+    bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    former = bs._client.pid
+    assert former is not None
+    policies["baostock"]["*"] = free(timeout=0.3)
+    sandbox.order_fault("hang", server="baostock", api=WHOLE_MARKET, seconds=600)
+    with pytest.raises(SourceError, match="was killed") as hung:
+        bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    assert hung.value.failure is FailureClass.RETRYABLE
+    assert not psutil.pid_exists(former)
+    policies["baostock"]["*"] = free()
+    assert bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally()).height > 80
+
+
+def test_a_lost_page_is_no_end(bs: BaostockSource, sandbox: Rehearsal, policies: Policies) -> None:
+    sandbox.order_fault("wrong_rows", server="baostock", api="query_trade_dates")
+    with pytest.raises(SourceError, match="page 2 of query_trade_dates") as lost:
+        bs.fetch(TRADE_CALENDAR, Unit.snapshot(SESSION), Tally())
+    assert lost.value.failure is FailureClass.RETRYABLE
+    policies["baostock"]["*"] = free(retries=1)
+    sandbox.order_fault("disconnect", server="baostock", api="query_trade_dates", after=3)
+    assert bs.fetch(TRADE_CALENDAR, Unit.snapshot(SESSION), Tally()).height > 13_000
+
+
+def test_threads_never_get_each_others_answers(bs: BaostockSource) -> None:
+    codes = good(bs, DAILY_KLINE, Unit.session(SESSION))["ts_code"].head(20).to_list()
+    with ThreadPoolExecutor(4) as pool:
+        units = [Unit.code(code, dt.date(2026, 11, 2), SESSION) for code in codes]
+        answers = list(pool.map(lambda unit: bs.fetch(DAILY_KLINE, unit, Tally()), units))
+    assert [set(answer["ts_code"]) for answer in answers] == [{code} for code in codes]
+
+
+def test_rows_that_cannot_be_are_refused_not_stored(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    sandbox.order_fault("bad_values", server="baostock", api=WHOLE_MARKET)
+    frame = bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    checked = validate(DAILY_KLINE, frame, expected_session=SESSION, sessions=xshg().sessions)
+    reasons = " ".join(checked.bad["reason"])
+    assert "ohlc_in_order" in reasons
+    assert "trade_date is missing" in reasons
+
+
+def test_an_empty_answer_keeps_its_columns(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    sandbox.order_fault("empty", server="baostock", api=WHOLE_MARKET)
+    frame = bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    assert frame.is_empty()
+    assert set(frame.columns) == set(DAILY_KLINE.column_names)
+
+
+def test_its_process_ends_when_it_is_closed(bs: BaostockSource) -> None:
+    bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    pid = bs._client.pid
+    assert pid is not None
+    bs.close()
+    assert not psutil.pid_exists(pid)
+
+
+# --- a server that does what the sandbox never does ----------------------------------------------------------------------
+
+Reply = Callable[[bytes], bytes]
+FIELDS = ("date", "code", "tradestatus")
+
+
+@contextmanager
+def serving(reply: Reply) -> Iterator[int]:
+    """A server that admits everybody and answers every query with `reply(line)`; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def converse(line: socket.socket) -> None:
+            with line, line.makefile("rb") as requests:
+                for request in requests:
+                    asked = read_request(request)
+                    line.sendall(accepted(asked) if asked.api.name == "login" else reply(request))
+
+        def listen() -> None:
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                threading.Thread(target=converse, args=(line,), daemon=True).start()
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def source_at(port: int, limiter: Limiter, policies: Policies) -> Iterator[BaostockSource]:
+    source = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, limiter, policies)
+    yield source
+    source.close()
+
+
+def test_the_rows_of_another_code_are_refused(limiter: Limiter, policies: Policies) -> None:
+    def confused(line: bytes) -> bytes:
+        asked = read_request(line)
+        asked.parameters["code"] = "sh.600001"  # type: ignore[index]
+        return answered(asked, FIELDS, [("2026-11-20", "sh.600001", "0")])
+
+    with serving(confused) as port, source_at(port, limiter, policies) as source:
+        with pytest.raises(SourceError, match=r"asked for sh\.600000, the answer is that of sh\.600001") as wrong:
+            source.fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), Tally())
+        assert wrong.value.failure is FailureClass.RETRYABLE
+
+
+def test_a_session_of_exactly_2000_codes_is_whole(limiter: Limiter, policies: Policies) -> None:
+    """The client would take it for a first page, and ask for a second one of the date "2"."""
+    codes = [f"sh.{600_000 + number}" for number in range(2000)]
+
+    def exactly(line: bytes) -> bytes:
+        asked = read_request(line)
+        day = asked.parameters["date"]
+        return answered(asked, FIELDS, [(day, code, "0") for code in codes])
+
+    with serving(exactly) as port, source_at(port, limiter, policies) as source:
+        rows = source.fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
+    assert rows.height == 2000
+
+
+def test_two_full_pages_and_an_empty_one_are_whole(limiter: Limiter, policies: Policies) -> None:
+    def two_pages(line: bytes) -> bytes:
+        asked = read_request(line)
+        row = ("2026-11-20", "sh.600000", "0")
+        return answered(asked, FIELDS, [row] * (2000 if asked.page <= 2 else 0))
+
+    tally = Tally()
+    with serving(two_pages) as port, source_at(port, limiter, policies) as source:
+        rows = source.fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), tally)
+    assert (rows.height, tally.calls) == (4000, 3)
+
+
+def test_indexes_and_funds_are_no_shares(limiter: Limiter, policies: Policies) -> None:
+    def mixed(line: bytes) -> bytes:
+        codes = ("sh.000001", "sh.510300", "sz.399001", "sh.900901", "sh.600000", "sz.159915", "sh.113001", "sz.000001")
+        return answered(read_request(line), FIELDS, [("2026-11-20", code, "0") for code in codes])
+
+    with serving(mixed) as port, source_at(port, limiter, policies) as source:
+        rows = source.fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
+    assert rows["ts_code"].to_list() == ["600000.SH", "000001.SZ"]
+
+
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n" + END, b"\x00" * 40 + END, END])
+def test_an_answer_that_is_none_is_asked_again(limiter: Limiter, policies: Policies, garbage: bytes) -> None:
+    with serving(lambda line: garbage) as port, source_at(port, limiter, policies) as source:
+        with pytest.raises(SourceError) as failed:
+            source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    assert failed.value.failure is FailureClass.RETRYABLE
+
+
+def test_nobody_at_the_port_is_the_net(limiter: Limiter, policies: Policies) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with source_at(port, limiter, policies) as source, pytest.raises(SourceError, match="10002007") as failed:
+        source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    assert failed.value.failure is FailureClass.RETRYABLE
