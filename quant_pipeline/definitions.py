@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import screens, sourced
+from quant_pipeline.assets import reconciliation, screens, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sources import all_sources
@@ -29,8 +29,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(
-        assets=[*sourced.ASSETS, *screens.SCREENS],
-        asset_checks=sourced.CHECKS,
+        assets=[*sourced.ASSETS, *screens.SCREENS, reconciliation.reconciliation],
+        asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],
         jobs=JOBS,
         schedules=SCHEDULES,
         sensors=[automation, outbox, run_failure],

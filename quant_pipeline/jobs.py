@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from quant_pipeline.market.dataset import Partition
@@ -20,6 +22,9 @@ from quant_pipeline.market.datasets import (
     WEEKLY_KLINE,
 )
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
 LISTS = [dataset.name for dataset in SOURCED.values() if not dataset.dated]
 DAILY_LISTS = [
     dataset.name for dataset in (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONVERTIBLE_BONDS, INDEX_LIST)
@@ -28,7 +33,7 @@ DAILY_LISTS = [
 BY_SESSION = [dataset.name for dataset in SOURCED.values() if dataset.partition is Partition.SESSION]
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.UnresolvedAssetJobDefinition:
+def _job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
     # Waiting for the net, not computing: one process shares its threads best.
     return dg.define_asset_job(name, selection=selection, description=description, executor_def=dg.in_process_executor)
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -16,6 +16,9 @@ from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.warehouse.reads import read_sql
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
 CATCH_UP_SESSIONS = 10
 """How far back the nightly catch-up looks: a Golden Week and a bit."""
 PERIODS_BACK = 4
@@ -26,7 +29,7 @@ _TIMES = timetable.load(settings.load().schedules)
 _FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
 
 
-def _schedule(job: dg.UnresolvedAssetJobDefinition, words: str) -> Callable[..., dg.ScheduleDefinition]:
+def _schedule(job: "UnresolvedAssetJobDefinition", words: str) -> Callable[..., dg.ScheduleDefinition]:
     """A schedule of the job: the decorated function takes (day, warehouse), and answers with a run or a reason to skip."""
     times = _TIMES[job.name]
 
@@ -160,7 +163,7 @@ def _closed(day: dt.date, calendar: Calendar) -> dg.SkipReason:
     return dg.SkipReason(f"{day} 休市: the exchange is closed; the last session was {calendar.on_or_before(day)}.")
 
 
-def _of_session(job: dg.UnresolvedAssetJobDefinition, day: dt.date) -> dg.RunRequest:
+def _of_session(job: "UnresolvedAssetJobDefinition", day: dt.date) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"{job.name}:{day}", partition_key=day.isoformat())
 
 

@@ -1,16 +1,23 @@
-"""The daily schedule asks the calendar: a run on a session, a reason in words on a closed day."""
+"""The schedules ask the calendar: a run for what has ended, a reason in words on a closed day; times come from one file."""
 
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from quant_pipeline import timetable
+from quant_pipeline.jobs import BY_SESSION, JOBS
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.schedules import daily_sync_schedule
+from quant_pipeline.schedules import SCHEDULES
+from quant_pipeline.timetable import DEFAULTS, TimetableError
 from quant_pipeline.warehouse.database import Database
+
+BY_JOB = {schedule.job_name: schedule for schedule in SCHEDULES}
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -19,60 +26,158 @@ def warehouse_at(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Wareho
     return WarehouseResource()
 
 
-def tick(resource: WarehouseResource, moment: str) -> dg.RunRequest | dg.SkipReason:
+def tick(resource: WarehouseResource, moment: str, job: str = "daily_sync") -> dg.RunRequest | dg.SkipReason:
     at = dt.datetime.fromisoformat(moment)
     context = dg.build_schedule_context(scheduled_execution_time=at, resources={"warehouse": resource})
-    answer = daily_sync_schedule(context)
+    answer = BY_JOB[job](context)
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
 
 
-def test_it_ticks_at_half_past_five_in_shanghai_on_every_day() -> None:
-    assert daily_sync_schedule.cron_schedule == "30 17 * * *"
-    assert daily_sync_schedule.execution_timezone == str(EXCHANGE_ZONE) == "Asia/Shanghai"
-    assert daily_sync_schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    assert daily_sync_schedule.job_name == "daily_sync"
+def asked(resource: WarehouseResource, moment: str, job: str) -> dg.RunRequest:
+    answer = tick(resource, moment, job)
+    assert isinstance(answer, dg.RunRequest), answer
+    return answer
+
+
+def span(request: dg.RunRequest) -> tuple[str, str]:
+    tags = request.tags
+    return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
+
+
+@pytest.mark.parametrize(
+    ("job", "cron"),
+    [
+        ("daily_sync", "30 17 * * *"),
+        ("catch_up", "0 1 * * *"),
+        ("weekly_sync", "0 2 * * 1"),
+        ("monthly_sync", "0 3 1 * *"),
+        ("verification", "0 4 1 * *"),
+        ("reference_sync", "30 8 * * *"),
+        ("auction_sync", "27 9 * * *"),
+        ("hot_sync", "0 10-15 * * *"),
+    ],
+)
+def test_each_job_has_its_time_in_shanghai_and_runs_by_itself(job: str, cron: str) -> None:
+    schedule = BY_JOB[job]
+    assert schedule.cron_schedule == cron
+    assert schedule.execution_timezone == str(EXCHANGE_ZONE) == "Asia/Shanghai"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_every_job_is_scheduled_and_every_time_is_some_job_s() -> None:
+    assert set(BY_JOB) == {job.name for job in JOBS} == set(DEFAULTS)
 
 
 def test_a_session_is_asked_for_once_by_its_own_key(warehouse_at: WarehouseResource) -> None:
-    request = tick(warehouse_at, "2026-11-20T17:30+08:00")
-    assert isinstance(request, dg.RunRequest)
+    request = asked(warehouse_at, "2026-11-20T17:30+08:00", "daily_sync")
     assert (request.partition_key, request.run_key) == ("2026-11-20", "daily_sync:2026-11-20")
 
 
 def test_the_day_is_the_exchange_s_whatever_the_zone_of_the_tick(warehouse_at: WarehouseResource) -> None:
-    request = tick(warehouse_at, "2026-11-19T20:30-05:00")
-    assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == "2026-11-20"
+    assert asked(warehouse_at, "2026-11-19T20:30-05:00", "daily_sync").partition_key == "2026-11-20"
 
 
+@pytest.mark.parametrize("job", ["daily_sync", "reference_sync", "auction_sync", "hot_sync", "operations_report"])
 @pytest.mark.parametrize(
     ("moment", "day", "last"),
     [
         ("2026-11-21T17:30+08:00", "2026-11-21", "2026-11-20"),
         ("2026-10-01T17:30+08:00", "2026-10-01", "2026-09-30"),
-        ("2026-10-07T17:30+08:00", "2026-10-07", "2026-09-30"),
     ],
-    ids=["a Saturday", "National Day", "the last day of Golden Week"],
 )
-def test_a_closed_day_is_skipped_with_a_reason_in_words(
-    warehouse_at: WarehouseResource, moment: str, day: str, last: str
+def test_a_closed_day_is_skipped_with_the_reason(
+    warehouse_at: WarehouseResource, job: str, moment: str, day: str, last: str
 ) -> None:
-    answer = tick(warehouse_at, moment)
+    answer = tick(warehouse_at, moment, job)
     assert isinstance(answer, dg.SkipReason)
-    assert answer.skip_message == f"{day} 休市: the exchange is closed; the last session was {last}."
+    assert answer.skip_message is not None
+    assert f"{day} 休市" in answer.skip_message
+    assert last in answer.skip_message
 
 
-def test_a_day_that_the_exchange_closed_at_short_notice_is_skipped(
-    warehouse_at: WarehouseResource, warehouse: Database
-) -> None:
-    with warehouse.connect() as connection:
+def test_the_synced_calendar_overrules_the_built_in_one(warehouse_at: WarehouseResource) -> None:
+    with warehouse_at.database.connect() as connection:
         connection.execute(
             "INSERT INTO trade_calendar (exchange, cal_date, is_open, source) VALUES ('SSE', '2026-11-20', 0, 'tushare')"
         )
     assert isinstance(tick(warehouse_at, "2026-11-20T17:30+08:00"), dg.SkipReason)
 
 
-def test_past_the_calendar_s_end_it_says_so_loudly(warehouse_at: WarehouseResource) -> None:
-    with pytest.raises(Exception, match="sync trade_calendar"):
-        tick(warehouse_at, "2031-01-06T17:30+08:00")
+def test_past_the_calendar_s_end_it_says_so_and_does_not_guess(warehouse_at: WarehouseResource) -> None:
+    with pytest.raises(Exception, match="the calendar knows"):
+        tick(warehouse_at, "2060-11-19T17:30+08:00")
+
+
+def test_the_night_after_a_session_the_last_ten_are_looked_at_again(warehouse_at: WarehouseResource) -> None:
+    request = asked(warehouse_at, "2026-11-21T01:00+08:00", "catch_up")
+    assert span(request) == ("2026-11-09", "2026-11-20")
+    assert request.tags["quant/queue"] == "true", "it waits for a sync that is still going on"
+    assert isinstance(tick(warehouse_at, "2026-11-22T01:00+08:00", "catch_up"), dg.SkipReason)
+
+
+def test_on_monday_the_weeks_that_have_ended_are_asked_for(warehouse_at: WarehouseResource) -> None:
+    request = asked(warehouse_at, "2026-11-23T02:00+08:00", "weekly_sync")
+    assert span(request) == ("2026-10-26", "2026-11-16")
+    answer = tick(warehouse_at, "2026-10-12T02:00+08:00", "weekly_sync")
+    assert isinstance(answer, dg.RunRequest), "after the Golden Week, of which one day was open"
+
+
+def test_a_week_without_any_session_is_skipped(warehouse_at: WarehouseResource) -> None:
+    answer = tick(warehouse_at, "2026-02-23T02:00+08:00", "weekly_sync")
+    assert isinstance(answer, dg.SkipReason)
+    assert "2026-02-16 .. 2026-02-22 休市" in str(answer.skip_message)
+
+
+def test_on_the_first_the_months_that_have_ended_are_asked_for(warehouse_at: WarehouseResource) -> None:
+    assert span(asked(warehouse_at, "2026-11-01T03:00+08:00", "monthly_sync")) == ("2026-07", "2026-10")
+    assert span(asked(warehouse_at, "2027-01-01T03:00+08:00", "monthly_sync")) == ("2026-09", "2026-12")
+
+
+def test_the_verification_repairs_all_that_is_stored(warehouse_at: WarehouseResource) -> None:
+    assert isinstance(tick(warehouse_at, "2026-11-01T04:00+08:00", "verification"), dg.SkipReason)
+    with warehouse_at.database.connect() as connection:
+        connection.execute(
+            "INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('r', 't', 'success', 'p', 1);"
+            "INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)"
+            " VALUES ('r', 'daily_kline', '2019-05-06', '2019-05-06', 'success')"
+        )
+    request = asked(warehouse_at, "2026-11-01T04:00+08:00", "verification")
+    assert span(request) == ("2019-05-06", "2026-10-30")
+    assert all(request.run_config["ops"][name]["config"] == {"repair": True} for name in BY_SESSION)
+
+
+def test_the_hot_list_is_fetched_again_every_hour(warehouse_at: WarehouseResource) -> None:
+    requests = [asked(warehouse_at, f"2026-11-20T{hour}:00+08:00", "hot_sync") for hour in (10, 11)]
+    assert requests[0].run_key != requests[1].run_key
+    assert requests[0].run_config["ops"]["ths_hot"]["config"]["force"] is True
+
+
+def test_the_file_that_is_shipped_says_what_holds_without_it() -> None:
+    assert timetable.load(ROOT / "schedules.toml") == DEFAULTS
+
+
+def test_a_file_of_one_s_own_changes_and_switches_off(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[daily_sync]\ncron = "0 19 * * *"\n\n[hot_sync]\non = false\n', encoding="utf-8")
+    times = timetable.load(mine)
+    assert (times["daily_sync"].cron, times["hot_sync"].on) == ("0 19 * * *", False)
+    assert times["catch_up"] == DEFAULTS["catch_up"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[dayly_sync]\ncron = "0 19 * * *"', "there is no job 'dayly_sync'; jobs are daily_sync"),
+        ('[daily_sync]\ncron = "19:00"', "no cron expression"),
+        ('[daily_sync]\ncorn = "0 19 * * *"', "daily_sync"),
+        ("daily_sync = 5", "write a table"),
+        ("[daily_sync", "cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_told_by_name_and_place(tmp_path: Path, text: str, says: str) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text, encoding="utf-8")
+    with pytest.raises(TimetableError, match=says) as refused:
+        timetable.load(mine)
+    assert str(mine) in str(refused.value)

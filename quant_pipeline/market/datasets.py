@@ -28,6 +28,7 @@ from quant_pipeline.market.lists import (
     STOCK_LIST,
     TRADE_CALENDAR,
 )
+from quant_pipeline.market.reports import RECONCILIATION
 
 SCREEN_RESULTS = Dataset(
     "screen_results",
@@ -79,6 +80,7 @@ DATASETS: dict[str, Dataset] = {
         WEEKLY_KLINE,
         MONTHLY_KLINE,
         SCREEN_RESULTS,
+        RECONCILIATION,
     )
 }
 """Every data set by name, in the order in which one sync takes them."""
@@ -103,6 +105,7 @@ __all__ = [
     "MONTHLY_KLINE",
     "NAME_HISTORY",
     "PRICE_LIMITS",
+    "RECONCILIATION",
     "SCREEN_RESULTS",
     "SOURCED",
     "STOCK_LIST",

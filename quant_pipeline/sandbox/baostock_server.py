@@ -7,11 +7,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from quant_pipeline.sandbox import baostock_answers as answers
+from quant_pipeline.sandbox import baostock_forms as forms
 from quant_pipeline.sandbox import baostock_protocol as protocol
 from quant_pipeline.sandbox.baostock_protocol import PAGE, Refusal, Request
 from quant_pipeline.sandbox.calls import Call, CallLog
@@ -130,7 +132,7 @@ class BaostockServer:
     async def _rows(self, request: Request, fault: Fault | None) -> Rows:
         """The whole answer; the latest ones are kept, for the next page will be asked for."""
         api, params = request.api.name, request.parameters
-        key = (await self._room.ask(lambda market: market.edition()), answers.ready_day(), api, tuple(params.items()))
+        key = (await self._room.ask(lambda market: market.edition()), forms.ready_day(), api, tuple(params.items()))
         if fault is None and key in self._answers:
             self._answers.move_to_end(key)
             return self._answers[key]
@@ -138,7 +140,7 @@ class BaostockServer:
         frame = await self._room.ask(lambda market: answers.answer(market, api, params, steps))
         if fault is not None and not (fault.kind is Kind.WRONG_ROWS and request.api.paged and len(frame) > PAGE):
             frame = _spoiled(fault, frame)
-        rows = frame.columns, answers.texts(frame)
+        rows = frame.columns, forms.texts(frame)
         if fault is None:
             self._answers[key] = rows
             if len(self._answers) > _ANSWERS_KEPT:
@@ -149,10 +151,13 @@ class BaostockServer:
         """The steps of the years that the query needs, each simulated once; other servers are answered in between."""
         years = await self._room.ask(lambda market: answers.years_of_steps(market, request.api.name, request.parameters))
         edition = await self._room.ask(lambda market: market.edition())
+        found = []
         for year in years:
-            if (year, edition) not in self._steps:
-                self._steps[year, edition] = await self._room.ask(lambda market, year=year: answers.factor_steps(market, year))  # type: ignore[misc]
-        return pl.concat([self._steps[year, edition] for year in years]) if years else pl.DataFrame()
+            key = (year, edition if year >= forms.ready_day().year else "over")
+            if key not in self._steps:
+                self._steps[key] = await self._room.ask(partial(answers.factor_steps, year=year))
+            found.append(self._steps[key])
+        return pl.concat(found) if found else pl.DataFrame()
 
 
 def _admitted(request: Request, session: _Session) -> bytes:

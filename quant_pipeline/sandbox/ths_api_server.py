@@ -98,7 +98,7 @@ def _boards(query: Mapping[str, str]) -> _Question:
     tag = query.get("tag", "")
     if tag not in _KINDS:
         raise ParameterError(f"tag 须为 {', '.join(_KINDS)} 之一")
-    return _Question("ths_index", {"type": _KINDS[tag]}, {"thscode": "ts_code", "name": "name"})
+    return _Question("ths_index", {"exchange": "A", "type": _KINDS[tag]}, {"thscode": "ts_code", "name": "name"})
 
 
 def _members(query: Mapping[str, str]) -> _Question:

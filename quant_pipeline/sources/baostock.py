@@ -177,9 +177,11 @@ class BaostockSource(Source):
 
     def _periods(self, unit: Unit, frequency: str, start: dt.date, tally: Tally) -> pl.DataFrame:
         rows = self._history(unit, frequency, _PERIOD_FIELDS, start, tally)
-        # The service gives no close before: it follows from the change, which is exact enough for 分.
+        # The service gives no close before: it follows from the change, to a 分. The change is then counted from it, so
+        # that both agree where an ex-date left a price between two 分.
         before = (_number("close") / (1 + _number("pctChg") / 100)).round(2)
-        return _bars(rows, pre_close=before).with_columns(_date("trade_date"))
+        change = (pl.col("close") / pl.col("pre_close") - 1) * 100
+        return _bars(rows, pre_close=before).with_columns(_date("trade_date"), pct_chg=change)
 
     def _history(self, unit: Unit, frequency: str, fields: str, start: dt.date, tally: Tally) -> pl.DataFrame:
         code = codes.to_baostock(unit.ts_code or "")

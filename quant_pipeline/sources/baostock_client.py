@@ -60,10 +60,10 @@ def query(account: Account, silence: float, function: str, parameters: dict[str,
         except Refused as refused:
             if refused.code != NOT_LOGGED_IN:
                 raise
-            _drop()
+            drop()
             return _ask(account, silence, function, parameters)
     except Exception:
-        _drop()
+        drop()
         raise
 
 
@@ -110,8 +110,8 @@ def _log_in(account: Account, silence: float) -> None:
     _check(baostock.login(account.user, account.password))
 
 
-def _drop() -> None:
-    """Closes the client's socket, and with it forgets the login."""
+def drop() -> None:
+    """Closes the client's socket, and with it forgets the login: the next query begins anew."""
     from baostock.common import context
 
     line = getattr(context, "default_socket", None)

@@ -1,7 +1,7 @@
 """同花顺's official data interface (HiThink Financial API): boards, members and hot lists, with a key of one's own.
 
 Documented by the vendor: the base address, the header `X-api-key`, the paths and parameters below, the envelope
-`{code, message, request_id, data}` (HTTP 200 for refusals too) and the codes of `_refused`.
+`{code, message, request_id, data}` (HTTP 200 for refusals too) and the codes of `refused`.
 Not documented where we could read it, and so guesses: the names of the fields in `data`, all in `_FIELDS`, of which the
 first that the records have is taken (a column of which they have none is null; without a code the answer is refused, with
 the names that came); that the list stands in `data` itself or under the only key of it that holds a list; that `date` is
@@ -82,7 +82,7 @@ class ThsSource(Source):
     @serves(THS_MEMBERS, by=(Grain.BOARD,), api="ths-stock-list", page=_WHOLE)
     def ths_members(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         rows = self._query("ths-stock-list", _MEMBERS, ("con_code", "con_name"), tally, thscode=unit.ts_code or "")
-        return rows.with_columns(to_tushare(pl.col("con_code")), pl.lit(unit.ts_code).alias("ts_code"))
+        return rows.with_columns(_stock("con_code"), pl.lit(unit.ts_code).alias("ts_code"))
 
     @serves(THS_HOT, by=(Grain.SESSION,), api="hot-stock-list", page=_WHOLE)
     def ths_hot(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -100,7 +100,7 @@ class ThsSource(Source):
             pl.lit(_HOT_LIST).alias("data_type"),
             pl.col("rank_time").cast(pl.String).fill_null(made.strftime("%Y-%m-%d %H:%M:%S")),
             pl.coalesce("rank", pl.int_range(1, pl.len() + 1)),
-            to_tushare(pl.col("ts_code")),
+            _stock("ts_code"),
         )
 
     def _boards(self, tag: str, kind: str, tally: Tally) -> pl.DataFrame:
@@ -110,7 +110,7 @@ class ThsSource(Source):
 
     def _query(self, api: str, path: str, columns: tuple[str, ...], tally: Tally, **params: str) -> pl.DataFrame:
         """The answer under our names of `columns`, of which the first is the code."""
-        return self.call(api, lambda: _named(api, self._ask(api, path, params), columns), tally)
+        return self.call(api, lambda: named(api, self._ask(api, path, params), columns), tally)
 
     def _ask(self, api: str, path: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
         """The records of one answer; SourceError for a refusal."""
@@ -125,8 +125,8 @@ class ThsSource(Source):
         body = answer.json()
         code = int(body["code"])
         if code:
-            raise _refused(api, code, self._without_key(str(body.get("message") or "")), policy.minute)
-        return _records(body["data"])
+            raise refused(api, code, self._without_key(str(body.get("message") or "")), policy.minute)
+        return records(body["data"])
 
     def classify(self, api: str, error: Exception) -> SourceError:
         if isinstance(error, requests.exceptions.JSONDecodeError):
@@ -143,7 +143,7 @@ class ThsSource(Source):
         return text.replace(self._key, "***") if self._key else text
 
 
-def _refused(api: str, code: int, message: str, minute: float) -> SourceError:
+def refused(api: str, code: int, message: str, minute: float) -> SourceError:
     """The class of the interface's own codes."""
     text = f"{code} {message}".strip()
     wait = 0.0
@@ -161,7 +161,7 @@ def _refused(api: str, code: int, message: str, minute: float) -> SourceError:
     return SourceError(failure, ThsSource.name, api, text, wait=wait)
 
 
-def _records(data: Any) -> list[dict[str, Any]]:
+def records(data: Any) -> list[dict[str, Any]]:
     """The list of records in `data`: itself, or what stands under the one key that holds a list."""
     if isinstance(data, Mapping):
         lists = [value for value in data.values() if isinstance(value, list)]
@@ -173,8 +173,11 @@ def _records(data: Any) -> list[dict[str, Any]]:
     return data
 
 
-def _named(api: str, records: list[dict[str, Any]], columns: tuple[str, ...]) -> pl.DataFrame:
-    """The records under our names, values as they came; SourceError when there are none, or none of them has a code."""
+def named(api: str, records: list[dict[str, Any]], columns: tuple[str, ...]) -> pl.DataFrame:
+    """The records under our names, values as they came; SourceError when there are none, or none of them has a code.
+
+    The first of `columns` is the code.
+    """
     if not records:
         raise SourceError(FailureClass.EMPTY, ThsSource.name, api, "the list came empty")
     sent = dict.fromkeys(name for record in records for name in record)
@@ -182,9 +185,13 @@ def _named(api: str, records: list[dict[str, Any]], columns: tuple[str, ...]) ->
     if chosen[columns[0]] is None:
         text = f"no field of the answer is known as {columns[0]}: it has {', '.join(sent)}"
         raise SourceError(FailureClass.PERMANENT_API, ThsSource.name, api, text)
-    return pl.DataFrame(
-        {column: [_plain(record.get(name or "")) for record in records] for column, name in chosen.items()}, strict=False
-    )
+    values = {column: [_plain(record.get(name or "")) for record in records] for column, name in chosen.items()}
+    return pl.DataFrame(values, schema_overrides={columns[0]: pl.String}, strict=False)
+
+
+def _stock(column: str) -> pl.Expr:
+    """The column of codes as Tushare's; one that is no code stays as it came, for the validation to show."""
+    return pl.coalesce(to_tushare(pl.col(column)), column)
 
 
 def _plain(value: Any) -> Any:

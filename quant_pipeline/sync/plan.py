@@ -35,8 +35,9 @@ class Plan:
     """Of a whole market that is asked for code by code: what is complete when all units are done."""
 
     def of(self, units: Sequence[Unit]) -> Plan:
-        """The same plan for these of its units."""
-        return replace(self, units=tuple(units))
+        """The same plan for these of its units, at their share of the cost."""
+        share = len(units) / len(self.units) if self.units else 0.0
+        return replace(self, units=tuple(units), calls=round(self.calls * share), minutes=self.minutes * share)
 
     def __str__(self) -> str:
         asked = f"{len(self.units)} {_NOUNS[self.grain]}"

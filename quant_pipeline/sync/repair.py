@@ -47,7 +47,7 @@ def units(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequ
 
 
 def restated(database: Database, labels: Sequence[dt.date]) -> list[Unit]:
-    """The codes whose factor was changed by its source of late, over all of the labels: their other sessions changed with it."""
+    """The codes whose factor its source changed of late, over all of the labels: their other sessions changed with it."""
     if not labels:
         return []
     codes = read_sql(database, _RESTATED, {"start": labels[0], "end": labels[-1]})["ts_code"].sort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -22,7 +22,7 @@ from quant_pipeline.sync import repair
 from quant_pipeline.sync.coverage import Due
 from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
 from quant_pipeline.sync.judge import judge_of_rows
-from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.ledger import Item, Ledger
 from quant_pipeline.sync.periods import labels_of, span_of
 from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows
 from quant_pipeline.sync.universe import Universe, boards
@@ -45,6 +45,11 @@ class Request:
     force: bool = False
     failed: bool = False
     repair: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether what was synced before is fetched again."""
+        return self.force or self.repair
 
 
 class Syncer:
@@ -81,10 +86,8 @@ class Syncer:
     def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
         """What will be fetched, without what was synced before. PlanError when it cannot be planned."""
         router = self._router(request)
-        planned = self._plans(dataset, router, request)
-        if request.force or request.repair:
-            return planned
-        return [self._lacking(each, router) for each in planned]
+        plans = self._plans(dataset, router, request, self._done(dataset, request))
+        return plans if request.again else [self._lacking(each) for each in plans]
 
     def sync(self, dataset: Dataset, request: Request, *, on_committed: OnCommitted | None = None) -> Outcome:
         """Carries the request out.
@@ -94,16 +97,14 @@ class Syncer:
         """
         router = self._router(request)
         engine = Engine(self._database, router, self._calendar, self._ledger, self._run)
+        done = self._done(dataset, request)
         if dataset.coverage is Coverage.MARKET:
             self._sync_references(router, engine, dataset, request.sessions)
-        outcome = Outcome()
-        for planned in self._plans(dataset, router, request):
-            again = request.force or request.repair
-            if planned.labels and not again:
-                planned, done = self._without_done(planned, router)
-                outcome.before |= done.before
+        outcome = Outcome(before=done)
+        self._ledger.plan(self._run, len(done), len(done))
+        for planned in self._plans(dataset, router, request, done):
             _logger.info("Plan 计划: %s", planned)
-            outcome.add(engine.sync(planned, force=again, on_committed=on_committed))
+            outcome.add(engine.sync(planned, force=request.again, on_committed=on_committed))
         if request.repair and dataset is ADJ_FACTOR:
             for planned in self._plans_for(dataset, router, repair.restated(self._database, request.sessions)):
                 outcome.add(engine.sync(planned, force=True, on_committed=on_committed))
@@ -136,26 +137,44 @@ class Syncer:
                 said.append((source.name, pl.concat(frames)))
         return said
 
-    def _plans(self, dataset: Dataset, router: Router, request: Request) -> list[Plan]:
+    def _done(self, dataset: Dataset, request: Request) -> dict[Unit, Item]:
+        """The sessions (weeks, months) asked for whose rows of all codes were synced before, and need not be again."""
+        if request.again or request.failed or request.codes or not dataset.dated:
+            return {}
+        units = [Unit.session(label) for label in labels_of(dataset, self._calendar, request.sessions)]
+        known = self._ledger.done(dataset, units)
+        return {unit: known[str(unit)] for unit in units if str(unit) in known}
+
+    def _plans(self, dataset: Dataset, router: Router, request: Request, done: Collection[Unit]) -> list[Plan]:
         if request.failed:
             return self._plans_for(dataset, router, self._failed_units(dataset, request))
         if not dataset.dated:
-            if dataset.universe and not (found := boards(self._database, dataset)):
-                raise PlanError(f"{dataset.name}: no board is known yet, sync {' and '.join(dataset.universe)} first")
-            asked = (request.codes or found) if dataset.universe else ()
-            return [plan_list(dataset, router, as_of=self.as_of(dataset), boards=asked)]
+            return [plan_list(dataset, router, as_of=self.as_of(dataset), boards=self._boards(dataset, request))]
         labels = labels_of(dataset, self._calendar, request.sessions)
         if request.repair:
             return self._plans_for(dataset, router, repair.units(self._database, dataset, self._calendar, labels))
         universe = Universe.load(self._database, dataset)
         if dataset.codes and universe.listed.is_empty() and not request.codes:
             raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
-        return [plan_rows(dataset, router, universe, labels, codes=request.codes)]
+        left = [label for label in labels if Unit.session(label) not in done]
+        return [plan_rows(dataset, router, universe, left, codes=request.codes)]
+
+    def _boards(self, dataset: Dataset, request: Request) -> Sequence[str]:
+        if not dataset.universe:
+            return ()
+        known = request.codes or boards(self._database, dataset)
+        if not known:
+            raise PlanError(f"{dataset.name}: no board is known yet, sync {' and '.join(dataset.universe)} first")
+        return known
 
     def _failed_units(self, dataset: Dataset, request: Request) -> list[Unit]:
+        """The units that failed at their last attempt, within the sessions asked for; of a list as of now."""
+        failed = self._ledger.failed(dataset)
+        if not dataset.dated:
+            now = self.as_of(dataset)
+            return [replace(unit, start=now, end=now) for unit in failed]
         first, last = (request.sessions[0], request.sessions[-1]) if request.sessions else (dt.date.min, dt.date.max)
-        units = [unit for unit in self._ledger.failed(dataset) if not dataset.dated or (first <= unit.end and unit.start <= last)]
-        return units if dataset.dated else [replace(unit, start=self.as_of(dataset), end=self.as_of(dataset)) for unit in units]
+        return [unit for unit in failed if first <= unit.end and unit.start <= last]
 
     def _plans_for(self, dataset: Dataset, router: Router, units: Sequence[Unit]) -> list[Plan]:
         """The plans for given units: one per grain."""
@@ -166,19 +185,10 @@ class Syncer:
             plans.append(Plan(dataset, grain, of_grain, len(of_grain), first.name if first else ""))
         return plans
 
-    def _lacking(self, planned: Plan, router: Router) -> Plan:
-        if planned.labels:
-            return self._without_done(planned, router)[0]
+    def _lacking(self, planned: Plan) -> Plan:
+        """The plan without its units that were done before."""
         known = self._ledger.done(planned.dataset, planned.units)
         return planned.of([unit for unit in planned.units if str(unit) not in known])
-
-    def _without_done(self, planned: Plan, router: Router) -> tuple[Plan, Outcome]:
-        """A whole market's plan by code, for the sessions only that are not complete yet."""
-        sessions = {str(unit): unit for unit in map(Unit.session, planned.labels)}
-        known = self._ledger.done(planned.dataset, list(sessions.values()))
-        labels = [unit.start for name, unit in sessions.items() if name not in known]
-        done = Outcome(before={sessions[name]: item for name, item in known.items()})
-        return plan_rows(planned.dataset, router, Universe.load(self._database, planned.dataset), labels), done
 
     def _sync_references(self, router: Router, engine: Engine, dataset: Dataset, sessions: Sequence[dt.date]) -> None:
         """Without them (no permission, say) the sync goes on, and judges more leniently."""
@@ -186,8 +196,10 @@ class Syncer:
         days = sorted({day for label in labels for day in span_of(dataset, self._calendar, label)})
         for reference in (STOCK_LIST, SUSPENSIONS):
             try:
-                planned = self._lacking(self._plans(reference, router, Request(sessions=days))[0], router)
-                failed = bool(planned.units) and bool(engine.sync(planned).failed)
+                wanted = Request(sessions=days)
+                (planned,) = self._plans(reference, router, wanted, self._done(reference, wanted))
+                lacking = self._lacking(planned)
+                failed = bool(lacking.units) and bool(engine.sync(lacking).failed)
             except PlanError:
                 failed = True
             if failed:

@@ -14,21 +14,26 @@ from typing import Any
 
 import psycopg
 
-_LATEST_SESSION = "(SELECT max(trade_date) FROM adj_factor)"
 # Nearly every bar has a factor of its own, and nearly every code one in the latest session: two lookups by the whole key.
-# Only the others are searched for, one by one.
-_OWN_FACTOR = """
+# Only for the others is there a search backwards through the sessions, and only where it will find something soon: for
+# codes that have any factor, and from their delisting on.
+_HAS_FACTORS = "(SELECT true FROM adj_factor known WHERE known.ts_code = bar.ts_code LIMIT 1)"
+_OWN_FACTOR = f"""
 LEFT JOIN adj_factor own ON own.ts_code = bar.ts_code AND own.trade_date = bar.trade_date
 LEFT JOIN LATERAL (
     SELECT factor.adj_factor FROM adj_factor factor
-    WHERE own.adj_factor IS NULL AND factor.ts_code = bar.ts_code AND factor.trade_date < bar.trade_date
+    WHERE own.adj_factor IS NULL AND {_HAS_FACTORS}
+      AND factor.ts_code = bar.ts_code AND factor.trade_date < bar.trade_date
     ORDER BY factor.trade_date DESC LIMIT 1
 ) former ON true"""
 _LATEST_FACTOR = f"""
-LEFT JOIN adj_factor newest ON newest.ts_code = bar.ts_code AND newest.trade_date = {_LATEST_SESSION}
+LEFT JOIN adj_factor newest
+    ON newest.ts_code = bar.ts_code AND newest.trade_date = (SELECT max(trade_date) FROM adj_factor)
+LEFT JOIN stock_list listing ON listing.ts_code = bar.ts_code
 LEFT JOIN LATERAL (
     SELECT factor.adj_factor FROM adj_factor factor
-    WHERE newest.adj_factor IS NULL AND factor.ts_code = bar.ts_code
+    WHERE newest.adj_factor IS NULL AND {_HAS_FACTORS}
+      AND factor.ts_code = bar.ts_code AND factor.trade_date <= coalesce(listing.delist_date, 'infinity')
     ORDER BY factor.trade_date DESC LIMIT 1
 ) final ON true"""
 _HFQ = "coalesce(own.adj_factor, former.adj_factor)"
@@ -71,7 +76,7 @@ FROM (
         sum(bar.vol) AS vol,
         CASE WHEN every(bar.amount IS NOT NULL) THEN sum(bar.amount) END AS amount
     FROM (
-        SELECT cal_date, max(cal_date) OVER (PARTITION BY date_trunc('{period}', cal_date)) AS label
+        SELECT cal_date, max(cal_date) OVER (PARTITION BY date_trunc('{period}', cal_date::timestamp)) AS label
         FROM trade_calendar
         WHERE exchange = 'SSE' AND is_open = 1 AND cal_date <= (SELECT max(trade_date) FROM daily_kline)
     ) session

@@ -147,6 +147,7 @@ def test_a_history_gives_the_fields_that_were_asked_for(bs: Client, market: Simu
     daily = market.frame("daily", {"ts_code": code, "start_date": "20260105", "end_date": COMPACT}, ALL).sort("trade_date")
     assert len(history) >= len(daily)
     assert float(history["close"][-1]) == daily["close"][-1]
+    assert bs.answer("query_adjust_factor", code="sh.609999", start_date="1990-12-19", end_date=SESSION)[1] == []
     assert bs.refusal("query_history_k_data_plus", code="sh.600000", fields="date,nonsense").startswith("10004012")
     assert bs.refusal("query_history_k_data_plus", code="sh.600000", fields="date,date").startswith("10004018")
     assert bs.refusal("query_history_k_data_plus", code="bj.920001", fields="date").startswith("10004011")

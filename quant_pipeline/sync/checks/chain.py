@@ -2,65 +2,106 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from quant_pipeline.sync.checks.base import Check, Scope, Verdict, by_queries
+import polars as pl
 
-# A bar's last one is looked for as far back as this: longer halts are not judged.
-_BARS = """
-WITH bars AS (
-    SELECT ts_code, trade_date, pre_close, nullif(adj_factor, 0) AS adj_factor,
-           lag(close) OVER code AS last_close, lag(adj_factor) OVER code AS last_factor
-    FROM {bars} JOIN {factors} USING (ts_code, trade_date)
-    WHERE trade_date BETWEEN %(start)s::date - 120 AND %(end)s
-    WINDOW code AS (PARTITION BY ts_code ORDER BY trade_date)
-), chain AS (
-    SELECT *, last_close * last_factor / adj_factor AS expected, greatest(1.1 * {tick}, 0.002 * pre_close) AS tolerance
-    FROM bars WHERE trade_date >= %(start)s
-)
-"""
-_COUNT = "SELECT count(*) AS n FROM chain WHERE expected IS NOT NULL"
-_BROKEN = """
-SELECT ts_code, trade_date, pre_close, round(expected::numeric, 3)::float8 AS expected FROM chain
-WHERE abs(pre_close - expected) > tolerance
-ORDER BY trade_date, ts_code
-"""
-# A jump that is worth more than the tolerance moves pre_close by a tick at least.
-_JUMPS = """
-SELECT ts_code, trade_date, last_factor, adj_factor, last_close, pre_close,
-       CASE WHEN abs(pre_close - last_close) > tolerance THEN 'an ex-date without a new factor'
-            ELSE 'a new factor without an ex-date' END AS found
-FROM chain
-WHERE (abs(last_close - expected) > tolerance AND abs(pre_close - last_close) < 0.5 * {tick})
-   OR (abs(pre_close - last_close) > tolerance AND abs(adj_factor / last_factor - 1) < 1e-6)
-ORDER BY trade_date, ts_code
-"""
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, ETF_ADJ, ETF_DAILY
+from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
+from quant_pipeline.warehouse.reads import read
+
+_LONGEST_HALT = dt.timedelta(days=120)
+"""A bar's last one is looked for as far back as this: longer halts are not judged."""
+_SAME_FACTOR = 1e-6
+_KEY = ["ts_code", "trade_date"]
 
 
-def _judge(bars: str, factors: str, tick: float, offending: str, what: str) -> Callable[[Scope], Verdict]:
-    names = {"bars": bars, "factors": factors, "tick": tick}
-    chain = _BARS.format(**names)
-    return lambda scope: by_queries(scope, chain + offending.format(**names), chain + _COUNT, what)
+@dataclass(frozen=True)
+class _Chain:
+    """Bars with their factors. `tick` is the smallest step of their prices [元]."""
+
+    bars: Dataset
+    factors: Dataset
+    tick: float
+
+    def links(self, scope: Scope, start: dt.date, end: dt.date) -> pl.DataFrame:
+        """Each bar from `start` on that has one before it: pre_close, adj_factor, last_close, last_factor, the pre_close
+        that these let expect, and by how much it may be off."""
+        since = start - _LONGEST_HALT
+        bars = read(scope.database, self.bars, start=since, end=end, columns=[*_KEY, "pre_close", "close"])
+        factors = read(scope.database, self.factors, start=since, end=end, columns=[*_KEY, "adj_factor"])
+        same_code = pl.col("ts_code") == pl.col("ts_code").shift()
+        return (
+            bars.join(factors.filter(pl.col("adj_factor") > 0), on=_KEY)
+            .sort(_KEY)
+            .with_columns(
+                last_close=pl.when(same_code).then(pl.col("close").shift()),
+                last_factor=pl.when(same_code).then(pl.col("adj_factor").shift()),
+            )
+            .filter(pl.col("trade_date") >= start)
+            .with_columns(
+                expected=pl.col("last_close") * pl.col("last_factor") / pl.col("adj_factor"),
+                tolerance=pl.max_horizontal(1.1 * self.tick, 0.002 * pl.col("pre_close")),
+            )
+            .drop_nulls(["pre_close", "expected"])
+        )
+
+    def broken(self, links: pl.DataFrame) -> pl.DataFrame:
+        """The links whose pre_close is not what the close before and the factors let expect."""
+        off = links.filter((pl.col("pre_close") - pl.col("expected")).abs() > pl.col("tolerance"))
+        return off.select(*_KEY, "pre_close", pl.col("expected").round(3))
+
+    def jumps(self, links: pl.DataFrame) -> pl.DataFrame:
+        """The links at which either the factor or the price changes alone."""
+        moved = (pl.col("pre_close") - pl.col("last_close")).abs()
+        jumped = (pl.col("last_close") - pl.col("expected")).abs() > pl.col("tolerance")
+        kept = (pl.col("adj_factor") / pl.col("last_factor") - 1).abs() < _SAME_FACTOR
+        # A jump that is worth more than the tolerance moves pre_close by a tick at least.
+        found = (
+            pl.when(jumped & (moved < 0.5 * self.tick))
+            .then(pl.lit("a new factor without an ex-date"))
+            .when(kept & (moved > pl.col("tolerance")))
+            .then(pl.lit("an ex-date without a new factor"))
+        )
+        return links.select(*_KEY, "last_factor", "adj_factor", "last_close", "pre_close", found=found).drop_nulls("found")
 
 
+def _judge(chain: _Chain, offending: Callable[[pl.DataFrame], pl.DataFrame], what: str) -> Callable[[Scope], Verdict]:
+    def verdict(scope: Scope) -> Verdict:
+        seen, found = 0, []
+        for chunk in scope.chunks():
+            links = chain.links(scope, chunk[0], chunk[-1])
+            seen += links.height
+            found.append(offending(links).sort("trade_date", "ts_code"))
+        rows = pl.concat(found) if found else pl.DataFrame()
+        return Verdict(rows.is_empty(), f"{rows.height} of {seen} {what}", seen, rows.head(PAGE))
+
+    return verdict
+
+
+_SHARES = _Chain(DAILY_KLINE, ADJ_FACTOR, tick=0.01)
+_FUNDS = _Chain(ETF_DAILY, ETF_ADJ, tick=0.001)
 _BREAK = "pre_close break the chain of close and adj_factor"
 
 PRE_CLOSE_CHAIN = Check(
     "pre_close_chain",
     "昨收与复权因子一致",
     "pre_close = last close x last factor / factor: no gap, no spliced adjustment, no missed ex-date.",
-    _judge("daily_kline", "adj_factor", 0.01, _BROKEN, _BREAK),
+    _judge(_SHARES, _SHARES.broken, _BREAK),
 )
 ETF_CHAIN = Check(
     "pre_close_chain",
     "昨收与复权因子一致",
     "pre_close = last close x last factor / factor, for funds that pay out or split.",
-    _judge("etf_daily", "etf_adj", 0.001, _BROKEN, _BREAK),
+    _judge(_FUNDS, _FUNDS.broken, _BREAK),
     warns=True,
 )
 FACTOR_JUMPS = Check(
     "factor_jumps_on_ex_dates",
     "因子仅在除权日变动",
     "The factor changes between two bars if, and only if, the second one's pre_close is not the first one's close.",
-    _judge("daily_kline", "adj_factor", 0.01, _JUMPS, "bars and factors do not agree on an ex-date"),
+    _judge(_SHARES, _SHARES.jumps, "bars and factors do not agree on an ex-date"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -46,33 +46,31 @@ _COUNTS = """
 WITH due AS ({due})
 SELECT trade_date, min(ts_code) AS code, bool_or(halts_known) AS halts_known,
        count(*) AS due, count(*) FILTER (WHERE have.ts_code IS NULL) AS missing,
-       coalesce((array_agg(ts_code ORDER BY ts_code) FILTER (WHERE have.ts_code IS NULL))[1:5], '{{}}') AS first
+       coalesce(array_agg(ts_code) FILTER (WHERE have.ts_code IS NULL), '{{}}') AS lacking
 FROM due LEFT JOIN {table} AS have USING (ts_code, trade_date)
 GROUP BY trade_date, left(ts_code, 3), right(ts_code, 3)
 """
 
 
 def _market(scope: Scope) -> Verdict:
-    counts = _counted(scope, _DUE_IN_SESSIONS)
     tolerated = pl.when("halts_known").then(MISSING_TOLERATED).otherwise(MISSING_TOLERATED_HALTS_UNKNOWN)
-    return _judged(counts.with_columns(tolerated=tolerated), "no stock list to count against")
+    return _judged(_counts(scope, _DUE_IN_SESSIONS), tolerated, "no stock list to count against")
 
 
 def _periods(scope: Scope) -> Verdict:
     due = _DUE_IN_PERIODS.format(period=scope.dataset.partition.value, table=scope.dataset.name)
-    counts = _counted(scope, due)
-    return _judged(counts.with_columns(tolerated=pl.lit(MISSING_TOLERATED)), "no daily bars to count against")
-
-
-def _counted(scope: Scope, due: str) -> pl.DataFrame:
-    query = _COUNTS.format(due=due, table=scope.dataset.name)
-    latest = scope.calendar.latest(ready=scope.dataset.ready)
-    return pl.concat(read_sql(scope.database, query, {"sessions": list(chunk), "latest": latest}) for chunk in scope.chunks())
+    return _judged(_counts(scope, due), pl.lit(MISSING_TOLERATED), "no daily bars to count against")
 
 
 def _thin_market(scope: Scope) -> Verdict:
-    counts = pl.concat(_thin_counts(scope))
-    return _judged(counts.with_columns(tolerated=pl.lit(MISSING_TOLERATED_THIN)), "no list to count against")
+    return _judged(_thin_counts(scope), pl.lit(MISSING_TOLERATED_THIN), "no list to count against")
+
+
+def _counts(scope: Scope, due: str) -> Iterator[pl.DataFrame]:
+    query = _COUNTS.format(due=due, table=scope.dataset.name)
+    latest = scope.calendar.latest(ready=scope.dataset.ready)
+    for chunk in scope.chunks():
+        yield read_sql(scope.database, query, {"sessions": list(chunk), "latest": latest})
 
 
 def _thin_counts(scope: Scope) -> Iterator[pl.DataFrame]:
@@ -95,22 +93,27 @@ def _thin_counts(scope: Scope) -> Iterator[pl.DataFrame]:
                 code=pl.col("ts_code").min(),
                 due=pl.len(),
                 missing=pl.col("missing").sum(),
-                first=pl.col("ts_code").filter("missing").sort().head(_NAMED),
+                lacking=pl.col("ts_code").filter("missing"),
             )
             .drop("board")
         )
 
 
-def _judged(counts: pl.DataFrame, nothing_due: str) -> Verdict:
-    """`counts`: trade_date, code (any of the group), due, missing, first (some of the missing codes), tolerated."""
-    if counts.is_empty():
+def _judged(counts: Iterable[pl.DataFrame], tolerated: pl.Expr, nothing_due: str) -> Verdict:
+    """`counts`: trade_date, code (any of the group), due, missing, lacking (the missing codes); and what `tolerated` needs."""
+    groups = [group.with_columns(tolerated=tolerated) for group in counts if not group.is_empty()]
+    if not groups:
         return Verdict(True, nothing_due)
-    boards = counts.group_by("trade_date", board_of(pl.col("code")).fill_null(_OTHER).alias("board")).agg(
-        pl.col("due", "missing").sum(),
-        first=pl.col("first").explode().drop_nulls().sort().head(_NAMED),
-        tolerated=pl.col("tolerated").first(),
+    boards = (
+        pl.concat(groups)
+        .group_by("trade_date", board_of(pl.col("code")).fill_null(_OTHER).alias("board"))
+        .agg(
+            pl.col("due", "missing").sum(),
+            first=pl.col("lacking").explode().drop_nulls().sort().head(_NAMED),
+            tolerated=pl.col("tolerated").first(),
+        )
     )
-    due, missing, tolerated = (pl.col(name) for name in ("due", "missing", "tolerated"))
+    due, missing, tolerated = pl.col("due"), pl.col("missing"), pl.col("tolerated")
     session_short = missing.sum().over("trade_date") > tolerated * due.sum().over("trade_date")
     board_short = missing > pl.max_horizontal(pl.lit(BOARD_MISSING_TOLERATED), 2 * tolerated) * due
     short = (

@@ -1,0 +1,184 @@
+"""The syncer's modes: what is asked for is planned in the fewest calls, fetched once, and what failed can be tried again."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
+    DAILY_KLINE,
+    INDEX_DAILY,
+    INDEX_LIST,
+    MONTHLY_KLINE,
+    SOURCED,
+    THS_CONCEPTS,
+    THS_INDUSTRIES,
+    THS_MEMBERS,
+    TRADE_CALENDAR,
+    WEEKLY_KLINE,
+)
+from quant_pipeline.sources.derived import DerivedSource
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.engine import Outcome
+from quant_pipeline.sync.plan import PlanError
+from quant_pipeline.sync.syncer import Request, Syncer
+from quant_pipeline_tests.sync.conftest import LATEST, Bench
+
+
+@pytest.fixture
+def syncer(bench: Bench) -> Syncer:
+    derived = DerivedSource(bench.database, bench.calendar, Limiter(bench.database.pool, bench.presence), bench.policies)
+    standing = Standing(bench.database.pool, {"tushare": 1, "derived": 9})
+    return Syncer(bench.database, bench.calendar, [bench.source(), derived], standing, bench.ledger, bench.run)
+
+
+def _made(bench: Bench, *apis: str) -> int:
+    return sum(len(bench.sandbox.calls(api)) for api in apis)
+
+
+@pytest.mark.parametrize("name", [name for name, dataset in SOURCED.items() if dataset.dated and not dataset.periodic])
+def test_the_planned_calls_are_the_calls_made(bench: Bench, syncer: Syncer, name: str) -> None:
+    dataset, sessions = SOURCED[name], bench.sessions(5)
+    bench.reference(sessions)
+    for universe in dataset.universe:
+        syncer.sync(SOURCED[universe], Request())
+    request = Request(sessions=sessions)
+    (plan,) = syncer.plan(dataset, request)
+    before = len(bench.sandbox.calls())
+    outcome = syncer.sync(dataset, request)
+    assert not outcome.failed
+    made = len(bench.sandbox.calls()) - before
+    assert made == plan.calls == outcome.total("calls")
+    assert [each.calls for each in syncer.plan(dataset, request)] == [0], "what is done is not planned again"
+
+
+def test_a_range_of_more_sessions_than_codes_is_asked_for_code_by_code(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(140)
+    bench.reference(sessions)
+    (plan,) = syncer.plan(DAILY_KLINE, Request(sessions=sessions))
+    assert plan.grain is Grain.CODE
+    told: list[Unit] = []
+    outcome = syncer.sync(DAILY_KLINE, Request(sessions=sessions), on_committed=lambda unit, _item: told.append(unit))
+    assert not outcome.failed
+    assert _made(bench, "daily") == plan.calls < 140
+    assert [unit.start for unit in told if unit.grain is Grain.SESSION] == list(sessions), "each session is told complete"
+    stored = bench.rows("SELECT count(*), count(DISTINCT trade_date) FROM daily_kline")
+    assert stored == [(sum(item.rows for unit, item in outcome.synced.items() if unit.grain is Grain.CODE), 140)]
+    again = syncer.sync(DAILY_KLINE, Request(sessions=sessions))
+    assert (len(again.synced), len(again.before)) == (0, 140)
+    assert _made(bench, "daily") == plan.calls
+
+
+def test_an_index_is_asked_for_by_code_and_only_for_the_days_that_lack(bench: Bench, syncer: Syncer) -> None:
+    syncer.sync(TRADE_CALENDAR, Request())
+    with pytest.raises(PlanError, match="index_list first"):
+        syncer.sync(INDEX_DAILY, Request(sessions=bench.sessions(3)))
+    syncer.sync(INDEX_LIST, Request())
+    first = syncer.sync(INDEX_DAILY, Request(sessions=bench.sessions(3)[:2]))
+    assert not first.failed
+    calls = _made(bench, "index_daily")
+    assert calls == len(INDEX_DAILY.codes)
+    second = syncer.sync(INDEX_DAILY, Request(sessions=bench.sessions(3)))
+    assert not second.failed
+    assert _made(bench, "index_daily") == 2 * calls
+    assert {unit.start for unit in second.synced} == {LATEST}
+    assert len(bench.rows("SELECT DISTINCT trade_date FROM index_daily")) == 3
+
+
+def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_others(bench: Bench, syncer: Syncer) -> None:
+    with pytest.raises(PlanError, match="ths_concepts and ths_industries first"):
+        syncer.sync(THS_MEMBERS, Request())
+    for dataset in (THS_CONCEPTS, THS_INDUSTRIES):
+        syncer.sync(dataset, Request())
+    bench.sandbox.order_fault("permission", api="ths_member", after=3, times=1)
+    boards = len(bench.rows("SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries"))
+    bench.sandbox.clear_faults()
+    bench.sandbox.order_fault("status", api="ths_member", after=3, times=1, status=500)
+    outcome = syncer.sync(THS_MEMBERS, Request())
+    assert len(outcome.synced) == boards
+    assert len(bench.rows("SELECT DISTINCT ts_code FROM ths_members")) == boards
+
+
+def test_only_what_failed_is_tried_again(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(6)
+    bench.reference(sessions)
+    bench.sandbox.order_fault("wrong_rows", api="daily", share=0.9, after=1, times=9)
+    first = syncer.sync(DAILY_KLINE, Request(sessions=sessions))
+    assert 0 < len(first.failed) < 6
+    bench.sandbox.clear_faults()
+    before = _made(bench, "daily")
+    second = syncer.sync(DAILY_KLINE, Request(sessions=sessions, failed=True))
+    assert set(second.synced) == set(first.failed)
+    assert _made(bench, "daily") == before + len(first.failed)
+    assert not syncer.sync(DAILY_KLINE, Request(sessions=sessions, failed=True)).synced, "nothing has failed any more"
+
+
+def test_a_fresh_daily_bar_does_not_make_the_week_and_the_month_look_current(
+    bench: Bench, syncer: Syncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-18T18:00")
+    sessions = bench.calendar.between(dt.date(2026, 11, 2), dt.date(2026, 11, 18))
+    bench.reference(sessions)
+    for dataset in (DAILY_KLINE, WEEKLY_KLINE, MONTHLY_KLINE):
+        assert not syncer.sync(dataset, Request(sessions=sessions)).failed
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+    syncer.sync(DAILY_KLINE, Request(sessions=bench.sessions(1)))
+    wanted = Request(sessions=bench.sessions(1))
+    assert syncer.plan(WEEKLY_KLINE, wanted)[0].units == (Unit.session(LATEST),)
+    assert syncer.plan(MONTHLY_KLINE, wanted)[0].units == (Unit.session(LATEST),)
+
+
+def test_the_running_week_follows_the_days_and_leaves_no_former_label(
+    bench: Bench, syncer: Syncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    week = bench.calendar.between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
+    bench.reference(bench.sessions(10))
+    for day in week:
+        monkeypatch.setenv("QUANT_NOW", f"{day}T18:00")
+        syncer.sync(DAILY_KLINE, Request(sessions=[day]))
+        outcome = syncer.sync(WEEKLY_KLINE, Request(sessions=[day]))
+        assert not outcome.failed
+        labels = bench.rows("SELECT DISTINCT trade_date, source FROM weekly_kline")
+        assert labels == [(day, "tushare" if day == LATEST else "derived")]
+    made = bench.rows("SELECT min(high), max(high) FROM daily_kline WHERE ts_code = (SELECT min(ts_code) FROM weekly_kline)")
+    week_high = bench.rows("SELECT high FROM weekly_kline ORDER BY ts_code LIMIT 1")
+    assert week_high == [(made[0][1],)]
+
+
+def test_repair_fetches_what_is_short_and_what_breaks_a_check_and_nothing_else(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(8)
+    bench.reference(sessions)
+    for dataset in (DAILY_KLINE, ADJ_FACTOR):
+        syncer.sync(dataset, Request(sessions=sessions))
+    whole = bench.rows("SELECT * FROM daily_kline ORDER BY ts_code, trade_date")
+    with bench.database.connect() as connection:
+        connection.execute("DELETE FROM daily_kline WHERE trade_date = %s AND ts_code < '0008'", (sessions[2],))
+        connection.execute("UPDATE daily_kline SET pre_close = pre_close * 1.5 WHERE trade_date = %s", (sessions[5],))
+    before = _made(bench, "daily")
+    outcome = syncer.sync(DAILY_KLINE, Request(sessions=sessions, repair=True))
+    fetched = {unit.start for unit in outcome.synced}
+    assert {sessions[2], sessions[5]} <= fetched <= {sessions[2], sessions[3], sessions[5]}, "and who comes after a missing bar"
+    assert _made(bench, "daily") == before + len(fetched)
+    columns = slice(0, -1)  # all but updated_at
+    assert [row[columns] for row in bench.rows("SELECT * FROM daily_kline ORDER BY ts_code, trade_date")] == [
+        row[columns] for row in whole
+    ]
+    assert not syncer.sync(DAILY_KLINE, Request(sessions=sessions, repair=True)).synced
+
+
+def test_a_restated_factor_is_fetched_again_over_the_whole_history(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(8)
+    bench.reference(sessions)
+    syncer.sync(ADJ_FACTOR, Request(sessions=sessions))
+    code = str(bench.rows("SELECT min(ts_code) FROM adj_factor")[0][0])
+    with bench.database.connect() as connection:
+        connection.execute("UPDATE adj_factor SET adj_factor = adj_factor * 0.5 WHERE ts_code = %s", (code,))
+    outcome: Outcome = syncer.sync(ADJ_FACTOR, Request(sessions=sessions, repair=True))
+    assert Unit.code(code, sessions[0], sessions[-1]) in outcome.synced
+    assert len(bench.rows("SELECT DISTINCT adj_factor FROM adj_factor WHERE ts_code = %s", code)) <= 2
+    former = bench.rows("SELECT count(*) FROM row_revisions WHERE dataset = 'adj_factor' AND key ->> 'ts_code' = %s", code)
+    assert former == [(8,)], "what stood there before is kept"
