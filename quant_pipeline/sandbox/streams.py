@@ -16,6 +16,9 @@ class Purpose(IntEnum):
     EVENTS = 4
     BARS = 5
     FUNDAMENTALS = 6
+    AUCTIONS = 7
+    THS_BOARDS = 8
+    THS_HOT = 9
 
 
 def stream(seed: int, purpose: Purpose, year: int = 0) -> np.random.Generator:

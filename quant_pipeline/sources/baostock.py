@@ -205,7 +205,9 @@ class BaostockSource(Source):
         text = text.replace(self._account.password, "***") if self._account.password else text
         refused = isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__
         failure, wait = _class_of(text[:8]) if refused else (FailureClass.RETRYABLE, 0.0)
-        return SourceError(failure, self.name, api, text, wait=wait)
+        # the black list and the login limit are the account's: they hold for every API
+        where = "*" if failure is FailureClass.RATE_LIMITED else api
+        return SourceError(failure, self.name, where, text, wait=wait)
 
 
 def _class_of(code: str) -> tuple[FailureClass, float]:

@@ -35,26 +35,33 @@ SELECT code AS ts_code, former.close FROM unnest(%(codes)s::text[]) AS code CROS
 ) AS former
 """
 # Per code that traded in the session or had a factor in the one before: its bar, the last bar before it, the factor of
-# that bar's day, and the last factor known.
+# that bar's day, and the last factor known. `factored` spares codes without any factor the search through all sessions.
 _CHAIN = """
-WITH bar AS (SELECT ts_code, pre_close FROM daily_kline WHERE trade_date = %(session)s)
+WITH bar AS (SELECT ts_code, pre_close FROM daily_kline WHERE trade_date = %(session)s),
+code AS (
+    SELECT ts_code, EXISTS (SELECT FROM adj_factor AS each WHERE each.ts_code = asked.ts_code) AS factored
+    FROM (SELECT ts_code FROM bar UNION SELECT ts_code FROM adj_factor WHERE trade_date = %(before)s) AS asked
+)
 SELECT
-    ts_code, bar.ts_code IS NOT NULL AS traded, bar.pre_close, former.trade_date AS former_session,
+    code.ts_code, bar.ts_code IS NOT NULL AS traded, bar.pre_close, former.trade_date AS former_session,
     former.close AS former_close, then_known.adj_factor AS former_factor, known.adj_factor, listing.list_date
-FROM (SELECT ts_code FROM bar UNION SELECT ts_code FROM adj_factor WHERE trade_date = %(before)s) AS code
-LEFT JOIN bar USING (ts_code)
-LEFT JOIN stock_list AS listing USING (ts_code)
+FROM code
+LEFT JOIN bar ON bar.ts_code = code.ts_code
+LEFT JOIN stock_list AS listing ON listing.ts_code = code.ts_code
 LEFT JOIN LATERAL (
     SELECT trade_date, close FROM daily_kline AS each
-    WHERE each.ts_code = code.ts_code AND each.trade_date < %(session)s ORDER BY trade_date DESC LIMIT 1
-) AS former ON bar.ts_code IS NOT NULL
+    WHERE bar.ts_code IS NOT NULL AND each.ts_code = code.ts_code AND each.trade_date < %(session)s
+    ORDER BY trade_date DESC LIMIT 1
+) AS former ON true
 LEFT JOIN LATERAL (
     SELECT adj_factor FROM adj_factor AS each
-    WHERE each.ts_code = code.ts_code AND each.trade_date <= former.trade_date ORDER BY trade_date DESC LIMIT 1
+    WHERE code.factored AND each.ts_code = code.ts_code AND each.trade_date <= former.trade_date
+    ORDER BY trade_date DESC LIMIT 1
 ) AS then_known ON true
 LEFT JOIN LATERAL (
     SELECT adj_factor FROM adj_factor AS each
-    WHERE each.ts_code = code.ts_code AND each.trade_date < %(session)s ORDER BY trade_date DESC LIMIT 1
+    WHERE code.factored AND each.ts_code = code.ts_code AND each.trade_date < %(session)s
+    ORDER BY trade_date DESC LIMIT 1
 ) AS known ON true
 WHERE listing.delist_date IS NULL OR listing.delist_date > %(session)s
 """

@@ -50,11 +50,11 @@ class SourceError(Exception):
 
     @property
     def passing(self) -> bool:
-        """Whether the same call is worth trying again."""
+        """Whether the same call is worth trying again at once. (What was empty the router asks again, when it was judged.)"""
         return self.failure in _PASSING
 
 
-_PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED, FailureClass.EMPTY})
+_PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED})
 
 
 class Incomplete(Exception):

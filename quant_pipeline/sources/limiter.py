@@ -143,7 +143,7 @@ class Limiter:
                 place, wait, why = self._ask(source, api, policy)
                 if place is not None:
                     return place
-                if time.monotonic() + wait > deadline:
+                if wait and time.monotonic() + wait > deadline:
                     raise SourceError(FailureClass.RATE_LIMITED, source, api, why, wait=wait)
                 self._nap(min(wait, _LONGEST_NAP))
 

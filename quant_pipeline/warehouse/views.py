@@ -4,8 +4,10 @@ They say what `market/adjustment.py` says: hfq = price x factor, qfq = hfq / the
 session without a factor takes the code's last one before it, a code without any gets nulls. Volume and turnover stay as
 traded. A week or month is made of adjusted daily bars, so that an ex-date within it splices nothing.
 
-Written for conditions on ts_code or trade_date, which the planner carries down to the tables' indexes. One code's 20 years
-(4,800 bars) take 30 ms, the whole market's session 60 ms (weekly: 0.2 s) of 25 million stored rows.
+Written for conditions on ts_code or trade_date, which the planner carries down to the tables' indexes. Out of 27 million
+bars and as many factors, in memory: one code's 20 years 20 to 60 ms, the whole market's session 10 to 60 ms, its week 70 to
+95 ms, its month 0.25 to 0.35 s; a code's first read from disk 1.3 s. They stand on the tables: a revision that drops or
+retypes one of these columns drops the views first, and the upgrade makes them again.
 """
 
 from __future__ import annotations

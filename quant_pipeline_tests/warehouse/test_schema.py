@@ -53,6 +53,7 @@ def test_a_database_of_an_earlier_version_keeps_its_rows(warehouse: Database) ->
         upsert(connection, DAILY_KLINE, bars, source="tushare")
     make_older(
         warehouse,
+        "DROP VIEW daily_kline_hfq, daily_kline_qfq CASCADE",
         "ALTER TABLE daily_kline DROP COLUMN amount",
         "DROP INDEX daily_kline_ts_code",
         "DROP TABLE adj_factor",

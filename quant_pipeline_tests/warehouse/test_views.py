@@ -166,6 +166,20 @@ def test_a_day_without_any_factor_makes_its_week_null_and_no_splice(filled: Data
     assert {name for name, value in week.items() if value is None} == {"open", "high", "low", "pre_close", "change", "pct_chg"}
 
 
+def test_a_delisted_code_ends_at_its_own_latest_factor(filled: Database) -> None:
+    gone = dt.date(2026, 10, 20)
+    with filled.connect() as connection:
+        connection.execute("DELETE FROM daily_kline WHERE ts_code = '920001.BJ' AND trade_date >= %s", (gone,))
+        connection.execute("DELETE FROM adj_factor WHERE ts_code = '920001.BJ' AND trade_date >= %s", (gone,))
+        listing = "INSERT INTO stock_list (ts_code, list_status, delist_date, source) VALUES ('920001.BJ', 'D', %s, 'tushare')"
+        connection.execute(listing, (gone,))
+    bars, factors = (read_sql(filled, f"SELECT * FROM {table}") for table in ("daily_kline", "adj_factor"))
+    same(
+        seen(filled, "daily_kline_qfq").select("ts_code", "trade_date", "close"),
+        adjust(bars, factors, "qfq").select("ts_code", "trade_date", "close"),
+    )
+
+
 def test_columns_are_the_k_line_s_and_the_comment_is_in_both_languages(warehouse: Database) -> None:
     for view in VIEWS:
         frame = read_sql(warehouse, f"SELECT * FROM {view}")

@@ -1,0 +1,141 @@
+"""The promise of three sources: a backfill through every outage ends complete, and with the values of an undisturbed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+import pytest
+
+from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sources.akshare import AkshareSource
+from quant_pipeline.sources.baostock import BaostockSource
+from quant_pipeline.sources.derived import DerivedSource
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies, RatePolicy
+from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.tushare import TushareSource
+from quant_pipeline.sources.units import Unit
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.syncer import Request, Syncer
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline.warehouse.reads import read
+from quant_pipeline_tests.sync.conftest import LATEST, NOW
+
+SESSIONS = xshg().window(LATEST, 250)
+_QUICK = RatePolicy(per_minute=None, per_second=None, concurrency=3, retries=1, backoff=0.01, trip=3, cool_down=600)
+POLICIES: Policies = {
+    "tushare": {"*": _QUICK},
+    "baostock": {"*": _QUICK.model_copy(update={"concurrency": 1, "one_account": True, "timeout": 2.0, "cool_down": 0.5})},
+    "akshare": {"*": _QUICK.model_copy(update={"concurrency": 1, "retries": 0, "trip": 2, "cool_down": 0.5})},
+    "derived": {"*": _QUICK},
+}
+_FIELDS = ["open", "high", "low", "close", "pre_close", "change", "pct_chg", "vol", "amount"]
+
+
+@dataclass
+class Platform:
+    """A syncer with all sources over a sandbox."""
+
+    database: Database
+    sandbox: Rehearsal
+    syncer: Syncer
+    ledger: Ledger
+
+    def backfill(self) -> None:
+        for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS, DAILY_KLINE):
+            outcome = self.syncer.sync(dataset, Request(sessions=SESSIONS))
+            assert not outcome.failed, next(iter(outcome.failed.values())).error
+
+    def bars(self) -> pl.DataFrame:
+        return read(self.database, DAILY_KLINE, columns=[*DAILY_KLINE.column_names, "source"])
+
+
+@pytest.fixture
+def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    """A market of more codes than there are sessions, so that it is asked for session by session."""
+    monkeypatch.setenv("QUANT_NOW", NOW)
+    calendar = xshg()
+    with running(Exchange(codes=300, first_year=2025), quotas={"*": None}) as sandbox:
+        presence = Presence(warehouse.connect())
+        limiter = Limiter(warehouse.pool, presence)
+        ledger = Ledger(warehouse, presence)
+        ledger.begin("run", "test", {})
+        sources = [
+            TushareSource(sandbox.token, sandbox.tushare_url, limiter, POLICIES),
+            BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", limiter, POLICIES),
+            AkshareSource(sandbox.web_environment(), limiter, POLICIES),
+            DerivedSource(warehouse, calendar, limiter, POLICIES),
+        ]
+        standing = Standing(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9})
+        yield Platform(warehouse, sandbox, Syncer(warehouse, calendar, sources, standing, ledger, "run"), ledger)
+        for source in sources:
+            source.close()
+        presence.close()
+
+
+def test_cut_hung_and_blocked_it_ends_complete_and_equal(platform: Platform) -> None:
+    sandbox = platform.sandbox
+    sandbox.order_fault("disconnect", api="daily", after=125, times=None)
+    sandbox.order_fault("hang", server="baostock", api="query_daily_history_k_AStock", every=50, seconds=60)
+    sandbox.order_fault("html", server="akshare", api="eastmoney", times=3)
+    platform.backfill()
+    disturbed = platform.bars()
+
+    by_source = dict(disturbed.group_by("source").len().iter_rows())
+    assert set(by_source) == {"tushare", "baostock", "akshare"}, "each row says who gave it"
+    assert disturbed.filter(pl.col("source") == "akshare")["ts_code"].str.ends_with(".BJ").all(), "what BaoStock does not have"
+    sessions = disturbed.filter(pl.col("source") == "tushare")["trade_date"].n_unique()
+    assert 100 <= sessions <= 130
+    done = platform.ledger.done(DAILY_KLINE, [Unit.session(day) for day in SESSIONS])
+    assert len(done) == 250
+    assert all(item.missing == 0 for item in done.values())
+
+    with platform.database.connect() as connection:
+        connection.execute("TRUNCATE daily_kline, sync_items, source_state, source_calls")
+    sandbox.clear_faults()
+    platform.backfill()
+    undisturbed = platform.bars()
+    assert set(undisturbed["source"]) == {"tushare"}
+    keys = ["ts_code", "trade_date"]
+    assert disturbed.select(keys).equals(undisturbed.select(keys)), "no row more, no row less"
+    for field in _FIELDS:
+        worst = (disturbed[field] - undisturbed[field]).abs().max()
+        assert isinstance(worst, float)
+        assert worst <= {"pct_chg": 1e-3, "amount": 1e-3}.get(field, 1e-6), field
+
+
+def test_a_source_that_is_switched_off_while_a_sync_runs_is_asked_no_more(platform: Platform) -> None:
+    for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS):
+        platform.syncer.sync(dataset, Request(sessions=SESSIONS[-40:]))
+    with platform.database.connect() as connection:
+        connection.execute(
+            "INSERT INTO source_state (source, api, priority) VALUES ('tushare', 'daily', 5)"
+            " ON CONFLICT (source, api) DO UPDATE SET priority = 5"
+        )
+    outcome = platform.syncer.sync(DAILY_KLINE, Request(sessions=SESSIONS[-3:]))
+    assert not outcome.failed
+    owners = platform.bars().group_by("source").agg(pl.col("ts_code").str.slice(-2).unique().sort()).sort("source")
+    assert dict(owners.iter_rows()) == {"akshare": ["BJ"], "baostock": ["SH", "SZ"]}
+
+
+def test_a_lower_source_never_overwrites_a_higher_one_s_rows_unless_forced(platform: Platform) -> None:
+    platform.syncer.sync(TRADE_CALENDAR, Request())
+    session = [LATEST]
+    assert not platform.syncer.sync(DAILY_KLINE, Request(sessions=session)).failed
+    with platform.database.connect() as connection:
+        connection.execute("UPDATE daily_kline SET close = close + 1 WHERE ts_code NOT LIKE '%%.BJ'", ())
+        connection.execute(
+            "INSERT INTO source_state (source, api, priority) VALUES ('tushare', 'daily', 0)"
+            " ON CONFLICT (source, api) DO UPDATE SET priority = 0"
+        )
+        connection.execute("DELETE FROM sync_items WHERE dataset = 'daily_kline'")
+    platform.syncer.sync(DAILY_KLINE, Request(sessions=session))
+    assert set(platform.bars()["source"]) == {"tushare"}
+    platform.syncer.sync(DAILY_KLINE, Request(sessions=session, sources=["baostock"], force=True))
+    assert set(platform.bars().filter(~pl.col("ts_code").str.ends_with(".BJ"))["source"]) == {"baostock"}
