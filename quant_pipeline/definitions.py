@@ -10,7 +10,7 @@ import dagster as dg
 from quant_pipeline.assets import reconciliation, screens, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.pushplus import PushPlusResource
-from quant_pipeline.resources.sources import all_sources
+from quant_pipeline.resources.sources import SourcesResource, one_by_one
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
@@ -21,8 +21,10 @@ from quant_pipeline.sensors.run_failure import run_failure
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The platform's definitions; tests may put other resources in the place of the default ones."""
-    warehouse, sources = WarehouseResource(), all_sources()
+    warehouse, each_source = WarehouseResource(), one_by_one()
+    sources = SourcesResource(**each_source)
     resources = {
+        **each_source,
         "warehouse": warehouse,
         "sources": sources,
         "sync": SyncResource(warehouse=warehouse, sources=sources),

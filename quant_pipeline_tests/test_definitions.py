@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 
 import dagster as dg
 import pytest
 
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.definitions import build_defs, defs
-from quant_pipeline.market.datasets import SCREEN_RESULTS, SOURCED
-from quant_pipeline.partitions import SESSIONS
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.market.datasets import RECONCILIATION, SCREEN_RESULTS, SOURCED
+from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
 from quant_pipeline.sync.checks import checks_of
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ASSETS = {key.to_user_string(): definition for definition in defs.assets or () for key in definition.keys}  # type: ignore[union-attr]
-DATASET_OF = {**SOURCED, "screen_dual_ma": SCREEN_RESULTS}
+OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats"}
+DATASET_OF = {**SOURCED, "screen_dual_ma": SCREEN_RESULTS, "reconciliation": RECONCILIATION}
 
 
 def spec(name: str) -> dg.AssetSpec:
@@ -28,22 +31,26 @@ def test_the_definitions_load_with_everything_that_they_need() -> None:
 
 
 def test_the_names_that_users_type_are_these() -> None:
-    assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == {
-        "trade_calendar": "reference",
-        "stock_list": "reference",
-        "name_history": "reference",
-        "suspensions": "reference",
-        "daily_kline": "market",
-        "adj_factor": "market",
-        "daily_basic": "market",
-        "price_limits": "market",
-        "screen_dual_ma": "screens",
+    groups = {
+        "reference": "trade_calendar stock_list bse_mapping name_history etf_list convertible_bonds index_list suspensions",
+        "market": "daily_kline weekly_kline monthly_kline adj_factor daily_basic price_limits auction index_daily",
+        "funds_and_bonds": "etf_daily etf_adj cb_daily",
+        "ths": "ths_concepts ths_industries ths_members ths_hot",
+        "screens": "screen_dual_ma",
+        "quality": "reconciliation",
+        "operations": "sync_status sync_history source_health data_stats",
     }
+    expected = {name: group for group, names in groups.items() for name in names.split()}
+    assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == expected
     repository = defs.get_repository_def()
-    assert {job.name for job in repository.get_all_jobs()} == {"daily_sync", "__ASSET_JOB"}
-    assert {schedule.name for schedule in repository.schedule_defs} == {"daily_sync_schedule"}
-    assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure"}
-    assert set(repository.get_top_level_resources()) == {"warehouse", "tushare", "sync", "pushplus"}
+    jobs = (
+        "daily_sync catch_up reference_sync auction_sync hot_sync weekly_sync monthly_sync verification operations_report"
+    ).split()
+    assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure", "source_health"}
+    resources = "warehouse tushare baostock akshare ths derived sources sync pushplus".split()
+    assert set(repository.get_top_level_resources()) == set(resources)
 
 
 def test_what_runs_by_itself_runs_without_being_switched_on() -> None:
@@ -52,12 +59,27 @@ def test_what_runs_by_itself_runs_without_being_switched_on() -> None:
     assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
 
 
-def test_the_main_job_takes_every_asset_and_every_check() -> None:
-    steps = {node.name for node in defs.resolve_job_def("daily_sync").nodes}
-    assert steps == {*ASSETS, *(f"{name}_checks" for name in SOURCED)}
+def _steps(job: str) -> set[str]:
+    return {node.name for node in defs.resolve_job_def(job).nodes}
 
 
-@pytest.mark.parametrize("name", ASSETS)
+def _with_checks(names: Iterable[str]) -> set[str]:
+    return {*names, *(f"{name}_checks" for name in names)}
+
+
+def test_the_main_job_takes_every_data_set_by_session_its_lists_and_the_screens() -> None:
+    by_session = [name for name, dataset in SOURCED.items() if dataset.partition is Partition.SESSION]
+    lists = [name for name, dataset in SOURCED.items() if not dataset.dated and not name.startswith("ths_")]
+    assert _steps("daily_sync") == _with_checks([*by_session, *lists]) | {"screen_dual_ma"}
+
+
+def test_every_data_set_is_in_some_scheduled_job() -> None:
+    scheduled = set().union(*(_steps(schedule.job_name) for schedule in defs.get_repository_def().schedule_defs))
+    assert _with_checks(SOURCED) <= scheduled
+    assert {"reconciliation", *OPERATIONS} <= scheduled
+
+
+@pytest.mark.parametrize("name", DATASET_OF)
 def test_an_asset_tells_in_both_languages_what_it_is_and_whose(name: str) -> None:
     asset = spec(name)
     assert CHINESE.search(asset.description or "")
@@ -68,7 +90,7 @@ def test_an_asset_tells_in_both_languages_what_it_is_and_whose(name: str) -> Non
     assert asset.metadata["dagster/table_name"] == DATASET_OF[name].name
 
 
-@pytest.mark.parametrize("name", ASSETS)
+@pytest.mark.parametrize("name", DATASET_OF)
 def test_an_asset_s_column_schema_has_type_unit_and_meaning_of_every_column(name: str) -> None:
     dataset = DATASET_OF[name]
     schema = spec(name).metadata["dagster/column_schema"]
@@ -84,16 +106,17 @@ def test_an_asset_s_column_schema_has_type_unit_and_meaning_of_every_column(name
     assert (units["vol"], units["amount"], units["pct_chg"]) == ("手", "千元", "%")
 
 
-@pytest.mark.parametrize("name", ASSETS)
+@pytest.mark.parametrize("name", DATASET_OF)
 def test_an_asset_tells_of_its_failure_from_every_door(name: str) -> None:
     assert tell_failure in ASSETS[name].hook_defs
 
 
-@pytest.mark.parametrize("name", ASSETS)
+@pytest.mark.parametrize("name", DATASET_OF)
 def test_an_asset_by_session_is_backfilled_in_one_run(name: str) -> None:
     asset = ASSETS[name]
+    partitions = {Partition.SESSION: SESSIONS, Partition.WEEK: WEEKS, Partition.MONTH: MONTHS}
     if DATASET_OF[name].dated:
-        assert asset.partitions_def == SESSIONS
+        assert asset.partitions_def == partitions[DATASET_OF[name].partition]
         assert asset.backfill_policy == dg.BackfillPolicy.single_run()
     else:
         assert asset.partitions_def is None
@@ -109,10 +132,12 @@ def test_a_data_set_s_asset_stands_behind_what_it_is_judged_against_and_has_its_
 
 def test_the_checks_are_those_that_the_field_expects() -> None:
     common = {"rows_sane", "no_closed_day", "no_future_row", "fresh", "row_count"}
-    assert {check.name for check in checks_of(SOURCED["daily_kline"])} == common | {"within_price_limits", "pre_close_chain"}
-    assert {check.name for check in checks_of(SOURCED["adj_factor"])} == common
+    chained = {"within_price_limits", "pre_close_chain", "no_repeated_session"}
+    assert {check.name for check in checks_of(SOURCED["daily_kline"])} == common | chained
+    assert {check.name for check in checks_of(SOURCED["adj_factor"])} == common | {"factor_jumps_on_ex_dates"}
     assert {check.name for check in checks_of(SOURCED["suspensions"])} == common - {"row_count"}
-    assert {check.name for check in checks_of(SOURCED["stock_list"])} == {"rows_sane"}
+    assert {check.name for check in checks_of(SOURCED["stock_list"])} == {"rows_sane", "fresh"}
+    assert {"one_bar_per_period", "as_daily_bars"} <= {check.name for check in checks_of(SOURCED["weekly_kline"])}
 
 
 def test_the_screen_waits_for_bars_factors_and_names_and_shows_its_parameters() -> None:

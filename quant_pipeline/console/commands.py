@@ -20,7 +20,7 @@ from quant_pipeline.jobs import daily_sync
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.partitions import range_tags
-from quant_pipeline.resources.sources import all_sources
+from quant_pipeline.resources.sources import SourcesResource, one_by_one
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
 from quant_pipeline.sync.ledger import Ledger
@@ -96,7 +96,7 @@ def plan(order: Order) -> list[Plan]:
     request = Request(sources=order.sources, codes=(), force=order.force, failed=order.retry_failed, repair=order.repair)
     plans = []
     try:
-        with all_sources().opened(database, calendar, presence) as (sources, standing):
+        with SourcesResource(**one_by_one()).opened(database, calendar, presence) as (sources, standing):
             syncer = Syncer(database, calendar, sources, standing, Ledger(database, presence), run="dry-run")
             for dataset in order.datasets:
                 sessions = calendar.between(order.window.start, order.window.end)

@@ -49,12 +49,12 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 source.close()
 
 
-def all_sources() -> SourcesResource:
-    """Every source with its default configuration."""
-    return SourcesResource(
-        tushare=TushareResource(),
-        baostock=BaostockResource(),
-        akshare=AkshareResource(),
-        ths=ThsResource(),
-        derived=DerivedResource(),
-    )
+def one_by_one() -> dict[str, dg.ConfigurableResource]:  # type: ignore[type-arg]
+    """Each source's resource by its name, with its default configuration."""
+    return {
+        "tushare": TushareResource(),
+        "baostock": BaostockResource(),
+        "akshare": AkshareResource(),
+        "ths": ThsResource(),
+        "derived": DerivedResource(),
+    }

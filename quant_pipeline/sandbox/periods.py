@@ -53,25 +53,20 @@ class Periods:
             begin = max(low, high - at_once)
             frames.append(self._bars(length, begin, high, params.get("ts_code", "")))
             high = begin
-        return pl.concat(frames) if frames else self._bars(length, 0, 0, "")
+        return pl.concat(frames) if frames else self._days.frame("daily", {}, 0)
 
     def _bars(self, length: _Length, begin: int, end: int, ts_code: str) -> pl.DataFrame:
         """The bars of the periods `begin` to `end` (places in `length.last`), newest first."""
         last = length.last[begin:end]
         first = int(length.last[begin - 1]) + 1 if begin else 0
-        ordinals = np.arange(first, last[-1] + 1 if len(last) else first)
-        dates = self._cells.dates
-        labels = pl.DataFrame(
-            {
-                "trade_date": dates.gather(ordinals),
-                "label": dates.gather(last[np.searchsorted(last, ordinals)]),
-            }
-        )
-        span = {"start_date": labels["trade_date"].min() or "19900101", "end_date": labels["trade_date"].max() or "19900101"}
-        daily = self._days.frame("daily", {"ts_code": ts_code, **span}, _EVERY_ROW)
+        ordinals = np.arange(first, last[-1] + 1)
+        dates = self._cells.dates.gather(ordinals)
+        label = self._cells.dates.gather(last[np.searchsorted(last, ordinals)])
+        span = {"ts_code": ts_code, "start_date": dates[0], "end_date": dates[-1]}
+        daily = self._days.frame("daily", span, _EVERY_ROW)
         price = pl.col("close")
         return (
-            daily.join(labels, on="trade_date")
+            daily.join(pl.DataFrame({"trade_date": dates, "label": label}), on="trade_date")
             .sort("trade_date")
             .group_by("label", "ts_code", maintain_order=True)
             .agg(

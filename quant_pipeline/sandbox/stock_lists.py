@@ -17,7 +17,9 @@ from quant_pipeline.sandbox.sessions import NEXT_YEAR_PUBLISHED
 BSE_RENUMBERED = dt.date(2025, 10, 9)
 """On this day the codes of the Beijing exchange became 920xxx."""
 _OWNERSHIP = ("民营企业", "地方国企", "中央国企", "外资企业")
-_OLD_BSE_PREFIXES = np.array(["430", "830", "831", "832", "833", "834", "835", "836", "837", "838", "839", "870", "871", "872", "873"])
+_OLD_BSE_PREFIXES = np.array(
+    ["430", "830", "831", "832", "833", "834", "835", "836", "837", "838", "839", "870", "871", "872", "873"]
+)
 
 
 class StockLists:
@@ -129,7 +131,9 @@ class StockLists:
         code = np.flatnonzero(of_then & (today > renumbered))
         new = self._cells.ts_code.gather(code)
         digits = new.str.slice(3, 3)
-        prefix = pl.Series(_OLD_BSE_PREFIXES[digits.cast(pl.Int64).to_numpy() % len(_OLD_BSE_PREFIXES)].tolist(), dtype=pl.String)
+        prefix = pl.Series(
+            _OLD_BSE_PREFIXES[digits.cast(pl.Int64).to_numpy() % len(_OLD_BSE_PREFIXES)].tolist(), dtype=pl.String
+        )
         answer = pl.DataFrame(
             {
                 "name": naming.at(register, today).gather(code),

@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
 
-from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import FIRST_SESSION
+from quant_pipeline.market.codes import Board, board_of
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
+    AUCTION,
+    BSE_MAPPING,
+    CB_DAILY,
+    CONVERTIBLE_BONDS,
     DAILY_BASIC,
     DAILY_KLINE,
+    ETF_ADJ,
+    ETF_DAILY,
+    ETF_LIST,
+    INDEX_DAILY,
+    INDEX_LIST,
+    MONTHLY_KLINE,
     NAME_HISTORY,
     PRICE_LIMITS,
     STOCK_LIST,
     SUSPENSIONS,
+    THS_CONCEPTS,
+    THS_HOT,
+    THS_INDUSTRIES,
+    THS_MEMBERS,
     TRADE_CALENDAR,
+    WEEKLY_KLINE,
 )
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.tushare_failures import SOURCE, classified
+from quant_pipeline.sources.tushare_periods import month_end, monthly, weekly
 from quant_pipeline.sources.units import Grain, Unit
 
 TIMEOUT = 30
+_SNAPSHOT = (Grain.SNAPSHOT,)
 _DAILY = (Grain.SESSION, Grain.CODE)
 _LIST_STATES = ("L", "D", "P")
+_INDEX_MARKETS = ("SSE", "SZSE", "CSI")
+_BOARD_TYPES = ("N", "R", "S", "ST", "TH", "BB")
+"""THS's boards that are no industries."""
+_HOT_LIST = "热股"
+_IN_OTHER_TERMS = {WEEKLY_KLINE.name: weekly, MONTHLY_KLINE.name: monthly}
+"""What brings an answer to the platform's terms, where Tushare's are others."""
 
 
 class TushareSource(Source):
     """Tushare, or any server that speaks its protocol, under `url` (None: the client's own)."""
 
-    name = "tushare"
+    name = SOURCE
 
     def __init__(
         self,
@@ -58,29 +82,76 @@ class TushareSource(Source):
     def unavailable(self) -> str | None:
         return None if self._token else "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
 
-    @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api="trade_cal", page=2000)
+    def classify(self, api: str, error: Exception) -> SourceError:
+        text = " ".join(str(error).split())
+        if self._token:
+            text = text.replace(self._token, "***")
+        return classified(api, error, text, policy_for(self._policies, self.name, api).minute)
+
+    # --- reference ---------------------------------------------------------------------------------------------------
+
+    @serves(TRADE_CALENDAR, by=_SNAPSHOT, api="trade_cal", page=2000)
     def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         end = dt.date(unit.end.year + 1, 12, 31)
         return self._query(TRADE_CALENDAR, tally, exchange="SSE", start_date=_compact(FIRST_SESSION), end_date=_compact(end))
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="stock_basic", page=6000)
+    @serves(STOCK_LIST, by=_SNAPSHOT, api="stock_basic", page=6000, asks=len(_LIST_STATES))
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
-        lists = [self._query(STOCK_LIST, tally, exchange="", list_status=state) for state in _LIST_STATES]
-        return pl.concat([each for each in lists if not each.is_empty()], how="vertical_relaxed")
+        return _together([self._query(STOCK_LIST, tally, exchange="", list_status=state) for state in _LIST_STATES])
 
-    @serves(NAME_HISTORY, by=(Grain.SNAPSHOT,), api="namechange", page=10_000)
+    @serves(NAME_HISTORY, by=_SNAPSHOT, api="namechange", page=10_000)
     def name_history(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         return self._query(NAME_HISTORY, tally)
+
+    @serves(BSE_MAPPING, by=_SNAPSHOT, api="bse_mapping", page=1000)
+    def bse_mapping(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return self._query(BSE_MAPPING, tally)
+
+    @serves(ETF_LIST, by=_SNAPSHOT, api="fund_basic", page=15_000)
+    def etf_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The exchange's funds are not all ETFs: LOFs and closed-end funds are left out."""
+        del unit
+        funds = self._query(ETF_LIST, tally, market="E")
+        return funds.filter(board_of(pl.col("ts_code").cast(pl.String)) == Board.ETF.value)
+
+    @serves(CONVERTIBLE_BONDS, by=_SNAPSHOT, api="cb_basic", page=2000)
+    def convertible_bonds(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return self._query(CONVERTIBLE_BONDS, tally)
+
+    @serves(INDEX_LIST, by=_SNAPSHOT, api="index_basic", page=8000, asks=len(_INDEX_MARKETS))
+    def index_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return _together([self._query(INDEX_LIST, tally, market=market) for market in _INDEX_MARKETS])
 
     @serves(SUSPENSIONS, by=_DAILY, api="suspend_d", page=5000)
     def suspensions(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(SUSPENSIONS, tally, **_asked(unit))
 
+    # --- stocks ------------------------------------------------------------------------------------------------------
+
     @serves(DAILY_KLINE, by=_DAILY, api="daily", page=6000)
     def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(DAILY_KLINE, tally, **_asked(unit))
+
+    @serves(WEEKLY_KLINE, by=_DAILY, api="weekly", page=6000)
+    def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(WEEKLY_KLINE, tally, **_asked(unit))
+
+    @serves(MONTHLY_KLINE, by=_DAILY, api="monthly", page=4500)
+    def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The months are asked for by their last session and by their last day: Tushare's samples show both as labels."""
+        asked, last_day = _asked(unit), month_end(unit.end)
+        if unit.grain is Grain.CODE:
+            bars = self._query(MONTHLY_KLINE, tally, **{**asked, "end_date": _compact(last_day)})
+            return bars.filter(pl.col("trade_date") <= asked["end_date"])
+        bars = self._query(MONTHLY_KLINE, tally, **asked)
+        if bars.is_empty() and last_day != unit.end:
+            bars = self._query(MONTHLY_KLINE, tally, trade_date=_compact(last_day))
+        return bars
 
     @serves(ADJ_FACTOR, by=_DAILY, api="adj_factor", page=6000)
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -94,23 +165,67 @@ class TushareSource(Source):
     def price_limits(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(PRICE_LIMITS, tally, **_asked(unit))
 
+    @serves(AUCTION, by=_DAILY, api="stk_auction_o", page=10_000)
+    def auction(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(AUCTION, tally, **_asked(unit))
+
+    # --- funds, bonds, indexes ---------------------------------------------------------------------------------------
+
+    @serves(INDEX_DAILY, by=(Grain.CODE,), api="index_daily", page=8000)
+    def index_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(INDEX_DAILY, tally, **_asked(unit))
+
+    @serves(ETF_DAILY, by=_DAILY, api="fund_daily", page=2000)
+    def etf_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(ETF_DAILY, tally, **_asked(unit))
+
+    @serves(ETF_ADJ, by=_DAILY, api="fund_adj", page=2000)
+    def etf_adj(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(ETF_ADJ, tally, **_asked(unit))
+
+    @serves(CB_DAILY, by=_DAILY, api="cb_daily", page=2000)
+    def cb_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(CB_DAILY, tally, **_asked(unit))
+
+    # --- 同花顺 ------------------------------------------------------------------------------------------------------
+
+    @serves(THS_CONCEPTS, by=_SNAPSHOT, api="ths_index", page=5000, asks=len(_BOARD_TYPES))
+    def ths_concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return _together([self._query(THS_CONCEPTS, tally, exchange="A", type=kind) for kind in _BOARD_TYPES])
+
+    @serves(THS_INDUSTRIES, by=_SNAPSHOT, api="ths_index", page=5000)
+    def ths_industries(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return self._query(THS_INDUSTRIES, tally, exchange="A", type="I")
+
+    @serves(THS_MEMBERS, by=(Grain.BOARD,), api="ths_member", page=5000)
+    def ths_members(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(THS_MEMBERS, tally, ts_code=unit.ts_code or "")
+
+    @serves(THS_HOT, by=(Grain.SESSION,), api="ths_hot", page=2000)
+    def ths_hot(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Every list of the session so far: hourly, and the evening's."""
+        return self._query(THS_HOT, tally, market=_HOT_LIST, is_new="N", **_asked(unit))
+
+    # --- the client --------------------------------------------------------------------------------------------------
+
     def _query(self, dataset: Dataset, tally: Tally, **params: str) -> pl.DataFrame:
         """All pages: the server cuts at its cap without a word, so a full page always asks for one more."""
         serving = self.servings[dataset.name]
-        fields = ",".join(dataset.column_names)
         pages: list[pl.DataFrame] = []
         while not pages or pages[-1].height >= serving.page:
-            asked = {**params, "offset": len(pages) * serving.page, "limit": serving.page}
-            pages.append(self.call(serving.api, lambda asked=asked: self._ask(serving.api, fields, asked), tally))  # type: ignore[misc]
-        filled = [page for page in pages if not page.is_empty()]
-        return pl.concat(filled, how="vertical_relaxed") if filled else pages[0]
+            asked: dict[str, str | int] = {**params, "offset": len(pages) * serving.page, "limit": serving.page}
+            pages.append(self.call(serving.api, partial(self._ask, dataset, serving.api, asked), tally))
+        return _together(pages)
 
-    def _ask(self, api: str, fields: str, params: dict[str, Any]) -> pl.DataFrame:
-        frame = self._connect().query(api, fields=fields, **params)
+    def _ask(self, dataset: Dataset, api: str, params: Mapping[str, str | int]) -> pl.DataFrame:
+        frame = self._connect().query(api, fields=",".join(dataset.column_names), **params)
         if len(frame.columns) == 0:
             # The client turns every HTTP status from 400 up into a frame without columns.
             raise SourceError(FailureClass.RETRYABLE, self.name, api, "the server answered with an HTTP error, not with data")
-        return to_polars(frame)
+        rows = to_polars(frame)
+        return _IN_OTHER_TERMS[dataset.name](rows) if dataset.name in _IN_OTHER_TERMS else rows
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -125,50 +240,11 @@ class TushareSource(Source):
             self._client = client
         return self._client
 
-    def classify(self, api: str, error: Exception) -> SourceError:
-        text = " ".join(str(error).split())
-        if self._token:
-            text = text.replace(self._token, "***")
-        return _classified(api, error, text, policy_for(self._policies, self.name, api).minute)
 
-
-def _classified(api: str, error: Exception, text: str, minute: float) -> SourceError:
-    """By text and type: the client drops the server's numeric code. 最多访问 stands before 权限, which rate texts contain."""
-    import requests
-
-    def failed(failure: FailureClass, words: str, wait: float = 0.0, per_minute: int | None = None) -> SourceError:
-        return SourceError(failure, TushareSource.name, api, words, wait=wait, per_minute=per_minute)
-
-    if isinstance(error, requests.exceptions.JSONDecodeError | json.JSONDecodeError):
-        return failed(FailureClass.RETRYABLE, "the answer is not JSON (a gateway's or a block page)")
-    if isinstance(error, requests.exceptions.Timeout):
-        return failed(FailureClass.RETRYABLE, "no answer in time")
-    if isinstance(error, requests.exceptions.RequestException):
-        return failed(FailureClass.RETRYABLE, f"the connection failed ({type(error).__name__})")
-    if isinstance(error, KeyError | TypeError | AttributeError | ValueError):
-        return failed(FailureClass.RETRYABLE, f"the answer has not the protocol's form ({type(error).__name__})")
-    if "最多访问" in text:
-        named = re.search(r"每分钟最多访问该接口(\d+)次", text)
-        return failed(FailureClass.RATE_LIMITED, text, _wait_of(text, minute), int(named[1]) if named else None)
-    if "权限" in text or "积分" in text:
-        return failed(FailureClass.PERMANENT_API, text)
-    if "token" in text.lower() or "IP数量超限" in text or "api init error" in text:
-        return failed(FailureClass.PERMANENT_SOURCE, text)
-    if "参数" in text or "接口名" in text:
-        return failed(FailureClass.PERMANENT_API, text)
-    return failed(FailureClass.RETRYABLE, text)
-
-
-def _wait_of(text: str, minute: float) -> float:
-    """Seconds to the next minute (at most `minute`), hour or day, whichever quota the text names."""
-    now = clock.now()
-    if "每天" in text:
-        following = (now + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    elif "每小时" in text:
-        following = (now + dt.timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
-    else:
-        return min(minute, 60.0 - now.second)
-    return (following - now).total_seconds()
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all parts; an empty part has columns without a type, and is left out."""
+    filled = [part for part in parts if not part.is_empty()]
+    return pl.concat(filled, how="vertical_relaxed") if filled else parts[0]
 
 
 def _asked(unit: Unit) -> dict[str, str]:

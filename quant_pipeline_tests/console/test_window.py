@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from quant_pipeline.console.window import FIRST_RUN_SESSIONS, Window, asked_window, chosen_datasets, missing_window
+from quant_pipeline.console.window import (
+    FIRST_RUN_EXTRA_SESSIONS,
+    FIRST_RUN_SESSIONS,
+    Window,
+    asked_tasks,
+    asked_window,
+    chosen_datasets,
+    missing_tasks,
+    stored_window,
+)
+from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.warehouse.database import Database
@@ -15,8 +25,10 @@ from quant_pipeline.warehouse.database import Database
 LATEST = dt.date(2026, 11, 20)
 CALENDAR = xshg()
 LAST_121 = CALENDAR.window(LATEST, 121)
-BY_SESSION = [name for name, dataset in SOURCED.items() if dataset.dated]
-LISTS = [name for name, dataset in SOURCED.items() if not dataset.dated]
+SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"]
+EXTRAS = [name for name in BY_SESSION if name not in SCREENED]
+WEEK_ENDS = CALENDAR.weeks(dt.date(2024, 1, 1), LATEST)
+MONTH_ENDS = (*CALENDAR.months(dt.date(2024, 1, 1), dt.date(2026, 10, 31)), LATEST)
 
 
 @pytest.fixture(autouse=True)
@@ -39,61 +51,102 @@ def record(warehouse: Database, datasets: Sequence[str], sessions: Sequence[dt.d
         )
 
 
-def missing(warehouse: Database, end: dt.date = LATEST) -> Window | None:
-    return missing_window(warehouse, CALENDAR, end)
+def missing(warehouse: Database, end: dt.date = LATEST) -> dict[str, Window]:
+    """What `run` would do: the first data set by session (or the period) of each run, and the window."""
+    found = {}
+    for task in missing_tasks(warehouse, CALENDAR, end):
+        first = next(dataset.name for dataset in task.datasets if dataset.dated)
+        found[first] = task.window
+    return found
 
 
 def complete(warehouse: Database, sessions: Sequence[dt.date] = LAST_121) -> None:
     record(warehouse, BY_SESSION, sessions)
-    record(warehouse, LISTS, [LATEST])
+    record(warehouse, DAILY_LISTS, [LATEST])
+    record(warehouse, ["weekly_kline"], WEEK_ENDS)
+    record(warehouse, ["monthly_kline"], MONTH_ENDS)
 
 
-def test_the_first_run_takes_the_latest_session_and_the_120_before_it(warehouse: Database) -> None:
-    assert FIRST_RUN_SESSIONS == 121
-    assert missing(warehouse) == Window(LAST_121[0], LATEST)
+def test_the_first_run_takes_what_screens_need_for_121_sessions_and_the_rest_for_five(warehouse: Database) -> None:
+    assert (FIRST_RUN_SESSIONS, FIRST_RUN_EXTRA_SESSIONS) == (121, 5)
+    found = missing(warehouse)
+    assert found["suspensions"] == Window(LAST_121[0], LATEST)
+    assert found["auction"] == Window(LAST_121[-5], LATEST)
+    assert found["weekly_kline"] == Window(CALENDAR.week_end(LAST_121[0]), LATEST)
+    assert found["monthly_kline"] == Window(CALENDAR.month_end(LAST_121[0]), LATEST)
 
 
 def test_nothing_is_missing_when_every_session_of_every_data_set_is_there(warehouse: Database) -> None:
     complete(warehouse)
-    assert missing(warehouse) is None
+    assert missing(warehouse) == {}
 
 
-@pytest.mark.parametrize("dataset", BY_SESSION)
-def test_one_session_of_one_data_set_is_found_missing(warehouse: Database, dataset: str) -> None:
+@pytest.mark.parametrize("dataset", SCREENED)
+def test_one_session_of_what_screens_need_is_found_missing(warehouse: Database, dataset: str) -> None:
     complete(warehouse)
     record(warehouse, [dataset], [LAST_121[60]], status="failed")
-    assert missing(warehouse) == Window(LAST_121[60], LATEST)
+    assert missing(warehouse) == {"suspensions": Window(LAST_121[60], LATEST)}
 
 
-@pytest.mark.parametrize("dataset", LISTS)
+@pytest.mark.parametrize("dataset", EXTRAS)
+def test_one_session_of_the_others_is_found_missing(warehouse: Database, dataset: str) -> None:
+    complete(warehouse)
+    record(warehouse, [dataset], [LAST_121[-2]], status="failed")
+    assert missing(warehouse) == {"auction": Window(LAST_121[-2], LATEST)}
+
+
+def test_a_week_and_a_month_have_watermarks_of_their_own(warehouse: Database) -> None:
+    complete(warehouse)
+    record(warehouse, ["weekly_kline"], [dt.date(2026, 11, 13)], status="failed")
+    assert missing(warehouse) == {"weekly_kline": Window(dt.date(2026, 11, 13), LATEST)}
+    record(warehouse, ["monthly_kline"], [LATEST], status="failed")
+    assert missing(warehouse)["monthly_kline"] == Window(LATEST, LATEST)
+
+
+@pytest.mark.parametrize("dataset", DAILY_LISTS)
 def test_a_list_that_is_not_of_the_session_is_fetched_with_the_session_alone(warehouse: Database, dataset: str) -> None:
     complete(warehouse)
     record(warehouse, [dataset], [LATEST], status="failed")
-    assert missing(warehouse) == Window(LATEST, LATEST)
+    assert missing(warehouse) == {"suspensions": Window(LATEST, LATEST)}
 
 
 def test_months_without_a_run_leave_no_hole(warehouse: Database) -> None:
-    earlier = CALENDAR.window(dt.date(2025, 11, 28), 121)
-    complete(warehouse, earlier)
-    assert missing(warehouse) == Window(dt.date(2025, 12, 1), LATEST)
+    complete(warehouse, CALENDAR.window(dt.date(2025, 11, 28), 121))
+    assert missing(warehouse)["suspensions"] == Window(dt.date(2025, 12, 1), LATEST)
+    assert missing(warehouse)["auction"] == Window(dt.date(2025, 12, 1), LATEST)
 
 
 def test_a_backfill_of_old_years_does_not_stretch_the_window_once_the_gap_is_closed(warehouse: Database) -> None:
     complete(warehouse, CALENDAR.between(dt.date(2025, 12, 1), LATEST))
     record(warehouse, BY_SESSION, CALENDAR.between(dt.date(2020, 1, 1), dt.date(2020, 12, 31)))
-    assert missing(warehouse) is None
+    assert missing(warehouse) == {}
 
 
 def test_it_ends_with_the_session_that_was_asked_for(warehouse: Database) -> None:
     end = dt.date(2026, 11, 13)
-    assert missing(warehouse, end) == Window(CALENDAR.window(end, 121)[0], end)
+    assert missing(warehouse, end)["suspensions"] == Window(CALENDAR.window(end, 121)[0], end)
 
 
 def test_an_earlier_session_that_is_there_is_not_missing_for_the_lists_sake(warehouse: Database) -> None:
     """`run --date D` would never find that there is nothing to do."""
     complete(warehouse)
     record(warehouse, BY_SESSION, CALENDAR.window(dt.date(2026, 11, 13), 121))
-    assert missing(warehouse, dt.date(2026, 11, 13)) is None
+    assert missing(warehouse, dt.date(2026, 11, 13)) == {}
+
+
+def test_what_is_asked_for_is_a_run_per_job(warehouse: Database) -> None:
+    del warehouse
+    window = Window(LAST_121[0], LATEST)
+    tasks = asked_tasks(chosen_datasets([], []), window)
+    assert [task.job for task in tasks] == ["daily_sync", "reference_sync", "weekly_sync", "monthly_sync"]
+    assert sorted(dataset.name for task in tasks for dataset in task.datasets) == sorted(SOURCED)
+    assert {task.window for task in tasks} == {window}
+
+
+def test_what_there_is_to_repair_begins_with_the_first_session_that_was_asked_for(warehouse: Database) -> None:
+    assert stored_window(warehouse, CALENDAR) == Window(LATEST, LATEST)
+    record(warehouse, ["daily_kline"], [dt.date(2019, 5, 6)], status="failed")
+    assert stored_window(warehouse, CALENDAR) == Window(dt.date(2019, 5, 6), LATEST)
 
 
 def asked(**options: object) -> Window:

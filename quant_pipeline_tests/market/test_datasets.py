@@ -92,4 +92,4 @@ def test_bars_have_tushares_names_and_units() -> None:
 
 
 def test_computed_data_sets_have_no_source() -> None:
-    assert set(DATASETS) - set(SOURCED) == {"screen_results"}
+    assert set(DATASETS) - set(SOURCED) == {"screen_results", "reconciliation"}

@@ -13,14 +13,17 @@ from quant_pipeline.sandbox.simulated_market import SimulatedMarket
 from quant_pipeline.sandbox.tushare_apis import APIS, ParameterError
 
 SESSION = "20261120"
-BY_SESSION = ("daily", "adj_factor", "daily_basic", "suspend_d", "stk_limit")
+BY_SESSION = ("daily", "adj_factor", "daily_basic", "suspend_d", "stk_limit", "stk_auction_o", "weekly", "ths_hot")
+"""Those with rows in SESSION, the last session of a week."""
+ASKED = {"ths_member": {"ts_code": "883957.TI"}, "index_daily": {"ts_code": "000300.SH"}}
 REALDATA = Path(__file__).parents[3] / "shared" / "realdata"
 A_LOT = 10**6
 
 
 @pytest.mark.parametrize("api", APIS)
 def test_every_api_gives_all_its_columns(market: SimulatedMarket, api: str) -> None:
-    frame = market.frame(api, {"trade_date": SESSION} if api in BY_SESSION else {}, A_LOT)
+    params = {"trade_date": SESSION} if api in BY_SESSION else ASKED.get(api, {})
+    frame = market.frame(api, params, A_LOT)
     assert set(frame.columns) == {*APIS[api].columns, *APIS[api].optional}
     assert len(frame) > 0
 
@@ -40,6 +43,8 @@ def test_a_closed_day_is_empty_with_columns(market: SimulatedMarket, api: str) -
         ("adj_factor", "09:19", "09:20"),
         ("suspend_d", "08:59", "09:00"),
         ("stk_limit", "08:39", "08:40"),
+        ("stk_auction_o", "09:25", "09:26"),
+        ("ths_hot", "09:29", "09:30"),
     ],
 )
 def test_a_session_appears_at_its_time(
@@ -60,7 +65,7 @@ def test_nothing_lies_in_the_future_and_the_past_stays(market: SimulatedMarket, 
     late = {api: market.frame(api, params, A_LOT) for api, params in apis.items()}
     delisted_later = market.frame("stock_basic", {"list_status": "D"}, A_LOT).filter(pl.col("delist_date") > "20240612")
     assert len(delisted_later) > 0
-    monkeypatch.setenv(clock.NOW_VARIABLE, "2024-06-12T18:00")
+    monkeypatch.setenv(clock.NOW_VARIABLE, "2024-06-12T23:00")
     for api, params in apis.items():
         assert market.frame(api, params, A_LOT).equals(late[api])
         assert len(market.frame(api, {"start_date": "20240613"}, A_LOT)) == 0

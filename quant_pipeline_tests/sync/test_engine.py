@@ -45,11 +45,11 @@ def test_a_restated_bar_keeps_its_former_values(bench: Bench) -> None:
     bench.reference(sessions)
     bench.sync(DAILY_KLINE, sessions)
     with bench.database.connect() as connection:
-        connection.execute("UPDATE daily_kline SET close = 1.23 WHERE ts_code = (SELECT min(ts_code) FROM daily_kline)")
+        connection.execute("UPDATE daily_kline SET close = 0.07 WHERE ts_code = (SELECT min(ts_code) FROM daily_kline)")
     outcome = bench.sync(DAILY_KLINE, sessions, force=True)
     assert (outcome.total("updated"), outcome.total("inserted")) == (1, 0)
-    assert bench.rows("SELECT (former ->> 'close')::float8, key ->> 'trade_date' FROM row_revisions") == [(1.23, f"{session}")]
-    assert bench.rows("SELECT count(*) FROM daily_kline WHERE close = 1.23") == [(0,)]
+    assert bench.rows("SELECT (former ->> 'close')::float8, key ->> 'trade_date' FROM row_revisions") == [(0.07, f"{session}")]
+    assert bench.rows("SELECT count(*) FROM daily_kline WHERE close = 0.07") == [(0,)]
 
 
 def test_given_codes_are_asked_for_one_by_one_where_that_is_fewer_calls(bench: Bench) -> None:

@@ -1,0 +1,118 @@
+"""The desk: what a person does to the standing of sources by hand, and the record of every move."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from quant_pipeline.market import clock
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read_sql
+
+WHOLE = "*"
+"""The API that stands for all of a source's."""
+
+_APIS = "SELECT source, api FROM source_state WHERE api <> '*' ORDER BY source, api"
+_RESET = """
+WITH former AS (
+    SELECT source, api, circuit, failures, blocked_until > now() AS blocked, demoted_at FROM source_state
+    WHERE source = %(source)s AND (api = %(api)s OR %(api)s = '*') FOR UPDATE
+), freed AS (
+    UPDATE source_state
+    SET circuit = 'closed', failures = 0, retry_at = NULL, probe = NULL, blocked_until = NULL, reason = NULL, demoted_at = NULL
+    FROM former
+    WHERE source_state.source = former.source AND source_state.api = former.api
+      AND (former.circuit <> 'closed' OR former.failures > 0 OR former.blocked OR former.demoted_at IS NOT NULL)
+    RETURNING former.*
+)
+INSERT INTO source_events (source, api, kind, reason)
+SELECT source, api, 'reset', 'by hand, was: ' || concat_ws(', ',
+    CASE WHEN circuit <> 'closed' THEN 'circuit ' || circuit END,
+    CASE WHEN failures > 0 THEN failures || ' failed calls in a row' END,
+    CASE WHEN blocked THEN 'asked to wait' END,
+    CASE WHEN demoted_at IS NOT NULL THEN 'put behind the next source' END)
+FROM freed RETURNING source, api, reason
+"""
+# The row of api * is the limiter's lock on the whole source: it is there before any API's.
+_KNOW = "INSERT INTO source_state (source, api) VALUES (%(source)s, '*') ON CONFLICT DO NOTHING"
+_SET = """
+WITH former AS (
+    SELECT priority FROM source_state WHERE source = %(source)s AND api = %(api)s
+), written AS (
+    INSERT INTO source_state (source, api, priority)
+    SELECT %(source)s, %(api)s, %(priority)s WHERE %(priority)s::int IS NOT NULL OR EXISTS (SELECT FROM former)
+    ON CONFLICT (source, api) DO UPDATE SET priority = excluded.priority
+    WHERE source_state.priority IS DISTINCT FROM excluded.priority
+    RETURNING priority
+)
+INSERT INTO source_events (source, api, kind, reason)
+SELECT %(source)s, %(api)s, 'priority_set', format('by hand: %%s, was %%s',
+    coalesce(written.priority::text, 'as the environment says'), coalesce(former.priority::text, 'as the environment says'))
+FROM written LEFT JOIN former ON true
+"""
+_EVENTS = "SELECT at, source, api, kind, reason FROM source_events ORDER BY at DESC, id DESC LIMIT %(count)s"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source, or one of its APIs."""
+
+    source: str
+    api: str = WHOLE
+
+    def __str__(self) -> str:
+        return self.source if self.api == WHOLE else f"{self.source}.{self.api}"
+
+
+def place_of(text: str, known: Mapping[str, Collection[str]]) -> Place:
+    """`SOURCE` or `SOURCE.API` as a person types it. `known`: source -> its APIs; ValueError lists them."""
+    source, _, api = text.strip().partition(".")
+    if source not in known:
+        raise ValueError(f"unknown source: {source!r}. Known: {', '.join(known)}")
+    if api and api != WHOLE and api not in known[source]:
+        raise ValueError(f"unknown API of {source}: {api!r}. Known: {', '.join(sorted(known[source])) or 'none'}")
+    return Place(source, api or WHOLE)
+
+
+def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[Place, int | None]:
+    """`SOURCE[.API]=N` as a person types it; None for an empty value. ValueError says what to write."""
+    name, equals, value = text.partition("=")
+    if not equals or not (value.strip().isdecimal() or not value.strip()):
+        raise ValueError(
+            f"{text!r} is no priority: write tushare=1 (1 is first, 0 is off) or tushare= (as the environment says)"
+        )
+    return place_of(name, known), int(value) if value.strip() else None
+
+
+def called_apis(database: Database) -> dict[str, list[str]]:
+    """source -> its APIs that were ever called."""
+    rows = read_sql(database, _APIS)
+    return {source: frame["api"].to_list() for (source,), frame in rows.partition_by("source", as_dict=True).items()}
+
+
+def reset(database: Database, place: Place) -> list[str]:
+    """Closes the circuit, lifts the wait that the source asked for, and the demotion: of one API, or of all of a source's.
+
+    Each that was freed is told in source_events; their names and what they were.
+    """
+    with database.connect() as connection:
+        rows = connection.execute(_RESET, vars(place)).fetchall()
+    return [f"{Place(source, api)}: {reason}" for source, api, reason in rows]
+
+
+def set_priority(database: Database, place: Place, priority: int | None) -> bool:
+    """Puts a priority in the place of the environment's (None: takes it away); False when it stood so already.
+
+    A sync that is running follows within seconds.
+    """
+    with database.connect() as connection:
+        connection.execute(_KNOW, vars(place))
+        return connection.execute(_SET, vars(place) | {"priority": priority}).rowcount > 0
+
+
+def events(database: Database, count: int = 50) -> pl.DataFrame:
+    """The last moves and changes of circuits, the latest first: at, source, api, kind, reason."""
+    rows = read_sql(database, _EVENTS, {"count": count})
+    return rows.with_columns(pl.col("at").dt.convert_time_zone(str(clock.EXCHANGE_ZONE)))

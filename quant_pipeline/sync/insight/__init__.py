@@ -1,0 +1,1 @@
+"""What the platform tells of itself: queries over the ledger, the calls and the tables."""

@@ -1,0 +1,197 @@
+"""How far each data set is synced, what lacks in between, and how old its last good data are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from psycopg import sql
+
+from quant_pipeline.market import clock
+from quant_pipeline.market.calendar import Calendar, CalendarError
+from quant_pipeline.market.dataset import Dataset, Partition
+from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.sync.checks.freshness import LIST_MAY_BE_OLD
+from quant_pipeline.sync.insight.running import RunningSync, running
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read_sql
+
+# A list's units are named by the session as of which it was asked for: a later answer replaces an earlier failure.
+_SYNCED = """
+SELECT dataset, CASE WHEN dataset = ANY(%(lists)s) THEN right(unit, 10)::date ELSE trade_date END AS label,
+       max(finished_at) AS synced_at
+FROM sync_items WHERE status = 'success' GROUP BY 1, 2
+"""
+_FAILED = """
+SELECT dataset, count(*) AS failed FROM (
+    SELECT DISTINCT ON (dataset, part) dataset, status FROM (
+        SELECT dataset, status, finished_at,
+               CASE WHEN dataset = ANY(%(lists)s) THEN coalesce(ts_code, '') ELSE unit END AS part
+        FROM sync_items
+    ) AS item
+    ORDER BY dataset, part, finished_at DESC
+) AS last
+WHERE status = 'failed' GROUP BY dataset
+"""
+_STORED = (
+    "SELECT {name} AS dataset, count(*) AS rows, coalesce(string_agg(DISTINCT source, ',' ORDER BY source), '') AS sources "
+    "FROM {table} WHERE {condition}"
+)
+_NOUNS = {Partition.SNAPSHOT: "session", Partition.SESSION: "session", Partition.WEEK: "week", Partition.MONTH: "month"}
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """Where a data set stands.
+
+    `first`, `last`: sessions (last sessions of weeks and months; of lists: as of when) that were synced whole · `rows`,
+    `sources`: of the last one (of a list: all) · `missing`: how many sessions, weeks or months in between were never
+    synced, `gaps` from when to when · `failed`: units whose last attempt failed · `behind`: how many sessions (closed
+    weeks, closed months) that are due came after `last`; None where that cannot be said · `words`: all this in a sentence.
+    """
+
+    dataset: str
+    zh: str
+    partition: str
+    first: dt.date | None
+    last: dt.date | None
+    missing: int
+    gaps: tuple[tuple[dt.date, dt.date], ...]
+    rows: int
+    sources: tuple[str, ...]
+    synced_at: dt.datetime | None
+    failed: int
+    behind: int | None
+    stale: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the platform stands at the moment `at`; `latest` is the latest complete session (None past the calendar's end)."""
+
+    at: dt.datetime
+    latest: dt.date | None
+    running: tuple[RunningSync, ...]
+    datasets: tuple[DatasetStatus, ...]
+
+
+def status_of(database: Database, calendar: Calendar) -> Status:
+    """The status of every data set that has a source, and the syncs that are going on."""
+    lists = {"lists": [dataset.name for dataset in SOURCED.values() if not dataset.dated]}
+    synced = read_sql(database, _SYNCED, lists)
+    failed = dict(read_sql(database, _FAILED, lists).iter_rows())
+    whole = synced.drop_nulls("label")
+    labels = {name: frame["label"].sort().to_list() for (name,), frame in whole.partition_by("dataset", as_dict=True).items()}
+    stored = _stored(database, {name: days[-1] for name, days in labels.items() if name in SOURCED})
+    when = synced.group_by("dataset").agg(pl.max("synced_at").dt.convert_time_zone(str(clock.EXCHANGE_ZONE)))
+    synced_at = dict(when.iter_rows())
+    return Status(
+        at=clock.now(),
+        latest=_latest(calendar),
+        running=tuple(running(database)),
+        datasets=tuple(
+            _status(
+                dataset,
+                calendar,
+                labels.get(name, []),
+                stored=stored.get(name, {"rows": 0, "sources": ""}),
+                synced_at=synced_at.get(name),
+                failed=failed.get(name, 0),
+            )
+            for name, dataset in SOURCED.items()
+        ),
+    )
+
+
+def _status(
+    dataset: Dataset,
+    calendar: Calendar,
+    labels: Sequence[dt.date],
+    *,
+    stored: Mapping[str, Any],
+    synced_at: dt.datetime | None,
+    failed: int,
+) -> DatasetStatus:
+    missing, gaps = _missing(dataset, calendar, labels)
+    behind, stale, words = _age(dataset, calendar, labels[-1] if labels else None, in_parts=synced_at is not None)
+    return DatasetStatus(
+        dataset=dataset.name,
+        zh=dataset.zh,
+        partition=dataset.partition.value,
+        first=labels[0] if labels else None,
+        last=labels[-1] if labels else None,
+        missing=missing,
+        gaps=gaps,
+        rows=stored["rows"],
+        sources=tuple(stored["sources"].split(",")) if stored["sources"] else (),
+        synced_at=synced_at,
+        failed=failed,
+        behind=behind,
+        stale=stale,
+        words=words,
+    )
+
+
+def _missing(
+    dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]
+) -> tuple[int, tuple[tuple[dt.date, dt.date], ...]]:
+    """How many labels between the first and the last were never synced, and from when to when."""
+    if not dataset.dated or not labels:
+        return 0, ()
+    due = pl.DataFrame({"label": _due(dataset, calendar, labels[0], labels[-1])}, schema={"label": pl.Date})
+    lacking = due.with_row_index("place").filter(~pl.col("label").is_in(list(labels)))
+    # Neighbours are as far from their place among all as from their place among those that lack.
+    stretch = pl.col("place").cast(pl.Int64) - pl.int_range(pl.len())
+    gaps = lacking.group_by(stretch, maintain_order=True).agg(first=pl.min("label"), last=pl.max("label"))
+    return lacking.height, tuple(gaps.select("first", "last").iter_rows())
+
+
+def _age(dataset: Dataset, calendar: Calendar, last: dt.date | None, *, in_parts: bool) -> tuple[int | None, bool, str]:
+    """How far behind, whether that is too far, and in words."""
+    if last is None:
+        return None, True, "only single codes are synced" if in_parts else "nothing is synced yet"
+    try:
+        latest = calendar.latest(ready=dataset.ready)
+        behind = len(_due(dataset, calendar, last + dt.timedelta(days=1), latest))
+    except CalendarError as error:
+        return None, True, f"last good data of {last}; {error}"
+    if behind == 0:
+        return 0, False, f"synced up to {last}"
+    stale = behind > (0 if dataset.dated else LIST_MAY_BE_OLD)
+    words = f"last good data of {last}, {behind} {_NOUNS[dataset.partition]}{'s' if behind > 1 else ''} old"
+    return behind, stale, f"{words}: readers keep them" if stale else words
+
+
+def _due(dataset: Dataset, calendar: Calendar, start: dt.date, end: dt.date) -> Sequence[dt.date]:
+    """The labels that must be there: of weeks and months those of the closed ones."""
+    match dataset.partition:
+        case Partition.WEEK:
+            return calendar.weeks(start, end)
+        case Partition.MONTH:
+            return calendar.months(start, end)
+    return calendar.between(start, end)
+
+
+def _latest(calendar: Calendar) -> dt.date | None:
+    try:
+        return calendar.latest()
+    except CalendarError:
+        return None
+
+
+def _stored(database: Database, last: Mapping[str, dt.date]) -> dict[str, dict[str, Any]]:
+    """Rows and sources of each data set's last session (of a list: all of them), as the tables have them."""
+    queries = [_stored_query(SOURCED[name], day) for name, day in last.items()]
+    if not queries:
+        return {}
+    found = read_sql(database, sql.SQL(" UNION ALL ").join(queries).as_string())
+    return {row["dataset"]: row for row in found.iter_rows(named=True)}
+
+
+def _stored_query(dataset: Dataset, last: dt.date) -> sql.Composed:
+    condition = sql.SQL("trade_date = {}").format(last) if dataset.dated else sql.SQL("true")
+    return sql.SQL(_STORED).format(name=sql.Literal(dataset.name), table=sql.Identifier(dataset.name), condition=condition)

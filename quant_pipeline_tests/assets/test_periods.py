@@ -1,0 +1,48 @@
+"""Weekly and monthly bars in Dagster: partitions of their own over the sessions, the running period among them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.partitions import range_tags
+from quant_pipeline_tests.assets.platform import LATEST, Platform, texts
+
+
+def test_weeks_and_months_are_materialized_by_their_own_keys(platform: Platform) -> None:
+    first = dt.date(2026, 10, 26)
+    assert platform.run(platform.calendar.between(first, LATEST), "suspensions", "daily_kline").success
+    tags = range_tags(Partition.WEEK, first, LATEST)
+    result = platform.run([], "weekly_kline", job="weekly_sync", tags=tags)
+    assert result.success, texts(result)
+    assert platform.materialized("weekly_kline") == ["2026-10-26", "2026-11-02", "2026-11-09", "2026-11-16"]
+    labels = [day for (day,) in platform.rows("SELECT DISTINCT trade_date FROM weekly_kline ORDER BY 1")]
+    assert labels == [dt.date(2026, 10, 30), dt.date(2026, 11, 6), dt.date(2026, 11, 13), LATEST]
+    assert all(check.passed for check in result.get_asset_check_evaluations()), result.get_asset_check_evaluations()
+
+    result = platform.run([], "monthly_kline", job="monthly_sync", tags=range_tags(Partition.MONTH, LATEST, LATEST))
+    assert result.success, texts(result)
+    assert platform.materialized("monthly_kline") == ["2026-11"]
+    assert platform.rows("SELECT DISTINCT trade_date, source FROM monthly_kline") == [(LATEST, "derived")], "it still runs"
+
+
+def test_a_week_that_has_not_begun_is_refused_in_words(platform: Platform) -> None:
+    following = dt.date(2026, 11, 23)
+    result = platform.run([], "weekly_kline", job="weekly_sync", tags=range_tags(Partition.WEEK, following, following))
+    assert "the latest complete session is 2026-11-20" in texts(result)["weekly_kline"]
+
+
+def test_the_week_s_parents_are_its_sessions(platform: Platform) -> None:
+    from quant_pipeline.definitions import defs
+
+    import dagster as dg
+
+    graph = defs.resolve_asset_graph()
+    week, days = dg.AssetKey("weekly_kline"), dg.AssetKey("daily_kline")
+    mapping = graph.get_partition_mapping(week, days)
+    parents = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        graph.get(week).partitions_def.subset_with_partition_keys(["2026-09-28"]),
+        graph.get(week).partitions_def,
+        graph.get(days).partitions_def,
+    )
+    assert sorted(parents.partitions_subset.get_partition_keys()) == ["2026-09-28", "2026-09-29", "2026-09-30"]
