@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
+import dagster as dg
+
+from quant_pipeline.definitions import defs
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.partitions import range_tags
 from quant_pipeline_tests.assets.platform import LATEST, Platform, texts
@@ -33,10 +36,6 @@ def test_a_week_that_has_not_begun_is_refused_in_words(platform: Platform) -> No
 
 
 def test_the_week_s_parents_are_its_sessions(platform: Platform) -> None:
-    from quant_pipeline.definitions import defs
-
-    import dagster as dg
-
     graph = defs.resolve_asset_graph()
     week, days = dg.AssetKey("weekly_kline"), dg.AssetKey("daily_kline")
     mapping = graph.get_partition_mapping(week, days)

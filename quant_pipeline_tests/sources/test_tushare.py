@@ -1,4 +1,4 @@
-"""The Tushare adapter: texts and types of failure, paging, tokens."""
+"""The Tushare adapter: paging, tokens, the limits that the user sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, STOCK_LIST
 from quant_pipeline.sandbox.exchange import Exchange
@@ -42,67 +41,6 @@ def limiter(warehouse: Database) -> Iterator[Limiter]:
     presence = Presence(warehouse.connect())
     yield Limiter(warehouse.pool, presence)
     presence.close()
-
-
-TEXTS = [
-    ("抱歉，您每分钟最多访问该接口400次，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "rate_limited"),
-    ("抱歉，您每小时最多访问该接口20次，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "rate_limited"),
-    ("抱歉，您每天最多访问该接口5次，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "rate_limited"),
-    ("抱歉，您没有接口访问权限，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "permanent_api"),
-    ("抱歉，您没有接口(daily)访问权限", "permanent_api"),
-    ("没有访问该接口的权限", "permanent_api"),
-    ("没有权限访问该接口", "permanent_api"),
-    ("积分不足", "permanent_api"),
-    ("您的token不对，请确认。", "permanent_source"),
-    ("api init error.", "permanent_source"),
-    ("IP数量超限，最大数量为2个", "permanent_source"),
-    ("请指定正确的接口名", "permanent_api"),
-    ("系统内部错误", "retryable"),
-]
-
-
-@pytest.mark.parametrize(("text", "failure"), TEXTS)
-def test_texts_have_their_class(limiter: Limiter, text: str, failure: str) -> None:
-    source = TushareSource("secret-token", None, limiter, FREE)
-    error = source.classify("daily", Exception(f"{text} secret-token"))
-    assert error.failure == failure
-    assert text in str(error)
-    assert "secret-token" not in str(error)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (requests.exceptions.JSONDecodeError("Expecting value", "<html>", 0), "not JSON"),
-        (requests.exceptions.ReadTimeout(), "in time"),
-        (requests.exceptions.ConnectionError(), "connection"),
-        (requests.exceptions.ProxyError(), "connection"),
-        (KeyError("data"), "form"),
-        (TypeError("'NoneType' object is not subscriptable"), "form"),
-    ],
-)
-def test_faults_of_the_net_and_of_gateways_are_tried_again(limiter: Limiter, error: Exception, words: str) -> None:
-    classified = TushareSource("t", None, limiter, FREE).classify("daily", error)
-    assert classified.failure is FailureClass.RETRYABLE
-    assert words in classified.text
-
-
-@pytest.mark.parametrize(
-    ("now", "text", "wait"),
-    [
-        ("2026-11-20T18:00:45", "每分钟最多访问该接口400次", 15),
-        ("2026-11-20T18:00:00", "每分钟最多访问该接口400次", 60),
-        ("2026-11-20T18:20:00", "每小时最多访问该接口20次", 40 * 60),
-        ("2026-11-20T18:00:00", "每天最多访问该接口5次", 6 * 3600),
-    ],
-)
-def test_quotas_say_how_long_to_wait(
-    limiter: Limiter, monkeypatch: pytest.MonkeyPatch, now: str, text: str, wait: float
-) -> None:
-    monkeypatch.setenv("QUANT_NOW", now)
-    error = TushareSource("t", None, limiter, FREE).classify("daily", Exception(text))
-    assert error.wait == wait
-    assert error.per_minute == (400 if "分钟" in text else None)
 
 
 def test_pages_are_asked_for_until_one_is_short(limiter: Limiter, sandbox: Rehearsal) -> None:

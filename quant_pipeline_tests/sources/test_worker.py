@@ -108,9 +108,7 @@ def test_it_ends_when_it_is_closed_and_starts_again_when_it_is_asked(start: Star
 
 
 def test_it_ends_with_its_owner_even_when_that_is_killed() -> None:
-    owner = subprocess.Popen(
-        [sys.executable, "-c", dedent(_OWNER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    owner = subprocess.Popen([sys.executable, "-c", dedent(_OWNER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     client = psutil.Process(int(owner.stdout.readline()))
     owner.kill()

@@ -1,0 +1,159 @@
+"""Every data set through the unmodified client: each row keeps its spec's rules, and is what the exchange says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+
+from quant_pipeline.market.codes import Board, board_of
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import (
+    BSE_MAPPING,
+    ETF_LIST,
+    INDEX_DAILY,
+    INDEX_LIST,
+    SOURCED,
+    STOCK_LIST,
+    THS_CONCEPTS,
+    THS_HOT,
+    THS_MEMBERS,
+)
+from quant_pipeline.market.validation import validate
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sources.base import Tally
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.sources.tushare import TushareSource
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+FREE = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0)}}
+SESSION = dt.date(2026, 11, 20)
+"""The last session of a week; the month's before it was OCTOBER."""
+OCTOBER = dt.date(2026, 10, 30)
+CODE_OF = {"etf_list": "fund_daily", "convertible_bonds": "cb_daily", "stock_list": "daily"}
+"""Universe -> the API that names one of its codes."""
+CASES = [(name, grain) for name, serving in TushareSource.servings.items() for grain in serving.grains]
+A_LOT = 10**6
+
+
+@pytest.fixture(scope="module")
+def market() -> SimulatedMarket:
+    return SimulatedMarket(Exchange(codes=300, first_year=2025))
+
+
+@pytest.fixture(scope="module")
+def rehearsal(market: SimulatedMarket) -> Iterator[Rehearsal]:
+    with running(market, quotas={"*": None}) as rehearsal:
+        yield rehearsal
+
+
+@pytest.fixture
+def source(rehearsal: Rehearsal, warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TushareSource]:
+    monkeypatch.setenv("QUANT_NOW", f"{SESSION}T23:00")
+    presence = Presence(warehouse.connect())
+    yield TushareSource(rehearsal.token, rehearsal.tushare_url, Limiter(warehouse.pool, presence), FREE)
+    presence.close()
+
+
+def sound(source: TushareSource, market: SimulatedMarket, dataset: Dataset, unit: Unit) -> pl.DataFrame:
+    """The rows of a unit; every one of them must be good."""
+    frame = source.fetch(dataset, unit, Tally())
+    expected = unit.start if unit.grain is Grain.SESSION else None
+    sessions = market.exchange.sessions.days.astype(object).tolist()
+    checked = validate(dataset, frame, expected_session=expected, sessions=sessions)
+    assert checked.bad.is_empty(), checked.bad
+    return checked.good
+
+
+def unit_of(market: SimulatedMarket, dataset: Dataset, grain: Grain) -> Unit:
+    day = OCTOBER if dataset.name == "monthly_kline" else SESSION
+    match grain:
+        case Grain.SNAPSHOT:
+            return Unit.snapshot(day)
+        case Grain.SESSION:
+            return Unit.session(day)
+        case Grain.BOARD:
+            return Unit.board("881101.TI", day)
+        case Grain.CODE:
+            if dataset is INDEX_DAILY:
+                code = "000300.SH"
+            elif dataset.name == "suspensions":
+                code = market.frame("suspend_d", {}, 1)["ts_code"][0]
+            else:
+                api = CODE_OF[dataset.universe[0]]
+                code = market.frame(api, {"trade_date": f"{day:%Y%m%d}"}, A_LOT)["ts_code"][0]
+            return Unit.code(code, dt.date(2026, 6, 1), day)
+
+
+def test_every_data_set_is_served() -> None:
+    assert set(TushareSource.servings) == set(SOURCED)
+
+
+@pytest.mark.parametrize(("name", "grain"), CASES)
+def test_every_row_keeps_the_rules(source: TushareSource, market: SimulatedMarket, name: str, grain: Grain) -> None:
+    dataset = SOURCED[name]
+    unit = unit_of(market, dataset, grain)
+    rows = sound(source, market, dataset, unit)
+    assert len(rows) > 0
+    if grain is Grain.CODE:
+        assert rows["ts_code"].unique().to_list() == [unit.ts_code]
+        assert unit.start <= rows["trade_date"].min() <= rows["trade_date"].max() <= unit.end
+    if grain is Grain.BOARD:
+        assert rows["ts_code"].unique().to_list() == [unit.ts_code]
+    required = [column.name for column in dataset.columns if column.required]
+    assert rows.select(pl.col(required).null_count()).sum_horizontal().item() == 0
+
+
+@pytest.mark.parametrize(("name", "grain"), CASES)
+def test_the_calls_are_the_planned_ones(source: TushareSource, market: SimulatedMarket, name: str, grain: Grain) -> None:
+    tally = Tally()
+    rows = source.fetch(SOURCED[name], unit_of(market, SOURCED[name], grain), tally)
+    serving = source.servings[name]
+    assert tally.calls == serving.calls_for(len(rows))
+
+
+@pytest.mark.parametrize("name", sorted(TushareSource.servings))
+def test_just_the_columns_of_the_spec_are_asked_for(source: TushareSource, market: SimulatedMarket, name: str) -> None:
+    dataset = SOURCED[name]
+    frame = source.fetch(dataset, unit_of(market, dataset, source.servings[name].grains[0]), Tally())
+    assert tuple(frame.columns) == dataset.column_names
+
+
+def test_lists_hold_every_part(source: TushareSource, market: SimulatedMarket) -> None:
+    now = Unit.snapshot(SESSION)
+    assert set(sound(source, market, STOCK_LIST, now)["list_status"]) == {"L", "D"}
+    assert set(sound(source, market, INDEX_LIST, now)["market"]) == {"SSE", "SZSE", "CSI"}
+    assert set(sound(source, market, THS_CONCEPTS, now)["type"]) == {"N", "R", "S", "ST", "TH", "BB"}
+
+
+def test_only_etfs_are_in_the_list_of_etfs(source: TushareSource, market: SimulatedMarket) -> None:
+    funds = market.frame("fund_basic", {"market": "E"}, A_LOT)
+    etfs = sound(source, market, ETF_LIST, Unit.snapshot(SESSION))
+    assert etfs.select((board_of(pl.col("ts_code")) == Board.ETF.value).all()).item()
+    assert set(etfs["ts_code"]) == set(funds.filter(board_of(pl.col("ts_code")) == Board.ETF.value)["ts_code"])
+
+
+def test_members_are_those_of_the_board(source: TushareSource, market: SimulatedMarket) -> None:
+    concept = market.frame("ths_index", {"type": "N"}, A_LOT).row(0, named=True)
+    members = sound(source, market, THS_MEMBERS, Unit.board(concept["ts_code"], SESSION))
+    assert len(members) == concept["count"]
+
+
+def test_every_hot_list_of_the_session_comes(source: TushareSource, market: SimulatedMarket) -> None:
+    lists = sound(source, market, THS_HOT, Unit.session(SESSION))
+    assert lists["rank_time"].n_unique() == 8
+    assert lists["data_type"].unique().to_list() == ["热股"]
+
+
+def test_a_list_that_is_rightly_empty_has_its_columns(
+    source: TushareSource, market: SimulatedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2025-10-08T18:00")
+    assert sound(source, market, BSE_MAPPING, Unit.snapshot(dt.date(2025, 9, 30))).is_empty()

@@ -1,0 +1,131 @@
+"""Tushare's weeks and months: fractions and percentages, labels of both kinds, pages of 4,500."""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+import pytest
+
+from quant_pipeline.market.datasets import MONTHLY_KLINE, WEEKLY_KLINE
+from quant_pipeline.market.validation import validate
+from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.rehearsal import running
+from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sandbox.tushare_apis import Market
+from quant_pipeline.sources.base import Tally
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.sources.tushare import TushareSource
+from quant_pipeline.sources.tushare_periods import monthly, weekly
+from quant_pipeline.sources.units import Unit
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+FREE = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0)}}
+OCTOBER = dt.date(2026, 10, 30)
+"""The last session of a month that ends on a Saturday."""
+
+
+class CalendarMonths:
+    """A market whose months are labelled with their last day, as in Tushare's own samples."""
+
+    def __init__(self, market: SimulatedMarket) -> None:
+        self._market = market
+
+    def edition(self) -> str:
+        return self._market.edition()
+
+    def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
+        every = {name: value for name, value in params.items() if name == "ts_code"}
+        bars = self._market.frame(api, every, 100_000).with_columns(
+            pl.col("trade_date").str.to_date("%Y%m%d").dt.month_end().dt.strftime("%Y%m%d")
+        )
+        label = pl.col("trade_date")
+        for name, fits in (("trade_date", label.eq), ("start_date", label.ge), ("end_date", label.le)):
+            if name in params:
+                bars = bars.filter(fits(pl.lit(params[name])))
+        return bars
+
+
+@pytest.fixture(scope="module")
+def market() -> SimulatedMarket:
+    return SimulatedMarket(Exchange(codes=60, first_year=2026))
+
+
+@pytest.fixture
+def limiter(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limiter]:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+    presence = Presence(warehouse.connect())
+    yield Limiter(warehouse.pool, presence)
+    presence.close()
+
+
+def fetched(market: Market, limiter: Limiter, unit: Unit) -> tuple[pl.DataFrame, int]:
+    """The sound months of a unit, and the calls they cost."""
+    with running(market, quotas={"*": None}) as sandbox:
+        tally = Tally()
+        frame = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE).fetch(MONTHLY_KLINE, unit, tally)
+    sessions = Exchange(codes=1, first_year=2026).sessions.days.astype(object).tolist()
+    checked = validate(MONTHLY_KLINE, frame, expected_session=None, sessions=sessions)
+    assert checked.bad.is_empty(), checked.bad
+    return checked.good.sort("trade_date", "ts_code"), tally.calls
+
+
+def test_fractions_and_percentages_both_become_percentages() -> None:
+    bars = pl.DataFrame(
+        {
+            "close": [10.5, 10.5, 9.0, 10.0, 10.001, 30.0, 10.0, 10.0],
+            "pre_close": [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, None, 9.9],
+            "pct_chg": [0.05, 5.0, -0.1, 0.0, 0.0001, 200.0, 0.05, None],
+        }
+    )
+    said = weekly(bars)["pct_chg"].to_list()
+    assert said == pytest.approx([5.0, 5.0, -10.0, 0.0, 0.01, 200.0, None, None])
+    labelled = bars.with_columns(pl.lit("20261030").alias("trade_date"))
+    assert monthly(labelled)["pct_chg"].to_list() == pytest.approx(said)
+
+
+def test_a_label_that_is_the_months_last_day_becomes_its_last_session() -> None:
+    labels = ["20261031", "20261030", "20261130", "20260228", "2026", None, "20261029"]
+    bars = pl.DataFrame({"trade_date": labels, "close": 1.0, "pre_close": 1.0, "pct_chg": 0.0})
+    expected = ["20261030", "20261030", "20261130", "20260227", "2026", None, "20261029"]
+    assert monthly(bars)["trade_date"].to_list() == expected
+
+
+def test_an_answer_without_rows_stays_one() -> None:
+    empty = pl.DataFrame({name: pl.Series([], dtype=pl.Null) for name in ("trade_date", "close", "pre_close", "pct_chg")})
+    assert monthly(empty).is_empty()
+
+
+@pytest.mark.parametrize("by_code", [False, True])
+def test_months_come_whichever_way_they_are_labelled(market: SimulatedMarket, limiter: Limiter, by_code: bool) -> None:
+    code = market.frame("monthly", {"trade_date": "20261030"}, 1)["ts_code"][0]
+    unit = Unit.code(code, dt.date(2026, 3, 2), OCTOBER) if by_code else Unit.session(OCTOBER)
+    ours, calls = fetched(market, limiter, unit)
+    theirs, calls_of_theirs = fetched(CalendarMonths(market), limiter, unit)
+    assert ours.equals(theirs)
+    assert ours["trade_date"].max() == OCTOBER
+    assert len(ours) > (7 if by_code else 40)
+    assert (calls, calls_of_theirs) == ((1, 1) if by_code else (1, 2))
+    assert calendar.monthrange(2026, 10)[1] != OCTOBER.day
+
+
+def test_weeks_are_percentages(market: SimulatedMarket, limiter: Limiter) -> None:
+    with running(market, quotas={"*": None}) as sandbox:
+        source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE)
+        bars = source.fetch(WEEKLY_KLINE, Unit.session(dt.date(2026, 11, 20)), Tally())
+    given = market.frame("weekly", {"trade_date": "20261120"}, 1_000)
+    assert bars["pct_chg"].to_list() == pytest.approx((given["pct_chg"] * 100).to_list())
+    assert bars["pct_chg"].abs().max() > 1
+
+
+def test_a_month_of_the_whole_market_takes_two_pages(limiter: Limiter) -> None:
+    whole = SimulatedMarket(Exchange(first_year=2026))
+    months, calls = fetched(whole, limiter, Unit.session(OCTOBER))
+    given = whole.frame("monthly", {"trade_date": "20261030"}, 10_000)
+    assert calls == 2
+    assert len(months) == len(given) > 5_000
+    assert months["ts_code"].to_list() == given["ts_code"].to_list()
