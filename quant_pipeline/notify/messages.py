@@ -13,6 +13,7 @@ import polars as pl
 
 LISTED_HITS = 30
 _LISTED_CHECKS = 20
+_LISTED_SOURCES = 20
 _LONGEST_CAUSE = 1_500
 _LONGEST_LINE = 200
 _LONGEST_TITLE = 80
@@ -81,6 +82,28 @@ def checks_failed(
         _run_link(ui_url, run_id),
     ]
     return _message(f"数据检查未通过 Checks failed：{dataset}（{len(failed)} 项）", lines, sandbox)
+
+
+def sources_unhealthy(*, troubles: Sequence[tuple[str, str]], ui_url: str, sandbox: bool) -> Message:
+    """Sources fail, are slow or are left alone; `troubles` holds (source.api, what is wrong)."""
+    lines = [
+        "| 数据源 Source | 情况 Trouble |",
+        "|---|---|",
+        *(f"| {_inline(name)} | {_inline(words)} |" for name, words in troubles[:_LISTED_SOURCES]),
+        *_remainder(len(troubles), _LISTED_SOURCES, "项"),
+        "",
+        "同步会自动改用其他数据源，最后的有效数据仍可读。The next source is asked; readers keep the last good data.",
+        "",
+        "**怎么办 What to do**",
+        "",
+        "1. `quant-pipeline sources --events` 查看原因。See why.",
+        "2. 恢复后 Once it is mended：`quant-pipeline sources --reset SOURCE`。",
+        "",
+        f"[打开界面 Open the UI]({ui_url})",
+    ]
+    first = troubles[0][0]
+    more = f" 等 {len(troubles)} 项" if len(troubles) > 1 else ""
+    return _message(f"数据源异常 Source unhealthy：{first}{more}", lines, sandbox)
 
 
 def one_line(text: str, longest: int = _LONGEST_LINE) -> str:

@@ -40,7 +40,7 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.derived.source(database, calendar, limiter),
         )
         priorities = settings.load().priorities
-        sources = [source for source in offered if source is not None]
+        sources: list[Source] = [source for source in offered if source is not None]
         sources.sort(key=lambda source: priorities[source.name])
         try:
             yield sources, Standing(database.pool, priorities)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from quant_pipeline.sandbox.cells import Cells, Piece
@@ -11,6 +14,8 @@ from quant_pipeline.sandbox.streams import Purpose, stream
 _USUAL, _SPREAD = 0.02, 0.6
 """Median share of the day's volume that the auction has, and how widely the shares spread."""
 _MOST = 0.3
+_YEARS_KEPT = 6
+"""A year's draws take about 5 MB."""
 
 
 class Auctions:
@@ -18,12 +23,12 @@ class Auctions:
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
+        self._draws = lru_cache(maxsize=_YEARS_KEPT)(self._draws_of)
 
     def build(self, piece: Piece) -> pl.DataFrame:
         at = (piece.row, piece.column)
         bars = piece.year.bars
-        draws = stream(self._cells.exchange.seed, Purpose.AUCTIONS, piece.year.number)
-        share = np.exp(draws.standard_normal(bars.vol.shape, dtype=np.float32)[at] * _SPREAD) * _USUAL
+        share = np.exp(self._draws(piece.year.number, bars.vol.shape)[at] * _SPREAD) * _USUAL
         lots = np.maximum(np.rint(bars.vol[at] * np.minimum(share, _MOST)), 1).astype(np.int64)
         cents = bars.open[at].astype(np.int64)
         price = cents / 100
@@ -36,3 +41,6 @@ class Auctions:
                 "vwap": price,
             }
         )
+
+    def _draws_of(self, year: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        return stream(self._cells.exchange.seed, Purpose.AUCTIONS, year).standard_normal(shape, dtype=np.float32)

@@ -29,6 +29,10 @@ _USUAL_SHARE, _SPREAD = 0.012, 0.7
 _FAVOURED, _OTHERS, _FAVOURITES = 6.0, 0.5, 4
 """A concept's stocks come mostly from a few industries."""
 _FEWEST_MEMBERS = 6
+_THEMES = {"大消费": 0.12, "数字经济": 0.1, "绿色低碳": 0.08, "专精特新": 0.2, "高股息": 0.1}
+"""THS's own themes, and the share of the market that belongs to each."""
+_NEW, _SPECIAL = "883301.TI", "883302.TI"
+"""The boards of new listings and of ST stocks: the day tells who belongs to them."""
 _YEAR = 243
 """Sessions for which a listing is new."""
 
@@ -69,16 +73,12 @@ class ThsBoards:
             }
         )
 
-    def members(self, stop: int) -> Mask:
-        """Boards x codes of the register: who belongs where before the ordinal `stop`."""
-        return self._membership(stop)
-
     def concepts_of(self, codes: Ints, stop: int, most: int) -> list[list[str]]:
         """The names of up to `most` concepts that each of the codes belongs to before the ordinal `stop`."""
-        chosen = (self.boards["type"] == "N") & (self.boards["opened"] < stop)
-        name = np.array(self.boards["name"].filter(chosen).to_list(), dtype=object)
-        belongs = self.members(stop)[chosen.to_numpy()][:, codes].T
-        return [name[np.flatnonzero(row)[:most]].tolist() for row in belongs]
+        concepts = self._shelves[0]
+        known = int(np.searchsorted(concepts.opened, stop))
+        belongs = concepts.members[:known, codes].T
+        return [[concepts.name[place] for place in np.flatnonzero(row)[:most].tolist()] for row in belongs]
 
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
         del rows  # boards come whole
@@ -87,7 +87,7 @@ class ThsBoards:
 
     def _index(self, params: Mapping[str, str], today: int) -> pl.DataFrame:
         answer = (
-            self.boards.with_columns(pl.Series("count", self.members(today).sum(axis=1)), pl.lit("A").alias("exchange"))
+            self.boards.with_columns(pl.Series("count", self._membership(today).sum(axis=1)), pl.lit("A").alias("exchange"))
             .filter((pl.col("opened") < today) & (pl.col("count") > 0))
             .with_columns(pl.col("opened").map_batches(self._cells.dates.gather, return_dtype=pl.String).alias("list_date"))
             .select("ts_code", "name", "count", "exchange", "list_date", "type")
@@ -99,7 +99,7 @@ class ThsBoards:
             raise ParameterError("参数校验失败，ts_code,con_code至少输入一个参数")
         asked = parameters.matching(self.boards.with_row_index("place"), params, "ts_code")
         place = asked.filter(pl.col("opened") < today)["place"].to_numpy()
-        row, code = np.nonzero(self.members(today)[place])
+        row, code = np.nonzero(self._membership(today)[place])
         answer = pl.DataFrame(
             {
                 "ts_code": self.boards["ts_code"].gather(place[row]),
@@ -125,6 +125,7 @@ class ThsBoards:
         )
 
     def _members_at(self, stop: int) -> Mask:
+        """Boards x codes of the register: who belongs where before the ordinal `stop`."""
         register = self._exchange.register
         members = np.vstack([shelf.members for shelf in self._shelves])
         place = {code: row for row, code in enumerate(self.boards["ts_code"])}
@@ -132,9 +133,6 @@ class ThsBoards:
         members[place[_SPECIAL]] = naming.at(register, stop).str.contains(r"^\*?ST").fill_null(False).to_numpy()
         members &= (register.listed < stop) & (register.delisted >= stop)
         return members
-
-
-_NEW, _SPECIAL = "883301.TI", "883302.TI"
 
 
 def _size(exchange: Exchange) -> float:
@@ -199,7 +197,7 @@ def _own(generator: np.random.Generator, register: Register, first: int) -> tupl
     nobody, everybody = np.zeros(len(register), dtype=bool), np.ones(len(register), dtype=bool)
     themes = {name: generator.random(len(register)) < share for name, share in _THEMES.items()}
     return (
-        # who is new and who is ST is told by the day
+        # the first two are _NEW and _SPECIAL
         shelf("S", 883_301, {"次新股": nobody, "ST板块": nobody, "微盘股": shares < np.quantile(shares, 0.08)}),
         shelf(
             "ST",
@@ -224,6 +222,3 @@ def _own(generator: np.random.Generator, register: Register, first: int) -> tupl
             },
         ),
     )
-
-
-_THEMES = {"大消费": 0.12, "数字经济": 0.1, "绿色低碳": 0.08, "专精特新": 0.2, "高股息": 0.1}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import polars as pl
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox import naming, parameters
 from quant_pipeline.sandbox.boards import limit_prices
-from quant_pipeline.sandbox.cells import Cells, Ints
+from quant_pipeline.sandbox.cells import Cells, Ints, Mask
 from quant_pipeline.sandbox.streams import Purpose, stream
 from quant_pipeline.sandbox.ths_boards import ThsBoards
 
@@ -27,7 +28,26 @@ _TRADED = (0.02, 0.35, 0.5, 0.5, 0.7, 0.85, 1.0, 1.0)
 TIMES = (*(dt.time(hour, 30) for hour in range(9, 16)), EVENING)
 _JITTER = 0.25
 _CONCEPTS = 3
-_NOBODY, _NOTHING = np.empty(0, dtype=np.int64), np.empty(0)
+
+
+@dataclass(frozen=True)
+class _Hot:
+    """Entries of lists, one after the other."""
+
+    place: Ints
+    """Of the list, in TIMES."""
+    rank: Ints
+    code: Ints
+    price: Floats
+    """分."""
+    change: Floats
+    sealed: Mask
+    """Whether the price stands at the upper limit."""
+    heat: Floats
+
+
+_NONE, _NOTHING = np.empty(0, dtype=np.int64), np.empty(0)
+_NOBODY = _Hot(_NONE, _NONE, _NONE, _NOTHING, _NOTHING, np.empty(0, dtype=bool), _NOTHING)
 
 
 class ThsHot:
@@ -45,60 +65,61 @@ class ThsHot:
         del api, rows  # a session's lists come whole
         sessions = self._cells.exchange.sessions
         first, stop = parameters.span(params, sessions, *self._cells.simulated(TIMES[0]))
-        now = clock.now()
-        made = [] if stop <= first else self._made(stop - 1, now.replace(tzinfo=None))
+        made = self._made(stop - 1) if stop > first and params.get("market", LIST) == LIST else []
         if params.get("is_new") != "N":
             made = made[-1:]
-        if params.get("market", LIST) != LIST:
-            made = []
-        lists = [self._list(stop - 1, place) for place in reversed(made)]
-        answer = pl.concat(lists) if lists else self._rows(0, 0, _NOBODY, _NOTHING, _NOTHING, _NOTHING > 0, _NOTHING)
+        answer = self._rows(stop - 1, self._lists(stop - 1, made[::-1]) if made else _NOBODY)
         return parameters.matching(answer, params, "ts_code")
 
-    def _made(self, session: int, now: dt.datetime) -> list[int]:
-        """Which of the session's lists are made by now."""
-        day = self._cells.exchange.sessions.days[session].astype(object)
+    def _made(self, session: int) -> list[int]:
+        """Which of the session's lists are made by now: places in TIMES."""
+        day, now = self._day(session), clock.now().replace(tzinfo=None)
         return [place for place, time in enumerate(TIMES) if dt.datetime.combine(day, time) <= now]
 
-    def _list(self, session: int, place: int) -> pl.DataFrame:
+    def _lists(self, session: int, places: Sequence[int]) -> _Hot:
+        """Who is in the lists made at these places of TIMES, the hottest of each first."""
         exchange = self._cells.exchange
-        day: dt.date = exchange.sessions.days[session].astype(object)
-        year = exchange.year(day.year)
+        year = exchange.year(self._day(session).year)
         row = session - year.ordinals.start
         column = np.flatnonzero(year.trading[row])
         code = year.events.codes[column]
-        done = _TRADED[place]
-        pre, opened, close = (
-            matrix[row, column].astype(np.float64) for matrix in (year.walk.pre_close, year.bars.open, year.walk.close)
+        pre, opened, close, vol = (
+            matrix[row, column].astype(np.float64)
+            for matrix in (year.walk.pre_close, year.bars.open, year.walk.close, year.bars.vol)
         )
-        price = np.rint(opened + (close - opened) * done)
-        change = price / pre - 1
         _, up = limit_prices(pre, year.events.regime[row, column], self._register.is_bse[code])
-        sealed = price >= up
-        money = year.bars.vol[row, column] * done * price
         jitter = stream(exchange.seed, Purpose.THS_HOT, session).standard_normal((len(TIMES), len(self._register)))
-        heat: Floats = np.sqrt(money) * (1 + 8 * np.abs(change)) * (1 + sealed) * np.exp(jitter[place, code] * _JITTER)
-        hottest = np.argsort(-heat, kind="stable")[:LENGTH]
-        return self._rows(session, place, code[hottest], price[hottest], change[hottest], sealed[hottest], heat[hottest])
+        lists = []
+        for place in places:
+            price = np.rint(opened + (close - opened) * _TRADED[place])
+            change = price / pre - 1
+            noise = np.exp(jitter[place, code] * _JITTER)
+            heat = np.sqrt(vol * _TRADED[place] * price) * (1 + 8 * np.abs(change)) * (1 + (price >= up)) * noise
+            hottest = np.argsort(-heat, kind="stable")[:LENGTH]
+            at = (np.full(len(hottest), place), np.arange(1, len(hottest) + 1))
+            lists.append((*at, *(each[hottest] for each in (code, price, change, price >= up, heat))))
+        return _Hot(*(np.concatenate(column) for column in zip(*lists, strict=True)))
 
-    def _rows(
-        self, session: int, place: int, code: Ints, price: Floats, change: Floats, sealed: npt.NDArray[np.bool_], heat: Floats
-    ) -> pl.DataFrame:
-        count = len(code)
-        day = self._cells.exchange.sessions.days[session].astype(object)
-        concepts = self._boards.concepts_of(code, session + 1, _CONCEPTS)
+    def _rows(self, session: int, hot: _Hot) -> pl.DataFrame:
+        count = len(hot.code)
+        times = [f"{dt.datetime.combine(self._day(session), time)}" for time in TIMES]
+        concepts = self._boards.concepts_of(hot.code, session + 1, _CONCEPTS)
         return pl.DataFrame(
             {
-                "trade_date": self._cells.dates.gather([session] * count),
+                "trade_date": self._cells.dates.gather(np.full(count, session)),
                 "data_type": pl.Series([LIST] * count, dtype=pl.String),
-                "ts_code": self._cells.ts_code.gather(code),
-                "ts_name": naming.at(self._register, session + 1).gather(code),
-                "rank": np.arange(1, count + 1),
-                "pct_change": np.round(change * 100, 2),
-                "current_price": price / 100,
+                "ts_code": self._cells.ts_code.gather(hot.code),
+                "ts_name": naming.at(self._register, session + 1).gather(hot.code),
+                "rank": hot.rank,
+                "pct_change": np.round(hot.change * 100, 2),
+                "current_price": hot.price / 100,
                 "concept": pl.Series([orjson.dumps(of_code).decode() for of_code in concepts], dtype=pl.String),
-                "rank_reason": pl.Series(["涨停" if up else None for up in sealed.tolist()], dtype=pl.String),
-                "hot": np.round(heat, 1),
-                "rank_time": pl.Series([f"{dt.datetime.combine(day, TIMES[place])}"] * count, dtype=pl.String),
+                "rank_reason": pl.Series(["涨停" if sealed else None for sealed in hot.sealed.tolist()], dtype=pl.String),
+                "hot": np.round(hot.heat, 1),
+                "rank_time": pl.Series(times, dtype=pl.String).gather(hot.place),
             }
         )
+
+    def _day(self, session: int) -> dt.date:
+        day: dt.date = self._cells.exchange.sessions.days[session].astype(object)
+        return day

@@ -76,7 +76,8 @@ class Source(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        marked = (getattr(member, "__serving__", None) for member in vars(cls).values())
+        members = (member for kind in reversed(cls.__mro__) for member in vars(kind).values())
+        marked = (getattr(member, "__serving__", None) for member in members)
         cls.servings = {serving.dataset.name: serving for serving in marked if serving is not None}
 
     def __init__(self, limiter: Limiter, policies: Policies, *, patience: float = 120.0) -> None:

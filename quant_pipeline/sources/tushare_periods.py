@@ -17,7 +17,7 @@ def weekly(bars: pl.DataFrame) -> pl.DataFrame:
     said, close, before = (pl.col(name).cast(pl.Float64, strict=False) for name in ("pct_chg", "close", "pre_close"))
     growth = close / before - 1
     fraction = (said - growth).abs() < (said - growth * 100).abs()
-    return bars.with_columns(pl.when(fraction).then(said * 100).when(~fraction).then(said).alias("pct_chg"))
+    return bars.with_columns(pl.when(fraction).then((said * 100).round(6)).when(~fraction).then(said).alias("pct_chg"))
 
 
 def monthly(bars: pl.DataFrame) -> pl.DataFrame:

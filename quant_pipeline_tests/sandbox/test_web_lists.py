@@ -108,9 +108,13 @@ def test_the_boards_pages_are_gbk_with_every_board_on_them(market: SimulatedMark
 
 
 def test_a_concepts_page_has_a_number_that_is_not_its_code(market: SimulatedMarket) -> None:
-    body, _ = ths_site.concept_page(market, "301001")
-    text = body.decode("gbk")
     concepts = market.frame("ths_index", {"exchange": "A", "type": "N"}, EVERY)
-    own = concepts.filter(pl.col("ts_code") == "885001.TI")["name"].to_list()
-    assert own == [] or 'id="clid" value="885001"' in text
-    assert "/gn/detail/code/885" not in text
+    code = concepts["ts_code"][0][:6]
+    links = ths_site.concept_table(market, 1)[0].decode("gbk")
+    body, rows = ths_site.concept_page(market, str(int(code) - 885_000 + 301_000))
+    text = body.decode("gbk")
+    assert f'id="clid" value="{code}"' in text
+    assert all(name in text for name in concepts["name"])
+    assert rows == len(concepts)
+    assert "/gn/detail/code/30" in text
+    assert "/gn/detail/code/885" not in text + links
