@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from quant_pipeline.market.dataset import Coverage, Dataset, Partition
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.sources.akshare import AkshareSource
-from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.baostock import BaostockSource
+from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.ths_api import ThsSource
 from quant_pipeline.sources.tushare import TushareSource

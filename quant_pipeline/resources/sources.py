@@ -41,7 +41,7 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
         priorities = settings.load().priorities
         sources: list[Source] = [source for source in offered if source is not None]
-        sources.sort(key=lambda source: priorities[source.name])
+        sources.sort(key=lambda source: priorities[source.name] or len(priorities) * 100)  # 0 is off: behind all others
         try:
             yield sources, Standing(database.pool, priorities)
         finally:

@@ -60,9 +60,7 @@ def refusal(source: str, api: str, wait: float, reason: str | None) -> SourceErr
     return SourceError(FailureClass.CIRCUIT_OPEN, source, api, text, wait=wait)
 
 
-def note(
-    connection: psycopg.Connection[Any], source: str, api: str, policy: RatePolicy, outcome: str, reason: str
-) -> None:
+def note(connection: psycopg.Connection[Any], source: str, api: str, policy: RatePolicy, outcome: str, reason: str) -> None:
     """Counts a call's outcome, in the caller's transaction: opens the circuit, or closes it."""
     values = {"source": source, "api": api, "reason": reason}
     if outcome in _FAILURES:

@@ -54,6 +54,7 @@ class SourceError(Exception):
         return self.failure in _PASSING
 
 
+_OUTAGES = frozenset({FailureClass.RETRYABLE, FailureClass.BANNED, FailureClass.CIRCUIT_OPEN})
 _PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED})
 
 
@@ -68,5 +69,7 @@ class Unanswered(Exception):
         said = "; ".join(f"{error} [{error.failure}]" for error in failures) or "no source serves it"
         super().__init__(f"{what}: {said}")
         self.failures = failures
+        self.outage = any(error.failure in _OUTAGES for error in failures)
+        """Whether a source could not be reached: another time it may answer."""
         self.calls = calls
         self.attempts = attempts

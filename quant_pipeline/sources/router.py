@@ -56,8 +56,8 @@ class Router:
         return tuple(source.name for source in self._sources)
 
     def priority(self, dataset: Dataset) -> tuple[str, ...]:
-        """The sources' names, best first, by which rows are owned: a passing demotion does not change it."""
-        chosen = self._sources if self._standing is None else self._standing.configured(dataset, self._sources)
+        """The sources' names, best first, by which rows are owned: neither a passing demotion nor a switch changes it."""
+        chosen = self._sources if self._standing is None else self._standing.owners(dataset, self._sources)
         return tuple(source.name for source in chosen)
 
     def serving(self, dataset: Dataset, grain: Grain) -> tuple[Source, ...]:

@@ -27,6 +27,7 @@ _ENOUGH = 10
 """Calls below which no rate is judged."""
 DEMOTED_BELOW = 0.5
 RESTORED_FROM = 0.9
+_LAST = 1_000
 _PROBATION = 1800.0
 """Seconds after which a demoted source gets its place back, if nobody has asked it in the meantime."""
 
@@ -96,6 +97,14 @@ class Standing:
         places = self._current()
         ranked = [(self._priority(places, dataset, source), place, source) for place, source in enumerate(sources)]
         return [source for priority, _, source in sorted(ranked, key=lambda each: each[:2]) if priority > 0]
+
+    def owners(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
+        """The sources in the order in which they own rows: one that the table switched off keeps what it gave."""
+        places = self._current()
+        ranks = [self._priority(places, dataset, source) or self._priorities.get(source.name, 0) or _LAST for source in sources]
+        return [
+            source for _, _, source in sorted(zip(ranks, range(len(ranks)), sources, strict=True), key=lambda each: each[:2])
+        ]
 
     def order(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
         """As `configured`, with each demoted source behind the next one that is not."""

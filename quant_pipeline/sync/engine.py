@@ -26,6 +26,8 @@ from quant_pipeline.warehouse.reads import read
 
 _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
+_ROUNDS = 2
+"""How often gaps are asked for."""
 _CHUNK = 250
 """Sessions whose codes are read at once."""
 
@@ -112,16 +114,23 @@ class Engine:
         return judge_of_rows(self._database, dataset, self._calendar, due, labels), due
 
     def _fill(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement) -> None:
-        """Asks the other sources for what the answers lacked, code by code. What nobody has is no failure of its own."""
+        """Asks the other sources for what the answers lacked, code by code. What nobody has is no failure of its own.
+
+        Codes that met an outage are asked for once more at the end: a site that blocks does so for a while.
+        """
         others = [source for source in self._router.serving(plan.dataset, Grain.CODE) if source.name not in gaps.left_by]
         units = gaps.units() if others else []
-        if not units:
-            return
-        _logger.info(
-            "%s: %d codes have gaps, asking %s", plan.dataset.name, len(units), ", ".join(each.name for each in others)
-        )
+        for _ in range(_ROUNDS):
+            if units:
+                names = ", ".join(source.name for source in others)
+                _logger.info("%s: %d codes have gaps, asking %s", plan.dataset.name, len(units), names)
+            units = self._fill_round(plan, store, gaps, judge, units)
+
+    def _fill_round(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement, units: Sequence[Unit]) -> list[Unit]:
+        """Fills what comes; the units that met an outage."""
+        unlucky = []
         by_code = replace(plan, grain=Grain.CODE, units=tuple(units))
-        for group in self._fetch(by_code, units, judge, without=gaps.left_by):
+        for group in self._fetch(by_code, units, judge, without=gaps.left_by) if units else ():
             with store.connection.transaction():
                 items = [
                     store.fill(each.unit, each.answer, gaps.fill(each.unit, each.answer.checked.good))
@@ -129,6 +138,8 @@ class Engine:
                     if each.answer is not None
                 ]
                 record(store.connection, self._run, plan.dataset, items)
+            unlucky += [each.unit for each in group if each.error is not None and each.error.outage]
+        return unlucky
 
     def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, tell: OnCommitted) -> None:
         """Records what became of the sessions that had gaps; those that lack too much have failed."""

@@ -50,5 +50,5 @@ def test_an_empty_table_is_told_as_empty_and_none_is_left_out(warehouse: Databas
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     assert chosen(["adj_factor", "daily_kline"]) == [DAILY_KLINE, DATASETS["adj_factor"]], "in the platform's order"
-    with pytest.raises(ValueError, match="unknown data set: daily_klin. Known: trade_calendar, stock_list"):
+    with pytest.raises(ValueError, match=r"unknown data set: daily_klin. Known: trade_calendar, stock_list"):
         chosen(["daily_klin"])

@@ -31,7 +31,7 @@ SESSIONS = xshg().window(LATEST, 250)
 _QUICK = RatePolicy(per_minute=None, per_second=None, concurrency=3, retries=1, backoff=0.01, trip=3, cool_down=600)
 POLICIES: Policies = {
     "tushare": {"*": _QUICK},
-    "baostock": {"*": _QUICK.model_copy(update={"concurrency": 1, "one_account": True, "timeout": 2.0, "cool_down": 0.5})},
+    "baostock": {"*": _QUICK.model_copy(update={"concurrency": 1, "one_account": True, "timeout": 8.0, "cool_down": 0.5})},
     "akshare": {"*": _QUICK.model_copy(update={"concurrency": 1, "retries": 0, "trip": 2, "cool_down": 0.5})},
     "derived": {"*": _QUICK},
 }
@@ -72,7 +72,7 @@ def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
             AkshareSource(sandbox.web_environment(), limiter, POLICIES),
             DerivedSource(warehouse, calendar, limiter, POLICIES),
         ]
-        standing = Standing(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9})
+        standing = Standing(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
         yield Platform(warehouse, sandbox, Syncer(warehouse, calendar, sources, standing, ledger, "run"), ledger)
         for source in sources:
             source.close()
@@ -89,12 +89,13 @@ def test_cut_hung_and_blocked_it_ends_complete_and_equal(platform: Platform) -> 
 
     by_source = dict(disturbed.group_by("source").len().iter_rows())
     assert set(by_source) == {"tushare", "baostock", "akshare"}, "each row says who gave it"
-    assert disturbed.filter(pl.col("source") == "akshare")["ts_code"].str.ends_with(".BJ").all(), "what BaoStock does not have"
+    filled = disturbed.filter(pl.col("source") == "akshare")
+    assert filled.filter(~pl.col("ts_code").str.ends_with(".BJ")).is_empty(), "what BaoStock does not have"
     sessions = disturbed.filter(pl.col("source") == "tushare")["trade_date"].n_unique()
     assert 100 <= sessions <= 130
     done = platform.ledger.done(DAILY_KLINE, [Unit.session(day) for day in SESSIONS])
     assert len(done) == 250
-    assert all(item.missing == 0 for item in done.values())
+    assert {str(unit): item.missing for unit, item in done.items() if item.missing} == {}
 
     with platform.database.connect() as connection:
         connection.execute("TRUNCATE daily_kline, sync_items, source_state, source_calls")

@@ -16,14 +16,8 @@ from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung, ClientProcess
 
 _CLIENT = "quant_pipeline.sources.akshare.client"
-_BLOCK_PAGES = (
-    "JSONDecodeError",
-    "JSONParseException",
-    "IndexError",
-    "KeyError",
-    "AttributeError",
-    "SyntaxError",
-    "JSEvalException",
+_BLOCK_PAGES = frozenset(
+    {"JSONDecodeError", "JSONParseException", "IndexError", "KeyError", "AttributeError", "SyntaxError", "JSEvalException"}
 )
 """What the client stumbles over where it expects data and gets a page for people."""
 

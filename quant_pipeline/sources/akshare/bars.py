@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from abc import abstractmethod
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ import polars as pl
 from quant_pipeline.market import clock, codes
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, TRADE_CALENDAR, WEEKLY_KLINE
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import SourceError
@@ -62,16 +61,7 @@ class AkshareBars(Source):
             trade_date=pl.col("date").cast(pl.Date), adj_factor=pl.col("hfq_factor").cast(pl.Float64).round(_FACTOR_DIGITS)
         ).sort("trade_date")
         calendar = xshg()
-        days = calendar.between(calendar.shift(unit.start, -1), unit.end)
-        spread = pl.DataFrame({"trade_date": days}, schema={"trade_date": pl.Date}).join_asof(known, on="trade_date")
-        return spread.select(pl.lit(ts_code).alias("ts_code"), "trade_date", "adj_factor")
-
-    @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api=SINA, page=_WHOLE)
-    def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """Sina knows sessions only: the days between them are closed. It ends with its last session."""
-        del unit
-        opened = self.ask(SINA, "sessions", tally=tally).select(pl.col("trade_date").cast(pl.Date)).unique().sort("trade_date")
-        days = pl.DataFrame({"cal_date": pl.date_range(opened["trade_date"].min(), opened["trade_date"].max(), eager=True)})
+        days = opened.select(cal_date=pl.date_range(pl.col("trade_date").min(), pl.col("trade_date").max()))
         before = opened.select("trade_date", pretrade_date=pl.col("trade_date"))
         return days.join_asof(
             before, left_on="cal_date", right_on="trade_date", strategy="backward", allow_exact_matches=False
@@ -175,10 +165,6 @@ def _relabelled(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
     """The bars under the last session of their week or month; the running period is left out."""
     calendar, today = xshg(), clock.today()
     end = calendar.week_end if dataset.partition is Partition.WEEK else calendar.month_end
-    labels = {day: _label(end, calendar.on_or_before(day)) for day in rows["trade_date"].unique().to_list()}
+    labels = {day: end(calendar.on_or_before(day)) for day in rows["trade_date"].unique().to_list()}
     named = rows.with_columns(pl.col("trade_date").replace_strict(labels, return_dtype=pl.Date))
     return named.filter(pl.col("trade_date") <= today)
-
-
-def _label(end: Callable[[dt.date], dt.date], session: dt.date) -> dt.date:
-    return end(session)

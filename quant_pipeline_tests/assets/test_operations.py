@@ -1,0 +1,95 @@
+"""The reports in the UI: unpartitioned assets that write no rows and tell everything in their metadata."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from quant_pipeline.assets.alerts import tell_failure
+from quant_pipeline.assets.operations import REPORTS
+from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, SOURCED
+from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.sources import desk
+from quant_pipeline.sources.units import Unit
+from quant_pipeline.sync.ledger import Ledger, item_of, record
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
+
+NAMES = ["sync_status", "sync_history", "source_health", "data_stats"]
+
+
+@pytest.fixture(autouse=True)
+def _installed(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", warehouse.url)
+    monkeypatch.setenv("QUANT_NOW", NOW)
+
+
+def told() -> dict[str, dict[str, Any]]:
+    """Report -> its metadata, as it is logged."""
+    warehouse = WarehouseResource()
+    resources = {"warehouse": warehouse, "pushplus": PushPlusResource(warehouse=warehouse)}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(REPORTS, instance=instance, resources=resources)
+        assert result.success
+        return {
+            name: {key: each.value for key, each in result.asset_materializations_for_node(name)[0].metadata.items()}
+            for name in NAMES
+        }
+
+
+def records(table: Any) -> list[dict[str, Any]]:
+    return [record.data for record in table.records]
+
+
+def test_a_new_platform_has_reports_too() -> None:
+    metadata = told()
+    assert all("SANDBOX" in metadata[name]["origin"] for name in NAMES)
+    assert metadata["sync_status"]["stale"] == len(SOURCED)
+    assert (metadata["sync_history"]["syncs"], metadata["data_stats"]["rows"]) == (0, 0)
+
+
+def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
+    presence = Presence(warehouse.connect())
+    ledger = Ledger(warehouse, presence)
+    ledger.begin("run-1", "daily_sync", {})
+    ledger.plan("run-1", planned=4, skipped=0)
+    days = [dt.date(2026, 11, 18), LATEST]
+    with warehouse.connect() as connection:
+        record(connection, "run-1", DAILY_KLINE, [item_of(Unit.session(day), source="tushare", rows=1) for day in days])
+    store(warehouse, DAILY_KLINE, bars(["600000.SH"], days))
+    store(warehouse, DAILY_KLINE, bars(["920001.BJ"], days), source="akshare")
+    desk.set_priority(warehouse, desk.Place("baostock"), 0)
+    metadata = told()
+    presence.close()
+
+    status = metadata["sync_status"]
+    assert (status["latest_session"], status["running"]) == ("2026-11-20", "daily_sync: 2 of 4 units, 50%")
+    assert (status["missing"], status["failed"]) == (1, 0)
+    (row,) = (row for row in records(status["data_sets"]) if row["dataset"] == "daily_kline")
+    assert (row["last"], row["gaps"], row["sources"], row["words"]) == (
+        "2026-11-20",
+        "2026-11-19",
+        "akshare, tushare",
+        "synced up to 2026-11-20",
+    )
+    (run,) = records(metadata["sync_history"]["last_syncs"])
+    assert (run["run"], run["status"], run["units_done"]) == ("run-1", "running", 2)
+    assert [event["kind"] for event in records(metadata["source_health"]["events"])] == ["priority_set"]
+    assert metadata["source_health"]["troubles"] == "none 无"
+    stats = metadata["data_stats"]
+    assert {key: value for key, value in stats.items() if key.startswith("rows_")} == dict.fromkeys(
+        (f"rows_{name}" for name in DATASETS), 0
+    ) | {"rows_daily_kline": 4}
+    assert stats["rows"] == 4
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=NAMES)
+def test_a_report_has_no_partitions_and_tells_of_its_failure(report: dg.AssetsDefinition) -> None:
+    assert report.partitions_def is None
+    assert set(report.group_names_by_key.values()) == {"operations"}
+    assert tell_failure in report.hook_defs

@@ -1,0 +1,199 @@
+"""The four commands that tell of the platform itself: what they print, what --json holds, what they refuse."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from quant_pipeline.cli import main
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, SOURCED
+from quant_pipeline.sources.units import Unit
+from quant_pipeline.sync.ledger import Ledger, item_of, record
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
+
+EVE = dt.date(2026, 11, 18)
+RUN = "3f2a91c0-77aa-4c"
+
+
+@pytest.fixture(autouse=True)
+def _shell(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", warehouse.url)
+    monkeypatch.setenv("QUANT_NOW", NOW)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def ledger(warehouse: Database) -> Iterator[Ledger]:
+    """A ledger in which one sync is going on: two sessions of bars with one between them lacking, and a failure."""
+    presence = Presence(warehouse.connect())
+    ledger = Ledger(warehouse, presence)
+    ledger.begin(RUN, "daily_sync", {})
+    ledger.plan(RUN, planned=8, skipped=1)
+    failure = "adj_factor 2026-11-20: tushare.adj_factor: 抱歉 [retryable]"
+    with warehouse.connect() as connection:
+        done = [item_of(Unit.session(day), source="tushare", rows=2, inserted=2, calls=1) for day in (EVE, LATEST)]
+        record(connection, RUN, DAILY_KLINE, done)
+        bad = item_of(Unit.session(LATEST), status="failed", error=failure, error_class="retryable")
+        record(connection, RUN, ADJ_FACTOR, [bad])
+    store(warehouse, DAILY_KLINE, bars(["600000.SH", "000001.SZ"], [EVE, LATEST]))
+    yield ledger
+    presence.close()
+
+
+def invoke(*arguments: str, exit_code: int = 0) -> Result:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == exit_code, (result.exit_code, result.output, result.exception)
+    return result
+
+
+def shown(*arguments: str) -> str:
+    """What stands on the screen: 120 columns wide, and marked."""
+    text = invoke(*arguments).stdout
+    assert "SANDBOX" in text
+    # A Chinese character takes two columns.
+    widths = [sum(2 if ord(letter) > 0x2E7F else 1 for letter in line.rstrip()) for line in text.splitlines()]
+    assert max(widths) <= 120
+    return text
+
+
+def facts(*arguments: str) -> dict[str, Any]:
+    """The command's JSON: all that stands on standard output."""
+    loaded: dict[str, Any] = json.loads(invoke(*arguments, "--json").stdout)
+    assert loaded["mode"] == "sandbox"
+    return loaded
+
+
+def refused(*arguments: str) -> str:
+    (line,) = [line for line in invoke(*arguments, exit_code=1).stderr.splitlines() if line.startswith("quant-pipeline: ")]
+    return line
+
+
+@pytest.mark.parametrize("command", ["status", "history", "sources", "stats"])
+def test_a_new_platform_answers_too(command: str) -> None:
+    shown(command)
+    facts(command)
+
+
+@pytest.mark.parametrize("command", ["status", "history", "sources", "stats"])
+def test_help_teaches_with_examples(command: str) -> None:
+    assert invoke(command, "--help").output.count(f"quant-pipeline {command}") >= 2
+
+
+@pytest.mark.usefixtures("ledger")
+def test_status_tells_watermarks_holes_failures_and_the_running_sync() -> None:
+    told = facts("status")
+    assert (told["latest_session"], len(told["datasets"])) == ("2026-11-20", len(SOURCED))
+    (bars_,) = (each for each in told["datasets"] if each["dataset"] == "daily_kline")
+    assert (bars_["first"], bars_["last"], bars_["missing"], bars_["gaps"]) == (
+        "2026-11-18",
+        "2026-11-20",
+        1,
+        [["2026-11-19", "2026-11-19"]],
+    )
+    assert (bars_["rows"], bars_["sources"], bars_["behind"], bars_["stale"]) == (2, ["tushare"], 0, False)
+    (sync,) = told["running"]
+    assert (sync["run"], sync["done"], sync["planned"], sync["share"], sync["rows"], sync["failed"]) == (RUN, 4, 8, 0.5, 4, 1)
+    text = shown("status")
+    for part in (
+        "Running 同步中: daily_sync (run 3f2a91c0",
+        "4 of 8 units (50%)",
+        "daily_kline lacks 缺 1: 2026-11-19\n",
+        "nothing is synced yet 尚未同步: trade_calendar",
+        "sync --retry-failed",
+    ):
+        assert part in text
+
+
+@pytest.mark.usefixtures("ledger")
+def test_old_data_are_told_with_their_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-24T18:00")
+    words = "last good data of 2026-11-20, 2 sessions old: readers keep them"
+    assert f"daily_kline: {words}" in shown("status")
+    told = facts("status")
+    assert "daily_kline" in told["stale"]
+    assert words in [each["words"] for each in told["datasets"]]
+
+
+def test_history_tells_runs_page_by_page_and_one_run_s_units(ledger: Ledger) -> None:
+    ledger.finish(RUN, "it broke [odd] off")
+    ledger.begin("second-run", "sync", {})
+    ledger.finish("second-run")
+    told = facts("history", "--per-page", "1", "--page", "2")
+    assert (told["page"], told["pages"], told["per_page"], told["total"]) == (2, 2, 1, 2)
+    (run,) = told["runs"]
+    assert (run["run"], run["status"], run["units_done"], run["units_failed"], run["rows_inserted"]) == (RUN, "failed", 2, 1, 4)
+    assert run["by_source"]["tushare"]["calls"] == 2
+    text = shown("history", "--per-page", "1")
+    assert "second-r" in text
+    assert "next 下一页: quant-pipeline history --page 2" in text
+    assert "3f2a91c0: it broke [odd] off" in shown("history")
+
+    told = facts("history", "--run", "3f2a")
+    assert (told["run"], [item["status"] for item in told["items"]]) == (RUN, ["failed", "success", "success"])
+    assert "[retryable] adj_factor 2026-11-20: tushare.adj_factor: 抱歉 [retryable]" in shown("history", "--run", "3f2a")
+    assert "no run begins with 'zz'. The latest runs: second-r, 3f2a91c0" in refused("history", "--run", "zz")
+
+
+def test_sources_are_told_set_and_reset(warehouse: Database) -> None:
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO source_state (source, api, circuit, failures, retry_at, reason) "
+            "VALUES ('tushare', 'daily', 'open', 5, '2026-11-20 18:30+08', 'HTTP 502 [x]')"
+        )
+    (daily,) = (row for row in facts("sources")["sources"] if row["api"] == "daily")
+    assert (daily["circuit"], daily["retry_at"], daily["quota"]) == ("open", "2026-11-20T18:30:00+08:00", 400)
+    assert "tushare.daily: until 11-20 18:30:00: HTTP 502 [x]" in shown("sources")
+
+    told = facts("sources", "--reset", "tushare.daily", "--priority", "baostock=0")
+    assert told["done"] == [
+        "tushare.daily: by hand, was: circuit open, 5 failed calls in a row",
+        "baostock: priority 优先级 off 关",
+    ]
+    assert {(row["source"], row["circuit"], row["priority"]) for row in told["sources"]} >= {
+        ("tushare", "closed", 1),
+        ("baostock", "closed", 0),
+    }
+    assert "off 关 set 已设" in shown("sources")
+    assert [event["kind"] for event in facts("sources", "--events")["events"]] == ["priority_set", "reset"]
+    assert "by hand: 0, was as the environment says" in shown("sources", "--events")
+    assert facts("sources", "--priority", "baostock=")["done"] == ["baostock: priority 优先级 as the environment says"]
+    assert facts("sources", "--reset", "tushare")["done"] == ["tushare: nothing to reset 无需复位"]
+
+
+def test_an_api_that_was_never_called_can_be_given_a_priority() -> None:
+    assert facts("sources", "--priority", "tushare.namechange=3")["done"] == ["tushare.namechange: priority 优先级 3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sources", "--reset", "tushar"), "unknown source: 'tushar'. Known: tushare, baostock, akshare, ths, derived"),
+        (("sources", "--reset", "tushare.dayly"), "unknown API of tushare: 'dayly'. Known: adj_factor"),
+        (("sources", "--priority", "tushare"), "'tushare' is no priority: write tushare=1"),
+        (("stats", "--datasets", "daily_klin"), "unknown data set: daily_klin. Known: trade_calendar, stock_list"),
+    ],
+)
+def test_wrong_names_are_refused_in_one_line_that_lists_the_known_ones(arguments: tuple[str, ...], told: str) -> None:
+    assert told in refused(*arguments)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_stats_tell_rows_dates_and_codes_and_their_sum() -> None:
+    told = facts("stats")
+    assert (told["rows"], {row["dataset"] for row in told["stats"]}) == (4, set(DATASETS))
+    (row,) = facts("stats", "--datasets", "daily_kline")["stats"]
+    assert (row["source"], row["rows"], row["first"], row["latest"], row["codes"]) == (
+        "tushare",
+        4,
+        "2026-11-18",
+        "2026-11-20",
+        2,
+    )
+    assert "4 rows 行" in shown("stats")
