@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import reconciliation, screens, sourced
+from quant_pipeline.assets import operations, reconciliation, screens, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sources import SourcesResource, one_by_one
@@ -17,6 +17,7 @@ from quant_pipeline.schedules import SCHEDULES
 from quant_pipeline.sensors.automation import automation
 from quant_pipeline.sensors.outbox import outbox
 from quant_pipeline.sensors.run_failure import run_failure
+from quant_pipeline.sensors.source_health import source_health
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -31,11 +32,11 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(
-        assets=[*sourced.ASSETS, *screens.SCREENS, reconciliation.reconciliation],
+        assets=[*sourced.ASSETS, *screens.SCREENS, reconciliation.reconciliation, *operations.REPORTS],
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],
         jobs=JOBS,
         schedules=SCHEDULES,
-        sensors=[automation, outbox, run_failure],
+        sensors=[automation, outbox, run_failure, source_health],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

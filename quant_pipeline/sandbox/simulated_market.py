@@ -9,8 +9,10 @@ from typing import Protocol
 import polars as pl
 
 from quant_pipeline.market import clock
+from quant_pipeline.sandbox.bonds import Bonds
 from quant_pipeline.sandbox.cells import Cells
 from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.instruments import Funds, Indexes
 from quant_pipeline.sandbox.periods import Periods
 from quant_pipeline.sandbox.stock_days import StockDays
 from quant_pipeline.sandbox.stock_lists import StockLists
@@ -43,7 +45,16 @@ class SimulatedMarket:
         self.exchange = exchange
         cells = Cells(exchange)
         days, boards = StockDays(cells), ThsBoards(cells)
-        parts: tuple[Part, ...] = (StockLists(cells), days, Periods(cells, days), boards, ThsHot(cells, boards))
+        parts: tuple[Part, ...] = (
+            StockLists(cells),
+            days,
+            Periods(cells, days),
+            boards,
+            ThsHot(cells, boards),
+            Indexes(exchange),
+            Funds(exchange),
+            Bonds(exchange),
+        )
         self._parts = {api: part for part in parts for api in part.apis}
         self._hours = frozenset(hour for part in parts for hour in part.hours)
 

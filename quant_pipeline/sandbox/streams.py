@@ -19,6 +19,9 @@ class Purpose(IntEnum):
     AUCTIONS = 7
     THS_BOARDS = 8
     THS_HOT = 9
+    INDEXES = 10
+    FUNDS = 11
+    BONDS = 12
 
 
 def stream(seed: int, purpose: Purpose, year: int = 0) -> np.random.Generator:

@@ -74,11 +74,13 @@ ORDER BY unit, finished_at DESC
 """
 _FAILED = """
 SELECT unit FROM (
-    SELECT DISTINCT ON (unit) unit, status FROM sync_items
-    WHERE dataset = %(dataset)s ORDER BY unit, finished_at DESC
+    SELECT DISTINCT ON ({whole}) unit, status FROM sync_items
+    WHERE dataset = %(dataset)s ORDER BY {whole}, finished_at DESC
 ) AS last
 WHERE status = 'failed' ORDER BY unit
 """
+_WHOLE = {True: "unit", False: "coalesce(ts_code, '')"}
+"""What is asked for again under the same name: a dated unit, or the list (the board), of whatever day."""
 _BEGIN = """
 INSERT INTO sync_runs (id, trigger, parameters, status, process, presence)
 VALUES (%(id)s, %(trigger)s, %(parameters)s, 'running', %(process)s, %(presence)s)
@@ -151,7 +153,7 @@ class Ledger:
     def failed(self, dataset: Dataset) -> list[Unit]:
         """The units whose last attempt failed, by whichever run."""
         with self._database.connect() as connection:
-            rows = connection.execute(_FAILED, {"dataset": dataset.name}).fetchall()
+            rows = connection.execute(_FAILED.format(whole=_WHOLE[dataset.dated]), {"dataset": dataset.name}).fetchall()
         return [Unit.parse(unit, snapshot=not dataset.dated) for (unit,) in rows]
 
     def run(self, run: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import polars as pl
 from quant_pipeline.market import clock, codes
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, TRADE_CALENDAR, WEEKLY_KLINE
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import SourceError
@@ -61,6 +61,15 @@ class AkshareBars(Source):
             trade_date=pl.col("date").cast(pl.Date), adj_factor=pl.col("hfq_factor").cast(pl.Float64).round(_FACTOR_DIGITS)
         ).sort("trade_date")
         calendar = xshg()
+        days = calendar.between(calendar.shift(unit.start, -1), unit.end)
+        spread = pl.DataFrame({"trade_date": days}, schema={"trade_date": pl.Date}).join_asof(known, on="trade_date")
+        return spread.select(pl.lit(ts_code).alias("ts_code"), "trade_date", "adj_factor")
+
+    @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api=SINA, page=_WHOLE)
+    def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Sina knows sessions only: the days between them are closed. It ends with its last session."""
+        del unit
+        opened = self.ask(SINA, "sessions", tally=tally).select(pl.col("trade_date").cast(pl.Date)).unique().sort("trade_date")
         days = opened.select(cal_date=pl.date_range(pl.col("trade_date").min(), pl.col("trade_date").max()))
         before = opened.select("trade_date", pretrade_date=pl.col("trade_date"))
         return days.join_asof(

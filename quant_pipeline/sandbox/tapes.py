@@ -1,0 +1,95 @@
+"""Tapes: the bars of instruments that follow the market, session by session, years on end: indexes and funds.
+
+Their returns are the market's own (the first draw of the exchange's returns) times a beta, and some of their own; so they
+hang together with the stocks, and no stock has to be simulated for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quant_pipeline.sandbox.sessions import Sessions
+from quant_pipeline.sandbox.streams import Purpose, stream
+
+Floats = npt.NDArray[np.float64]
+
+_CALM = 0.35
+"""How much of a session's range lies beyond its open and close."""
+_YEARS_IN_MEMORY = 6
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the instruments of a tape have in common: how prices are rounded, how far a session may go."""
+
+    purpose: Purpose
+    digits: int
+    limit: float
+    turnover: float
+    """Usual volume of a session, in 手."""
+    splits: float = 0.0
+    """Chance of a split (one becomes two) in a session."""
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A year of a tape: matrices sessions x instruments. Prices are rounded; `factor` is the adjustment factor."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    pre_close: Floats
+    vol: Floats
+    factor: Floats
+    """Cumulative: doubles with a split."""
+
+
+class Tape:
+    """The bars of `len(beta)` instruments from the first simulated year on. `base`: their prices at its beginning."""
+
+    def __init__(
+        self, kind: Kind, seed: int, sessions: Sessions, first_year: int, base: Floats, beta: Floats, own: Floats
+    ) -> None:
+        self._kind, self._seed, self._sessions, self._first_year = kind, seed, sessions, first_year
+        self._base, self._beta, self._own = base, beta, own
+        self._ends: dict[int, tuple[Floats, Floats]] = {}
+        self._reels: dict[int, Reel] = {}
+
+    def reel(self, year: int) -> Reel:
+        """The year's bars; those of the years before are made on the way, and only their ends are kept."""
+        if year not in self._reels:
+            known = max((each for each in self._ends if each < year), default=self._first_year - 1)
+            for number in range(known + 1, year + 1):
+                self._reels[number] = self._made(number)
+            for number in sorted(self._reels)[:-_YEARS_IN_MEMORY]:
+                del self._reels[number]
+        return self._reels[year]
+
+    def _made(self, year: int) -> Reel:
+        kind, ordinals = self._kind, self._sessions.of_year(year)
+        days, count = len(ordinals), len(self._base)
+        market = np.clip(stream(self._seed, Purpose.RETURNS, year).standard_t(4, days) * 0.008 + 0.0003, -0.075, 0.075)
+        generator = stream(self._seed, kind.purpose, year)
+        own = generator.standard_normal((days, count)) * self._own
+        moves = np.clip(market[:, None] * self._beta + own, -kind.limit * 0.9, kind.limit * 0.9)
+        split = generator.random((days, count)) < kind.splits
+        draws = generator.random((4, days, count))
+        price, factor = self._ends.get(year - 1, (self._base, np.ones(count)))
+        close, pre, factors = np.empty((days, count)), np.empty((days, count)), np.empty((days, count))
+        for row in range(days):
+            ratio = np.where(split[row], 2.0, 1.0)
+            pre[row] = np.round(price / ratio, kind.digits)
+            factor = np.round(factor * price / pre[row], 6) if split[row].any() else factor
+            price = np.maximum(np.round(pre[row] * (1.0 + moves[row]), kind.digits), 10.0**-kind.digits * 50)
+            close[row], factors[row] = price, factor
+        self._ends[year] = (price, factor)
+        opened = np.round(pre + (close - pre) * draws[0] * 0.7, kind.digits)
+        reach = pre * 0.006 * _CALM
+        high = np.round(np.maximum(opened, close) + reach * draws[1], kind.digits)
+        low = np.round(np.maximum(np.minimum(opened, close) - reach * draws[2], 10.0**-kind.digits), kind.digits)
+        vol = np.round(kind.turnover * (0.4 + 1.2 * draws[3]) * (1 + 20 * np.abs(moves)))
+        return Reel(opened, high, low, close, pre, np.maximum(vol, 1.0), factors)
