@@ -112,7 +112,7 @@ def sync(
         warehouse = WarehouseResource()
         windowless = start is None and end is None and days_back is None and not all_history
         order = commands.Order(
-            datasets=window.chosen_datasets(_split(datasets), _split(periods)),
+            datasets=window.with_symbols(window.chosen_datasets(_split(datasets), _split(periods)), _split(symbols)),
             window=window.stored_window(warehouse.database, warehouse.calendar())
             if windowless and (retry_failed or repair)
             else window.asked_window(

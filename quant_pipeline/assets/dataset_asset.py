@@ -11,15 +11,15 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, description
 from quant_pipeline.assets.events import NOTHING, everything_told
 from quant_pipeline.assets.metadata import failures_table, preview, sum_metadata, unit_metadata
-from quant_pipeline.market.codes import parse
+from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import STOCK_LIST
 from quant_pipeline.partitions import PARTITIONS, key_of, sessions_of
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item
 from quant_pipeline.sync.periods import labels_of
+from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request
 
 OWNERS = ["team:market-data"]
@@ -56,7 +56,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
     def synced(context: dg.AssetExecutionContext, config: SyncConfig, sync: SyncResource) -> Iterator[dg.Output[None]]:
         request = Request(
             sessions=_ready_sessions(context, dataset, sync),
-            codes=asked_codes(dataset, config.symbols),
+            codes=_asked_codes(dataset, config.symbols),
             sources=config.sources,
             force=config.force,
             failed=config.retry_failed,
@@ -76,12 +76,12 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
     return synced
 
 
-def asked_codes(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
-    """The symbols as the data set spells its codes; those of a list, which comes whole, are left out."""
-    if not dataset.dated and not dataset.universe:
-        return []
-    stocks = STOCK_LIST.name in dataset.universe
-    return [parse(symbol) if stocks else symbol for symbol in symbols]
+def _asked_codes(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
+    """The symbols as codes of the data set. CodeError where symbols are named, and none is: never the whole market then."""
+    codes = codes_of(dataset, symbols)
+    if symbols and dataset.universe and not codes:
+        raise CodeError(f"{dataset.name} has no rows of {', '.join(symbols)}: name codes of {' or '.join(dataset.universe)}")
+    return codes
 
 
 class _Teller:

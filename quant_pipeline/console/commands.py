@@ -12,7 +12,6 @@ import dagster as dg
 from rich.console import Console
 
 from quant_pipeline.assets import screens
-from quant_pipeline.assets.dataset_asset import asked_codes
 from quant_pipeline.console import progress, report, window
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
@@ -26,6 +25,7 @@ from quant_pipeline.settings import Settings
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot
+from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -100,7 +100,7 @@ def plan(order: Order) -> list[Plan]:
             syncer = Syncer(database, calendar, sources, standing, Ledger(database, presence), run="dry-run")
             for dataset in order.datasets:
                 sessions = calendar.between(order.window.start, order.window.end)
-                codes = asked_codes(dataset, order.symbols)
+                codes = codes_of(dataset, order.symbols)
                 plans += syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))
     finally:
         presence.close()

@@ -13,6 +13,7 @@ from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, WEEKLY_KLINE
 from quant_pipeline.sources.policy import DEFAULT_POLICIES
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.periods import labels_of
+from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.warehouse.database import Database
 
 FIRST_RUN_SESSIONS = 121
@@ -135,6 +136,21 @@ def chosen_datasets(names: Sequence[str], periods: Sequence[str]) -> list[Datase
         raise ValueError(f"unknown period: {', '.join(unknown)}. Known: {', '.join(PERIODS)}")
     chosen = {*names, *(name for period in periods for name in PERIODS[period])}
     return [dataset for name, dataset in SOURCED.items() if not chosen or name in chosen]
+
+
+def with_symbols(datasets: Sequence[Dataset], symbols: Sequence[str]) -> list[Dataset]:
+    """Those of the data sets that have rows of the symbols; all of them, where no symbol is named.
+
+    CodeError for what is no code, ValueError when none of the data sets has any of them.
+    """
+    if not symbols:
+        return list(datasets)
+    concerned = [dataset for dataset in datasets if codes_of(dataset, symbols)]
+    if not concerned:
+        raise ValueError(
+            f"none of the data sets ({', '.join(each.name for each in datasets)}) has rows of {', '.join(symbols)}"
+        )
+    return concerned
 
 
 def chosen_sources(names: Sequence[str]) -> list[str]:

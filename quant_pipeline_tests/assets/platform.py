@@ -17,7 +17,10 @@ import pytest
 
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.partitions import range_tags
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.settings import Mode
@@ -74,6 +77,15 @@ class Platform:
     def alone(self, sessions: Sequence[dt.date], *assets: str, **options: Any) -> dg.ExecuteInProcessResult:
         """A run as the asset's page in the UI makes it: of no named job."""
         return self.run(sessions, *assets, job="__ASSET_JOB", **options)
+
+    def everything(self, sessions: Sequence[dt.date]) -> None:
+        """Syncs every data set for the sessions, and for the weeks and months that they lie in."""
+        by_kind = {kind: [name for name, dataset in SOURCED.items() if dataset.partition is kind] for kind in Partition}
+        results = [self.alone(sessions, *by_kind[Partition.SNAPSHOT], *by_kind[Partition.SESSION])]
+        for kind in (Partition.WEEK, Partition.MONTH):
+            results.append(self.alone([], *by_kind[kind], tags=range_tags(kind, sessions[0], sessions[-1])))
+        failed = [texts(result) for result in results if not result.success]
+        assert not failed, failed
 
     def materialized(self, asset: str) -> list[str]:
         """The partitions of the asset's materialization events, in order; each as often as it was told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
@@ -18,6 +19,7 @@ from quant_pipeline.market.datasets import (
     TRADE_CALENDAR,
 )
 from quant_pipeline.sync.checks import Scope, checks_of
+from quant_pipeline.sync.periods import labels_of
 from quant_pipeline_tests.assets.platform import LATEST, Platform
 
 SESSIONS = 4
@@ -31,8 +33,10 @@ COPY_TO = (
 
 @pytest.fixture(scope="module")
 def synced(platform: Platform) -> Platform:
-    """Four sessions of every data set, and a copy of each table to put back."""
-    assert platform.alone(platform.sessions(SESSIONS), *SOURCED).success
+    """Four sessions of every data set (all of the month for the bars that make it), and a copy of each table to put back."""
+    month = platform.calendar.between(dt.date(2026, 11, 2), LATEST)
+    assert platform.alone(month, "suspensions", "daily_kline").success
+    platform.everything(platform.sessions(SESSIONS))
     platform.execute("CREATE SCHEMA kept")
     for table in TABLES:
         platform.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
@@ -51,7 +55,8 @@ def rows(synced: Platform) -> Iterator[Platform]:
 
 def red(platform: Platform, dataset: Dataset) -> set[str]:
     """The names of the data set's checks that fail over the synced sessions."""
-    scope = Scope(platform.database, dataset, platform.sessions(SESSIONS), platform.calendar)
+    labels = labels_of(dataset, platform.calendar, platform.sessions(SESSIONS))
+    scope = Scope(platform.database, dataset, labels, platform.calendar)
     return {check.name for check in checks_of(dataset) if not check.judge(scope).passed}
 
 

@@ -35,7 +35,7 @@ def test_a_week_that_has_not_begun_is_refused_in_words(platform: Platform) -> No
     assert "the latest complete session is 2026-11-20" in texts(result)["weekly_kline"]
 
 
-def test_the_week_s_parents_are_its_sessions(platform: Platform) -> None:
+def test_the_week_s_parents_are_its_sessions() -> None:
     graph = defs.resolve_asset_graph()
     week, days = dg.AssetKey("weekly_kline"), dg.AssetKey("daily_kline")
     mapping = graph.get_partition_mapping(week, days)

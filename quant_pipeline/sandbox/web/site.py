@@ -11,6 +11,7 @@ from quant_pipeline.sandbox.tushare_apis import Market
 JSON = "application/json;charset=utf-8"
 HTML_GBK = "text/html; charset=gbk"
 SCRIPT = "application/javascript"
+TEXT = "text/plain"
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from quant_pipeline.market.codes import Board, CodeError, board, parse
 from quant_pipeline.sandbox.tushare_apis import Market
 from quant_pipeline.sandbox.web import eastmoney_bars, eastmoney_lists, exchanges, sina, tencent, ths_site
-from quant_pipeline.sandbox.web.site import HTML_GBK, SCRIPT, WORKBOOK, Page, Request, Site
+from quant_pipeline.sandbox.web.site import HTML_GBK, SCRIPT, TEXT, WORKBOOK, Page, Request, Site
 
 _KLINES = "/api/qt/stock/kline/get"
 _LISTING = "/api/qt/clist/get"
@@ -59,22 +57,24 @@ def _exchanges(market: Market, request: Request) -> Page | None:
     return Page(*exchanges.bse(market, int(request.asked.get("page", 0))))
 
 
-def _script(give: partial[tuple[bytes, int]] | None) -> Page | None:
-    return Page(*give(), SCRIPT) if give else None
-
-
 def _tencent(market: Market, request: Request) -> Page | None:
     if request.path.endswith("/weekTrends"):
-        return _script(partial(tencent.trends, market, request.asked.get("code", "")))
+        return Page(*tencent.trends(market, request.asked.get("code", "")), SCRIPT)
     if request.path.endswith("/newfqkline/get"):
-        return _script(partial(tencent.bars, market, request.asked.get("_var", ""), request.asked.get("param", "")))
+        return Page(*tencent.bars(market, request.asked.get("_var", ""), request.asked.get("param", "")), SCRIPT)
     return None
 
 
 def _sina(market: Market, request: Request) -> Page | None:
     match request.path.strip("/").split("/"):
         case ["realstock", "company", symbol, ("hfq.js" | "qfq.js") as file]:
-            return _script(partial(sina.factors, market, symbol, file[:3]))
+            return Page(*sina.factors(market, symbol, file[:3]), SCRIPT)
+        case ["realstock", "company", symbol, "hisdata_klc2", "klc_kl.js"]:
+            return Page(*sina.bars(market, symbol), SCRIPT)
+        case ["realstock", "company", "klc_td_sh.txt"]:
+            return Page(*sina.sessions(market), TEXT)
+        case ["stock", "api", "jsonp.php", _, "StockService.getAmountBySymbol"]:
+            return Page(*sina.shares(market, request.asked.get("symbol", "")), SCRIPT)
     return None
 
 
