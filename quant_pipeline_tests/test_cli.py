@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quant_pipeline.cli import main
+from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sync.checks import checks_of
@@ -48,6 +50,9 @@ def shell(database: Database, home: Path, tmp_path_factory: pytest.TempPathFacto
         patch.setenv("DAGSTER_HOME", str(folder))
         patch.setenv("COLUMNS", "200")
         patch.chdir(folder)
+        # the running month is made of its days: they are there, those of before are only said to be
+        month = platform.calendar.between(dt.date(2026, 11, 2), platform.sessions(NEW + 1)[0])
+        assert platform.alone(month, "suspensions", "daily_kline").success
         platform.execute(
             BEFORE, [name for name, dataset in SOURCED.items() if dataset.dated], list(platform.sessions(121)[:-NEW])
         )
@@ -205,13 +210,15 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
         f"{LATEST}",
         False,
     )
-    assert {row["dataset"]: row["units"] for row in first["datasets"]} == {
-        name: NEW if dataset.dated else 1 for name, dataset in SOURCED.items()
-    }
-    assert {row["sources"] for row in first["datasets"]} == {"tushare"}
+    by_session = dict.fromkeys(BY_SESSION, NEW) | {"index_daily": NEW + len(SOURCED["index_daily"].codes)}
+    asked_for = dict.fromkeys(DAILY_LISTS, 1) | by_session | {"weekly_kline": 1, "monthly_kline": 1}
+    fetched = {name: units for name, units in asked_for.items() if name != "stock_list"}  # it came with the month's bars
+    assert {row["dataset"]: row["units"] for row in first["datasets"]} == fetched
+    assert {row["sources"] for row in first["datasets"]} == {"tushare", "derived"}
+    assert len(first["run_ids"]) == 4, "bars and lists, what no screen needs, weeks, months"
     assert first["checks_failed"] == []
-    assert first["checks_passed"] == sum(len(checks_of(dataset)) for dataset in SOURCED.values())
-    assert [message["status"] for message in first["messages"]] == ["delivered"]
+    assert first["checks_passed"] == sum(len(checks_of(SOURCED[name])) for name in asked_for)
+    assert {message["status"] for message in first["messages"]} == {"delivered"}
     asked = shell.asked()
 
     second = report("run")

@@ -91,7 +91,7 @@ def test_the_foreground_command_prints_its_doors_and_ends_when_idle(own_home: Pa
     command = [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(own_home), "--codes", "40", "--idle", "0"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     lines = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    assert set(lines) == set(Addresses(1).environment())
+    assert set(lines) == set(Addresses(1, 2, 3, "ca.pem").environment())
     assert "SANDBOX" in shown
     assert not (own_home / "sandbox" / "server.json").exists()
 

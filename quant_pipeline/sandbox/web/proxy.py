@@ -24,7 +24,7 @@ from quant_pipeline.sandbox.web.sites import site_of
 
 SERVER = "akshare"
 _LONGEST_HEAD = 64 * 1024
-_PHRASES = {200: "OK", 404: "Not Found", 502: "Bad Gateway"}
+_PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 502: "Bad Gateway"}
 _BLOCK_PAGE = "<html><head><title>访问受限</title></head><body>您的访问过于频繁，请稍后再试</body></html>"
 
 
@@ -72,7 +72,8 @@ class WebProxy:
         assert talk is not None
         self._talks.add(talk)
         try:
-            with suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            # a line that ends, or on which something else than HTTP is spoken, is hung up on
+            with suppress(OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.CancelledError):
                 await self._requests(reader, writer)
         finally:
             self._talks.discard(talk)
@@ -121,10 +122,15 @@ class WebProxy:
         def answer(market: Market) -> Page | None:
             return site.answer(market if fault is None else _Spoiled(market, fault), request)
 
-        page = await self._room.ask(answer)
+        try:
+            page = await self._room.ask(answer)
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            call.answer = "parameters"
+            text = f"SANDBOX: {site.name} cannot answer this ({type(error).__name__}: {error})"
+            return Page(text.encode(), type="text/plain; charset=utf-8", status=400)
         if page is None:
             call.answer = "unknown_api"
-            return Page(b"not found", type="text/plain", status=404)
+            return Page(b"SANDBOX: no such page here", type="text/plain", status=404)
         call.rows = page.rows
         if fault is None:
             call.answer = "ok" if page.rows else "empty"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from quant_pipeline.sources.akshare.bars import AkshareBars
+from quant_pipeline.sources.akshare.bars import TENCENT, AkshareBars
 from quant_pipeline.sources.akshare.lists import AkshareLists
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
@@ -39,8 +39,8 @@ class AkshareSource(AkshareBars, AkshareLists):
     def close(self) -> None:
         self._client.close()
 
-    def ask(self, site: str, function: str, *arguments: str, tally: Tally) -> pl.DataFrame:
-        timeout = policy_for(self._policies, self.name, site).timeout
+    def ask(self, site: str, function: str, *arguments: str, tally: Tally, longer: float = 0.0) -> pl.DataFrame:
+        timeout = policy_for(self._policies, self.name, site).timeout + longer
         return self.call(site, lambda: to_polars(self._client.ask(function, *arguments, timeout=timeout)), tally)
 
     def classify(self, api: str, error: Exception) -> SourceError:
@@ -49,11 +49,11 @@ class AkshareSource(AkshareBars, AkshareLists):
         if not isinstance(error, ClientFailed):
             text = f"the answer has not the expected form ({type(error).__name__})"
             return SourceError(FailureClass.BANNED, self.name, api, text)
-        failure, words = _class_of(error)
+        failure, words = _class_of(api, error)
         return SourceError(failure, self.name, api, f"{words} ({error.kinds[0]})")
 
 
-def _class_of(error: ClientFailed) -> tuple[FailureClass, str]:
+def _class_of(api: str, error: ClientFailed) -> tuple[FailureClass, str]:
     """By the classes' names: a proxy in between turns a cut line into another class of the same family."""
     kinds = set(error.kinds)
     if "Timeout" in kinds or "TimeoutError" in kinds:
@@ -62,6 +62,10 @@ def _class_of(error: ClientFailed) -> tuple[FailureClass, str]:
         return FailureClass.BANNED, "the site cut the line, as it does when it bans an address"
     if "ValueError" in kinds and "Excel file format" in error.text:
         return FailureClass.RETRYABLE, "the reply is no workbook"
+    if "IndexError" in kinds and api == TENCENT:
+        return FailureClass.EMPTY, "the site has no bars"  # a page for people is a JSONDecodeError there
+    if "ValueError" in kinds and "factor not available" in error.text:
+        return FailureClass.EMPTY, "the site has no factors"
     if "TypeError" in kinds and "NoneType" in error.text:
         return FailureClass.EMPTY, "the answer has no data"
     if kinds & _BLOCK_PAGES or ("ValueError" in kinds and "Length mismatch" in error.text):

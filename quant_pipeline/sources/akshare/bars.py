@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 import polars as pl
 
@@ -12,58 +14,72 @@ from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, TRADE_CALENDAR, WEEKLY_KLINE
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sources.akshare import kline
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import SourceError
 from quant_pipeline.sources.units import Grain, Unit
 
 EASTMONEY, TENCENT, SINA = "eastmoney", "tencent", "sina"
+"""The web sites that are asked: each has a pace and a circuit of its own."""
 _WHOLE = 100_000
 _PERIODS = {Partition.SESSION: "daily", Partition.WEEK: "weekly", Partition.MONTH: "monthly"}
-_LOT = 100.0
-_FACTOR_DIGITS = 6
+_LOOK_BACK = dt.timedelta(days=90)
+"""How far before a unit its bars are asked for: the first one's pre_close is in the bar before."""
+_SWEEP = 240.0
+"""Seconds that the client takes longer than for one answer to turn the 60 pages of the whole market, pausing at each."""
+
+Route = Callable[[Unit, Tally], pl.DataFrame]
 
 
 class AkshareBars(Source):
     """The K-line half of the AKShare source."""
 
     @abstractmethod
-    def ask(self, site: str, function: str, *arguments: str, tally: Tally) -> pl.DataFrame:
-        """The answer of a function in the client's process, at the pace of the web site that it asks."""
+    def ask(self, site: str, function: str, *arguments: str, tally: Tally, longer: float = 0.0) -> pl.DataFrame:
+        """The answer of a function in the client's process, at the pace of the web site that it asks.
+
+        `longer`: seconds that are allowed on top of the site's time-out.
+        """
 
     def reaches(self, dataset: Dataset, unit: Unit) -> bool:
-        """By session only the latest one, when the market has closed: the quotations are of this moment."""
+        """By session only the latest one, and only while no later one has begun: the quotations are of this moment."""
         if dataset is DAILY_KLINE and unit.grain is Grain.SESSION:
             try:
-                return unit.start == xshg().latest()
+                return unit.start == xshg().latest() == xshg().on_or_before(clock.today())
             except CalendarError:
                 return False
         return super().reaches(dataset, unit)
 
+    def lacks(self, dataset: Dataset, ts_code: str) -> bool:
+        """Sina has no factors of the BSE; eastmoney's bars of B shares are asked for in the wrong market by the client."""
+        if dataset is ADJ_FACTOR:
+            return not _on_main_exchanges(ts_code)
+        return dataset in (DAILY_KLINE, WEEKLY_KLINE, MONTHLY_KLINE) and codes.board(ts_code) is codes.Board.B_SHARE
+
     @serves(DAILY_KLINE, by=(Grain.CODE, Grain.SESSION), api=EASTMONEY, page=_WHOLE)
     def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """By code: eastmoney, then tencent, then sina. By session: eastmoney's quotations of the whole market."""
-        return self._spot(unit, tally) if unit.grain is Grain.SESSION else self._routed(unit, tally)
+        if unit.grain is Grain.SESSION:
+            return kline.from_quotations(unit, self.ask(EASTMONEY, "spot", tally=tally, longer=_SWEEP))
+        routes: list[Route] = [lambda *asked: self._eastmoney(DAILY_KLINE, *asked)]
+        if _on_main_exchanges(unit.ts_code or ""):
+            routes += [self._tencent, self._sina]
+        return _within(unit, self._completed(unit, self._routed(routes, unit, tally), tally))
 
-    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE)
+    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE, asks=2)
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        return self._eastmoney(WEEKLY_KLINE, unit, tally)
+        return self._period(WEEKLY_KLINE, unit, tally)
 
-    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE)
+    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE, asks=2)
     def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        return self._eastmoney(MONTHLY_KLINE, unit, tally)
+        return self._period(MONTHLY_KLINE, unit, tally)
 
-    @serves(ADJ_FACTOR, by=(Grain.CODE,), api=SINA, page=_WHOLE)
+    @serves(ADJ_FACTOR, by=(Grain.CODE,), api=SINA, page=_WHOLE, asks=2)
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """Sina's steps, spread over the sessions: from the one before the unit on, so that they can be anchored."""
-        ts_code = unit.ts_code or ""
-        steps = self.ask(SINA, "sina_factors", codes.to_akshare(ts_code, prefixed=True), tally=tally)
-        known = steps.select(
-            trade_date=pl.col("date").cast(pl.Date), adj_factor=pl.col("hfq_factor").cast(pl.Float64).round(_FACTOR_DIGITS)
-        ).sort("trade_date")
-        calendar = xshg()
-        days = calendar.between(calendar.shift(unit.start, -1), unit.end)
-        spread = pl.DataFrame({"trade_date": days}, schema={"trade_date": pl.Date}).join_asof(known, on="trade_date")
-        return spread.select(pl.lit(ts_code).alias("ts_code"), "trade_date", "adj_factor")
+        """Sina's steps, spread over the sessions from the one before the unit on, but not before the code's first bar."""
+        factors = kline.spread(self._steps(unit, tally), unit)
+        first = self.ask(SINA, "sina_bars", _symbol(unit), tally=tally).select(pl.col("date").cast(pl.Date).min())
+        return factors.join(first, how="cross").filter(pl.col("trade_date") >= pl.col("date")).drop("date")
 
     @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api=SINA, page=_WHOLE)
     def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -81,99 +97,63 @@ class AkshareBars(Source):
             "pretrade_date",
         )
 
-    def _routed(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """From the first route that answers; the last route's failure names those of all."""
-        routes: list[Callable[[Unit, Tally], pl.DataFrame]] = [lambda *asked: self._eastmoney(DAILY_KLINE, *asked)]
-        if not (unit.ts_code or "").endswith(".BJ"):
-            routes += [self._tencent, self._sina]
+    def _period(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
+        bars = self._completed(unit, self._eastmoney(dataset, unit, tally), tally)
+        return _within(unit, kline.relabelled(dataset, bars))
+
+    def _routed(self, routes: list[Route], unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The bars of the first route that has any in the unit; none where the routes that answer have none.
+
+        Where no route answers, the last one's failure names all.
+        """
         failures: list[SourceError] = []
         for route in routes:
             try:
-                return route(unit, tally)
+                bars = route(unit, tally)
             except SourceError as error:
                 failures.append(error)
+                continue
+            if not _within(unit, bars).is_empty():
+                return bars
+        if len(failures) < len(routes):
+            return pl.DataFrame(schema=kline.RAW)
+        last = failures[-1]
         said = "; ".join(f"{error.api}: {error.text}" for error in failures)
-        last = failures[0]
-        raise SourceError(last.failure, self.name, last.api, said, wait=last.wait)
+        wait = min(error.wait for error in failures if error.failure is last.failure)
+        raise SourceError(last.failure, self.name, last.api, said, wait=wait)
+
+    def _completed(self, unit: Unit, bars: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+        """With the closes before them adjusted, where sina tells the factors' steps."""
+        steps: pl.DataFrame | None = None
+        if bars.height and _on_main_exchanges(unit.ts_code or ""):
+            with suppress(SourceError):  # bars without a pre_close are worth more than no bars
+                steps = self._steps(unit, tally)
+        return kline.completed(unit, bars, steps)
+
+    def _steps(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return kline.steps_of(self.ask(SINA, "sina_factors", _symbol(unit), tally=tally))
 
     def _eastmoney(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
-        ts_code = unit.ts_code or ""
-        start, end = unit.start, unit.end
-        asked = (codes.to_akshare(ts_code), _PERIODS[dataset.partition], f"{start:%Y%m%d}", f"{end:%Y%m%d}")
-        bars = self.ask(EASTMONEY, "eastmoney_bars", *asked, tally=tally)
-        if not bars.columns:
-            return pl.DataFrame(schema=dict.fromkeys(dataset.column_names, pl.String()))
-        pre_close = (pl.col("收盘") - pl.col("涨跌额")).round(2)
-        rows = bars.select(
-            ts_code=pl.lit(ts_code),
-            trade_date=pl.col("日期").cast(pl.Date),
-            open="开盘",
-            high="最高",
-            low="最低",
-            close="收盘",
-            pre_close=pre_close,
-            change="涨跌额",
-            pct_chg=((pl.col("收盘") / pre_close - 1) * 100).round(4),  # eastmoney's has two decimals only
-            vol=pl.col("成交量").cast(pl.Float64),
-            amount=pl.col("成交额") / 1000,
-        )
-        return rows if dataset is DAILY_KLINE else _relabelled(dataset, rows)
+        since, until = f"{unit.start - _LOOK_BACK:%Y%m%d}", f"{unit.end:%Y%m%d}"
+        asked = (codes.to_akshare(unit.ts_code or ""), _PERIODS[dataset.partition], since, until)
+        return kline.from_eastmoney(self.ask(EASTMONEY, "eastmoney_bars", *asked, tally=tally))
 
     def _tencent(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        asked = (codes.to_akshare(unit.ts_code or "", prefixed=True), unit.start.isoformat(), unit.end.isoformat())
-        return _plain(unit, self.ask(TENCENT, "tencent_bars", *asked, tally=tally))
+        asked = (_symbol(unit), (unit.start - _LOOK_BACK).isoformat(), unit.end.isoformat())
+        return kline.from_plain(self.ask(TENCENT, "tencent_bars", *asked, tally=tally))
 
     def _sina(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        asked = (codes.to_akshare(unit.ts_code or "", prefixed=True), f"{unit.start:%Y%m%d}", f"{unit.end:%Y%m%d}")
-        return _plain(unit, self.ask(SINA, "sina_bars", *asked, tally=tally))
-
-    def _spot(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        quotes = self.ask(EASTMONEY, "spot", tally=tally)
-        pre_close = pl.col("昨收").cast(pl.Float64, strict=False)
-        close = pl.col("最新价").cast(pl.Float64, strict=False)
-        priced = {"open": "今开", "high": "最高", "low": "最低"}
-        return (
-            quotes.select(
-                ts_code=codes.to_tushare(pl.col("代码")),
-                trade_date=pl.lit(unit.start),
-                **{name: pl.col(theirs).cast(pl.Float64, strict=False) for name, theirs in priced.items()},
-                close=close,
-                pre_close=pre_close,
-                change=(close - pre_close).round(2),
-                pct_chg=((close / pre_close - 1) * 100).round(4),
-                vol=pl.col("成交量").cast(pl.Float64, strict=False),
-                amount=pl.col("成交额").cast(pl.Float64, strict=False) / 1000,
-            )
-            .filter(pl.col("open").is_not_null() & (pl.col("vol") > 0))  # a suspended one has no bar
-            .select(DAILY_KLINE.column_names)
-        )
+        return kline.from_plain(self.ask(SINA, "sina_bars", _symbol(unit), tally=tally))
 
 
-def _plain(unit: Unit, bars: pl.DataFrame) -> pl.DataFrame:
-    """Bars of a route that gives no pre_close: volume in 股 or 手, as amount / (close x volume) tells row by row."""
-    if not bars.columns or bars.is_empty():
-        return pl.DataFrame(schema=dict.fromkeys(DAILY_KLINE.column_names, pl.String()))
-    money = pl.col("amount") / (pl.col("close") * pl.col("volume"))
-    lots_of = (money.log(_LOT)).round()  # 0 in 股, 1 in 手, -1 where the client multiplied 股 by 100
-    lots = pl.col("volume") * pl.lit(_LOT).pow(lots_of - 1)
-    absent = {name: pl.lit(None, pl.Float64) for name in ("pre_close", "change", "pct_chg")}
-    return bars.select(
-        ts_code=pl.lit(unit.ts_code),
-        trade_date=pl.col("date").cast(pl.Date),
-        open="open",
-        high="high",
-        low="low",
-        close="close",
-        vol=lots.round(),
-        amount=pl.col("amount") / 1000,
-        **absent,
-    ).select(DAILY_KLINE.column_names)
+def _symbol(unit: Unit) -> str:
+    return codes.to_akshare(unit.ts_code or "", prefixed=True)
 
 
-def _relabelled(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
-    """The bars under the last session of their week or month; the running period is left out."""
-    calendar, today = xshg(), clock.today()
-    end = calendar.week_end if dataset.partition is Partition.WEEK else calendar.month_end
-    labels = {day: end(calendar.on_or_before(day)) for day in rows["trade_date"].unique().to_list()}
-    named = rows.with_columns(pl.col("trade_date").replace_strict(labels, return_dtype=pl.Date))
-    return named.filter(pl.col("trade_date") <= today)
+def _on_main_exchanges(ts_code: str) -> bool:
+    """Whether tencent and sina know the code: they have Shanghai and Shenzhen."""
+    return not ts_code.endswith(".BJ")
+
+
+def _within(unit: Unit, bars: pl.DataFrame) -> pl.DataFrame:
+    return bars.filter(pl.col("trade_date").is_between(unit.start, unit.end))

@@ -6,12 +6,14 @@ The functions of client_lists.py are found here as well: the process calls one m
 from __future__ import annotations
 
 import os
-import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 os.environ["TQDM_DISABLE"] = "1"
 
 import akshare
+import pandas as pd
+import requests.sessions
+from requests.adapters import HTTPAdapter
 
 from quant_pipeline.sources.akshare.client_lists import (
     convertible_bonds,
@@ -23,32 +25,51 @@ from quant_pipeline.sources.akshare.client_lists import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from requests import PreparedRequest, Response
 
 __all__ = ["convertible_bonds", "etf_daily", "etf_list", "hot_rank", "stock_list", "ths_industries"]
 
 _SILENCE = 30.0
-socket.setdefaulttimeout(_SILENCE)  # most of the client's requests have no time-out of their own
+
+
+class _Impatient(HTTPAdapter):
+    """Gives the requests that name no time-out one: most of AKShare's do not, and would wait for ever."""
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
+        return super().send(request, stream, timeout or _SILENCE, verify, cert, proxies)
+
+
+requests.sessions.HTTPAdapter = _Impatient  # every session mounts it
 
 
 def eastmoney_bars(digits: str, period: str, start: str, end: str) -> pd.DataFrame:
     """Unadjusted bars (daily, weekly, monthly); no columns at all where eastmoney has none."""
-    frame: pd.DataFrame = akshare.stock_zh_a_hist(
-        symbol=digits, period=period, start_date=start, end_date=end, adjust="", timeout=_SILENCE
-    )
+    frame: pd.DataFrame = akshare.stock_zh_a_hist(symbol=digits, period=period, start_date=start, end_date=end, adjust="")
     return frame
 
 
 def tencent_bars(symbol: str, start: str, end: str) -> pd.DataFrame:
     """Unadjusted daily bars of a prefixed symbol (sz000001), `start` and `end` with hyphens."""
-    frame: pd.DataFrame = akshare.stock_zh_a_hist_tx(symbol=symbol, start_date=start, end_date=end, adjust="", timeout=_SILENCE)
+    frame: pd.DataFrame = akshare.stock_zh_a_hist_tx(symbol=symbol, start_date=start, end_date=end, adjust="")
     return frame
 
 
-def sina_bars(symbol: str, start: str, end: str) -> pd.DataFrame:
-    """Unadjusted daily bars of a prefixed symbol."""
-    frame: pd.DataFrame = akshare.stock_zh_a_daily(symbol=symbol, start_date=start, end_date=end, adjust="")
-    return frame.rename_axis("date").reset_index() if "date" not in frame.columns else frame
+def sina_bars(symbol: str) -> pd.DataFrame:
+    """All unadjusted daily bars of a prefixed symbol.
+
+    Not a range of them: the client puts the last bar once more on every day on which the share capital was told, and only
+    drops it where it sees the original.
+    """
+    frame: pd.DataFrame = akshare.stock_zh_a_daily(symbol=symbol, adjust="")
+    return frame
 
 
 def sina_factors(symbol: str) -> pd.DataFrame:
