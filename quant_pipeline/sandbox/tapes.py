@@ -65,7 +65,8 @@ class Tape:
             known = max((each for each in self._ends if each < year), default=self._first_year - 1)
             for number in range(known + 1, year + 1):
                 self._reels[number] = self._made(number)
-            for number in sorted(self._reels)[:-_YEARS_IN_MEMORY]:
+            others = sorted(self._reels.keys() - {year})
+            for number in others[: -(_YEARS_IN_MEMORY - 1)]:
                 del self._reels[number]
         return self._reels[year]
 

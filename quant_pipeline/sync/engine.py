@@ -34,11 +34,15 @@ _CHUNK = 250
 
 @dataclass
 class Outcome:
-    """What became of a plan: `synced` units in order of commit, `before` those that were done already, `failed` the rest."""
+    """What became of a plan: `synced` units in order of commit, `before` those that were done already, `failed` the rest.
+
+    `complete`: the sessions of a whole market that was asked for code by code; their rows are those of the codes.
+    """
 
     synced: dict[Unit, Item] = field(default_factory=dict)
     before: dict[Unit, Item] = field(default_factory=dict)
     failed: dict[Unit, Item] = field(default_factory=dict)
+    complete: dict[Unit, Item] = field(default_factory=dict)
 
     def total(self, counter: str) -> int:
         """The sum of one of Item's counters over the units that were asked for in this sync."""
@@ -53,6 +57,7 @@ class Outcome:
         self.synced |= other.synced
         self.before |= other.before
         self.failed |= other.failed
+        self.complete |= other.complete
 
 
 class Engine:
@@ -171,7 +176,7 @@ class Engine:
                 sources = ", ".join(came["source"].unique().sort().to_list())
                 item = item_of(unit, source=sources or None, rows=came.height, missing=len(missing))
                 record(connection, self._run, plan.dataset, [item])
-                outcome.synced[unit] = item
+                outcome.complete[unit] = item
                 tell(unit, item)
 
     def _fetch(
