@@ -87,7 +87,10 @@ def spot(market: Market, asked: Mapping[str, str]) -> tuple[bytes, int]:
     stocks = _quoted(market).sort("f12")
     size = min(int(asked.get("pz", 100)), _LONGEST_PAGE)
     page = stocks.slice((int(asked.get("pn", 1)) - 1) * size, size)
-    fields = sorted({name for name in asked.get("fields", "").split(",") if name}, key=lambda name: int(name[1:]))
+    wanted = {name for name in asked.get("fields", "").split(",") if name}
+    if "f128" in wanted:
+        wanted |= {"f140", "f141"}  # these come along unasked, and AKShare counts on them
+    fields = sorted(wanted, key=lambda name: int(name[1:]))
     rows: list[dict[str, Any]] = [
         {name: _NOTHING if row.get(name) is None else row[name] for name in fields} for row in page.to_dicts()
     ]
