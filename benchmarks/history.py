@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
             outcome, seconds = bench.sync(dataset, sessions)
             rows = outcome.total("rows")
             total += rows
-            print(f"{dataset.name}: {len(sessions):,} sessions, {rows:,} rows in {seconds:.0f} s ({rows / seconds:,.0f} rows/s)")
+            pace = f"{rows:,} rows in {seconds:.0f} s ({rows / seconds:,.0f} rows/s)"
+            print(f"{dataset.name}: {len(sessions):,} sessions, {pace}", flush=True)
         minutes = (time.perf_counter() - started) / 60
         print(f"{total:,} rows in {minutes:.1f} minutes (to reach: 20 years in less than 12)")
         print(f"memory at most: {short:.0f} MB after {_SHORT} sessions, {_megabytes():.0f} MB after {len(sessions):,}")

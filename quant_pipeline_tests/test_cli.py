@@ -263,3 +263,46 @@ def test_a_session_that_fails_is_named_and_the_exit_code_is_1(shell: Platform) -
     assert [failure["unit"] for failure in facts["failures"]] == ["2026-11-19"]
     assert "tushare.stk_limit" in facts["failures"][0]["error"]
     assert facts["errors"][0].startswith("price_limits: price_limits 2026-11-19: tushare.stk_limit: ")
+
+
+def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
+    before, runs = shell.asked(), shell.rows("SELECT count(*) FROM sync_runs")
+    facts = json.loads(
+        invoke("sync", "--datasets", "daily_kline", "--days-back", "30", "--force", "--dry-run", "--json").stdout
+    )
+    (plan,) = facts["plan"]
+    assert (plan["dataset"], plan["by"], plan["units"], plan["calls"], plan["source"]) == (
+        "daily_kline",
+        "session",
+        30,
+        30,
+        "tushare",
+    )
+    assert facts["calls"] == 30
+    text = invoke("sync", "--periods", "weekly,monthly", "--start", "2026-01-01", "--dry-run").stdout
+    assert "weekly_kline" in text
+    assert "minutes at the sources' pace" in text
+    assert (shell.asked(), shell.rows("SELECT count(*) FROM sync_runs")) == (before, runs)
+
+
+def test_what_failed_is_tried_again_and_nothing_else(shell: Platform) -> None:
+    shell.sandbox.order_fault("status", api="daily_basic", times=2)
+    report("sync", "--datasets", "daily_basic", "--days-back", "2", "--force", exit_code=1)
+    shell.sandbox.clear_faults()
+    before = shell.asked("daily_basic")
+    facts = report("sync", "--datasets", "daily_basic", "--retry-failed")
+    assert [(row["dataset"], row["units"]) for row in facts["datasets"]] == [("daily_basic", 1)]
+    assert shell.asked("daily_basic") == before + 1
+
+
+def test_repair_mends_what_was_broken(shell: Platform) -> None:
+    report("sync", "--datasets", "daily_kline", "--days-back", "3")
+    shell.execute("DELETE FROM daily_kline WHERE trade_date = %s AND ts_code LIKE '6%%'", LATEST)
+    facts = report("sync", "--datasets", "daily_kline", "--repair", "--days-back", "3")
+    assert [row["inserted"] > 0 for row in facts["datasets"]] == [True]
+    assert facts["checks_failed"] == []
+
+
+@pytest.mark.parametrize("both", [("--force", "--repair"), ("--retry-failed", "--repair"), ("--days-back=2", "--all-history")])
+def test_modes_that_contradict_each_other_are_refused(both: tuple[str, str]) -> None:
+    assert "exclude each other" in invoke("sync", *both, exit_code=2).stderr

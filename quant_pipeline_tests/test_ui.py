@@ -73,9 +73,10 @@ def installation() -> Iterator[Installation]:
             "QUANT_HOME": str(home),
             "QUANT_NOW": NOW,
             "QUANT_RATE_LIMITS": str(limits),
+            **dict.fromkeys(("BAOSTOCK_PRIORITY", "AKSHARE_PRIORITY", "THS_PRIORITY"), "0"),  # so that a fault fails a run
         }
         place = Installation(environment, f"http://127.0.0.1:{port}", sandbox)
-        datasets = "trade_calendar,stock_list,suspensions,daily_kline"
+        datasets = "trade_calendar,stock_list,suspensions,daily_kline,weekly_kline"
         ran = place.command("quant-pipeline", "sync", "--datasets", datasets, "--days-back", "40")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         program = Path(sys.executable).with_name("quant-pipeline")
@@ -166,7 +167,20 @@ def browser(installation: Installation) -> Iterator[Browser]:
 
 def test_the_lineage_graph_shows_the_groups_and_their_data_sets(installation: Installation, browser: Browser) -> None:
     url = f"{installation.url}/asset-groups?expanded=global@global:market"
-    browser.see(url, "reference", "screens", "daily_kline", "adj_factor", "daily_basic", "price_limits", picture="lineage")
+    groups = ("reference", "funds_and_bonds", "ths", "screens", "quality", "operations")
+    browser.see(url, *groups, "daily_kline", "weekly_kline", "monthly_kline", "adj_factor", picture="lineage")
+
+
+def test_a_week_is_a_partition_of_its_own(installation: Installation, browser: Browser) -> None:
+    url = f"{installation.url}/assets/weekly_kline?view=partitions&partition=2026-11-09"
+    browser.see(url, "2026-11-09", "SANDBOX", "dagster/row_count", "tushare", picture="week")
+
+
+def test_the_reports_show_status_and_sources(installation: Installation, browser: Browser) -> None:
+    told = installation.command("dg", "launch", "--assets", "sync_status,source_health")
+    assert told.returncode == 0, told.stdout + told.stderr
+    browser.see(f"{installation.url}/assets/sync_status?view=events", "SANDBOX", "stale", picture="status")
+    browser.see(f"{installation.url}/assets/source_health?view=events", "calls_last_hour", "troubles", picture="sources")
 
 
 def test_a_materialized_session_shows_its_figures_and_its_chart(installation: Installation, browser: Browser) -> None:

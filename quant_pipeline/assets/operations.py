@@ -14,7 +14,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sources import desk
 from quant_pipeline.sources.policy import load_policies
 from quant_pipeline.sync.insight import history, stats
-from quant_pipeline.sync.insight.health import health_of, troubles
+from quant_pipeline.sync.insight.health import health_of, prune, troubles
 from quant_pipeline.sync.insight.status import DatasetStatus, status_of
 
 _Teller = Callable[[WarehouseResource], dict[str, Any]]
@@ -73,11 +73,13 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
     health = health_of(warehouse.database, load_policies(current.rate_limits), current.priorities)
     found = troubles(health)
     by_api = health.filter(pl.col("api") != desk.WHOLE)
+    forgotten = prune(warehouse.database)
     return {
         "unhealthy": len(found),
         "troubles": dg.MetadataValue.md("\n".join(f"- `{name}`: {words}" for name, words in found.items()) or "none 无"),
         "calls_last_hour": int(by_api["calls_hour"].sum()),
         "calls_last_day": int(by_api["calls_day"].sum()),
+        "old_calls_forgotten": forgotten,
         "sources": table(_readable(health)),
         "events": table(_readable(desk.events(warehouse.database))),
     }

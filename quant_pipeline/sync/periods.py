@@ -30,5 +30,15 @@ def span_of(dataset: Dataset, calendar: Calendar, label: dt.date) -> tuple[dt.da
     return calendar.between(first, label)
 
 
+def closed_labels(dataset: Dataset, calendar: Calendar, start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
+    """The labels from `start` to `end` that must be there: of weeks and months those of the closed ones."""
+    match dataset.partition:
+        case Partition.WEEK:
+            return calendar.weeks(start, end)
+        case Partition.MONTH:
+            return calendar.months(start, end)
+    return calendar.between(start, end)
+
+
 def _end(dataset: Dataset, calendar: Calendar, session: dt.date) -> dt.date:
     return calendar.week_end(session) if dataset.partition is Partition.WEEK else calendar.month_end(session)

@@ -127,7 +127,7 @@ def refusal(source: AkshareSource, dataset: Dataset, unit: Unit) -> SourceError:
 
 def traded(market: SimulatedMarket, prefix: str) -> str:
     """A code with that prefix that trades all the time."""
-    codes = market.frame("daily", {"trade_date": f"{SESSION:%Y%m%d}"}, EVERY)["ts_code"].to_list()
+    codes: list[str] = market.frame("daily", {"trade_date": f"{SESSION:%Y%m%d}"}, EVERY)["ts_code"].to_list()
     old = market.frame("daily", {"trade_date": "20240102"}, EVERY)["ts_code"].to_list()
     return next(code for code in codes if code.startswith(prefix) and code in old)
 

@@ -52,17 +52,16 @@ def bars(market: Market, ts_code: str, asked: Mapping[str, str]) -> tuple[bytes,
 
 
 def _rows(market: Market, ts_code: str, klt: str, begin: str, end: str) -> pl.DataFrame:
-    """The bars, oldest first, from some before `begin` on: trade_date, open, close, high, low, vol, amount, before."""
-    try:
-        first = (dt.datetime.strptime(begin, "%Y%m%d") - _LOOK_BACK).strftime("%Y%m%d")  # noqa: DTZ007  (a day has no zone)
-    except ValueError:
-        first = begin
-    asked = {"ts_code": ts_code, "start_date": first, "end_date": end}
-    rows = market.frame(_PERIODS[klt], asked, _EVERY_ROW).reverse()
+    """The bars, oldest first: trade_date, open, close, high, low, vol, amount, and `before`, the close before as it was."""
+    rows = market.frame(_PERIODS[klt], {"ts_code": ts_code, "start_date": begin, "end_date": end}, _EVERY_ROW).reverse()
     running = _running(market, ts_code, klt)
     if running.height:
         rows = pl.concat([rows, running.select(rows.columns)])
-    before = pl.col("close").shift().fill_null(pl.col("pre_close"))
+    first = dt.datetime.strptime(begin, "%Y%m%d")  # noqa: DTZ007  (a day has no zone)
+    since, until = f"{first - _LOOK_BACK:%Y%m%d}", f"{first - dt.timedelta(days=1):%Y%m%d}"
+    earlier = market.frame(_PERIODS[klt], {"ts_code": ts_code, "start_date": since, "end_date": until}, 1)
+    last = pl.lit(earlier["close"][0]) if earlier.height else pl.col("pre_close")
+    before = pl.col("close").shift().fill_null(last)
     return rows.select("trade_date", "open", "close", "high", "low", "vol", "amount", before=before)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 
 import polars as pl
 
 from quant_pipeline.market.calendar import CalendarError
-from quant_pipeline.market.dataset import Coverage, Partition
+from quant_pipeline.market.dataset import Coverage
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
+from quant_pipeline.sync.periods import closed_labels
 from quant_pipeline.warehouse.reads import read_sql
 
 LIST_MAY_BE_OLD = 5
@@ -39,11 +39,11 @@ def _no_future_row(scope: Scope) -> Verdict:
 def _fresh(scope: Scope) -> Verdict:
     # Where a session may rightly have no row, only the ledger knows that it was asked for.
     last = _last_synced(scope) if scope.dataset.coverage is Coverage.ANY else _last(scope)
-    latest = scope.calendar.latest()
+    latest = scope.calendar.latest(ready=scope.dataset.ready)
     if last is None:
         return Verdict(False, f"nothing is synced yet; the latest session is {latest}")
     try:
-        behind = len(_due(scope, last + dt.timedelta(days=1), latest))
+        behind = len(closed_labels(scope.dataset, scope.calendar, last + dt.timedelta(days=1), latest))
     except CalendarError as error:
         return Verdict(False, str(error))
     return Verdict(behind == 0, f"synced up to {last}, {behind} {scope.dataset.partition}s behind", 1)
@@ -59,17 +59,6 @@ def _fresh_list(scope: Scope) -> Verdict:
         return Verdict(False, str(error))
     text = f"last good data of {last}, {age} sessions old"
     return Verdict(age <= LIST_MAY_BE_OLD, text if age <= LIST_MAY_BE_OLD else f"{text}: readers keep them", 1)
-
-
-def _due(scope: Scope, start: dt.date, end: dt.date) -> Sequence[dt.date]:
-    """The labels that must be there: of weeks and months those of the closed ones."""
-    match scope.dataset.partition:
-        case Partition.WEEK:
-            return scope.calendar.weeks(start, end)
-        case Partition.MONTH:
-            return scope.calendar.months(start, end)
-        case _:
-            return scope.calendar.between(start, end)
 
 
 def _last(scope: Scope) -> dt.date | None:

@@ -16,6 +16,7 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.sync.checks.freshness import LIST_MAY_BE_OLD
 from quant_pipeline.sync.insight.running import RunningSync, running
+from quant_pipeline.sync.periods import closed_labels
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -142,7 +143,7 @@ def _missing(
     """How many labels between the first and the last were never synced, and from when to when."""
     if not dataset.dated or not labels:
         return 0, ()
-    due = pl.DataFrame({"label": _due(dataset, calendar, labels[0], labels[-1])}, schema={"label": pl.Date})
+    due = pl.DataFrame({"label": closed_labels(dataset, calendar, labels[0], labels[-1])}, schema={"label": pl.Date})
     lacking = due.with_row_index("place").filter(~pl.col("label").is_in(list(labels)))
     # Neighbours are as far from their place among all as from their place among those that lack.
     stretch = pl.col("place").cast(pl.Int64) - pl.int_range(pl.len())
@@ -156,7 +157,7 @@ def _age(dataset: Dataset, calendar: Calendar, last: dt.date | None, *, in_parts
         return None, True, "only single codes are synced" if in_parts else "nothing is synced yet"
     try:
         latest = calendar.latest(ready=dataset.ready)
-        behind = len(_due(dataset, calendar, last + dt.timedelta(days=1), latest))
+        behind = len(closed_labels(dataset, calendar, last + dt.timedelta(days=1), latest))
     except CalendarError as error:
         return None, True, f"last good data of {last}; {error}"
     if behind == 0:
@@ -164,16 +165,6 @@ def _age(dataset: Dataset, calendar: Calendar, last: dt.date | None, *, in_parts
     stale = behind > (0 if dataset.dated else LIST_MAY_BE_OLD)
     words = f"last good data of {last}, {behind} {_NOUNS[dataset.partition]}{'s' if behind > 1 else ''} old"
     return behind, stale, f"{words}: readers keep them" if stale else words
-
-
-def _due(dataset: Dataset, calendar: Calendar, start: dt.date, end: dt.date) -> Sequence[dt.date]:
-    """The labels that must be there: of weeks and months those of the closed ones."""
-    match dataset.partition:
-        case Partition.WEEK:
-            return calendar.weeks(start, end)
-        case Partition.MONTH:
-            return calendar.months(start, end)
-    return calendar.between(start, end)
 
 
 def _latest(calendar: Calendar) -> dt.date | None:
