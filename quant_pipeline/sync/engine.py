@@ -70,14 +70,16 @@ class Engine:
         self._ledger = ledger
         self._run = run
 
-    def sync(self, plan: Plan, *, force: bool = False, on_committed: OnCommitted | None = None) -> Outcome:
-        """Fetches, checks and commits the plan's units; those that were synced before are left out unless `force`.
+    def sync(self, plan: Plan, *, again: bool = False, force: bool = False, on_committed: OnCommitted | None = None) -> Outcome:
+        """Fetches, checks and commits the plan's units; those that were synced before are left out unless `again`.
+
+        `force` means `again`, and that rows are overwritten whoever owns them.
 
         `on_committed` is called for each unit right after its rows and its record are committed, in this thread. A unit's
         failure is recorded and does not stop the others. Codes that an answer lacks are asked of the next sources; a unit
         that lacks too many waits for them before it counts. Memory holds a few units, however long the plan.
         """
-        before = {} if force else self._ledger.done(plan.dataset, plan.units)
+        before = {} if again or force else self._ledger.done(plan.dataset, plan.units)
         outcome = Outcome(before={unit: before[str(unit)] for unit in plan.units if str(unit) in before})
         todo = [unit for unit in plan.units if str(unit) not in before]
         self._ledger.plan(self._run, len(plan.units), len(outcome.before))

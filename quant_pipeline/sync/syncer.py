@@ -49,7 +49,7 @@ class Request:
     @property
     def again(self) -> bool:
         """Whether what was synced before is fetched again."""
-        return self.force or self.repair
+        return self.force or self.repair or self.failed
 
 
 class Syncer:
@@ -104,10 +104,10 @@ class Syncer:
         self._ledger.plan(self._run, len(done), len(done))
         for planned in self._plans(dataset, router, request, done):
             _logger.info("Plan 计划: %s", planned)
-            outcome.add(engine.sync(planned, force=request.again, on_committed=on_committed))
+            outcome.add(engine.sync(planned, again=request.again, force=request.force, on_committed=on_committed))
         if request.repair and dataset is ADJ_FACTOR:
             for planned in self._plans_for(dataset, router, repair.restated(self._database, request.sessions)):
-                outcome.add(engine.sync(planned, force=True, on_committed=on_committed))
+                outcome.add(engine.sync(planned, again=True, on_committed=on_committed))
         return outcome
 
     def second_opinion(
@@ -139,7 +139,7 @@ class Syncer:
 
     def _done(self, dataset: Dataset, request: Request) -> dict[Unit, Item]:
         """The sessions (weeks, months) asked for whose rows of all codes were synced before, and need not be again."""
-        if request.again or request.failed or request.codes or not dataset.dated:
+        if request.again or request.codes or not dataset.dated:
             return {}
         units = [Unit.session(label) for label in labels_of(dataset, self._calendar, request.sessions)]
         known = self._ledger.done(dataset, units)

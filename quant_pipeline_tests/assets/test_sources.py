@@ -1,4 +1,4 @@
-"""Several sources in Dagster: the failover is wired, what is missing is told, and a second source is compared with the first."""
+"""Several sources in Dagster: the failover is wired, what is missing is told, a second source is compared with the first."""
 
 from __future__ import annotations
 

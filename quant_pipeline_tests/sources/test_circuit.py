@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -16,18 +15,6 @@ from quant_pipeline.warehouse.presence import Presence
 
 POLICY = RatePolicy(per_minute=None, per_second=None, concurrency=4, trip=3, cool_down=600)
 AT_ONCE = POLICY.model_copy(update={"cool_down": 0.0})
-
-
-@pytest.fixture
-def presence(warehouse: Database) -> Iterator[Presence]:
-    mine = Presence(warehouse.connect())
-    yield mine
-    mine.close()
-
-
-@pytest.fixture
-def limiter(warehouse: Database, presence: Presence) -> Limiter:
-    return Limiter(warehouse.pool, presence)
 
 
 def _call(limiter: Limiter, failure: FailureClass | None = None, policy: RatePolicy = POLICY, api: str = "daily") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -15,18 +14,6 @@ from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
-
-
-@pytest.fixture
-def presence(warehouse: Database) -> Iterator[Presence]:
-    mine = Presence(warehouse.connect())
-    yield mine
-    mine.close()
-
-
-@pytest.fixture
-def limiter(warehouse: Database, presence: Presence) -> Limiter:
-    return Limiter(warehouse.pool, presence)
 
 
 def _call(limiter: Limiter, policy: RatePolicy, patience: float = 60.0) -> float:

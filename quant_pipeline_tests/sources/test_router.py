@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import polars as pl
 import pytest
@@ -18,7 +18,6 @@ from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 DAY = dt.date(2026, 11, 20)
 UNIT = Unit.session(DAY)
@@ -82,13 +81,6 @@ def judge(frame: pl.DataFrame, source: Source) -> Checked:
     if frame.is_empty():
         raise Incomplete("nothing came")
     return Checked(frame, frame.clear())
-
-
-@pytest.fixture
-def limiter(warehouse: Database) -> Iterator[Limiter]:
-    presence = Presence(warehouse.connect())
-    yield Limiter(warehouse.pool, presence)
-    presence.close()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import polars as pl
 import pytest
 
@@ -15,7 +13,6 @@ from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.standing import Standing
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 QUICK = RatePolicy(per_minute=None, per_second=None, trip=1000)
 
@@ -46,18 +43,6 @@ class _Second(_Named):
 class _Third(_Named):
     name = "third"
     daily_kline, stock_list = _Named.daily_kline, _Named.stock_list
-
-
-@pytest.fixture
-def presence(warehouse: Database) -> Iterator[Presence]:
-    mine = Presence(warehouse.connect())
-    yield mine
-    mine.close()
-
-
-@pytest.fixture
-def limiter(warehouse: Database, presence: Presence) -> Limiter:
-    return Limiter(warehouse.pool, presence)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from quant_pipeline.sources.units import Grain, Unit
 EASTMONEY, TENCENT, SINA = "eastmoney", "tencent", "sina"
 """The web sites that are asked: each has a pace and a circuit of its own."""
 _WHOLE = 100_000
+_BARS_AND_FACTORS = 2
+"""Questions for one code: without the factors nobody knows its ex-dates, without the bars nobody knows when it began."""
 _PERIODS = {Partition.SESSION: "daily", Partition.WEEK: "weekly", Partition.MONTH: "monthly"}
 _LOOK_BACK = dt.timedelta(days=90)
 """How far before a unit its bars are asked for: the first one's pre_close is in the bar before."""
@@ -56,7 +58,7 @@ class AkshareBars(Source):
             return not _on_main_exchanges(ts_code)
         return dataset in (DAILY_KLINE, WEEKLY_KLINE, MONTHLY_KLINE) and codes.board(ts_code) is codes.Board.B_SHARE
 
-    @serves(DAILY_KLINE, by=(Grain.CODE, Grain.SESSION), api=EASTMONEY, page=_WHOLE)
+    @serves(DAILY_KLINE, by=(Grain.CODE, Grain.SESSION), api=EASTMONEY, page=_WHOLE, asks=_BARS_AND_FACTORS)
     def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """By code: eastmoney, then tencent, then sina. By session: eastmoney's quotations of the whole market."""
         if unit.grain is Grain.SESSION:
@@ -66,15 +68,15 @@ class AkshareBars(Source):
             routes += [self._tencent, self._sina]
         return _within(unit, self._completed(unit, self._routed(routes, unit, tally), tally))
 
-    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE, asks=2)
+    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE, asks=_BARS_AND_FACTORS)
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._period(WEEKLY_KLINE, unit, tally)
 
-    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE, asks=2)
+    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=EASTMONEY, page=_WHOLE, asks=_BARS_AND_FACTORS)
     def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._period(MONTHLY_KLINE, unit, tally)
 
-    @serves(ADJ_FACTOR, by=(Grain.CODE,), api=SINA, page=_WHOLE, asks=2)
+    @serves(ADJ_FACTOR, by=(Grain.CODE,), api=SINA, page=_WHOLE, asks=_BARS_AND_FACTORS)
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """Sina's steps, spread over the sessions from the one before the unit on, but not before the code's first bar."""
         factors = kline.spread(self._steps(unit, tally), unit)

@@ -16,7 +16,7 @@ RAW = pl.Schema(
         **dict.fromkeys(("open", "high", "low", "close", "vol", "amount", "before"), pl.Float64),
     }
 )
-"""A route's bars in our units; `before` is the close of the bar before, as it was then."""
+"""A route's bars in our units, oldest first; `before` is the close of the bar before, as it was then."""
 _LOT = 100.0
 _CHANGES = ("pre_close", "change", "pct_chg")
 
@@ -26,7 +26,7 @@ def from_eastmoney(bars: pl.DataFrame) -> pl.DataFrame:
     if not bars.columns:
         return pl.DataFrame(schema=RAW)
     return _raw(
-        bars,
+        bars.sort("日期"),
         trade_date="日期",
         open="开盘",
         high="最高",
@@ -42,7 +42,7 @@ def from_plain(bars: pl.DataFrame) -> pl.DataFrame:
     """RAW of stock_zh_a_hist_tx and stock_zh_a_daily: 元, and volume in 股 or 手, which each row tells by its mean price."""
     if bars.is_empty():
         return pl.DataFrame(schema=RAW)
-    traded = bars.filter(pl.col("volume") > 0)
+    traded = bars.filter(pl.col("volume") > 0).sort("date")
     price = pl.col("amount") / pl.col("volume")
     # 0: in 股 · 1: in 手 · -1: the client took 股 for 手
     scale = (price / pl.col("close")).log(_LOT).round()
@@ -60,7 +60,7 @@ def from_plain(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _raw(bars: pl.DataFrame, **columns: pl.Expr | str) -> pl.DataFrame:
-    return bars.select(**columns).cast(RAW).sort("trade_date")
+    return bars.select(**columns).cast(RAW)
 
 
 def steps_of(factors: pl.DataFrame) -> pl.DataFrame:
