@@ -6,11 +6,12 @@ import os
 import platform
 import sys
 
-from benchmarks import backfill, quota, screens, startup, upsert
+from benchmarks import backfill, history, quota, screens, startup, upsert
 
 BENCHMARKS = {
     "upsert": upsert.main,
     "backfill": backfill.main,
+    "history": history.main,
     "quota": quota.main,
     "screens": screens.main,
     "startup": startup.main,

@@ -312,6 +312,23 @@ def test_factors_begin_with_the_first_bar(source: AkshareSource, tushare: Tushar
     assert good(source, DAILY_KLINE, unit)["pre_close"].equals(good(tushare, DAILY_KLINE, unit)["pre_close"])
 
 
+def test_factors_end_with_a_code_that_is_gone_but_not_with_one_that_is_suspended(
+    source: AkshareSource, tushare: TushareSource, market: SimulatedMarket
+) -> None:
+    main = ~pl.col("ts_code").str.ends_with("BJ")
+    gone = market.frame("stock_basic", {"list_status": "D"}, EVERY).filter(main & (pl.col("delist_date") > "20240201"))
+    unit = Unit.code(gone["ts_code"][0], dt.date(2024, 1, 10), SESSION)
+    bars = good(tushare, DAILY_KLINE, unit)
+    assert good(source, ADJ_FACTOR, unit)["trade_date"].max() == bars["trade_date"].max()
+
+    halts = market.frame("suspend_d", {"start_date": "20251201", "suspend_type": "S"}, EVERY)
+    halted = halts.filter(main & pl.col("suspend_timing").is_null()).row(0, named=True)
+    day = dt.datetime.strptime(halted["trade_date"], "%Y%m%d").date()  # noqa: DTZ007  (a day has no zone)
+    unit = Unit.code(halted["ts_code"], day, day)
+    assert good(tushare, DAILY_KLINE, unit).is_empty()
+    assert good(source, ADJ_FACTOR, unit)["trade_date"].max() == day
+
+
 def test_the_calendar_equals_tushares(source: AkshareSource, tushare: TushareSource) -> None:
     unit = Unit.snapshot(SESSION)
     ours, theirs = good(source, TRADE_CALENDAR, unit), good(tushare, TRADE_CALENDAR, unit)

@@ -15,12 +15,12 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, TRADE_CALENDAR, WEEKLY_KLINE
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.akshare import kline
+from quant_pipeline.sources.akshare.lists import EASTMONEY, EXCHANGES
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import SourceError
 from quant_pipeline.sources.units import Grain, Unit
 
-EASTMONEY, TENCENT, SINA = "eastmoney", "tencent", "sina"
-"""The web sites that are asked: each has a pace and a circuit of its own."""
+TENCENT, SINA = "tencent", "sina"
 _WHOLE = 100_000
 _BARS_AND_FACTORS = 2
 """Questions for one code: without the factors nobody knows its ex-dates, without the bars nobody knows when it began."""
@@ -78,10 +78,14 @@ class AkshareBars(Source):
 
     @serves(ADJ_FACTOR, by=(Grain.CODE,), api=SINA, page=_WHOLE, asks=_BARS_AND_FACTORS)
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """Sina's steps, spread over the sessions from the one before the unit on, but not before the code's first bar."""
+        """Sina's steps, spread over the sessions from the one before the unit on, for as long as the code is listed."""
         factors = kline.spread(self._steps(unit, tally), unit)
-        first = self.ask(SINA, "sina_bars", _symbol(unit), tally=tally).select(pl.col("date").cast(pl.Date).min())
-        return factors.join(first, how="cross").filter(pl.col("trade_date") >= pl.col("date")).drop("date")
+        days = self.ask(SINA, "sina_bars", _symbol(unit), tally=tally)["date"].cast(pl.Date)
+        first, last = days.min(), days.max()
+        listed = factors.filter(pl.col("trade_date") >= first)
+        if factors["trade_date"][-1] == last or self._is_listed(unit, tally):
+            return listed
+        return listed.filter(pl.col("trade_date") <= last)
 
     @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api=SINA, page=_WHOLE)
     def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -134,6 +138,11 @@ class AkshareBars(Source):
 
     def _steps(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return kline.steps_of(self.ask(SINA, "sina_factors", _symbol(unit), tally=tally))
+
+    def _is_listed(self, unit: Unit, tally: Tally) -> bool:
+        """Whether a code that did not trade in the end is suspended, not gone."""
+        digits = codes.to_akshare(unit.ts_code or "")
+        return digits in self.ask(EXCHANGES, "stock_list", tally=tally)["code"]
 
     def _eastmoney(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
         since, until = f"{unit.start - _LOOK_BACK:%Y%m%d}", f"{unit.end:%Y%m%d}"

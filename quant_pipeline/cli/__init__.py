@@ -1,0 +1,28 @@
+"""The console command `quant-pipeline`: doors to the jobs that the UI runs too. Heavy imports wait for their command."""
+
+from __future__ import annotations
+
+import click
+
+from quant_pipeline.cli.database import db
+from quant_pipeline.cli.insight import history, sources, stats, status
+from quant_pipeline.cli.work import run, sandbox, sync, ui
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="quant-pipeline")
+def main() -> None:
+    """A-share data platform: sync, check, screen, and tell. A 股数据平台：同步、检查、选股、通知.
+
+    \b
+    First steps 快速开始:
+      quant-pipeline run          sync the latest session, check it, screen it, notify
+      quant-pipeline ui           the Dagster web UI on http://127.0.0.1:3000
+      quant-pipeline db url       the address for psql, notebooks, BI tools
+
+    Without any setting it works on the SANDBOX, a simulated exchange. Settings: environment or .env (see .env.example).
+    """
+
+
+for _command in (run, sync, status, history, sources, stats, ui, sandbox, db):
+    main.add_command(_command)

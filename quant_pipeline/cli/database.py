@@ -1,0 +1,60 @@
+"""The commands of the database: upgrade, url, psql, stop."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+
+from quant_pipeline.cli.door import as_json, open_database, read_settings, say, told_plainly
+
+
+@click.group()
+def db() -> None:
+    """The database: PostgreSQL, embedded or given by QUANT_DATABASE_URL. 数据库."""
+
+
+@db.command()
+@as_json
+def upgrade(as_json: bool) -> None:
+    """Make or upgrade the tables (every start does it too). 升级表结构."""
+    with told_plainly():
+        database = open_database()
+        database.upgrade()
+        say({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
+
+
+@db.command()
+@as_json
+def url(as_json: bool) -> None:
+    """Print the database's URL, for psql, psycopg, notebooks. 打印连接地址."""
+    with told_plainly():
+        database = open_database()
+        database.upgrade()
+        say({"url": database.url}, database.url, as_json)
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@as_json
+def psql(arguments: tuple[str, ...], as_json: bool) -> None:
+    """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1'). 打开 psql."""
+    with told_plainly():
+        from quant_pipeline.warehouse.server import program
+
+        database = open_database()
+        database.upgrade()
+        output = ["--csv"] if as_json else []
+        sys.exit(subprocess.run([program("psql"), database.url, *output, *arguments], check=False).returncode)
+
+
+@db.command()
+@as_json
+def stop(as_json: bool) -> None:
+    """Stop the embedded server (it starts again when it is needed). 停止内置数据库."""
+    with told_plainly():
+        from quant_pipeline.warehouse import server
+
+        server.stop(read_settings().home)
+        say({"stopped": True}, "The embedded PostgreSQL is stopped.", as_json)

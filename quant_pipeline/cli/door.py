@@ -1,0 +1,101 @@
+"""What every command has in common: its --json, plain words for errors, settings, output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from quant_pipeline.console.insight import Told
+    from quant_pipeline.console.report import Report
+    from quant_pipeline.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_WIDTH = 120
+"""Of the output where it is no terminal (a file, CI)."""
+DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
+
+
+def as_json(command: Command) -> Command:
+    """The option that every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON. 以 JSON 输出")(command)
+
+
+class told_plainly:  # noqa: N801
+    """Turns the errors that a user can mend into one readable line and exit code 1 (2: another sync is running)."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            leave("Stopped. What was committed is kept; run the command again to go on. 已中断，重新运行即可继续", 130)
+        if kind is not None and isinstance(error, ValueError | RuntimeError):
+            from quant_pipeline.sync.slot import SyncRunning
+
+            leave(str(error), 2 if isinstance(error, SyncRunning) else 1)
+
+
+def leave(text: str, code: int) -> NoReturn:
+    click.echo(f"quant-pipeline: {text}", err=True)
+    sys.exit(code)
+
+
+def read_settings() -> Settings:
+    from quant_pipeline import settings
+
+    return settings.load()
+
+
+def open_database() -> Any:
+    from quant_pipeline.warehouse.database import Database
+
+    return Database.from_settings(read_settings())
+
+
+def upgraded() -> Any:
+    database = open_database()
+    database.upgrade()
+    return database
+
+
+def prepared(as_json: bool) -> tuple[Settings, Any]:
+    from rich.console import Console
+
+    settings = read_settings()
+    console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, width=_WIDTH)
+    if settings.sandboxed:
+        console.print("[bold yellow]SANDBOX 沙盒[/]: a simulated exchange; no token, no network. 模拟行情，非真实数据")
+    return settings, console
+
+
+def finish(report: Report, settings: Settings, console: Any, as_json: bool) -> NoReturn:
+    from quant_pipeline.console.render import show
+
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), default=str, ensure_ascii=False, indent=2))
+    else:
+        show(report, console, ui_url=settings.ui_url)
+    sys.exit(0 if report.status == "success" else 1)
+
+
+def tell(told: Told, settings: Settings, console: Any, as_json: bool) -> None:
+    if as_json:
+        facts = {"mode": settings.mode.value, **told.facts}
+        click.echo(json.dumps(facts, default=lambda day: day.isoformat(), ensure_ascii=False, indent=2))
+    else:
+        console.print(*told.shown, sep="\n")
+
+
+def say(facts: dict[str, Any], text: str, as_json: bool) -> None:
+    click.echo(json.dumps(facts) if as_json else text)
+
+
+def split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

@@ -1,0 +1,101 @@
+"""The commands that tell: status, history, sources, stats."""
+
+from __future__ import annotations
+
+import click
+
+from quant_pipeline.cli.door import as_json, prepared, split, tell, told_plainly, upgraded
+
+
+@click.command()
+@as_json
+def status(as_json: bool) -> None:
+    """How far each data set is synced, and how the running sync comes along. 同步状态.
+
+    Per data set: first and last synced session, what lacks in between, what failed, and the age of its last good data.
+
+    \b
+    quant-pipeline status
+    quant-pipeline status --json | jq -r '.datasets[] | select(.stale) | .words'
+    """
+    with told_plainly():
+        from quant_pipeline.console.insight import told_status
+        from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.sync.insight.status import status_of
+
+        settings, console = prepared(as_json)
+        warehouse = WarehouseResource()
+        tell(told_status(status_of(warehouse.database, warehouse.calendar())), settings, console, as_json)
+
+
+@click.command()
+@click.option(
+    "--run", "begins", metavar="ID", help="The units of that run, failed ones first (the id's beginning will do). 运行详情"
+)
+@click.option("--page", default=1, show_default=True, type=click.IntRange(min=1), help="Page, the latest first. 页码")
+@click.option("--per-page", type=click.IntRange(1, 1000), help="Rows a page (default: 20 runs, 100 units). 每页行数")
+@as_json
+def history(begins: str | None, page: int, per_page: int | None, as_json: bool) -> None:
+    """The last syncs: what each did, wrote and cost, and why it failed. 同步历史.
+
+    \b
+    quant-pipeline history
+    quant-pipeline history --page 2 --per-page 50
+    quant-pipeline history --run 3f2a91c0
+    """
+    with told_plainly():
+        from quant_pipeline.console import insight
+        from quant_pipeline.sync.insight import history as ledger
+
+        settings, console = prepared(as_json)
+        database = upgraded()
+        if begins is None:
+            told = insight.told_history(ledger.runs(database, page=page, per_page=per_page or ledger.PER_PAGE))
+        else:
+            run = ledger.run_of(database, begins)
+            count = per_page or ledger.PER_PAGE_OF_ITEMS
+            told = insight.told_run(run, ledger.items(database, run, page=page, per_page=count))
+        tell(told, settings, console, as_json)
+
+
+@click.command()
+@click.option("--events", is_flag=True, help="The last moves of priority and changes of circuits, with reasons. 变动记录")
+@click.option("--reset", metavar="SOURCE[.API]", help="Close its circuit, lift its wait and demotion. 复位熔断")
+@click.option("--priority", metavar="SOURCE[.API]=N", help="1 is asked first, 0 is off, empty: as the environment says. 优先级")
+@as_json
+def sources(events: bool, reset: str | None, priority: str | None, as_json: bool) -> None:
+    """Health of each source and API: calls, success rate, times, quota, circuit, priority. 数据源状态.
+
+    A priority set here overrules the environment's, and a running sync follows it. Nothing is called: no quota is spent.
+
+    \b
+    quant-pipeline sources
+    quant-pipeline sources --events
+    quant-pipeline sources --reset akshare.eastmoney
+    quant-pipeline sources --priority baostock=1
+    quant-pipeline sources --priority tushare.daily=       (back to TUSHARE_PRIORITY)
+    """
+    with told_plainly():
+        from quant_pipeline.console import sources as desk
+
+        settings, console = prepared(as_json)
+        tell(desk.sources(upgraded(), settings, events=events, reset=reset, priority=priority), settings, console, as_json)
+
+
+@click.command()
+@click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
+@as_json
+def stats(datasets: str | None, as_json: bool) -> None:
+    """What the tables hold: rows, dates and codes per data set and source, size on disk. 数据统计.
+
+    \b
+    quant-pipeline stats
+    quant-pipeline stats --datasets daily_kline,adj_factor --json
+    """
+    with told_plainly():
+        from quant_pipeline.console.insight import told_stats
+        from quant_pipeline.sync.insight import stats as tables
+
+        settings, console = prepared(as_json)
+        chosen = tables.chosen(split(datasets))
+        tell(told_stats(tables.stats_of(upgraded(), chosen)), settings, console, as_json)

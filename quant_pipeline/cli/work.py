@@ -1,0 +1,147 @@
+"""The commands that do something: run, sync, ui, sandbox."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quant_pipeline.cli.door import DAY, as_json, finish, prepared, read_settings, split, told_plainly
+
+if TYPE_CHECKING:
+    from quant_pipeline.sync.plan import Plan
+
+
+@click.command()
+@click.option("--date", type=DAY, help="Session to end with (default: the latest complete one). 截止交易日")
+@as_json
+def run(date: dt.datetime | None, as_json: bool) -> None:
+    """The main job: sync what is missing, check, screen, notify. 主任务.
+
+    The first time it takes the latest session and the 120 before it; after that only what is missing. Running it again
+    is safe: what is complete is not fetched twice, and a broken-off run goes on from where it stopped.
+    """
+    with told_plainly():
+        from quant_pipeline.console import commands
+
+        settings, console = prepared(as_json)
+        finish(commands.run(settings, console, date=date.date() if date else None), settings, console, as_json)
+
+
+@click.command()
+@click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
+@click.option("--periods", help="Comma-separated K-line periods: daily,weekly,monthly. K 线周期")
+@click.option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ. 股票代码")
+@click.option("--sources", help="Only these sources, in this order: tushare,baostock,akshare,ths,derived. 数据源")
+@click.option("--start", type=DAY, help="First day. 起始日")
+@click.option("--end", type=DAY, help="Last day (default: the latest complete session). 截止日")
+@click.option("--days-back", type=click.IntRange(min=1), help="The last N sessions. 最近 N 个交易日")
+@click.option("--all-history", is_flag=True, help="Every session since 1990-12-19. 全部历史")
+@click.option("--force", is_flag=True, help="Fetch again what is there, and queue behind a running sync. 强制刷新并排队")
+@click.option("--retry-failed", is_flag=True, help="Only what failed at its last attempt. 仅重试失败的部分")
+@click.option("--repair", is_flag=True, help="Only what is short, breaks a check or was restated. 仅修复有问题的数据")
+@click.option("--dry-run", is_flag=True, help="Print the plan (calls, minutes at the quota), fetch nothing. 仅显示计划")
+@as_json
+def sync(
+    datasets: str | None,
+    periods: str | None,
+    symbols: str | None,
+    sources: str | None,
+    start: dt.datetime | None,
+    end: dt.datetime | None,
+    days_back: int | None,
+    all_history: bool,
+    force: bool,
+    retry_failed: bool,
+    repair: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Sync chosen data sets for chosen sessions and codes. 按需同步.
+
+    Without a window it takes the latest session; --retry-failed and --repair take all that was ever synced.
+
+    \b
+    quant-pipeline sync --datasets daily_kline,adj_factor --start 2026-01-01
+    quant-pipeline sync --symbols 000001,600000 --days-back 60
+    quant-pipeline sync --periods weekly,monthly --start 2020-01-01 --dry-run
+    quant-pipeline sync --retry-failed
+    """
+    if sum((start is not None, days_back is not None, all_history)) > 1:
+        raise click.UsageError("--start, --days-back and --all-history exclude each other")
+    if sum((force, retry_failed, repair)) > 1:
+        raise click.UsageError("--force, --retry-failed and --repair exclude each other")
+    with told_plainly():
+        from quant_pipeline.console import commands, window
+        from quant_pipeline.resources.warehouse import WarehouseResource
+
+        settings, console = prepared(as_json)
+        warehouse = WarehouseResource()
+        windowless = start is None and end is None and days_back is None and not all_history
+        order = commands.Order(
+            datasets=window.with_symbols(window.chosen_datasets(split(datasets), split(periods)), split(symbols)),
+            window=window.stored_window(warehouse.database, warehouse.calendar())
+            if windowless and (retry_failed or repair)
+            else window.asked_window(
+                warehouse.calendar(),
+                start=start.date() if start else None,
+                end=end.date() if end else None,
+                days_back=days_back,
+                all_history=all_history,
+            ),
+            symbols=split(symbols),
+            sources=window.chosen_sources(split(sources)),
+            force=force,
+            retry_failed=retry_failed,
+            repair=repair,
+        )
+        if dry_run:
+            _show_plan(commands.plan(order), console, as_json)
+        else:
+            finish(commands.sync(settings, console, order=order), settings, console, as_json)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. 监听地址")
+@click.option("--port", default=3000, show_default=True, help="Port. 端口")
+@click.option("--json", "as_json", is_flag=True, help="Log as JSON lines. 以 JSON 输出日志")
+def ui(host: str, port: int, as_json: bool) -> None:
+    """The Dagster web UI with daemon, schedules and sensors. Dagster 网页界面."""
+    with told_plainly():
+        from quant_pipeline.console.instance import prepare_environment
+        from quant_pipeline.resources.warehouse import WarehouseResource
+
+        prepare_environment()
+        _ = WarehouseResource().database
+        dg = Path(sys.executable).with_name("dg")
+        if not dg.exists():
+            raise click.ClickException("the UI is not installed: pip install 'quant-pipeline[ui]'")
+        arguments = ["dev", "--host", host, "--port", str(port), "--log-format", "json" if as_json else "colored"]
+        click.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)", err=True)
+        os.chdir(os.environ["DAGSTER_HOME"])
+        os.execv(dg, [str(dg), *arguments])  # takes over this process, and with it Ctrl-C and signals
+
+
+@click.command()
+@click.option("--port", default=0, help="Port to listen on (0: any free one). 端口")
+@as_json
+def sandbox(port: int, as_json: bool) -> None:
+    """Serve the sandbox alone: simulated exchange, Tushare and PushPlus servers. 单独运行沙盒."""
+    with told_plainly():
+        from quant_pipeline.sandbox import __main__ as service
+
+        service.foreground(read_settings().home, port=port, as_json=as_json)
+
+
+def _show_plan(plans: list[Plan], console: Any, as_json: bool) -> None:
+    from quant_pipeline.console.render import plan_facts, show_plan
+
+    if as_json:
+        click.echo(json.dumps(plan_facts(plans), ensure_ascii=False, indent=2))
+    else:
+        show_plan(plans, console)
