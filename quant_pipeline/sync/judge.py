@@ -1,4 +1,4 @@
-"""The judgement of an answer before it is taken: codes renamed, factors anchored, rows validated, coverage measured."""
+"""The judgement of an answer before it is taken: codes renamed, factors and bars completed, rows validated, coverage measured."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, STOCK_LIST
+from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, DAILY_KLINE, STOCK_LIST
 from quant_pipeline.market.validation import Checked, validate
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.anchoring import anchored
+from quant_pipeline.sync.completion import with_pre_close
 from quant_pipeline.sync.coverage import Due, judge_list, judge_rows
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.warehouse.database import Database
@@ -48,6 +49,8 @@ def judge_of_rows(database: Database, dataset: Dataset, calendar: Calendar, due:
             frame = frame.with_columns(pl.col("ts_code").replace(renamed))
         if dataset is ADJ_FACTOR and unit.grain is Grain.CODE:
             frame = anchored(database, unit, frame)
+        if dataset is DAILY_KLINE and unit.grain is Grain.CODE and "pre_close" in frame.columns:
+            frame = with_pre_close(database, unit, frame)
         checked = validate(dataset, frame, expected_session=expected, sessions=sessions)
         spanned = [label for label in known if unit.start <= label <= unit.end]
         judge_rows(dataset, unit, checked, due, spanned or labels_of(dataset, calendar, [unit.end]), source)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 import pytest
 
-from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
@@ -48,7 +48,7 @@ class Platform:
     ledger: Ledger
 
     def backfill(self) -> None:
-        for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS, DAILY_KLINE):
+        for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS, ADJ_FACTOR, DAILY_KLINE):
             outcome = self.syncer.sync(dataset, Request(sessions=SESSIONS))
             assert not outcome.failed, next(iter(outcome.failed.values())).error
 
@@ -106,6 +106,7 @@ def test_cut_hung_and_blocked_it_ends_complete_and_equal(platform: Platform) -> 
     keys = ["ts_code", "trade_date"]
     assert disturbed.select(keys).equals(undisturbed.select(keys)), "no row more, no row less"
     for field in _FIELDS:
+        assert disturbed[field].null_count() == undisturbed[field].null_count() == 0, field
         worst = (disturbed[field] - undisturbed[field]).abs().max()
         assert isinstance(worst, float)
         assert worst <= {"pct_chg": 1e-3, "amount": 1e-3}.get(field, 1e-6), field
