@@ -12,8 +12,8 @@ import polars as pl
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox import parameters
 from quant_pipeline.sandbox.exchange import Exchange, Year
-from quant_pipeline.sandbox.instruments import CLOSED
 from quant_pipeline.sandbox.parameters import matching
+from quant_pipeline.sandbox.quoted import CLOSED
 from quant_pipeline.sandbox.streams import Purpose, stream
 
 Ints = npt.NDArray[np.int64]

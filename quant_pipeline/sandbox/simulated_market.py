@@ -12,8 +12,8 @@ from quant_pipeline.market import clock
 from quant_pipeline.sandbox.bonds import Bonds
 from quant_pipeline.sandbox.cells import Cells
 from quant_pipeline.sandbox.exchange import Exchange
-from quant_pipeline.sandbox.instruments import Funds, Indexes
 from quant_pipeline.sandbox.periods import Periods
+from quant_pipeline.sandbox.quoted import Funds, Indexes
 from quant_pipeline.sandbox.stock_days import StockDays
 from quant_pipeline.sandbox.stock_lists import StockLists
 from quant_pipeline.sandbox.ths_boards import ThsBoards

@@ -160,7 +160,7 @@ class Source(ABC):
 
 
 def _pause(policy: RatePolicy) -> Callable[[tenacity.RetryCallState], float]:
-    exponential = tenacity.wait_exponential_jitter(initial=policy.backoff, max=16.0, jitter=policy.backoff / 2)
+    exponential = tenacity.wait_exponential_jitter(multiplier=policy.backoff, max=16.0, jitter=policy.backoff / 2)
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

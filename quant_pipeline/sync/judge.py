@@ -1,4 +1,4 @@
-"""The judgement of an answer before it is taken: codes renamed, factors and bars completed, rows validated, coverage measured."""
+"""The judgement of an answer before it is taken: codes renamed, bars completed, rows validated, coverage measured."""
 
 from __future__ import annotations
 
