@@ -80,7 +80,6 @@ class AkshareLists(Source):
         bars = self.ask(EASTMONEY, "etf_daily", *asked, tally=tally)
         if not bars.columns:  # a code that eastmoney does not know, and a range without bars, look the same
             return pl.DataFrame(schema=dict.fromkeys(ETF_DAILY.column_names, pl.String()))
-        pre_close = (pl.col("收盘") - pl.col("涨跌额")).round(3)
         return bars.select(
             ts_code=pl.lit(ts_code),
             trade_date="日期",
@@ -88,12 +87,11 @@ class AkshareLists(Source):
             high="最高",
             low="最低",
             close="收盘",
-            pre_close=pre_close,
-            change="涨跌额",
-            pct_chg=((pl.col("收盘") / pre_close - 1) * 100).round(4),  # eastmoney's has two decimals only
+            # eastmoney's changes count from the raw close before, on ex-dates too: not from the ex-rights price
+            **{name: pl.lit(None, pl.Float64) for name in ("pre_close", "change", "pct_chg")},
             vol="成交量",
             amount=pl.col("成交额") / 1000,
-        )
+        ).select(ETF_DAILY.column_names)
 
     @serves(CONVERTIBLE_BONDS, by=(Grain.SNAPSHOT,), api=EASTMONEY, page=_WHOLE)
     def convertible_bonds(self, unit: Unit, tally: Tally) -> pl.DataFrame:
