@@ -88,6 +88,18 @@ def test_an_unknown_fund_has_no_bars(market: SimulatedMarket) -> None:
     assert rows == 0
 
 
+def test_a_funds_change_is_counted_from_the_raw_close_on_an_ex_date_too(market: SimulatedMarket) -> None:
+    bars = market.frame("fund_daily", {"start_date": "20260101", "end_date": "20261120"}, EVERY).sort("ts_code", "trade_date")
+    closes = bars.with_columns(last=pl.col("close").shift().over("ts_code")).filter(
+        pl.col("last") - pl.col("pre_close") > 0.002
+    )
+    fund, day, close, last = closes.select("ts_code", "trade_date", "close", "last").row(0)
+    body, rows = eastmoney_lists.fund_bars(market, fund, {"beg": day, "end": day})
+    assert rows == 1
+    [line] = orjson.loads(body)["data"]["klines"]
+    assert float(line.split(",")[9]) == pytest.approx(close - last, abs=0.0006)
+
+
 def test_bonds_have_their_columns_at_the_places_that_akshare_reads(market: SimulatedMarket) -> None:
     rows = orjson.loads(eastmoney_lists.bonds(market, {"pageSize": "500", "pageNumber": "1"})[0])["result"]["data"]
     places = {0: "SECURITY_CODE", 5: "LISTING_DATE", 16: "ACTUAL_ISSUE_SCALE", 38: "SECURITY_SHORT_NAME", 49: "TRANSFER_PRICE"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from quant_pipeline.sandbox.tushare_apis import Market
 LONGEST_PAGE = 100
 HOT = 100
 _EVERY_ROW = 100_000
+_LOOK_BACK = dt.timedelta(days=90)
+"""How far before an answer the close is looked for from which its first change is counted."""
 _NOTHING = "-"
 """What stands for an absent figure."""
 _BOND_FIELDS = (
@@ -46,18 +49,27 @@ def fund_spot(market: Market, asked: Mapping[str, str]) -> tuple[bytes, int]:
 
 
 def fund_bars(market: Market, ts_code: str, asked: Mapping[str, str]) -> tuple[bytes, int]:
-    """push2his…/api/qt/stock/kline/get of an ETF, daily and unadjusted, `beg` to `end`; `data` is null for no ETF."""
+    """push2his…/api/qt/stock/kline/get of an ETF, daily and unadjusted, `beg` to `end`; `data` is null for no ETF.
+
+    Changes are counted from the close before as it was, on ex-dates too.
+    """
     names = market.frame("fund_basic", {"market": "E", "ts_code": ts_code}, 1).filter(pl.col("ts_code") == ts_code)
     if names.is_empty():
         return _push2(None), 0
-    span = {"ts_code": ts_code, "start_date": asked.get("beg", ""), "end_date": asked.get("end", "")}
-    bars = market.frame("fund_daily", span, _EVERY_ROW).reverse()
+    begin = asked.get("beg", "19700101")
+    since = dt.datetime.strptime(begin, "%Y%m%d") - _LOOK_BACK  # noqa: DTZ007  (a day has no zone)
+    span = {"ts_code": ts_code, "start_date": f"{since:%Y%m%d}", "end_date": asked.get("end", "")}
+    before = pl.col("close").shift().fill_null(pl.col("pre_close"))
+    bars = (
+        market.frame("fund_daily", span, _EVERY_ROW)
+        .reverse()
+        .select("trade_date", "open", "close", "high", "low", "vol", "amount", before=before)
+        .filter(pl.col("trade_date") >= begin)
+    )
     lines = [
         f"{day[:4]}-{day[4:6]}-{day[6:]},{opened:.3f},{close:.3f},{high:.3f},{low:.3f},{vol:.0f},{amount * 1000:.2f},"
-        f"{(high - low) / pre * 100:.2f},{pct:.2f},{change:.3f},0.00"
-        for day, opened, close, high, low, vol, amount, pre, pct, change in bars.select(
-            "trade_date", "open", "close", "high", "low", "vol", "amount", "pre_close", "pct_chg", "change"
-        ).iter_rows()
+        f"{(high - low) / last * 100:.2f},{(close / last - 1) * 100:.2f},{close - last:.3f},0.00"
+        for day, opened, close, high, low, vol, amount, last in bars.iter_rows()
     ]
     digits, suffix = ts_code.split(".")
     about = {"code": digits, "market": int(suffix == "SH"), "name": names["name"][0], "decimal": 3, "dktotal": len(lines)}
