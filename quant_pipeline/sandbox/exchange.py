@@ -91,7 +91,7 @@ class Exchange:
     def year(self, number: int) -> Year:
         """A year of the market. SandboxTimeError before `first_year` and after the last simulated year."""
         if number not in self._years:
-            before = self._state_before(number)
+            before = self.state_before(number)
             planned, forces, walked = self._walk(number, before)
             self._years[number] = Year(
                 number=number,
@@ -106,14 +106,8 @@ class Exchange:
         self._years.move_to_end(number)
         return self._years[number]
 
-    def _walk(self, number: int, before: State) -> tuple[Events, Forces, Walk]:
-        planned, forces = events(self.seed, number, self.register, self.sessions, before.halt_left)
-        walked = walk(self.seed, number, self.register, planned, forces, before)
-        if number + 1 not in self._states:
-            self._keep(number + 1, walked.after)
-        return planned, forces, walked
-
-    def _state_before(self, number: int) -> State:
+    def state_before(self, number: int) -> State:
+        """What a year begins with; cheaper than the year, whose bars are not made. SandboxTimeError before `first_year`."""
         if number < self.first_year:
             raise SandboxTimeError(f"the simulated exchange begins with {self.first_year}, not {number}")
         known = number
@@ -125,6 +119,13 @@ class Exchange:
         for year in range(known, number):
             state = self._walk(year, state)[-1].after
         return state
+
+    def _walk(self, number: int, before: State) -> tuple[Events, Forces, Walk]:
+        planned, forces = events(self.seed, number, self.register, self.sessions, before.halt_left)
+        walked = walk(self.seed, number, self.register, planned, forces, before)
+        if number + 1 not in self._states:
+            self._keep(number + 1, walked.after)
+        return planned, forces, walked
 
     def _known(self, number: int) -> State | None:
         if number not in self._states and self._folder is not None:

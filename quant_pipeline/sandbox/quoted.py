@@ -15,8 +15,10 @@ from quant_pipeline.market.datasets import INDEX_DAILY
 from quant_pipeline.sandbox import names, parameters
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.parameters import among, matching
+from quant_pipeline.sandbox.securities import PRESENT_YEAR
+from quant_pipeline.sandbox.sessions import LAST_YEAR
 from quant_pipeline.sandbox.streams import Purpose, stream
-from quant_pipeline.sandbox.tapes import Kind, Reel, Tape
+from quant_pipeline.sandbox.tapes import NO_INDUSTRY, Kind, Reel, Tape
 from quant_pipeline.sandbox.tushare_apis import ParameterError
 
 Ints = npt.NDArray[np.int64]
@@ -36,10 +38,20 @@ _CORE_NAMES = dict(
         strict=True,
     )
 )
-_CORE_DAYS = {"000688.SH": "20200723", "899050.BJ": "20221121", "399006.SZ": "20100601", "000852.SH": "20141017"}
+_CORE_DAYS = {
+    "000300.SH": "20050408",
+    "399005.SZ": "20060124",
+    "399330.SZ": "20060124",
+    "000905.SH": "20070115",
+    "399006.SZ": "20100601",
+    "000852.SH": "20141017",
+    "000688.SH": "20200723",
+    "899050.BJ": "20221121",
+}
 _FUND_ENDINGS = ("ETF", "龙头ETF", "产业ETF", "主题ETF")
 _FUND_HOUSES = ("华夏", "易方达", "南方", "嘉实", "富国", "广发", "博时", "国泰")
 _FUNDS_PER_MARKET = 120 / 5_400
+_CLOSED_SHARE = 0.06
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,8 @@ class Indexes:
         titles = [*_CORE_NAMES.values(), *(f"{industry}指数" for industry in industries), "红利低波", "中证半导"]
         count = len(codes)
         generator = stream(exchange.seed, Purpose.INDEXES)
+        industry = np.full(count, NO_INDUSTRY)
+        industry[len(_CORE_NAMES) : len(_CORE_NAMES) + len(industries)] = np.arange(len(industries))
         days = [_CORE_DAYS.get(code, "20050104") for code in codes]
         listed = np.array([exchange.sessions.ordinal(dt.date.fromisoformat(f"{d[:4]}-{d[4:6]}-{d[6:]}")) for d in days])
         self._listing = Listing(codes, titles, listed, np.full(count, np.iinfo(np.int64).max))
@@ -131,7 +145,8 @@ class Indexes:
             exchange.first_year,
             np.round(generator.uniform(900, 4_000, count), 4),
             generator.uniform(0.8, 1.2, count),
-            np.where(np.arange(count) < len(_CORE_NAMES), 0.003, 0.009),
+            np.full(count, 0.003),
+            industry,
         )
         # 手 x points are no money: the turnover is that of the shares behind the index, at some 12 元 each
         self._rows = _Tapes(exchange, self._listing, tape, 0.1 * 12 / 2_000)
@@ -173,22 +188,25 @@ class Funds:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        count = max(8, round(len(exchange.register) * _FUNDS_PER_MARKET))
+        sessions, register = exchange.sessions, exchange.register
+        present, end = sessions.of_year(PRESENT_YEAR).stop, sessions.of_year(LAST_YEAR).stop
+        first = sessions.ordinal(dt.date(2005, 2, 23))
+        alive = int(((register.listed < present) & (register.delisted >= present)).sum())
+        # as many again for every session after the present as before it
+        count = round(max(8, alive * _FUNDS_PER_MARKET / (1 - _CLOSED_SHARE)) * (end - first) / (present - first))
         generator = stream(exchange.seed, Purpose.FUNDS)
         prefixes = generator.choice(["510", "512", "515", "561", "588", "159"], count)
         numbers = generator.permutation(1_000)[:count]
         codes = sorted({f"{prefix}{number:03d}" for prefix, number in zip(prefixes, numbers.tolist(), strict=True)})
         codes = [f"{code}.{'SZ' if code.startswith('159') else 'SH'}" for code in codes]
         count = len(codes)
-        sessions = exchange.sessions
-        listed = np.sort(
-            generator.integers(sessions.ordinal(dt.date(2005, 2, 23)), sessions.ordinal(dt.date(2026, 6, 1)), count)
-        )
-        listed = generator.permutation(listed)
-        lives = np.where(generator.random(count) < 0.06, generator.integers(400, 1_500, count), 10**6)
+        listed = generator.integers(first, end, count)
+        lives = np.where(generator.random(count) < _CLOSED_SHARE, generator.integers(400, 1_500, count), 10**6)
+        order = generator.permutation(count)
+        industry = order % len(names.INDUSTRIES)
         names_ = [
-            f"{names.INDUSTRIES[n % len(names.INDUSTRIES)][0]}{_FUND_ENDINGS[n % len(_FUND_ENDINGS)]}"
-            for n in generator.permutation(count).tolist()
+            f"{names.INDUSTRIES[place][0]}{_FUND_ENDINGS[n % len(_FUND_ENDINGS)]}"
+            for n, place in zip(order.tolist(), industry.tolist(), strict=True)
         ]
         self._house = [_FUND_HOUSES[n % len(_FUND_HOUSES)] for n in range(count)]
         self._listing = Listing(codes, names_, listed, listed + lives)
@@ -199,7 +217,8 @@ class Funds:
             exchange.first_year,
             np.round(generator.uniform(0.6, 3.5, count), 3),
             generator.uniform(0.8, 1.3, count),
-            np.full(count, 0.006),
+            np.full(count, 0.003),
+            industry,
         )
         self._rows = _Tapes(exchange, self._listing, tape, 0.1)
 

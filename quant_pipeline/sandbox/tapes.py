@@ -1,7 +1,7 @@
 """Tapes: the bars of instruments that follow the market, session by session, years on end: indexes and funds.
 
-Their returns are the market's own (the first draw of the exchange's returns) times a beta, and some of their own; so they
-hang together with the stocks, and no stock has to be simulated for them.
+Their returns are the market's and their industry's own (`walk.common_returns`), and some of their own; so they hang together
+with the stocks, and no stock has to be simulated for them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ import numpy.typing as npt
 
 from quant_pipeline.sandbox.sessions import Sessions
 from quant_pipeline.sandbox.streams import Purpose, stream
+from quant_pipeline.sandbox.walk import common_returns
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+NO_INDUSTRY = -1
 
 _CALM = 0.35
 """How much of a session's range lies beyond its open and close."""
 _YEARS_IN_MEMORY = 6
+_SPLIT_FROM, _MERGED_UNDER = 1.5, 0.3
+"""What may be split, one into two, and what is merged, two into one: 元."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Kind:
     turnover: float
     """Usual volume of a session, in 手."""
     splits: float = 0.0
-    """Chance of a split (one becomes two) in a session."""
+    """Chance of a split (one becomes two) in a session; what splits is merged again when it became too cheap."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,26 @@ class Reel:
     pre_close: Floats
     vol: Floats
     factor: Floats
-    """Cumulative: doubles with a split."""
+    """Cumulative: doubles with a split, halves with a merger."""
 
 
 class Tape:
-    """The bars of `len(beta)` instruments from the first simulated year on. `base`: their prices at its beginning."""
+    """The bars of `len(beta)` instruments from the first simulated year on. `base`: their prices at its beginning;
+    `industry`: whose returns they follow beside the market's, as a place in `names.INDUSTRIES` or NO_INDUSTRY."""
 
     def __init__(
-        self, kind: Kind, seed: int, sessions: Sessions, first_year: int, base: Floats, beta: Floats, own: Floats
+        self,
+        kind: Kind,
+        seed: int,
+        sessions: Sessions,
+        first_year: int,
+        base: Floats,
+        beta: Floats,
+        own: Floats,
+        industry: Ints,
     ) -> None:
         self._kind, self._seed, self._sessions, self._first_year = kind, seed, sessions, first_year
-        self._base, self._beta, self._own = base, beta, own
+        self._base, self._beta, self._own, self._industry = base, beta, own, industry
         self._ends: dict[int, tuple[Floats, Floats]] = {}
         self._reels: dict[int, Reel] = {}
 
@@ -73,19 +88,22 @@ class Tape:
     def _made(self, year: int) -> Reel:
         kind, ordinals = self._kind, self._sessions.of_year(year)
         days, count = len(ordinals), len(self._base)
-        market = np.clip(stream(self._seed, Purpose.RETURNS, year).standard_t(4, days) * 0.008 + 0.0003, -0.075, 0.075)
+        market, sector = common_returns(stream(self._seed, Purpose.RETURNS, year), days)
         generator = stream(self._seed, kind.purpose, year)
         own = generator.standard_normal((days, count)) * self._own
+        own += np.where(self._industry == NO_INDUSTRY, 0.0, sector[:, self._industry])
         moves = np.clip(market[:, None] * self._beta + own, -kind.limit * 0.9, kind.limit * 0.9)
         split = generator.random((days, count)) < kind.splits
         draws = generator.random((4, days, count))
         price, factor = self._ends.get(year - 1, (self._base, np.ones(count)))
         close, pre, factors = np.empty((days, count)), np.empty((days, count)), np.empty((days, count))
         for row in range(days):
-            ratio = np.where(split[row], 2.0, 1.0)
+            ratio = np.where(split[row] & (price >= _SPLIT_FROM), 2.0, 1.0)
+            if kind.splits:
+                ratio[price < _MERGED_UNDER] = 0.5
             pre[row] = np.round(price / ratio, kind.digits)
-            factor = np.round(factor * price / pre[row], 6) if split[row].any() else factor
-            price = np.maximum(np.round(pre[row] * (1.0 + moves[row]), kind.digits), 10.0**-kind.digits * 50)
+            factor = np.where(ratio == 1.0, factor, np.round(factor * price / pre[row], 6))
+            price = np.round(pre[row] * (1.0 + moves[row]), kind.digits)
             close[row], factors[row] = price, factor
         self._ends[year] = (price, factor)
         opened = np.round(pre + (close - pre) * draws[0] * 0.7, kind.digits)

@@ -128,13 +128,19 @@ def walk(seed: int, year: int, register: Register, events: Events, forces: Force
     )
 
 
+def common_returns(generator: np.random.Generator, days: int) -> tuple[Floats, Floats]:
+    """The market's return per session, and each industry's beside it (sessions x industries): the first draws of a year's
+    returns, for all that follow the market."""
+    market = np.clip(generator.standard_t(4, days) * 0.008 + 0.0003, -0.075, 0.075)
+    return market, generator.normal(0.0, 0.006, (days, len(names.INDUSTRIES)))
+
+
 def _returns(seed: int, year: int, register: Register, events: Events, forces: Forces) -> npt.NDArray[np.float32]:
     """Market, sector and own returns; news in their place where there are any."""
     generator = stream(seed, Purpose.RETURNS, year)
     days, count = events.listed.shape
     codes = events.codes
-    market = np.clip(generator.standard_t(4, days) * 0.008 + 0.0003, -0.075, 0.075)
-    sector = generator.normal(0.0, 0.006, (days, len(names.INDUSTRIES)))
+    market, sector = common_returns(generator, days)
     own = generator.standard_normal((days, count), dtype=np.float32)
     own *= register.volatility[codes].astype(np.float32)
     own += np.outer(market, register.beta[codes]).astype(np.float32)
