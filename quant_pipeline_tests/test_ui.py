@@ -149,6 +149,16 @@ class Browser:
             lambda driver: driver.find_elements("css selector", selector), f"{selector} on {self.driver.current_url}"
         )
 
+    def editor_holds(self, *texts: str) -> None:
+        """Waits until the launchpad's editor holds all the texts (it draws only the lines in sight)."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        held = "return document.querySelector('.CodeMirror').CodeMirror.getValue()"
+        for text in texts:
+            WebDriverWait(self.driver, PATIENCE).until(
+                lambda driver, text=text: text in driver.execute_script(held), f"{text!r} in the launchpad"
+            )
+
     def click(self, text: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -194,7 +204,9 @@ def test_a_materialized_session_shows_its_figures_and_its_chart(installation: In
 
 def test_the_launchpad_shows_the_strategys_parameters(installation: Installation, browser: Browser) -> None:
     url = f"{installation.url}/locations/quant_pipeline/jobs/daily_sync/playground"
-    browser.see(url, "screen_dual_ma", "fast", "slow", picture="launchpad")
+    browser.see(url, "daily_sync", picture="launchpad")
+    browser.wait_for(".CodeMirror")
+    browser.editor_holds("screen_dual_ma", "fast", "slow")
 
 
 def test_a_failed_run_says_why_and_the_phone_gets_the_message(installation: Installation, browser: Browser) -> None:
