@@ -94,7 +94,7 @@ WHERE id = %(id)s
 _SETTLE = """
 WITH per_source AS (
     SELECT coalesce(source, '-') AS source, count(*) AS units, count(*) FILTER (WHERE status = 'failed') AS failed,
-           coalesce(sum(rows) FILTER (WHERE attempts > 0), 0) AS rows, sum(calls) AS calls,
+           coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0) AS rows, sum(calls) AS calls,
            round(sum(seconds)::numeric, 2) AS seconds
     FROM sync_items WHERE sync_run = %(id)s GROUP BY 1
 ), totals AS (
