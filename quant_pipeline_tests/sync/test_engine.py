@@ -8,7 +8,8 @@ from quant_pipeline_tests.sync.conftest import Bench
 
 def test_every_data_set_comes_from_the_wire_to_its_table(bench: Bench) -> None:
     sessions = bench.sessions(5)
-    for dataset in (each for each in SOURCED.values() if each is not MONTHLY_KLINE):  # of the running month Tushare has none
+    # of the running month Tushare has no bars
+    for dataset in (each for each in SOURCED.values() if each is not MONTHLY_KLINE):
         outcome = bench.sync(dataset, sessions if dataset.dated else ())
         assert not outcome.failed, outcome.failed
         assert bench.rows(f"SELECT count(*) FROM {dataset.name} WHERE source = 'tushare'") == [(outcome.total("rows"),)]
