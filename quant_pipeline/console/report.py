@@ -13,7 +13,8 @@ from quant_pipeline.warehouse.database import Database
 _BY_DATASET = """
 SELECT dataset, min(trade_date) AS first, max(trade_date) AS last,
        count(ts_code) AS codes, count(*) FILTER (WHERE status = 'success') AS units,
-       count(*) FILTER (WHERE status = 'failed') AS failed, coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0)::bigint AS rows,
+       count(*) FILTER (WHERE status = 'failed') AS failed,
+       coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0)::bigint AS rows,
        sum(inserted)::bigint AS inserted,
        sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
        sum(calls)::bigint AS calls, string_agg(DISTINCT source, ', ') AS sources
