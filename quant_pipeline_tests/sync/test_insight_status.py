@@ -105,11 +105,15 @@ def test_each_period_has_a_watermark_of_its_own(warehouse: Database) -> None:
 
 
 @pytest.mark.usefixtures("ledger")
-def test_what_is_due_begins_with_each_data_set_s_own_hour(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_still_runs_makes_nothing_stale_and_a_complete_one_does(
+    warehouse: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for dataset in (DAILY_KLINE, AUCTION):
         write(warehouse, dataset, *done(day(19)))
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T12:00")
-    assert (of(warehouse, AUCTION).behind, of(warehouse, DAILY_KLINE).behind) == (1, 0)
+    assert (of(warehouse, AUCTION).behind, of(warehouse, DAILY_KLINE).behind) == (0, 0)
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T17:30")
+    assert (of(warehouse, AUCTION).behind, of(warehouse, DAILY_KLINE).behind) == (1, 1)
 
 
 @pytest.mark.usefixtures("ledger")

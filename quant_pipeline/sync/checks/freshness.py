@@ -39,7 +39,7 @@ def _no_future_row(scope: Scope) -> Verdict:
 def _fresh(scope: Scope) -> Verdict:
     # Where a session may rightly have no row, only the ledger knows that it was asked for.
     last = _last_synced(scope) if scope.dataset.coverage is Coverage.ANY else _last(scope)
-    latest = scope.calendar.latest(ready=scope.dataset.ready)
+    latest = scope.calendar.latest()  # the last complete session: what is ready in the morning is fetched with the rest
     if last is None:
         return Verdict(False, f"nothing is synced yet; the latest session is {latest}")
     try:

@@ -156,7 +156,7 @@ def _age(dataset: Dataset, calendar: Calendar, last: dt.date | None, *, in_parts
     if last is None:
         return None, True, "only single codes are synced" if in_parts else "nothing is synced yet"
     try:
-        latest = calendar.latest(ready=dataset.ready)
+        latest = calendar.latest()  # the last complete session: what is ready in the morning is fetched with the rest
         behind = len(closed_labels(dataset, calendar, last + dt.timedelta(days=1), latest))
     except CalendarError as error:
         return None, True, f"last good data of {last}; {error}"
