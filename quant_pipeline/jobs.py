@@ -15,22 +15,22 @@ from quant_pipeline.market.datasets import (
     INDEX_LIST,
     MONTHLY_KLINE,
     NAME_HISTORY,
-    SOURCED,
     STOCK_LIST,
     THS_HOT,
     TRADE_CALENDAR,
     WEEKLY_KLINE,
 )
+from quant_pipeline.switches import switched_on
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-LISTS = [dataset.name for dataset in SOURCED.values() if not dataset.dated]
-DAILY_LISTS = [
-    dataset.name for dataset in (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONVERTIBLE_BONDS, INDEX_LIST)
-]
+_ON = switched_on()
+_JUDGES = (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONVERTIBLE_BONDS, INDEX_LIST)
+LISTS = [name for name, dataset in _ON.items() if not dataset.dated]
+DAILY_LISTS = [dataset.name for dataset in _JUDGES if dataset.name in _ON]
 """The lists that the session's data are judged against; those of THS come in the morning, with all the others."""
-BY_SESSION = [dataset.name for dataset in SOURCED.values() if dataset.partition is Partition.SESSION]
+BY_SESSION = [name for name, dataset in _ON.items() if dataset.partition is Partition.SESSION]
 
 
 def _job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:

@@ -10,10 +10,11 @@ from quant_pipeline import jobs, settings, timetable
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import THS_HOT
+from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.partitions import key_of, range_tags
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.switches import switched_off
 from quant_pipeline.warehouse.reads import read_sql
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ PERIODS_BACK = 4
 """How many weeks or months the weekly and monthly jobs look back: finished ones cost nothing."""
 _ANSWER = dg.RunRequest | dg.SkipReason
 _QUEUED = {QUEUE_TAG: "true"}
+_ONE_DATASET = {
+    jobs.auction_sync.name: AUCTION.name,
+    jobs.hot_sync.name: THS_HOT.name,
+    jobs.weekly_sync.name: WEEKLY_KLINE.name,
+    jobs.monthly_sync.name: MONTHLY_KLINE.name,
+}
+"""The jobs that are for one data set: where it is switched off they have nothing to do."""
 _TIMES = timetable.load(settings.load().schedules)
 _FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
 
@@ -43,6 +51,8 @@ def _schedule(job: "UnresolvedAssetJobDefinition", words: str) -> Callable[..., 
             description=words,
         )
         def schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
+            if _ONE_DATASET.get(job.name) in switched_off():
+                return dg.SkipReason(f"{_ONE_DATASET[job.name]} 已停用: it is switched off (QUANT_WITHOUT).")
             return decide(context.scheduled_execution_time.astimezone(EXCHANGE_ZONE), warehouse)
 
         return schedule

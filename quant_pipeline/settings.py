@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Mode(StrEnum):
@@ -47,11 +48,17 @@ class Settings(BaseSettings):
     ui_url: str = Field("http://127.0.0.1:3000", alias="QUANT_UI_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
     schedules: Path | None = Field(None, alias="QUANT_SCHEDULES")
+    without: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_WITHOUT")
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().resolve()
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _names(cls, names: object) -> object:
+        return frozenset(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names
 
     @field_validator("database_url")
     @classmethod

@@ -45,6 +45,18 @@ def span(request: dg.RunRequest) -> tuple[str, str]:
     return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
 
 
+@pytest.mark.parametrize(("job", "dataset"), [("auction_sync", "auction"), ("weekly_sync", "weekly_kline")])
+def test_the_job_of_a_data_set_that_is_switched_off_says_so(
+    warehouse_at: WarehouseResource, monkeypatch: pytest.MonkeyPatch, job: str, dataset: str
+) -> None:
+    monkeypatch.setenv("QUANT_WITHOUT", dataset)
+    answer = tick(warehouse_at, "2026-11-20T09:27:00+08:00", job)
+    assert isinstance(answer, dg.SkipReason)
+    assert "QUANT_WITHOUT" in str(answer.skip_message)
+    monkeypatch.delenv("QUANT_WITHOUT")
+    asked(warehouse_at, "2026-11-20T09:27:00+08:00", job)
+
+
 @pytest.mark.parametrize(
     ("job", "cron"),
     [

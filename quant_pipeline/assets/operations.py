@@ -13,6 +13,7 @@ from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sources import desk
 from quant_pipeline.sources.policy import load_policies
+from quant_pipeline.switches import switched_off
 from quant_pipeline.sync.insight import history, stats
 from quant_pipeline.sync.insight.health import health_of, prune, troubles
 from quant_pipeline.sync.insight.status import DatasetStatus, status_of
@@ -46,7 +47,7 @@ def _report(words: str) -> Callable[[_Teller], dg.AssetsDefinition]:
     "that are going on. As the command `quant-pipeline status`."
 )
 def sync_status(warehouse: WarehouseResource) -> dict[str, Any]:
-    status = status_of(warehouse.database, warehouse.calendar())
+    status = status_of(warehouse.database, warehouse.calendar(), off=switched_off())
     going_on = (f"{each.trigger}: {each.done} of {each.planned} units, {each.share:.0%}" for each in status.running)
     return {
         "latest_session": str(status.latest),

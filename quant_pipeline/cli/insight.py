@@ -21,11 +21,12 @@ def status(as_json: bool) -> None:
     with told_plainly():
         from quant_pipeline.console.insight import told_status
         from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.switches import switched_off
         from quant_pipeline.sync.insight.status import status_of
 
         settings, console = prepared(as_json)
         warehouse = WarehouseResource()
-        tell(told_status(status_of(warehouse.database, warehouse.calendar())), settings, console, as_json)
+        tell(told_status(status_of(warehouse.database, warehouse.calendar(), off=switched_off())), settings, console, as_json)
 
 
 @click.command()

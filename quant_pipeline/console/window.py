@@ -12,6 +12,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, WEEKLY_KLINE
 from quant_pipeline.sources.policy import DEFAULT_POLICIES
 from quant_pipeline.sources.units import Unit
+from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.warehouse.database import Database
@@ -68,7 +69,10 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
     if start is not None:
         tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
+    on = switched_on()
     for dataset, job in ((WEEKLY_KLINE, weekly_sync), (MONTHLY_KLINE, monthly_sync)):
+        if dataset.name not in on:
+            continue
         labels = labels_of(dataset, calendar, calendar.window(end, FIRST_RUN_SESSIONS))
         start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
         if start is not None:
@@ -126,16 +130,18 @@ PERIODS = {"daily": ["daily_kline", "adj_factor"], "weekly": ["weekly_kline"], "
 
 
 def chosen_datasets(names: Sequence[str], periods: Sequence[str]) -> list[Dataset]:
-    """The data sets of these names and periods (default: all that have a source), in the order of a sync.
+    """The data sets of these names and periods (default: all that are switched on), in the order of a sync.
 
-    ValueError names those that do not exist.
+    ValueError names those that do not exist, and those that are switched off.
     """
     if unknown := [name for name in names if name not in SOURCED]:
         raise ValueError(f"unknown data set: {', '.join(unknown)}. Known: {', '.join(SOURCED)}")
     if unknown := [period for period in periods if period not in PERIODS]:
         raise ValueError(f"unknown period: {', '.join(unknown)}. Known: {', '.join(PERIODS)}")
-    chosen = {*names, *(name for period in periods for name in PERIODS[period])}
-    return [dataset for name, dataset in SOURCED.items() if not chosen or name in chosen]
+    chosen, on = {*names, *(name for period in periods for name in PERIODS[period])}, switched_on()
+    if off := sorted(chosen - on.keys()):
+        raise ValueError(f"switched off: {', '.join(off)} 已停用. Take it out of QUANT_WITHOUT first")
+    return [dataset for name, dataset in on.items() if not chosen or name in chosen]
 
 
 def with_symbols(datasets: Sequence[Dataset], symbols: Sequence[str]) -> list[Dataset]:

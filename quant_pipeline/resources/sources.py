@@ -35,7 +35,7 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         offered = (
             self.tushare.source(limiter),
             self.baostock.source(limiter),
-            self.akshare.source(limiter),
+            self.akshare.source(database, limiter),
             self.ths.source(limiter),
             self.derived.source(database, calendar, limiter),
         )

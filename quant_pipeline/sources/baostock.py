@@ -48,6 +48,7 @@ _MARKETS = {
     Board.CHINEXT.value: ("创业板", "SZSE"),
 }
 """The boards of the A-shares that BaoStock has: their `market` and `exchange` in the stock list."""
+_ITS_OWN = codes.board_of(pl.col("ts_code")).is_in(list(_MARKETS))
 _PERMANENT_SOURCE = frozenset({"10001002", "10001003", "10001004", "10001006", "10001007", "10001008", "10001009", "10001012"})
 _OF_THE_UNIT = frozenset({"10004011", "10004013", "10004014", "10004015"})
 """The code or the days that were asked for are not to be had: no fault of the API."""
@@ -104,7 +105,7 @@ class BaostockSource(Source):
             pl.lit("SSE").alias("exchange"), "cal_date", "is_open", pretrade_date=session.shift(1).forward_fill()
         )
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=2000)
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=2000, only=_ITS_OWN)
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         stocks = self._query("query_stock_basic", tally).filter(pl.col("type") == "1")
@@ -230,7 +231,7 @@ def _class_of(code: str) -> tuple[FailureClass, float]:
 def _a_shares(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of A-shares, with their ts_code."""
     rows = rows.with_columns(codes.to_tushare(pl.col("code")).alias("ts_code"))
-    return rows.filter(codes.board_of(pl.col("ts_code")).is_in(list(_MARKETS)))
+    return rows.filter(_ITS_OWN)
 
 
 def _bars(rows: pl.DataFrame, *, pre_close: pl.Expr) -> pl.DataFrame:

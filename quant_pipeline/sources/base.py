@@ -33,6 +33,8 @@ class Serving:
     """Whether it gives the week or month that is still running, too."""
     asks: int = 1
     """The questions that one answer takes (a list asked for state by state)."""
+    only: pl.Expr | None = field(default=None, compare=False)
+    """Which of the data set's rows the source has at all (no delisted stocks, say); None: all of them."""
 
     def calls_for(self, rows: int) -> int:
         """The calls that an answer of so many rows costs (a full page asks for one more)."""
@@ -40,7 +42,14 @@ class Serving:
 
 
 def serves(
-    dataset: Dataset, *, by: tuple[Grain, ...], api: str, page: int, running: bool = False, asks: int = 1
+    dataset: Dataset,
+    *,
+    by: tuple[Grain, ...],
+    api: str,
+    page: int,
+    running: bool = False,
+    asks: int = 1,
+    only: pl.Expr | None = None,
 ) -> Callable[[Fetcher], Fetcher]:
     """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
 
@@ -48,7 +57,7 @@ def serves(
     """
 
     def mark(method: Fetcher) -> Fetcher:
-        serving = Serving(dataset, by, api, page, method.__name__, running, asks)
+        serving = Serving(dataset, by, api, page, method.__name__, running, asks, only)
         method.__serving__ = serving  # type: ignore[attr-defined]
         return method
 

@@ -68,7 +68,9 @@ class ThsSource(Source):
     def unavailable(self) -> str | None:
         return None if self._key else "no key: set THS_API_KEY (同花顺 Financial API), or THS_PRIORITY=0"
 
-    @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="ths-index-list", page=_WHOLE, asks=2)
+    @serves(
+        THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="ths-index-list", page=_WHOLE, asks=2, only=pl.col("type").is_in(["N", "R"])
+    )
     def ths_concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         boards = [self._boards(tag, kind, tally) for tag, kind in (("cn_concept", "N"), ("region", "R"))]

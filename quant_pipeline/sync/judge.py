@@ -25,13 +25,12 @@ Judgement = Callable[[Unit, pl.DataFrame, Source], Checked]
 
 
 def judge_of_list(database: Database, dataset: Dataset, calendar: Calendar) -> Judgement:
-    """The judgement of lists and of their boards: by the stored rows, which do not shrink overnight."""
+    """The judgement of lists and boards: by the stored rows that the source can have, which do not shrink overnight."""
     sessions = frozenset(calendar.sessions)
 
     def judge(unit: Unit, frame: pl.DataFrame, source: Source) -> Checked:
-        del source
         checked = validate(dataset, frame, expected_session=None, sessions=sessions)
-        judge_list(dataset, checked.good, _stored_rows(database, dataset, unit))
+        judge_list(dataset, checked.good, _stored_rows(database, dataset, unit, source))
         return checked
 
     return judge
@@ -64,7 +63,8 @@ def _renamed(database: Database) -> dict[str, str]:
     return dict(read(database, BSE_MAPPING, columns=["o_code", "n_code"]).iter_rows())
 
 
-def _stored_rows(database: Database, dataset: Dataset, unit: Unit) -> int:
+def _stored_rows(database: Database, dataset: Dataset, unit: Unit, source: Source) -> int:
     of_board = "WHERE ts_code = %(board)s" if unit.grain is Grain.BOARD else ""
-    rows: int = read_sql(database, f"SELECT count(*) AS n FROM {dataset.name} {of_board}", {"board": unit.ts_code}).item()
-    return rows
+    rows = read_sql(database, f"SELECT * FROM {dataset.name} {of_board}", {"board": unit.ts_code})
+    only = source.servings[dataset.name].only
+    return rows.height if only is None else rows.filter(only).height

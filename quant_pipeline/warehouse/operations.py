@@ -112,6 +112,14 @@ SOURCE_EVENTS = sa.Table(
     sa.Index("source_events_at", "at"),
 )
 
+CONCEPT_PAGES = sa.Table(
+    "concept_pages",
+    OPERATIONS,
+    sa.Column("page", sa.Text, primary_key=True, comment="Number in the address of a concept's page on THS's site: 301558"),
+    sa.Column("ts_code", sa.Text, nullable=False, comment="The concept's code, which the page hides: 885558.TI"),
+    _moment("read_at", now=True),
+)
+
 REJECTED_ROWS = sa.Table(
     "rejected_rows",
     OPERATIONS,

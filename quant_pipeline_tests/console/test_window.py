@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -20,6 +23,7 @@ from quant_pipeline.console.window import (
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.settings import SettingsError
 from quant_pipeline.warehouse.database import Database
 
 LATEST = dt.date(2026, 11, 20)
@@ -34,6 +38,30 @@ MONTH_ENDS = (*CALENDAR.months(dt.date(2024, 1, 1), dt.date(2026, 10, 31)), LATE
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+
+
+def test_what_is_switched_off_is_neither_fetched_by_default_nor_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_WITHOUT", "auction, ths_hot")
+    assert [dataset.name for dataset in chosen_datasets([], [])] == [
+        name for name in SOURCED if name not in ("auction", "ths_hot")
+    ]
+    with pytest.raises(ValueError, match=r"switched off: auction .*QUANT_WITHOUT"):
+        chosen_datasets(["auction", "stock_list"], [])
+
+
+def test_a_typing_mistake_in_what_is_switched_off_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_WITHOUT", "acution")
+    with pytest.raises(SettingsError, match="QUANT_WITHOUT: unknown data set: acution"):
+        chosen_datasets([], [])
+
+
+def test_no_job_has_what_is_switched_off() -> None:
+    """In a process of its own: jobs are made when they are imported."""
+    script = "from quant_pipeline import jobs; print(*jobs.LISTS, *jobs.DAILY_LISTS, *jobs.BY_SESSION)"
+    environment = {**os.environ, "QUANT_WITHOUT": "auction,ths_members,bse_mapping"}
+    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert set(told.stdout.split()).isdisjoint(("auction", "ths_members", "bse_mapping"))
+    assert {"daily_kline", "ths_hot", "stock_list"} <= set(told.stdout.split())
 
 
 def record(warehouse: Database, datasets: Sequence[str], sessions: Sequence[dt.date], status: str = "success") -> None:

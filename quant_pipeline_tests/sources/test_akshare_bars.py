@@ -86,9 +86,14 @@ def limiter(warehouse: Database) -> Iterator[Limiter]:
 
 @pytest.fixture
 def source(
-    sandbox: Rehearsal, client: ClientProcess, limiter: Limiter, policies: Policies, monkeypatch: pytest.MonkeyPatch
+    sandbox: Rehearsal,
+    client: ClientProcess,
+    warehouse: Database,
+    limiter: Limiter,
+    policies: Policies,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AkshareSource:
-    source = AkshareSource(sandbox.web_environment(), limiter, policies)
+    source = AkshareSource(warehouse, sandbox.web_environment(), limiter, policies)
     monkeypatch.setattr(source, "_client", client)
     return source
 
@@ -359,13 +364,15 @@ EASTMONEY, TENCENT, SINA, EXCHANGES, THS = "eastmoney", "tencent", "sina", "exch
         (SINA, "ValueError", "sina hfq factor not available", "empty"),
     ],
 )
-def test_what_the_client_raises_has_its_class(limiter: Limiter, site: str, kinds: str, text: str, failure: str) -> None:
-    error = AkshareSource({}, limiter, {}).classify(site, ClientFailed((*kinds.split(), "Exception"), text))
+def test_what_the_client_raises_has_its_class(
+    warehouse: Database, limiter: Limiter, site: str, kinds: str, text: str, failure: str
+) -> None:
+    error = AkshareSource(warehouse, {}, limiter, {}).classify(site, ClientFailed((*kinds.split(), "Exception"), text))
     assert (error.failure, error.api) == (failure, site)
 
 
-def test_a_client_that_hangs_or_dies_is_asked_again(limiter: Limiter) -> None:
-    source = AkshareSource({}, limiter, {})
+def test_a_client_that_hangs_or_dies_is_asked_again(warehouse: Database, limiter: Limiter) -> None:
+    source = AkshareSource(warehouse, {}, limiter, {})
     for error in (ClientHung("no answer within 60 s"), ClientDied("it ended")):
         assert source.classify(EASTMONEY, error).failure is FailureClass.RETRYABLE
 

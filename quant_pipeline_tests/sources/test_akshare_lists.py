@@ -10,7 +10,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import CONVERTIBLE_BONDS, ETF_DAILY, ETF_LIST, STOCK_LIST, THS_HOT, THS_INDUSTRIES
+from quant_pipeline.market.datasets import (
+    CONVERTIBLE_BONDS,
+    ETF_DAILY,
+    ETF_LIST,
+    STOCK_LIST,
+    THS_CONCEPTS,
+    THS_HOT,
+    THS_INDUSTRIES,
+)
 from quant_pipeline.market.validation import validate
 from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
@@ -66,7 +74,7 @@ def source(
     sandbox: Rehearsal, client: ClientProcess, warehouse: Database, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AkshareSource]:
     presence = Presence(warehouse.connect())
-    source = AkshareSource(sandbox.web_environment(), Limiter(warehouse.pool, presence), UNHURRIED)
+    source = AkshareSource(warehouse, sandbox.web_environment(), Limiter(warehouse.pool, presence), UNHURRIED)
     monkeypatch.setattr(source, "_client", client)
     yield source
     presence.close()
@@ -114,9 +122,39 @@ def test_the_industries_are_tushares_of_the_second_level(source: AkshareSource, 
     assert_frame_equal(boards.select(columns).sort("ts_code"), every.select(columns).sort("ts_code"))
 
 
-def test_concepts_are_not_served_under_the_numbers_of_their_pages(source: AkshareSource) -> None:
-    assert "ths_concepts" not in source.servings
-    assert "ths_members" not in source.servings
+def concepts(market: SimulatedMarket) -> pl.DataFrame:
+    """Tushare's concepts, without its regions and the like."""
+    return market.frame("ths_index", {"exchange": "A", "type": "N"}, EVERY).sort("ts_code")
+
+
+def test_concepts_have_the_codes_that_their_pages_hide(source: AkshareSource, market: SimulatedMarket) -> None:
+    boards = taken(source, THS_CONCEPTS, Unit.snapshot(SESSION), market)
+    columns = ["ts_code", "name", "exchange", "type"]
+    assert_frame_equal(boards.select(columns).sort("ts_code"), concepts(market).select(columns))
+
+
+def test_a_concepts_page_is_read_once(source: AkshareSource, sandbox: Rehearsal, market: SimulatedMarket) -> None:
+    """A ban after forty pages leaves the others to be read, and a later sync reads none."""
+    boards = len(concepts(market))
+    listing = 1 + -(-boards // 10) + 1  # a page with all links, the first page of the table for its length, its pages
+    sandbox.order_fault("html", server="akshare", api="ths", after=listing + 40, times=None)
+    assert refusal(source, THS_CONCEPTS, Unit.snapshot(SESSION)).failure is FailureClass.BANNED
+    assert len(source.concept_pages.known()) == 40
+    sandbox.clear_faults()
+    tallies = [Tally(), Tally()]
+    for tally in tallies:
+        assert len(source.fetch(THS_CONCEPTS, Unit.snapshot(SESSION), tally)) == boards
+    assert [tally.calls for tally in tallies] == [1 + boards - 40, 1]
+
+
+def test_a_page_without_a_concepts_code_is_a_ban_and_is_not_kept(
+    source: AkshareSource, sandbox: Rehearsal, market: SimulatedMarket
+) -> None:
+    listing = 1 + -(-len(concepts(market)) // 10) + 1
+    sandbox.order_fault("html", server="akshare", api="ths", after=listing)
+    error = refusal(source, THS_CONCEPTS, Unit.snapshot(SESSION))
+    assert (error.failure, error.api) == (FailureClass.BANNED, "ths")
+    assert source.concept_pages.known() == {}
 
 
 def test_the_etf_list_is_tushares_listed_ones(source: AkshareSource, market: SimulatedMarket) -> None:

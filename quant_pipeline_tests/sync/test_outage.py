@@ -69,7 +69,7 @@ def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         sources = [
             TushareSource(sandbox.token, sandbox.tushare_url, limiter, POLICIES),
             BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", limiter, POLICIES),
-            AkshareSource(sandbox.web_environment(), limiter, POLICIES),
+            AkshareSource(warehouse, sandbox.web_environment(), limiter, POLICIES),
             DerivedSource(warehouse, calendar, limiter, POLICIES),
         ]
         standing = Standing(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)

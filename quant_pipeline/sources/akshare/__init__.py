@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from quant_pipeline.sources.akshare.bars import TENCENT, AkshareBars
+from quant_pipeline.sources.akshare.concept_pages import ConceptPages
 from quant_pipeline.sources.akshare.lists import AkshareLists
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
@@ -14,6 +15,7 @@ from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung, ClientProcess
+from quant_pipeline.warehouse.database import Database
 
 _CLIENT = "quant_pipeline.sources.akshare.client"
 _BLOCK_PAGES = frozenset(
@@ -23,14 +25,21 @@ _BLOCK_PAGES = frozenset(
 
 
 class AkshareSource(AkshareBars, AkshareLists):
-    """AKShare; `environment` (a proxy, a certificate authority) is its client's own."""
+    """AKShare; `environment` (a proxy, a certificate authority) is its client's own, `database` remembers concepts' pages."""
 
     name = "akshare"
 
     def __init__(
-        self, environment: Mapping[str, str], limiter: Limiter, policies: Policies, *, patience: float = 120.0
+        self,
+        database: Database,
+        environment: Mapping[str, str],
+        limiter: Limiter,
+        policies: Policies,
+        *,
+        patience: float = 120.0,
     ) -> None:
         super().__init__(limiter, policies, patience=patience)
+        self.concept_pages = ConceptPages(database.pool)
         self._client = ClientProcess(_CLIENT, environment)
 
     def unavailable(self) -> str | None:

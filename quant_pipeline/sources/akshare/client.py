@@ -21,13 +21,24 @@ from quant_pipeline.sources.akshare.client_lists import (
     etf_list,
     hot_rank,
     stock_list,
+    ths_concept_code,
+    ths_concepts,
     ths_industries,
 )
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
-__all__ = ["convertible_bonds", "etf_daily", "etf_list", "hot_rank", "stock_list", "ths_industries"]
+__all__ = [
+    "convertible_bonds",
+    "etf_daily",
+    "etf_list",
+    "hot_rank",
+    "stock_list",
+    "ths_concept_code",
+    "ths_concepts",
+    "ths_industries",
+]
 
 _SILENCE = 30.0
 

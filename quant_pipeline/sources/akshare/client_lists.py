@@ -7,14 +7,19 @@ time-out on most requests either: the caller kills a process that hangs.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import akshare
+import pandas as pd
+import py_mini_racer
+import requests
+from akshare.datasets import get_ths_js
 from akshare.stock import stock_info
-from akshare.stock_feature import stock_board_industry_ths
+from akshare.stock_feature import stock_board_concept_ths, stock_board_industry_ths
+from bs4 import BeautifulSoup
 
-if TYPE_CHECKING:
-    import pandas as pd
+_CONCEPT_PAGE = "https://q.10jqka.com.cn/gn/detail/code/{}/"
+_BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/89.0.4389.90 Safari/537.36"
 
 
 def stock_list() -> pd.DataFrame:
@@ -22,6 +27,29 @@ def stock_list() -> pd.DataFrame:
     _forget(stock_info)
     frame: pd.DataFrame = akshare.stock_info_a_code_name()
     return frame
+
+
+def ths_concepts() -> pd.DataFrame:
+    """THS's concept boards: name, code (the number of the concept's page, 30xxxx)."""
+    _forget(stock_board_concept_ths)
+    frame: pd.DataFrame = akshare.stock_board_concept_name_ths()
+    return frame
+
+
+def ths_concept_code(number: str) -> pd.DataFrame:
+    """The code (885xxx) of the concept that the page is about, one row: code.
+
+    The client reads it for a concept's index bars, in the same way, and keeps it to itself.
+    """
+    script = py_mini_racer.MiniRacer()
+    script.eval(get_ths_js("ths.js").read_text(encoding="utf-8"))
+    headers = {"User-Agent": _BROWSER, "Cookie": f"v={script.call('v')}"}
+    page = BeautifulSoup(requests.get(_CONCEPT_PAGE.format(number), headers=headers).text, features="lxml")
+    hidden: Any = page.find(name="input", attrs={"id": "clid"})
+    code = str(hidden.get("value"))
+    if not (code.startswith("88") and code.isdecimal()):
+        raise KeyError(f"the page of {number} has no concept's code")
+    return pd.DataFrame({"code": [code]})
 
 
 def ths_industries() -> pd.DataFrame:

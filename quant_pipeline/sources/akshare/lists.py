@@ -1,7 +1,6 @@
 """What AKShare has besides the stocks' own bars: lists of codes and boards, funds, convertible bonds, the hot rank.
 
-Not here, on purpose: THS's concepts (the client gives the numbers of their web pages, 30xxxx, and not their codes,
-885xxx), and bars of convertible bonds (sina's have no turnover, so that nothing tells whether their volume is in 手).
+Not here, on purpose: bars of convertible bonds (sina's have no turnover, so that nothing tells whether their volume is in 手).
 """
 
 from __future__ import annotations
@@ -11,7 +10,16 @@ from abc import abstractmethod
 import polars as pl
 
 from quant_pipeline.market import clock, codes
-from quant_pipeline.market.datasets import CONVERTIBLE_BONDS, ETF_DAILY, ETF_LIST, STOCK_LIST, THS_HOT, THS_INDUSTRIES
+from quant_pipeline.market.datasets import (
+    CONVERTIBLE_BONDS,
+    ETF_DAILY,
+    ETF_LIST,
+    STOCK_LIST,
+    THS_CONCEPTS,
+    THS_HOT,
+    THS_INDUSTRIES,
+)
+from quant_pipeline.sources.akshare.concept_pages import ConceptPages
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.units import Grain, Unit
@@ -19,8 +27,12 @@ from quant_pipeline.sources.units import Grain, Unit
 EXCHANGES, THS, EASTMONEY = "exchanges", "ths", "eastmoney"
 """The web sites that are asked: each has a pace and a circuit of its own."""
 HOT_RANK = "东方财富人气榜"
+_BOARD = ".TI"
 _WHOLE = 100_000
 """More rows than any of the answers has: each comes in one call."""
+_CONCEPTS = 400
+"""About as many concepts as there are: each has a page, which is read once."""
+_LISTED, _LISTED_FUND = pl.col("list_status") == "L", pl.col("status") == "L"
 _BOARDS = {
     codes.Board.SSE_MAIN.value: ("主板", "SSE"),
     codes.Board.STAR.value: ("科创板", "SSE"),
@@ -36,11 +48,13 @@ _EXCHANGE = {board: exchange for board, (_, exchange) in _BOARDS.items()}
 class AkshareLists(Source):
     """The lists half of the AKShare source."""
 
+    concept_pages: ConceptPages
+
     @abstractmethod
     def ask(self, site: str, function: str, *arguments: str, tally: Tally) -> pl.DataFrame:
         """The answer of a function in the client's process, at the pace of the web site that it asks."""
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api=EXCHANGES, page=_WHOLE)
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api=EXCHANGES, page=_WHOLE, only=_LISTED)
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """The listed ones only: code, name, market and exchange."""
         del unit
@@ -60,13 +74,26 @@ class AkshareLists(Source):
             raise SourceError(FailureClass.EMPTY, self.name, EXCHANGES, text)
         return stocks
 
-    @serves(THS_INDUSTRIES, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE)
-    def ths_industries(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+    @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, asks=_CONCEPTS, only=pl.col("type") == "N")
+    def ths_concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Concepts only, no regions: code and name. The list gives the numbers of pages; those not known yet are read, one
+        call each, and what was read is kept whatever comes after."""
         del unit
-        boards = self.ask(THS, "ths_industries", tally=tally)
-        return boards.select(pl.col("code") + ".TI", "name", exchange=pl.lit("A"), type=pl.lit("I")).rename({"code": "ts_code"})
+        listed = self.ask(THS, "ths_concepts", tally=tally)
+        known = self.concept_pages.known()
+        for page in listed["code"]:
+            if page not in known:
+                known[page] = self.ask(THS, "ths_concept_code", page, tally=tally)["code"].item() + _BOARD
+                self.concept_pages.keep(page, known[page])
+        return _boards(pl.col("code").replace_strict(known), "N", listed)
 
-    @serves(ETF_LIST, by=(Grain.SNAPSHOT,), api=EASTMONEY, page=_WHOLE)
+    @serves(THS_INDUSTRIES, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, only=pl.col("ts_code").str.starts_with("881"))
+    def ths_industries(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The industries of the second level: code and name."""
+        del unit
+        return _boards(pl.col("code") + _BOARD, "I", self.ask(THS, "ths_industries", tally=tally))
+
+    @serves(ETF_LIST, by=(Grain.SNAPSHOT,), api=EASTMONEY, page=_WHOLE, only=_LISTED_FUND)
     def etf_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """The listed ones only: code and name."""
         del unit
@@ -126,6 +153,10 @@ class AkshareLists(Source):
             "rank": pl.col("当前排名"),
         }
         return ranks.select(known.get(name, pl.lit(None)).alias(name) for name in THS_HOT.column_names)
+
+
+def _boards(ts_code: pl.Expr, kind: str, listed: pl.DataFrame) -> pl.DataFrame:
+    return listed.select(ts_code.alias("ts_code"), "name", exchange=pl.lit("A"), type=pl.lit(kind))
 
 
 def _security(column: str) -> pl.Expr:

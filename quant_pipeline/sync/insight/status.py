@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +80,8 @@ class Status:
     datasets: tuple[DatasetStatus, ...]
 
 
-def status_of(database: Database, calendar: Calendar) -> Status:
-    """The status of every data set that has a source, and the syncs that are going on."""
+def status_of(database: Database, calendar: Calendar, *, off: Collection[str] = ()) -> Status:
+    """The status of every data set that has a source, and the syncs that are going on. Those in `off` are never stale."""
     lists = {"lists": [dataset.name for dataset in SOURCED.values() if not dataset.dated]}
     synced = read_sql(database, _SYNCED, lists)
     failed = dict(read_sql(database, _FAILED, lists).iter_rows())
@@ -102,6 +102,7 @@ def status_of(database: Database, calendar: Calendar) -> Status:
                 stored=stored.get(name, {"rows": 0, "sources": ""}),
                 synced_at=synced_at.get(name),
                 failed=failed.get(name, 0),
+                off=name in off,
             )
             for name, dataset in SOURCED.items()
         ),
@@ -116,6 +117,7 @@ def _status(
     stored: Mapping[str, Any],
     synced_at: dt.datetime | None,
     failed: int,
+    off: bool,
 ) -> DatasetStatus:
     missing, gaps = _missing(dataset, calendar, labels)
     behind, stale, words = _age(dataset, calendar, labels[-1] if labels else None, in_parts=synced_at is not None)
@@ -132,8 +134,8 @@ def _status(
         synced_at=synced_at,
         failed=failed,
         behind=behind,
-        stale=stale,
-        words=words,
+        stale=stale and not off,
+        words=f"switched off 已停用 (QUANT_WITHOUT); {words}" if off else words,
     )
 
 
