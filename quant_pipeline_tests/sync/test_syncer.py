@@ -19,8 +19,10 @@ from quant_pipeline.market.datasets import (
     TRADE_CALENDAR,
     WEEKLY_KLINE,
 )
+from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.standing import Standing
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
@@ -94,13 +96,38 @@ def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_oth
         syncer.sync(THS_MEMBERS, Request())
     for dataset in (THS_CONCEPTS, THS_INDUSTRIES):
         syncer.sync(dataset, Request())
-    bench.sandbox.order_fault("permission", api="ths_member", after=3, times=1)
     boards = len(bench.rows("SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries"))
-    bench.sandbox.clear_faults()
+    bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}
     bench.sandbox.order_fault("status", api="ths_member", after=3, times=1, status=500)
     outcome = syncer.sync(THS_MEMBERS, Request())
-    assert len(outcome.synced) == boards
-    assert len(bench.rows("SELECT DISTINCT ts_code FROM ths_members")) == boards
+    assert (len(outcome.synced), len(outcome.failed)) == (boards - 1, 1)
+    assert len(bench.rows("SELECT DISTINCT ts_code FROM ths_members")) == boards - 1
+
+
+def test_sources_work_side_by_side_on_different_units(bench: Bench) -> None:
+    """While BaoStock takes its time over the session that Tushare could not give, Tushare goes on with the others."""
+    limiter = Limiter(bench.database.pool, bench.presence)
+    bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}
+    account = (bench.sandbox.host, bench.sandbox.baostock_port, "anonymous", "123456")
+    baostock = BaostockSource(*account, limiter, {"baostock": {"*": RatePolicy(per_minute=None, concurrency=1)}})
+    standing = Standing(bench.database.pool, {"tushare": 1, "baostock": 2})
+    both = Syncer(bench.database, bench.calendar, [bench.source(), baostock], standing, bench.ledger, bench.run)
+    sessions = bench.sessions(40)
+    bench.reference(sessions)
+    bench.sandbox.order_fault("status", api="daily", after=4, times=1, status=500)
+    bench.sandbox.order_fault("slow", server="baostock", seconds=2)
+    try:
+        outcome = both.sync(DAILY_KLINE, Request(sessions=sessions))
+    finally:
+        baostock.close()
+    assert (len(outcome.synced), outcome.sources) == (40, ["baostock", "tushare"])
+    meanwhile = (
+        "SELECT count(*) FROM source_calls AS other, (SELECT * FROM source_calls WHERE source = 'baostock') AS slow"
+        " WHERE other.source = 'tushare' AND other.api = 'daily' AND other.outcome = 'ok'"
+        " AND other.started_at BETWEEN slow.started_at AND slow.finished_at"
+    )
+    ((calls,),) = bench.rows(meanwhile)
+    assert int(str(calls)) > 20
 
 
 def test_only_what_failed_is_tried_again(bench: Bench, syncer: Syncer) -> None:
