@@ -29,7 +29,7 @@ test: setup ## Run ruff, mypy, the house's import rules and the tests 测试
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 uitest: setup ## Look at the UI in headless Chromium (needs chromium and chromedriver) 界面测试
 	QUANT_UI_TESTS=1 $(BIN)/pytest quant_pipeline_tests/test_ui.py
