@@ -144,7 +144,7 @@ def _report(
         run_ids=run_ids,
         nothing_to_do=not launched,
         hits=report.hits(database, session) if screened else None,
-        messages=report.messages(database, session, run_ids),
+        messages=report.messages(database, session if screened else None, run_ids),
         seconds=time.monotonic() - started,
     )
     return replace(

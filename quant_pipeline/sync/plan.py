@@ -56,13 +56,19 @@ class _Way:
     labels: tuple[dt.date, ...] = ()
 
 
-def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, boards: Sequence[str] = ()) -> Plan:
-    """The unit of a list as of a session, or one for each of the boards. PlanError when no source serves it."""
+def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, rows: int = 1, boards: Sequence[str] = ()) -> Plan:
+    """The unit of a list of about so many rows as of a session, or one for each of the boards.
+
+    PlanError when no source serves it.
+    """
     if dataset.universe:
-        return _cheapest(
-            dataset, router, [_Way(Grain.BOARD, tuple(Unit.board(code, as_of) for code in boards), [1] * len(boards))]
-        )
-    return _cheapest(dataset, router, [_Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [1])])
+        return plan_units(dataset, router, Grain.BOARD, [Unit.board(code, as_of) for code in boards])
+    return _cheapest(dataset, router, [_Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [rows])])
+
+
+def plan_units(dataset: Dataset, router: Router, grain: Grain, units: Sequence[Unit]) -> Plan:
+    """These units of one grain, each a page at most. PlanError when no source serves it in that grain."""
+    return _cheapest(dataset, router, [_Way(grain, tuple(units), [1] * len(units))])
 
 
 def plan_rows(

@@ -24,9 +24,10 @@ from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
 from quant_pipeline.sync.judge import judge_of_rows
 from quant_pipeline.sync.ledger import Item, Ledger
 from quant_pipeline.sync.periods import labels_of, span_of
-from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows
+from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan_units
 from quant_pipeline.sync.universe import Universe, boards
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read_sql
 
 _logger = logging.getLogger(__name__)
 
@@ -149,7 +150,8 @@ class Syncer:
         if request.failed:
             return self._plans_for(dataset, router, self._failed_units(dataset, request))
         if not dataset.dated:
-            return [plan_list(dataset, router, as_of=self.as_of(dataset), boards=self._boards(dataset, request))]
+            asked = self._boards(dataset, request)
+            return [plan_list(dataset, router, as_of=self.as_of(dataset), rows=self._stored(dataset), boards=asked)]
         labels = labels_of(dataset, self._calendar, request.sessions)
         if request.repair:
             return self._plans_for(dataset, router, repair.units(self._database, dataset, self._calendar, labels))
@@ -178,12 +180,14 @@ class Syncer:
 
     def _plans_for(self, dataset: Dataset, router: Router, units: Sequence[Unit]) -> list[Plan]:
         """The plans for given units: one per grain."""
-        plans = []
-        for grain in dict.fromkeys(unit.grain for unit in units):
-            of_grain = tuple(dict.fromkeys(unit for unit in units if unit.grain is grain))
-            first = next(iter(router.serving(dataset, grain)), None)
-            plans.append(Plan(dataset, grain, of_grain, len(of_grain), first.name if first else ""))
-        return plans
+        by_grain: dict[Grain, dict[Unit, None]] = {}
+        for unit in units:
+            by_grain.setdefault(unit.grain, {})[unit] = None
+        return [plan_units(dataset, router, grain, list(of_grain)) for grain, of_grain in by_grain.items()]
+
+    def _stored(self, dataset: Dataset) -> int:
+        rows: int = read_sql(self._database, f"SELECT count(*) AS n FROM {dataset.name}").item()
+        return rows
 
     def _lacking(self, planned: Plan) -> Plan:
         """The plan without its units that were done before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -49,12 +49,13 @@ def upsert(
 
     A row that stands already is not touched. A changed row's former values go whole into row_revisions. A row of a
     source that comes before `source` in `priority` (best first; unlisted sources come last) is kept, unless `force`.
+    In a list, a column without any value is one that `source` does not tell: it stays as it was in rows that stand already.
     NaN is stored as null. UpsertError for a missing column, a type that is not the spec's, or a repeated key.
     """
     rows = _prepared(dataset, frame)
     if rows.is_empty():
         return Upserted()
-    statements = _Statements(dataset)
+    statements = _Statements(dataset, _untold(dataset, rows))
     with _whole(connection), connection.cursor() as cursor:
         if _copied_straight(connection, cursor, dataset, statements, rows, source):
             return Upserted(inserted=rows.height)
@@ -99,7 +100,8 @@ def replace_rows(
     outside = frame.filter(pl.any_horizontal(False, *(pl.col(name).ne_missing(pl.lit(value)) for name, value in where.items())))
     if not outside.is_empty():
         raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
-    rows, statements = _prepared(dataset, frame), _Statements(dataset)
+    rows = _prepared(dataset, frame)
+    statements = _Statements(dataset, _untold(dataset, rows))
     with _whole(connection), connection.cursor() as cursor:
         written = _merged(cursor, statements, rows, source, [] if force else _better(source, priority))
         values = {"source": source, **{f"where_{name}": value for name, value in where.items()}}
@@ -164,6 +166,11 @@ def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
+def _untold(dataset: Dataset, rows: pl.DataFrame) -> list[str]:
+    """The columns that a list's rows have no value for; a bar is of one source as a whole."""
+    return [] if dataset.dated else [column.name for column in rows if column.null_count() == rows.height]
+
+
 def _csv(rows: pl.DataFrame) -> bytes:
     text = BytesIO()
     # "necessary" quotes the empty text too: unquoted nothing is null.
@@ -172,9 +179,12 @@ def _csv(rows: pl.DataFrame) -> bytes:
 
 
 class _Statements:
-    """The statements of one data set. `incoming`: its temporary table, made once per connection, emptied by commits."""
+    """The statements of one data set. `incoming`: its temporary table, made once per connection, emptied by commits.
 
-    def __init__(self, dataset: Dataset) -> None:
+    `untold`: columns whose stored values stay.
+    """
+
+    def __init__(self, dataset: Dataset, untold: Collection[str]) -> None:
         names = {
             "table": sql.Identifier(dataset.name),
             "incoming": sql.Identifier(f"incoming_{dataset.name}"),
@@ -182,7 +192,7 @@ class _Statements:
             "key": _list(dataset.key),
             "same_key": _each(dataset.key, "t.{0} = i.{0}", " AND "),
             "stored": _each((*dataset.column_names, "source"), "t.{0}"),
-            "came": _each(dataset.column_names, "i.{0}"),
+            "came": _list(dataset.column_names, of=lambda name: "t" if name in untold else "i"),
             "assignments": _each(
                 [name for name in dataset.column_names if name not in dataset.key], "{0} = excluded.{0},", " "
             ),
@@ -221,9 +231,9 @@ INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM pg_tem
 # would read the whole table for every batch.
 _UPDATE = """
 WITH changed AS MATERIALIZED (
-    SELECT i.*, t.former, t.kept
+    SELECT t.*
     FROM pg_temp.{incoming} i CROSS JOIN LATERAL (
-        SELECT to_jsonb(t) AS former, t.source = ANY(%(better)s) AS kept
+        SELECT {came}, to_jsonb(t) AS former, t.source = ANY(%(better)s) AS kept
         FROM {table} t
         WHERE {same_key} AND ({stored}) IS DISTINCT FROM ({came}, %(source)s)
         LIMIT 1 FOR UPDATE
@@ -250,8 +260,8 @@ SELECT count(*) FROM gone
 """
 
 
-def _list(names: Iterable[str]) -> sql.Composed:
-    return _each(names, "{0}")
+def _list(names: Iterable[str], *, of: Callable[[str], str] | None = None) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(of(name), name) if of else sql.Identifier(name) for name in names)
 
 
 def _each(names: Iterable[str], pattern: LiteralString, between: LiteralString = ", ") -> sql.Composed:

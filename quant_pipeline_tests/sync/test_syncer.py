@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 import pytest
 
@@ -36,6 +37,15 @@ def syncer(bench: Bench) -> Syncer:
     derived = DerivedSource(bench.database, bench.calendar, Limiter(bench.database.pool, bench.presence), bench.policies)
     standing = Standing(bench.database.pool, {"tushare": 1, "derived": 9})
     return Syncer(bench.database, bench.calendar, [bench.source(), derived], standing, bench.ledger, bench.run)
+
+
+@pytest.fixture
+def baostock(bench: Bench) -> Iterator[BaostockSource]:
+    account = (bench.sandbox.host, bench.sandbox.baostock_port, "anonymous", "123456")
+    policies = {"baostock": {"*": RatePolicy(per_minute=None, per_second=None, concurrency=1)}}
+    source = BaostockSource(*account, Limiter(bench.database.pool, bench.presence), policies)
+    yield source
+    source.close()
 
 
 def _made(bench: Bench, *apis: str) -> int:
@@ -104,22 +114,26 @@ def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_oth
     assert len(bench.rows("SELECT DISTINCT ts_code FROM ths_members")) == boards - 1
 
 
-def test_sources_work_side_by_side_on_different_units(bench: Bench) -> None:
+def test_a_list_is_planned_with_as_many_pages_as_it_had(bench: Bench, baostock: BaostockSource) -> None:
+    """BaoStock turns pages of 2,000 rows, and a calendar has a row per day."""
+    standing = Standing(bench.database.pool, {"baostock": 1})
+    syncer = Syncer(bench.database, bench.calendar, [baostock], standing, bench.ledger, bench.run)
+    syncer.sync(TRADE_CALENDAR, Request())
+    (plan,) = syncer.plan(TRADE_CALENDAR, Request(force=True))
+    outcome = syncer.sync(TRADE_CALENDAR, Request(force=True))
+    assert plan.calls == outcome.total("calls") > 5
+
+
+def test_sources_work_side_by_side_on_different_units(bench: Bench, baostock: BaostockSource) -> None:
     """While BaoStock takes its time over the session that Tushare could not give, Tushare goes on with the others."""
-    limiter = Limiter(bench.database.pool, bench.presence)
     bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}
-    account = (bench.sandbox.host, bench.sandbox.baostock_port, "anonymous", "123456")
-    baostock = BaostockSource(*account, limiter, {"baostock": {"*": RatePolicy(per_minute=None, concurrency=1)}})
     standing = Standing(bench.database.pool, {"tushare": 1, "baostock": 2})
     both = Syncer(bench.database, bench.calendar, [bench.source(), baostock], standing, bench.ledger, bench.run)
     sessions = bench.sessions(40)
     bench.reference(sessions)
     bench.sandbox.order_fault("status", api="daily", after=4, times=1, status=500)
     bench.sandbox.order_fault("slow", server="baostock", seconds=2)
-    try:
-        outcome = both.sync(DAILY_KLINE, Request(sessions=sessions))
-    finally:
-        baostock.close()
+    outcome = both.sync(DAILY_KLINE, Request(sessions=sessions))
     assert (len(outcome.synced), outcome.sources) == (40, ["baostock", "tushare"])
     meanwhile = (
         "SELECT count(*) FROM source_calls AS other, (SELECT * FROM source_calls WHERE source = 'baostock') AS slow"

@@ -107,6 +107,30 @@ def test_a_lower_source_never_overwrites_a_higher_one(connection: psycopg.Connec
     assert upsert(connection, DAILY_KLINE, BARS, source="akshare", priority=priority, force=True) == Upserted(updated=200)
 
 
+def test_a_list_keeps_what_another_source_told_and_this_one_does_not(connection: psycopg.Connection[Any]) -> None:
+    """AKShare knows a stock's name and no listing date: forced over Tushare's row it must not wipe the date."""
+    nothing = {name: pl.lit(None) for name in STOCK_LIST.column_names}
+    named = {"ts_code": pl.lit("600000.SH"), "name": pl.lit("浦发"), "list_status": pl.lit("L")}
+    told = pl.select(**nothing | named | {"list_date": dt.date(1999, 11, 10)})
+    upsert(connection, STOCK_LIST, told, source="tushare")
+    renamed = told.with_columns(name=pl.lit("浦发银行"), list_date=pl.lit(None, pl.Date))
+    assert upsert(connection, STOCK_LIST, renamed, source="akshare", force=True).updated == 1
+    query = "SELECT name, list_date, source FROM stock_list"
+    assert connection.execute(query).fetchall() == [("浦发银行", dt.date(1999, 11, 10), "akshare")]
+    assert upsert(connection, STOCK_LIST, renamed, source="akshare").unchanged == 1
+    other = told.with_columns(ts_code=pl.lit("600004.SH"))
+    corrected = pl.concat([other, told.with_columns(list_date=pl.lit(None, pl.Date))])
+    upsert(connection, STOCK_LIST, corrected, source="tushare")
+    assert connection.execute(query + " WHERE ts_code = '600000.SH'").fetchall() == [("浦发", None, "tushare")], "taken back"
+
+
+def test_a_bar_is_of_one_source_as_a_whole(connection: psycopg.Connection[Any]) -> None:
+    upsert(connection, DAILY_KLINE, BARS, source="tushare")
+    without = BARS.with_columns(pre_close=pl.lit(None, pl.Float64))
+    assert upsert(connection, DAILY_KLINE, without, source="akshare", force=True).updated == BARS.height
+    assert connection.execute("SELECT count(pre_close) FROM daily_kline").fetchone() == (0,)
+
+
 @pytest.mark.parametrize(
     ("frame", "problem"),
     [
