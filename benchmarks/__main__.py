@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 
 from benchmarks import backfill, history, quota, screens, startup, upsert
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
     "backfill": backfill.main,
     "history": history.main,

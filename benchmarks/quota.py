@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import multiprocessing
 import time
+from pathlib import Path
 
 import requests
 
 from benchmarks.workbench import LATEST, Workbench, workbench
 from quant_pipeline.market.datasets import SUSPENSIONS
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sandbox.servers import Addresses
+from quant_pipeline.settings import Settings
 from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.warehouse.database import Database
 
 QUOTA = 400
 PROCESSES = 4
@@ -24,7 +30,7 @@ def main(argv: list[str]) -> None:
         share = len(sessions) // PROCESSES
         context = multiprocessing.get_context("spawn")
         children = [
-            context.Process(target=_backfill, args=(bench.home, bench.sandbox.port, sessions[first : first + share]))
+            context.Process(target=_backfill, args=(bench.home, bench.sandbox, sessions[first : first + share]))
             for first in range(0, len(sessions), share)
         ]
         started = time.perf_counter()
@@ -45,16 +51,9 @@ def main(argv: list[str]) -> None:
     print(f"  used in the {windows} whole minutes: {used:.1%} of the quota (to reach: 95 %)")
 
 
-def _backfill(home: object, port: int, sessions: tuple[object, ...]) -> None:
-    from pathlib import Path
-
-    from quant_pipeline.market.xshg import xshg
-    from quant_pipeline.sandbox.servers import Addresses
-    from quant_pipeline.settings import Settings
-    from quant_pipeline.warehouse.database import Database
-
-    database = Database.from_settings(Settings(QUANT_HOME=Path(str(home))))
-    Workbench(Path(str(home)), database, Addresses(port), xshg()).sync(SUSPENSIONS, sessions, policy=POLICY)  # type: ignore[arg-type]
+def _backfill(home: Path, sandbox: Addresses, sessions: tuple[dt.date, ...]) -> None:
+    database = Database.from_settings(Settings(QUANT_HOME=home))
+    Workbench(home, database, sandbox, xshg()).sync(SUSPENSIONS, sessions, policy=POLICY)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def history(market: Market, params: Mapping[str, str]) -> pl.DataFrame:
     asked = {"ts_code": to_ts_code(params["code"]), "start_date": start, "end_date": end}
     if frequency != "d":
         return _periods(market, _PERIODS[frequency], asked).select(fields)
+    if is_index(market, asked["ts_code"]):
+        return _index(market, asked).select(fields)
     bars = daily(market, asked)
     return (bars if flag == "3" else _adjusted(market, bars, asked, flag)).select(fields)
 
@@ -72,6 +74,32 @@ def daily(market: Market, asked: Mapping[str, str]) -> pl.DataFrame:
         psTTM="ps_ttm",
         pcfNcfTTM=pl.lit(None, pl.Float64),
         isST=pl.when("st").then(pl.lit("1")).otherwise(pl.lit("0")),
+    )
+
+
+def is_index(market: Market, ts_code: str) -> bool:
+    """Whether the exchange has an index of that code: 000001.SH is one, 000001.SZ a stock."""
+    known = (market.frame("index_basic", {"market": exchange}, ALL)["ts_code"] for exchange in ("SSE", "SZSE"))
+    return any(ts_code in codes for codes in known)
+
+
+def _index(market: Market, asked: Mapping[str, str]) -> pl.DataFrame:
+    """An index's rows, oldest first: points for prices, and nothing of what only a stock has."""
+    bars = dated(market.frame("index_daily", asked, ALL)).filter(pl.col("trade_date") <= ready_day()).sort("trade_date")
+    nothing = pl.lit(None, pl.Float64)
+    return bars.select(
+        *PRICES[:-1],
+        date="trade_date",
+        code=spelled_code(),
+        preclose="pre_close",
+        volume=pl.col("vol") * 100,
+        amount=pl.col("amount") * 1000,
+        adjustflag=pl.lit("3"),
+        turn=nothing,
+        tradestatus=pl.lit("1"),
+        pctChg="pct_chg",
+        **dict.fromkeys(("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM"), nothing),
+        isST=pl.lit("0"),
     )
 
 

@@ -17,6 +17,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_KLINE,
+    INDEX_DAILY,
     MONTHLY_KLINE,
     STOCK_LIST,
     SUSPENSIONS,
@@ -40,6 +41,7 @@ _HISTORY = "query_history_k_data_plus"
 _DAILY = (Grain.SESSION, Grain.CODE)
 _DAILY_FIELDS = "date,code,open,high,low,close,preclose,volume,amount,tradestatus,pctChg"
 _PERIOD_FIELDS = "date,code,open,high,low,close,volume,amount,pctChg"
+_PAGE = 2000
 _SUSPENDED = pl.col("tradestatus") == "0"
 _MARKETS = {
     Board.SSE_MAIN.value: ("主板", "SSE"),
@@ -87,15 +89,14 @@ class BaostockSource(Source):
         return unit.grain is Grain.SNAPSHOT or unit.end <= xshg().latest(ready=READY)
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
-        del dataset
-        return codes.board(ts_code).value not in _MARKETS
+        return ts_code.endswith(".BJ") or (dataset is not INDEX_DAILY and codes.board(ts_code).value not in _MARKETS)
 
     def close(self) -> None:
         self._client.close()
 
     # --- what it serves ----------------------------------------------------------------------------------------------
 
-    @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api="query_trade_dates", page=2000)
+    @serves(TRADE_CALENDAR, by=(Grain.SNAPSHOT,), api="query_trade_dates", page=_PAGE)
     def trade_calendar(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         end = dt.date(unit.end.year + 1, 12, 31)
         days = self._query("query_trade_dates", tally, start_date=str(FIRST_SESSION), end_date=str(end))
@@ -105,7 +106,7 @@ class BaostockSource(Source):
             pl.lit("SSE").alias("exchange"), "cal_date", "is_open", pretrade_date=session.shift(1).forward_fill()
         )
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=2000, only=_ITS_OWN)
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=_PAGE, only=_ITS_OWN)
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         stocks = self._query("query_stock_basic", tally).filter(pl.col("type") == "1")
@@ -123,24 +124,30 @@ class BaostockSource(Source):
             delist_date="outDate",
         )
 
-    @serves(DAILY_KLINE, by=_DAILY, api=_WHOLE_MARKET, page=20_000)
+    @serves(DAILY_KLINE, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)
     def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         rows = self._days(unit, _DAILY_FIELDS, tally).filter(~_SUSPENDED)
         return _bars(rows, pre_close=_number("preclose"))
 
-    @serves(SUSPENSIONS, by=_DAILY, api=_WHOLE_MARKET, page=20_000)
+    @serves(SUSPENSIONS, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)
     def suspensions(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         halted = self._days(unit, "date,code,tradestatus", tally).filter(_SUSPENDED)
         no_time = pl.lit(None, pl.String).alias("suspend_timing")
         return halted.select("ts_code", no_time, trade_date="date", suspend_type=pl.lit("S"))
 
-    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=2000)
+    @serves(INDEX_DAILY, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
+    def index_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        digits, market = (unit.ts_code or "").split(".")
+        rows = self._history(f"{market.lower()}.{digits}", unit, "d", _DAILY_FIELDS, unit.start, tally)
+        return _bars(rows.with_columns(pl.lit(unit.ts_code).alias("ts_code")), pre_close=_number("preclose"))
+
+    @serves(WEEKLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         monday = unit.start - dt.timedelta(days=unit.start.weekday())
         bars = self._periods(unit, "w", monday, tally)
         return _labelled(bars, {day: xshg().week_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
 
-    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=2000)
+    @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
     def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         bars = self._periods(unit, "m", unit.start.replace(day=1), tally)
         return _labelled(bars, {day: xshg().month_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
@@ -174,20 +181,21 @@ class BaostockSource(Source):
         """Daily rows of the unit, suspended ones too: a session of the whole market in one answer, or a code's history."""
         if unit.grain is Grain.SESSION:
             return _a_shares(self._query(_WHOLE_MARKET, tally, date=str(unit.start)))
-        return self._history(unit, "d", fields, unit.start, tally)
+        code = codes.to_baostock(unit.ts_code or "")
+        return _a_shares(self._history(code, unit, "d", fields, unit.start, tally))
 
     def _periods(self, unit: Unit, frequency: str, start: dt.date, tally: Tally) -> pl.DataFrame:
-        rows = self._history(unit, frequency, _PERIOD_FIELDS, start, tally)
+        code = codes.to_baostock(unit.ts_code or "")
+        rows = _a_shares(self._history(code, unit, frequency, _PERIOD_FIELDS, start, tally))
         # The service gives no close before: it follows from the change, to a 分. The change is then counted from it, so
         # that both agree where an ex-date left a price between two 分.
         before = (_number("close") / (1 + _number("pctChg") / 100)).round(2)
         change = (pl.col("close") / pl.col("pre_close") - 1) * 100
         return _bars(rows, pre_close=before).with_columns(_date("trade_date"), pct_chg=change)
 
-    def _history(self, unit: Unit, frequency: str, fields: str, start: dt.date, tally: Tally) -> pl.DataFrame:
-        code = codes.to_baostock(unit.ts_code or "")
+    def _history(self, code: str, unit: Unit, frequency: str, fields: str, start: dt.date, tally: Tally) -> pl.DataFrame:
         asked = {"code": code, "fields": fields, "frequency": frequency, "adjustflag": "3"}
-        return _a_shares(self._query(_HISTORY, tally, **asked, start_date=str(start), end_date=str(unit.end)))
+        return self._query(_HISTORY, tally, **asked, start_date=str(start), end_date=str(unit.end))
 
     def _query(self, api: str, tally: Tally, **parameters: str) -> pl.DataFrame:
         """A call's rows, all pages, every column text. Half of the call's time without a byte ends it from inside."""
@@ -241,7 +249,7 @@ def _bars(rows: pl.DataFrame, *, pre_close: pl.Expr) -> pl.DataFrame:
         *(_number(price) for price in ("open", "high", "low", "close")),
         trade_date="date",
         pre_close=pre_close,
-        change=(_number("close") - pre_close).round(2),
+        change=(_number("close") - pre_close).round(4),
         pct_chg=_number("pctChg"),
         vol=_number("volume") / 100,
         amount=_number("amount") / 1000,

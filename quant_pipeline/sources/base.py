@@ -33,11 +33,15 @@ class Serving:
     """Whether it gives the week or month that is still running, too."""
     asks: int = 1
     """The questions that one answer takes (a list asked for state by state)."""
+    session_calls: int | None = None
+    """The calls of an answer by session, where it is not made up as the others are."""
     only: pl.Expr | None = field(default=None, compare=False)
     """Which of the data set's rows the source has at all (no delisted stocks, say); None: all of them."""
 
-    def calls_for(self, rows: int) -> int:
+    def calls_for(self, rows: int, grain: Grain) -> int:
         """The calls that an answer of so many rows costs (a full page asks for one more)."""
+        if grain is Grain.SESSION and self.session_calls is not None:
+            return self.session_calls
         return rows // self.page + self.asks
 
 
@@ -49,6 +53,7 @@ def serves(
     page: int,
     running: bool = False,
     asks: int = 1,
+    session_calls: int | None = None,
     only: pl.Expr | None = None,
 ) -> Callable[[Fetcher], Fetcher]:
     """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
@@ -57,7 +62,7 @@ def serves(
     """
 
     def mark(method: Fetcher) -> Fetcher:
-        serving = Serving(dataset, by, api, page, method.__name__, running, asks, only)
+        serving = Serving(dataset, by, api, page, method.__name__, running, asks, session_calls, only)
         method.__serving__ = serving  # type: ignore[attr-defined]
         return method
 

@@ -110,7 +110,7 @@ def _first(dataset: Dataset, router: Router, way: _Way) -> Source | None:
 
 def _priced(dataset: Dataset, way: _Way, server: Source) -> Plan:
     serving: Serving = server.servings[dataset.name]
-    calls = sum(serving.calls_for(rows) for rows in way.rows)
+    calls = sum(serving.calls_for(rows, way.grain) for rows in way.rows)
     return Plan(dataset, way.grain, way.units, calls, server.name, _minutes(calls, server.policy(dataset)), way.labels)
 
 

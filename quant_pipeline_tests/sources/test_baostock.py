@@ -18,6 +18,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_KLINE,
+    INDEX_DAILY,
     MONTHLY_KLINE,
     STOCK_LIST,
     SUSPENSIONS,
@@ -143,6 +144,15 @@ def test_a_session_equals_tushares_but_for_the_bse(bs: BaostockSource, tushare: 
         assert_same(DAILY_KLINE, good(bs, DAILY_KLINE, Unit.session(day)), good(tushare, DAILY_KLINE, Unit.session(day)))
     rows = good(bs, DAILY_KLINE, Unit.session(SESSION), bse=True)
     assert not rows["ts_code"].str.ends_with("BJ").any()
+
+
+def test_an_index_equals_tushares_but_for_the_bse(bs: BaostockSource, tushare: TushareSource) -> None:
+    for code in INDEX_DAILY.codes:
+        unit = Unit.code(code, dt.date(2026, 9, 1), SESSION)
+        if bs.lacks(INDEX_DAILY, code):
+            assert code.endswith(".BJ")
+            continue
+        assert_same(INDEX_DAILY, good(bs, INDEX_DAILY, unit), good(tushare, INDEX_DAILY, unit))
 
 
 def test_suspended_days_are_suspensions_and_no_bars(bs: BaostockSource, tushare: TushareSource) -> None:

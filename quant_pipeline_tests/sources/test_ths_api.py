@@ -17,7 +17,7 @@ from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ths_api import ThsSource, named, records, refused
-from quant_pipeline.sources.units import Unit
+from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.sandbox.ths_market import ThsRehearsal, running
@@ -57,7 +57,7 @@ def test_concepts_come_with_regions_and_industries_apart(source: ThsSource, serv
     tally = Tally()
     boards = source.fetch(THS_CONCEPTS, Unit.snapshot(TODAY), tally)
     assert boards.select("ts_code", "type").rows() == [("885001.TI", "N"), ("885002.TI", "N"), ("882001.TI", "R")]
-    assert tally.calls == 2 == source.servings["ths_concepts"].calls_for(boards.height)
+    assert tally.calls == 2 == source.servings["ths_concepts"].calls_for(boards.height, Grain.SNAPSHOT)
     assert [call.params for call in server.calls.calls] == [{"tag": "cn_concept"}, {"tag": "region"}]
     (bank,) = rows(source, THS_INDUSTRIES, Unit.snapshot(TODAY))
     assert (bank["ts_code"], bank["name"], bank["type"]) == ("881101.TI", "银行", "I")

@@ -116,7 +116,7 @@ def test_the_calls_are_the_planned_ones(source: TushareSource, market: Simulated
     tally = Tally()
     rows = source.fetch(SOURCED[name], unit_of(market, SOURCED[name], grain), tally)
     serving = source.servings[name]
-    assert tally.calls == serving.calls_for(len(rows))
+    assert tally.calls == serving.calls_for(len(rows), grain)
 
 
 @pytest.mark.parametrize("name", sorted(TushareSource.servings))

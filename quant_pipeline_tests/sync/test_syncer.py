@@ -124,6 +124,20 @@ def test_a_list_is_planned_with_as_many_pages_as_it_had(bench: Bench, baostock: 
     assert plan.calls == outcome.total("calls") > 5
 
 
+def test_baostocks_pages_are_planned_too(bench: Bench, baostock: BaostockSource) -> None:
+    """A session comes in one call, a code's history in pages; the plan knows which is cheaper, and what it costs."""
+    sessions = bench.sessions(60)
+    bench.reference(sessions)
+    syncer = Syncer(
+        bench.database, bench.calendar, [baostock], Standing(bench.database.pool, {"baostock": 1}), bench.ledger, "run-1"
+    )
+    codes = [str(code) for (code,) in bench.rows("SELECT ts_code FROM stock_list WHERE ts_code ~ '^60' LIMIT 3")]
+    for request in (Request(sessions=sessions[-2:]), Request(sessions=sessions, codes=codes)):
+        (plan,) = syncer.plan(DAILY_KLINE, request)
+        outcome = syncer.sync(DAILY_KLINE, request)  # sessions stay short: BaoStock has no BSE
+        assert plan.calls == outcome.total("calls") == len(plan.units)
+
+
 def test_sources_work_side_by_side_on_different_units(bench: Bench, baostock: BaostockSource) -> None:
     """While BaoStock takes its time over the session that Tushare could not give, Tushare goes on with the others."""
     bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}

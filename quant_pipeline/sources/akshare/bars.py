@@ -58,7 +58,7 @@ class AkshareBars(Source):
             return not _on_main_exchanges(ts_code)
         return dataset in (DAILY_KLINE, WEEKLY_KLINE, MONTHLY_KLINE) and codes.board(ts_code) is codes.Board.B_SHARE
 
-    @serves(DAILY_KLINE, by=(Grain.CODE, Grain.SESSION), api=EASTMONEY, page=_WHOLE, asks=_BARS_AND_FACTORS)
+    @serves(DAILY_KLINE, by=(Grain.CODE, Grain.SESSION), api=EASTMONEY, page=_WHOLE, asks=_BARS_AND_FACTORS, session_calls=1)
     def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """By code: eastmoney, then tencent, then sina. By session: eastmoney's quotations of the whole market."""
         if unit.grain is Grain.SESSION:
