@@ -203,7 +203,7 @@ class _Statements:
         }
         self.incoming = sql.SQL(_INCOMING).format(**names)
         self.copy = sql.SQL("COPY pg_temp.{incoming} ({columns}) FROM STDIN (FORMAT csv)").format(**names)
-        self.taken = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE trade_date = ANY(%(sessions)s))").format(**names)
+        self.taken = sql.SQL(_TAKEN).format(**names)
         self.copy_straight = sql.SQL("COPY {table} ({columns}, source) FROM STDIN (FORMAT csv)").format(**names)
         self.insert = sql.SQL(_INSERT).format(**names)
         self.update = sql.SQL(_UPDATE).format(**names)
@@ -221,6 +221,13 @@ class _Statements:
 _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA;
 TRUNCATE pg_temp.{incoming}
+"""
+# Day by day, so that the key's index is used: for all days at once a planner that expects a match reads the whole table.
+_TAKEN = """
+SELECT EXISTS (
+    SELECT FROM unnest(%(sessions)s::date[]) AS day
+    CROSS JOIN LATERAL (SELECT FROM {table} WHERE trade_date = day LIMIT 1) AS row
+)
 """
 # Rows that are new go in with one look at the index; a backfill's rows are all of them, and it ends here.
 _INSERT = """

@@ -148,7 +148,16 @@ def test_a_concepts_page_is_read_once(source: AkshareSource, sandbox: Rehearsal,
     assert [tally.calls for tally in tallies] == [1 + boards - half, 1]
 
 
-def test_a_page_without_a_concepts_code_is_a_ban_and_is_not_kept(
+def test_a_page_that_names_no_code_costs_that_concept_only(
+    source: AkshareSource, sandbox: Rehearsal, market: SimulatedMarket
+) -> None:
+    boards = len(concepts(market))
+    sandbox.order_fault("empty", server="akshare", api="ths", after=1 + -(-boards // 10) + 1)
+    assert len(source.fetch(THS_CONCEPTS, Unit.snapshot(SESSION), Tally())) == boards - 1
+    assert len(source.fetch(THS_CONCEPTS, Unit.snapshot(SESSION), Tally())) == boards, "it is read again"
+
+
+def test_a_block_page_in_place_of_a_concepts_is_a_ban_and_is_not_kept(
     source: AkshareSource, sandbox: Rehearsal, market: SimulatedMarket
 ) -> None:
     listing = 1 + -(-len(concepts(market)) // 10) + 1

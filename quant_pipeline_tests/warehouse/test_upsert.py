@@ -213,6 +213,20 @@ def hits(codes: Sequence[str], screen: str = "dual_ma", score: float = 1.0) -> p
     )  # fmt: skip
 
 
+def test_a_new_session_costs_the_same_however_large_the_table_is(warehouse: Database) -> None:
+    """Whether its sessions have rows is asked of the index: the table is not read from end to end, statistics or not."""
+    with warehouse.connect() as connection:
+        connection.execute("ALTER TABLE daily_kline SET (autovacuum_enabled = off)")
+        upsert(connection, DAILY_KLINE, daily_bars(2_000, 20), source="tushare")
+        connection.commit()
+        upsert(connection, DAILY_KLINE, daily_bars(2_000, 20, skip=20), source="tushare")
+        connection.commit()
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        connection.commit()
+        row = connection.execute("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'daily_kline'").fetchone()
+    assert row == (0,)
+
+
 def test_a_screens_session_is_replaced_whole(warehouse: Database) -> None:
     where = {"screen": "dual_ma", "trade_date": SESSION}
     with warehouse.connect() as connection:

@@ -37,7 +37,7 @@ def ths_concepts() -> pd.DataFrame:
 
 
 def ths_concept_code(number: str) -> pd.DataFrame:
-    """The code (885xxx) of the concept that the page is about, one row: code.
+    """The code (885xxx) of the concept that the page is about, one row: code; empty where a page of boards names none.
 
     The client reads it for a concept's index bars, in the same way, and keeps it to itself.
     """
@@ -45,11 +45,11 @@ def ths_concept_code(number: str) -> pd.DataFrame:
     script.eval(get_ths_js("ths.js").read_text(encoding="utf-8"))
     headers = {"User-Agent": _BROWSER, "Cookie": f"v={script.call('v')}"}
     page = BeautifulSoup(requests.get(_CONCEPT_PAGE.format(number), headers=headers).text, features="lxml")
+    if page.find(name="div", attrs={"class": "cate_inner"}) is None:
+        raise KeyError(f"the page of {number} is none of boards")
     hidden: Any = page.find(name="input", attrs={"id": "clid"})
-    code = str(hidden.get("value"))
-    if not (code.startswith("88") and code.isdecimal()):
-        raise KeyError(f"the page of {number} has no concept's code")
-    return pd.DataFrame({"code": [code]})
+    code = str(hidden.get("value")) if hidden else ""
+    return pd.DataFrame({"code": [code if code.startswith("88") and code.isdecimal() else ""]})
 
 
 def ths_industries() -> pd.DataFrame:

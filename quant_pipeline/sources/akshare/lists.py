@@ -5,6 +5,7 @@ Not here, on purpose: bars of convertible bonds (sina's have no turnover, so tha
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 
 import polars as pl
@@ -24,6 +25,8 @@ from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.units import Grain, Unit
 
+_logger = logging.getLogger(__name__)
+
 EXCHANGES, THS, EASTMONEY = "exchanges", "ths", "eastmoney"
 """The web sites that are asked: each has a pace and a circuit of its own."""
 HOT_RANK = "东方财富人气榜"
@@ -32,6 +35,8 @@ _WHOLE = 100_000
 """More rows than any of the answers has: each comes in one call."""
 _CONCEPTS = 400
 """About as many concepts as there are: each has a page, which is read once."""
+_TELL = 50
+"""After so many pages it is told how far the reading is."""
 _LISTED, _LISTED_FUND = pl.col("list_status") == "L", pl.col("status") == "L"
 _BOARDS = {
     codes.Board.SSE_MAIN.value: ("主板", "SSE"),
@@ -77,15 +82,22 @@ class AkshareLists(Source):
     @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, asks=_CONCEPTS, only=pl.col("type") == "N")
     def ths_concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """Concepts only, no regions: code and name. The list gives the numbers of pages; those not known yet are read, one
-        call each, and what was read is kept whatever comes after."""
+        call each, and what was read is kept whatever comes after. A page without a code is left out."""
         del unit
         listed = self.ask(THS, "ths_concepts", tally=tally)
         known = self.concept_pages.known()
-        for page in listed["code"]:
-            if page not in known:
-                known[page] = self.ask(THS, "ths_concept_code", page, tally=tally)["code"].item() + _BOARD
-                self.concept_pages.keep(page, known[page])
-        return _boards(pl.col("code").replace_strict(known), "N", listed)
+        unread = [page for page in listed["code"] if page not in known]
+        for count, page in enumerate(unread):
+            if count % _TELL == 0:
+                _logger.info("ths_concepts: %d of %d concepts' pages read from THS's site", count, len(unread))
+            code = self.ask(THS, "ths_concept_code", page, tally=tally)["code"].item()
+            if not code:
+                _logger.warning("ths_concepts: THS's page %s names no concept's code, it is left out", page)
+                continue
+            known[page] = code + _BOARD
+            self.concept_pages.keep(page, known[page])
+        named = listed.filter(pl.col("code").is_in(list(known)))
+        return _boards(pl.col("code").replace_strict(known, return_dtype=pl.String), "N", named)
 
     @serves(THS_INDUSTRIES, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, only=pl.col("ts_code").str.starts_with("881"))
     def ths_industries(self, unit: Unit, tally: Tally) -> pl.DataFrame:
