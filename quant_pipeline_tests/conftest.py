@@ -24,7 +24,7 @@ hypothesis.settings.register_profile("untimed", deadline=None, derandomize="CI" 
 hypothesis.settings.load_profile("untimed")
 
 _MEMORY = Path("/dev/shm")
-_ROOM = 6 * 1024**3
+_ROOM = 2 * 1024**3
 
 _numbers = itertools.count(1)
 
