@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -63,10 +64,17 @@ class Incomplete(Exception):
 
 
 class Unanswered(Exception):
-    """No source answered a unit. `failures` holds each source's last word, in the order in which they were asked."""
+    """No source answered a unit. `failures` holds each source's last word, in the order in which they were asked.
 
-    def __init__(self, what: str, failures: list[SourceError], *, calls: int = 0, attempts: int = 0) -> None:
+    `unasked`: the sources that serve such units, and cannot have this one.
+    """
+
+    def __init__(
+        self, what: str, failures: list[SourceError], *, unasked: Sequence[str] = (), calls: int = 0, attempts: int = 0
+    ) -> None:
         said = "; ".join(f"{error} [{error.failure}]" for error in failures) or "no source serves it"
+        if unasked and not failures:
+            said = f"{', '.join(unasked)} cannot have it 尚无: not ready yet, not kept that long, or not of its markets"
         super().__init__(f"{what}: {said}")
         self.failures = failures
         self.outage = any(error.failure in _OUTAGES for error in failures)

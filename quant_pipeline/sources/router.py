@@ -77,8 +77,12 @@ class Router:
         tally, attempts = Tally(), 0
         while True:
             failures: list[SourceError] = []
+            unasked: list[str] = []
             for source in self.serving(dataset, unit.grain):
-                if source.name in without or not self._can_have(source, dataset, unit):
+                if source.name in without:
+                    continue
+                if not self._can_have(source, dataset, unit):
+                    unasked.append(source.name)
                     continue
                 tried, outcome = self._try(source, dataset, unit, judge, tally)
                 attempts += tried
@@ -89,7 +93,7 @@ class Router:
                 return Answer(source.name, outcome, tally.calls, attempts, tally.seconds)
             rest = self._rest(failures)
             if rest is None:
-                raise Unanswered(f"{dataset.name} {unit}", failures, calls=tally.calls, attempts=attempts)
+                raise Unanswered(f"{dataset.name} {unit}", failures, unasked=unasked, calls=tally.calls, attempts=attempts)
             time.sleep(rest)
 
     def _can_have(self, source: Source, dataset: Dataset, unit: Unit) -> bool:

@@ -116,7 +116,7 @@ def test_who_does_not_have_the_code_or_the_running_week_is_not_asked(limiter: Li
     router = Router([first, second])
     assert router.fetch(DAILY_KLINE, Unit.code("920001.BJ", DAY, DAY), judge).source == "second"
     assert router.fetch(DAILY_KLINE, Unit.code("600000.SH", DAY, DAY), judge, without={"first"}).source == "second"
-    with pytest.raises(Unanswered):
+    with pytest.raises(Unanswered, match=r"weekly_kline 2026-11-18: first, second cannot have it .*not ready yet"):
         router.fetch(WEEKLY_KLINE, Unit.session(dt.date(2026, 11, 18)), judge)
     assert first.asked == 0
     assert router.fetch(WEEKLY_KLINE, UNIT, judge).source == "first"
