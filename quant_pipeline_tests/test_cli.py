@@ -210,7 +210,7 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
         f"{LATEST}",
         False,
     )
-    by_session = dict.fromkeys(BY_SESSION, NEW) | {"index_daily": NEW + len(SOURCED["index_daily"].codes)}
+    by_session = dict.fromkeys(BY_SESSION, NEW) | {"index_daily": len(SOURCED["index_daily"].codes)}
     asked_for = dict.fromkeys(DAILY_LISTS, 1) | by_session | {"weekly_kline": 1, "monthly_kline": 1}
     fetched = {name: units for name, units in asked_for.items() if name != "stock_list"}  # it came with the month's bars
     assert {row["dataset"]: row["units"] for row in first["datasets"]} == fetched
@@ -251,6 +251,14 @@ def test_sync_of_some_symbols_asks_for_these_alone_and_says_how_many_rows_came(s
     stored = shell.rows("SELECT count(*) FROM daily_kline WHERE ts_code = ANY(%s)", codes)
     assert stored == [(rows,)]
     assert shell.asked("daily") == before + 2
+
+
+def test_indexes_are_counted_by_what_was_asked_for(shell: Platform) -> None:
+    """A call per index: the two sessions that are complete then are no units more."""
+    before = shell.asked("index_daily")
+    facts = report("sync", "--datasets", "index_list,index_daily", "--days-back", "2", "--force")
+    (row,) = (row for row in facts["datasets"] if row["dataset"] == "index_daily")
+    assert (row["units"], row["sources"]) == (shell.asked("index_daily") - before, "tushare")
 
 
 def test_a_session_that_fails_is_named_and_the_exit_code_is_1(shell: Platform) -> None:

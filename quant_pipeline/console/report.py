@@ -10,14 +10,15 @@ from psycopg.rows import dict_row
 
 from quant_pipeline.warehouse.database import Database
 
+# A session that is complete once all its codes came has an item of its own, for which nobody was asked.
 _BY_DATASET = """
 SELECT dataset, min(trade_date) AS first, max(trade_date) AS last,
-       count(ts_code) AS codes, count(*) FILTER (WHERE status = 'success') AS units,
+       count(ts_code) AS codes, count(*) FILTER (WHERE status = 'success' AND calls + attempts > 0) AS units,
        count(*) FILTER (WHERE status = 'failed') AS failed,
        coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0)::bigint AS rows,
        sum(inserted)::bigint AS inserted,
        sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
-       sum(calls)::bigint AS calls, string_agg(DISTINCT source, ', ') AS sources
+       sum(calls)::bigint AS calls, string_agg(DISTINCT source, ', ') FILTER (WHERE calls + attempts > 0) AS sources
 FROM sync_items WHERE sync_run = ANY(%s) GROUP BY dataset ORDER BY min(finished_at)
 """
 _FAILED = """
