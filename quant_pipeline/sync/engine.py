@@ -28,6 +28,8 @@ _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
 _ROUNDS = 2
 """How often gaps are asked for."""
+_WHOLE_FROM = 50
+"""So many codes lacking in a session are asked for by session, where another source can: the quotations of today, say."""
 _CHUNK = 250
 """Sessions whose codes are read at once."""
 
@@ -96,14 +98,17 @@ class Engine:
                     items = gaps.seen(store.write(group), group)
                     record(connection, self._run, plan.dataset, items.values())
                 for unit, item in items.items():
+                    if gaps.holds_back(unit):
+                        progress.add(rows=item.rows, failed=False)
+                        continue
                     progress.add(rows=item.rows, failed=item.failed)
                     if item.failed:
                         outcome.failed[unit] = item
                         _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
                     else:
                         outcome.synced[unit] = item
-                        if not gaps.holds_back(unit):
-                            tell(unit, item)
+                        tell(unit, item)
+            self._fill_sessions(plan, store, gaps, judge)
             self._fill(plan, store, gaps, judge)
             self._settle(plan, connection, gaps, outcome, tell)
             if plan.labels and due is not None:
@@ -119,6 +124,18 @@ class Engine:
         )
         labels = plan.labels or [unit.end for unit in todo]
         return judge_of_rows(self._database, dataset, self._calendar, due, labels), due
+
+    def _fill_sessions(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement) -> None:
+        """Asks the other sources for whole sessions of which many codes lack, and takes what fills the gaps."""
+        others = [source for source in self._router.serving(plan.dataset, Grain.SESSION) if source.name not in gaps.left_by]
+        wanted = gaps.sessions(_WHOLE_FROM)
+        units = [unit for unit in wanted if any(source.reaches(plan.dataset, unit) for source in others)]
+        by_session = replace(plan, grain=Grain.SESSION, units=tuple(units))
+        for group in self._fetch(by_session, units, judge, without=gaps.left_by) if units else ():
+            with store.connection.transaction():
+                for each in group:
+                    if each.answer is not None:
+                        gaps.cost(each.unit, store.fill(each.unit, each.answer, gaps.fill(each.answer.checked.good)))
 
     def _fill(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement) -> None:
         """Asks the other sources for what the answers lacked, code by code. What nobody has is no failure of its own.
@@ -140,7 +157,7 @@ class Engine:
         for group in self._fetch(by_code, units, judge, without=gaps.left_by) if units else ():
             with store.connection.transaction():
                 items = [
-                    store.fill(each.unit, each.answer, gaps.fill(each.unit, each.answer.checked.good))
+                    store.fill(each.unit, each.answer, gaps.fill(each.answer.checked.good))
                     for each in group
                     if each.answer is not None
                 ]
@@ -153,7 +170,6 @@ class Engine:
         for unit, item in gaps.settled():
             record(connection, self._run, plan.dataset, [item])
             if item.failed:
-                del outcome.synced[unit]
                 outcome.failed[unit] = item
                 _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
                 continue

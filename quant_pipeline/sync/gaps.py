@@ -55,7 +55,10 @@ class Gaps:
         self._left_by: set[str] = set()
 
     def seen(self, items: Mapping[Unit, Item], group: Sequence[Fetched]) -> dict[Unit, Item]:
-        """The items with the number of rows that they lack; remembers who lacks which."""
+        """The items with the number of rows that they lack; remembers who lacks which.
+
+        A session that lacks too much counts as failed until its gaps were asked for: a kill in between forgets nothing.
+        """
         counted = dict(items)
         for each in group:
             if self._due is None or each.answer is None or each.unit.grain is not Grain.SESSION:
@@ -63,10 +66,10 @@ class Gaps:
             came = pl.concat([each.answer.checked.good["ts_code"], each.answer.checked.bad["ts_code"].cast(pl.String)])
             lacking = self._due.missing(each.unit.start, came)
             if lacking:
-                item = counted[each.unit] = replace(items[each.unit], missing=len(lacking))
                 due, allowed = len(self._due.codes(each.unit.start)), self._due.allowed([each.unit.start])
-                gap = self._gaps[each.unit] = _Gap(item, lacking, due, allowed)
+                gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, due, allowed)
                 gap.held_back = gap.wide
+                counted[each.unit] = gap.settled()
                 self._left_by.add(each.answer.source)
         return counted
 
@@ -79,6 +82,10 @@ class Gaps:
         """The sources that left gaps: they need not be asked again."""
         return frozenset(self._left_by)
 
+    def sessions(self, at_least: int) -> list[Unit]:
+        """The sessions that lack so many codes."""
+        return [unit for unit, gap in self._gaps.items() if len(gap.lacking) >= at_least]
+
     def units(self) -> list[Unit]:
         """A unit per lacking code, over the sessions that lack it; none when these are too many codes."""
         days: defaultdict[str, list[dt.date]] = defaultdict(list)
@@ -89,15 +96,23 @@ class Gaps:
             return []
         return [Unit.code(code, min(lacking), max(lacking)) for code, lacking in sorted(days.items())]
 
-    def fill(self, unit: Unit, rows: pl.DataFrame) -> pl.DataFrame:
-        """Those of a code's rows that fill gaps, which are closed by them."""
-        filled = []
-        for day in rows["trade_date"].to_list():
-            gap = self._gaps.get(Unit.session(day))
-            if gap is not None and unit.ts_code in gap.lacking:
-                gap.lacking.remove(unit.ts_code)
-                filled.append(day)
-        return rows.filter(pl.col("trade_date").is_in(filled))
+    def fill(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of the rows that fill gaps, which are closed by them."""
+        days = [unit.start for unit in self._gaps]
+        filled = [rows.clear()]
+        for (day,), of_day in rows.filter(pl.col("trade_date").is_in(days)).partition_by("trade_date", as_dict=True).items():
+            gap = self._gaps[Unit.session(day)]
+            fitting = of_day.filter(pl.col("ts_code").is_in(gap.lacking))
+            came = set(fitting["ts_code"])
+            gap.lacking = [code for code in gap.lacking if code not in came]
+            filled.append(fitting)
+        return pl.concat(filled)
+
+    def cost(self, unit: Unit, item: Item) -> None:
+        """Adds what filling a session as a whole cost and wrote to the session's item."""
+        gap = self._gaps[unit]
+        added = ("inserted", "updated", "unchanged", "attempts", "calls", "seconds")
+        gap.item = replace(gap.item, **{name: getattr(gap.item, name) + getattr(item, name) for name in added})
 
     def settled(self) -> Iterator[tuple[Unit, Item]]:
         """Each unit that had a gap, with its item as it stands now."""

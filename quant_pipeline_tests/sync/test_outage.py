@@ -14,12 +14,15 @@ from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sources.akshare import AkshareSource
 from quant_pipeline.sources.baostock import BaostockSource
+from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.derived import DerivedSource
+from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy
 from quant_pipeline.sources.standing import Standing
 from quant_pipeline.sources.tushare import TushareSource
-from quant_pipeline.sources.units import Unit
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync import engine
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.database import Database
@@ -44,6 +47,7 @@ class Platform:
 
     database: Database
     sandbox: Rehearsal
+    baostock: BaostockSource
     syncer: Syncer
     ledger: Ledger
 
@@ -56,6 +60,23 @@ class Platform:
         return read(self.database, DAILY_KLINE, columns=[*DAILY_KLINE.column_names, "source"])
 
 
+class Interrupted(Source):
+    """Who asks this source for the codes that lack is interrupted by Ctrl-C."""
+
+    name = "interrupted"
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def classify(self, api: str, error: Exception) -> SourceError:
+        return SourceError(FailureClass.RETRYABLE, self.name, api, str(error))
+
+    @serves(DAILY_KLINE, by=(Grain.CODE,), api="daily", page=6000)
+    def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit, tally
+        raise KeyboardInterrupt
+
+
 @pytest.fixture
 def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """A market of more codes than there are sessions, so that it is asked for session by session."""
@@ -66,14 +87,15 @@ def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         limiter = Limiter(warehouse.pool, presence)
         ledger = Ledger(warehouse, presence)
         ledger.begin("run", "test", {})
+        baostock = BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", limiter, POLICIES)
         sources = [
             TushareSource(sandbox.token, sandbox.tushare_url, limiter, POLICIES),
-            BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", limiter, POLICIES),
+            baostock,
             AkshareSource(warehouse, sandbox.web_environment(), limiter, POLICIES),
             DerivedSource(warehouse, calendar, limiter, POLICIES),
         ]
         standing = Standing(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
-        yield Platform(warehouse, sandbox, Syncer(warehouse, calendar, sources, standing, ledger, "run"), ledger)
+        yield Platform(warehouse, sandbox, baostock, Syncer(warehouse, calendar, sources, standing, ledger, "run"), ledger)
         for source in sources:
             source.close()
         presence.close()
@@ -124,6 +146,35 @@ def test_a_source_that_is_switched_off_while_a_sync_runs_is_asked_no_more(platfo
     assert not outcome.failed
     owners = platform.bars().group_by("source").agg(pl.col("ts_code").str.slice(-2).unique().sort()).sort("source")
     assert dict(owners.iter_rows()) == {"akshare": ["BJ"], "baostock": ["SH", "SZ"]}
+
+
+def test_many_codes_that_lack_today_come_with_the_quotations_of_the_whole_market(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evening of an outage: BaoStock has no BSE, and eastmoney would ban whoever asked for its codes one by one."""
+    monkeypatch.setattr(engine, "_WHOLE_FROM", 5)
+    for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS):
+        platform.syncer.sync(dataset, Request(sessions=[LATEST]))
+    outcome = platform.syncer.sync(DAILY_KLINE, Request(sessions=[LATEST], sources=["baostock", "akshare"]))
+    (item,) = outcome.synced.values()
+    assert (item.missing, item.calls) == (0, 2), "one of each"
+    owners = platform.bars().group_by("source").agg(pl.col("ts_code").str.slice(-2).unique().sort()).sort("source")
+    assert dict(owners.iter_rows()) == {"akshare": ["BJ"], "baostock": ["SH", "SZ"]}
+    assert item.inserted == platform.bars().height
+
+
+def test_a_session_whose_gaps_were_never_asked_for_is_not_done(platform: Platform) -> None:
+    """Killed between the short answer and the rest, the ledger must not say that the session is there."""
+    for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS):
+        platform.syncer.sync(dataset, Request(sessions=[LATEST]))
+    sources = [platform.baostock, Interrupted(platform.baostock._limiter, POLICIES)]
+    standing = Standing(platform.database.pool, {"baostock": 1, "interrupted": 2})
+    syncer = Syncer(platform.database, xshg(), sources, standing, platform.ledger, "run")
+    with pytest.raises(KeyboardInterrupt):
+        syncer.sync(DAILY_KLINE, Request(sessions=[LATEST]))
+    assert platform.bars().height > 200, "what came is kept"
+    assert platform.ledger.done(DAILY_KLINE, [Unit.session(LATEST)]) == {}
+    assert platform.ledger.failed(DAILY_KLINE) == [Unit.session(LATEST)]
 
 
 def test_a_lower_source_never_overwrites_a_higher_one_s_rows_unless_forced(platform: Platform) -> None:
