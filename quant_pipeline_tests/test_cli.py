@@ -253,6 +253,13 @@ def test_sync_of_some_symbols_asks_for_these_alone_and_says_how_many_rows_came(s
     assert shell.asked("daily") == before + 2
 
 
+def test_what_cannot_be_planned_is_told_in_plain_words(shell: Platform) -> None:
+    assert shell.rows("SELECT count(*) FROM ths_concepts") == [(0,)]
+    facts = report("sync", "--datasets", "ths_members", exit_code=1)
+    words = "no board is known yet, sync ths_concepts and ths_industries first"
+    assert facts["errors"] == [f"ths_members: ths_members: {words}"]
+
+
 def test_indexes_are_counted_by_what_was_asked_for(shell: Platform) -> None:
     """A call per index: the two sessions that are complete then are no units more."""
     before = shell.asked("index_daily")

@@ -82,6 +82,7 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _first_cause(error: SerializableErrorInfo | None) -> str:
+    """The first cause's words, without the name of its class."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error else ""
+    return error.message.partition(f"{error.cls_name}: ")[2].strip() or error.message.strip() if error else ""

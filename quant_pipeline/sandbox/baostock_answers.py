@@ -6,7 +6,6 @@ has a row with its last close as every price; a week or month has a bar once it 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 
 import polars as pl
@@ -25,9 +24,6 @@ from quant_pipeline.sandbox.baostock_forms import (
 )
 from quant_pipeline.sandbox.baostock_protocol import PARAMETERS, Refusal
 from quant_pipeline.sandbox.tushare_apis import Market
-
-_INDEXES = {"sh.000001": "上证综合指数", "sz.399001": "深证成份指数", "sz.399006": "创业板指数"}
-"""Indexes stand in BaoStock's lists beside the stocks."""
 
 
 def answer(market: Market, api: str, params: Mapping[str, str], steps: pl.DataFrame) -> pl.DataFrame:
@@ -107,7 +103,7 @@ def _all_stock(market: Market, params: Mapping[str, str]) -> pl.DataFrame:
     rows = bars.daily(market, {"trade_date": compact(params["day"], "10004010")}).select("ts_code", "code", "tradestatus")
     stocks = _stocks(market).select("ts_code", "name")
     rows = rows.join(stocks, on="ts_code", how="left").select("code", tradeStatus="tradestatus", code_name="name")
-    indexes = pl.DataFrame({"code": list(_INDEXES), "tradeStatus": ["1"] * len(_INDEXES), "code_name": list(_INDEXES.values())})
+    indexes = _indexes(market).select("code", tradeStatus=pl.lit("1"), code_name="name")
     return pl.concat([rows, indexes]).sort("code") if len(rows) else rows
 
 
@@ -123,21 +119,25 @@ def _stock_basic(market: Market, params: Mapping[str, str]) -> pl.DataFrame:
         type=pl.lit("1"),
         status=pl.when(pl.col("list_status") == "D").then(pl.lit("0")).otherwise(pl.lit("1")),
     )
-    count = len(_INDEXES)
-    indexes = pl.DataFrame(
-        {
-            "code": list(_INDEXES),
-            "code_name": list(_INDEXES.values()),
-            "ipoDate": [dt.date(1991, 7, 15)] * count,
-            "outDate": pl.Series([None] * count, dtype=pl.Date),
-            "type": ["2"] * count,
-            "status": ["1"] * count,
-        }
+    indexes = _indexes(market).select(
+        "code",
+        code_name="name",
+        ipoDate=day("list_date"),
+        outDate=pl.lit(None, pl.Date),
+        type=pl.lit("2"),
+        status=pl.lit("1"),
     )
     rows = pl.concat([stocks, indexes]).sort("code")
     if params["code"]:
         rows = rows.filter(pl.col("code") == params["code"])
     return rows.filter(pl.col("code_name").str.contains(params["code_name"], literal=True))
+
+
+def _indexes(market: Market) -> pl.DataFrame:
+    """The indexes, which stand in the lists beside the stocks."""
+    listed = [market.frame("index_basic", {"market": exchange}, ALL) for exchange in ("SSE", "SZSE")]
+    indexes = pl.concat(listed).filter(~pl.col("ts_code").str.ends_with("BJ"))
+    return indexes.with_columns(code=spelled_code())
 
 
 def _stocks(market: Market, ts_code: str = "") -> pl.DataFrame:

@@ -18,6 +18,7 @@ from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_KLINE,
     INDEX_DAILY,
+    INDEX_LIST,
     MONTHLY_KLINE,
     STOCK_LIST,
     SUSPENSIONS,
@@ -41,6 +42,7 @@ _HISTORY = "query_history_k_data_plus"
 _DAILY = (Grain.SESSION, Grain.CODE)
 _DAILY_FIELDS = "date,code,open,high,low,close,preclose,volume,amount,tradestatus,pctChg"
 _PERIOD_FIELDS = "date,code,open,high,low,close,volume,amount,pctChg"
+_CORE_INDEX = pl.col("ts_code").is_in([code for code in INDEX_DAILY.codes if not code.endswith(".BJ")])
 _PAGE = 2000
 _SUSPENDED = pl.col("tradestatus") == "0"
 _MARKETS = {
@@ -122,6 +124,23 @@ class BaostockSource(Source):
             list_status=pl.col("status").replace_strict({"1": "L", "0": "D"}, default=None),
             list_date="ipoDate",
             delist_date="outDate",
+        )
+
+    @serves(INDEX_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=_PAGE, only=_CORE_INDEX)
+    def index_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Code, name and first day of Shanghai's and Shenzhen's indexes, the core ones among them."""
+        del unit
+        exchange, digits = pl.col("code").str.head(2).str.to_uppercase(), pl.col("code").str.tail(6)
+        return (
+            self._query("query_stock_basic", tally)
+            .filter(pl.col("type") == "2")
+            .select(
+                ts_code=digits + "." + exchange,
+                name="code_name",
+                market=exchange.replace_strict({"SH": "SSE", "SZ": "SZSE"}, default=None),
+                list_date="ipoDate",
+                exp_date="outDate",
+            )
         )
 
     @serves(DAILY_KLINE, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)

@@ -190,7 +190,7 @@ def test_lists_hold_stocks_and_indexes_and_nothing_of_the_bse(bs: Client, market
     assert sorted(stocks["code"]) == sorted(spelled(code) for code in expected["ts_code"])
     assert set(stocks["status"]) == {"0", "1"}
     assert "sh.000001" in listing.filter(pl.col("type") == "2")["code"].to_list()
-    assert bs.frame("query_stock_basic", code="sh.000001")["code_name"].to_list() == ["上证综合指数"]
+    assert bs.frame("query_stock_basic", code="sh.000001")["code_name"].to_list() == ["上证指数"]
     listed = bs.frame("query_all_stock", day=SESSION)
     assert {"0", "1"} == set(listed["tradeStatus"])
     assert listed["code_name"].null_count() == 0

@@ -19,6 +19,7 @@ from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_KLINE,
     INDEX_DAILY,
+    INDEX_LIST,
     MONTHLY_KLINE,
     STOCK_LIST,
     SUSPENSIONS,
@@ -144,6 +145,13 @@ def test_a_session_equals_tushares_but_for_the_bse(bs: BaostockSource, tushare: 
         assert_same(DAILY_KLINE, good(bs, DAILY_KLINE, Unit.session(day)), good(tushare, DAILY_KLINE, Unit.session(day)))
     rows = good(bs, DAILY_KLINE, Unit.session(SESSION), bse=True)
     assert not rows["ts_code"].str.ends_with("BJ").any()
+
+
+def test_the_indexes_of_both_exchanges_are_tushares(bs: BaostockSource, tushare: TushareSource) -> None:
+    columns = ["ts_code", "name", "market", "list_date"]
+    theirs = good(tushare, INDEX_LIST, Unit.snapshot(SESSION)).filter(pl.col("ts_code").str.contains(r"\.(SH|SZ)$"))
+    assert good(bs, INDEX_LIST, Unit.snapshot(SESSION)).select(columns).equals(theirs.select(columns))
+    assert set(INDEX_DAILY.codes) - set(theirs["ts_code"]) == {"899050.BJ"}
 
 
 def test_an_index_equals_tushares_but_for_the_bse(bs: BaostockSource, tushare: TushareSource) -> None:
