@@ -294,6 +294,11 @@ def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
         "tushare",
     )
     assert facts["calls"] == 30
+    assert facts["problems"] == []
+    mixed = invoke("sync", "--datasets", "daily_kline,ths_members", "--days-back", "2", "--force", "--dry-run", "--json")
+    facts = json.loads(mixed.stdout)
+    assert [plan["dataset"] for plan in facts["plan"]] == ["daily_kline"], "what cannot be planned does not hide the rest"
+    assert facts["problems"] == ["ths_members: no board is known yet, sync ths_concepts and ths_industries first"]
     text = invoke("sync", "--periods", "weekly,monthly", "--start", "2026-01-01", "--dry-run").stdout
     assert "weekly_kline" in text
     assert "minutes at the sources' pace" in text

@@ -101,7 +101,7 @@ def sync(
             repair=repair,
         )
         if dry_run:
-            _show_plan(commands.plan(order), console, as_json)
+            _show_plan(*commands.plan(order), console, as_json)
         else:
             finish(commands.sync(settings, console, order=order), settings, console, as_json)
 
@@ -138,10 +138,10 @@ def sandbox(port: int, as_json: bool) -> None:
         service.foreground(read_settings().home, port=port, as_json=as_json)
 
 
-def _show_plan(plans: list[Plan], console: Any, as_json: bool) -> None:
+def _show_plan(plans: list[Plan], problems: list[str], console: Any, as_json: bool) -> None:
     from quant_pipeline.console.render import plan_facts, show_plan
 
     if as_json:
-        click.echo(json.dumps(plan_facts(plans), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(plan_facts(plans, problems), ensure_ascii=False, indent=2))
     else:
-        show_plan(plans, console)
+        show_plan(plans, problems, console)

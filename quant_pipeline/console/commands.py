@@ -23,7 +23,7 @@ from quant_pipeline.resources.sources import SourcesResource, one_by_one
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
 from quant_pipeline.sync.ledger import Ledger
-from quant_pipeline.sync.plan import Plan
+from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request, Syncer
@@ -88,23 +88,30 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     return _report(settings, database, order.window.end, launched, started, screened=False)
 
 
-def plan(order: Order) -> list[Plan]:
-    """What `sync` would fetch: the plan of each data set. Nothing is fetched, and no run is made."""
+def plan(order: Order) -> tuple[list[Plan], list[str]]:
+    """What `sync` would fetch: the plan of each data set, and what cannot be planned yet, in words.
+
+    Nothing is fetched, and no run is made.
+    """
     warehouse = WarehouseResource()
     database, calendar = warehouse.database, warehouse.calendar()
     presence = Presence(database.connect())
     request = Request(sources=order.sources, codes=(), force=order.force, failed=order.retry_failed, repair=order.repair)
-    plans = []
+    plans: list[Plan] = []
+    problems = []
     try:
         with SourcesResource(**one_by_one()).opened(database, calendar, presence) as (sources, standing):
             syncer = Syncer(database, calendar, sources, standing, Ledger(database, presence), run="dry-run")
             for dataset in order.datasets:
                 sessions = calendar.between(order.window.start, order.window.end)
                 codes = codes_of(dataset, order.symbols)
-                plans += syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))
+                try:
+                    plans += syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))
+                except PlanError as error:
+                    problems.append(str(error))
     finally:
         presence.close()
-    return plans
+    return plans, problems
 
 
 def _launched(

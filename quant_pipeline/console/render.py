@@ -39,8 +39,8 @@ def show(report: Report, console: Console, *, ui_url: str) -> None:
         console.print(_LIVE)
 
 
-def plan_facts(plans: Sequence[Plan]) -> dict[str, Any]:
-    """A plan's figures per data set, and in sum."""
+def plan_facts(plans: Sequence[Plan], problems: Sequence[str]) -> dict[str, Any]:
+    """A plan's figures per data set, and in sum; what cannot be planned yet."""
     rows = [
         {
             "dataset": plan.dataset.name,
@@ -53,12 +53,12 @@ def plan_facts(plans: Sequence[Plan]) -> dict[str, Any]:
         for plan in plans
     ]
     sums = {name: sum(row[name] for row in rows) for name in ("units", "calls", "minutes")}  # type: ignore[misc]
-    return {"plan": rows, **sums}
+    return {"plan": rows, **sums, "problems": list(problems)}
 
 
-def show_plan(plans: Sequence[Plan], console: Console) -> None:
+def show_plan(plans: Sequence[Plan], problems: Sequence[str], console: Console) -> None:
     """Prints what a sync would fetch."""
-    facts = plan_facts(plans)
+    facts = plan_facts(plans, problems)
     table = Table(title="Plan 计划 (nothing was fetched)", title_justify="left", header_style="bold")
     for name in ("data set", "by", "units", "calls", "minutes", "source"):
         table.add_column(name, justify="left" if name in ("data set", "by", "source") else "right")
@@ -67,6 +67,8 @@ def show_plan(plans: Sequence[Plan], console: Console) -> None:
         table.add_row(row["dataset"], row["by"], *counts, row["source"] or "-")
     console.print(table)
     console.print(f"{facts['calls']:,} calls, at least {facts['minutes']:.1f} minutes at the sources' pace")
+    for problem in problems:
+        console.print(f"[yellow]![/] not planned 未计划: {escape(problem)}", highlight=False)
 
 
 def _show_sync(report: Report, console: Console) -> None:

@@ -50,11 +50,6 @@ class Router:
         self._resting_since: float | None = None
         self._lock = threading.Lock()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The sources' names, in the order given."""
-        return tuple(source.name for source in self._sources)
-
     def priority(self, dataset: Dataset) -> tuple[str, ...]:
         """The sources' names, best first, by which rows are owned: neither a passing demotion nor a switch changes it."""
         chosen = self._sources if self._standing is None else self._standing.owners(dataset, self._sources)
@@ -62,8 +57,11 @@ class Router:
 
     def serving(self, dataset: Dataset, grain: Grain) -> tuple[Source, ...]:
         """The sources that can be asked for the data set in that grain, best first."""
-        order = self._sources if self._standing is None else self._standing.order(dataset, self._sources)
-        return tuple(source for source in order if source.can_serve(dataset, grain))
+        return tuple(source for source in self.in_use(dataset) if source.can_serve(dataset, grain))
+
+    def in_use(self, dataset: Dataset) -> tuple[Source, ...]:
+        """The sources that are switched on, best first for the data set."""
+        return tuple(self._sources if self._standing is None else self._standing.order(dataset, self._sources))
 
     def concurrency(self, dataset: Dataset, grain: Grain) -> int:
         """How many units may be fetched at once: from all sources together, for each may be busy with other units."""

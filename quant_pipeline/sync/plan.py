@@ -89,13 +89,15 @@ def plan_rows(
         universe.rows_of(asked, labels),
         () if codes else tuple(labels),
     )
+    if not asked and dataset.universe and not router.serving(dataset, Grain.SESSION):
+        raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
     return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session])
 
 
 def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way]) -> Plan:
     plans = [_priced(dataset, way, server) for way in ways if (server := _first(dataset, router, way)) is not None]
     if not plans:
-        known = ", ".join(router.names) or "none"
+        known = ", ".join(source.name for source in router.in_use(dataset)) or "none"
         raise PlanError(f"{dataset.name}: none of the sources in use ({known}) serves it")
     return min(plans, key=lambda each: each.calls)
 
