@@ -89,7 +89,8 @@ def plan_rows(
         universe.rows_of(asked, labels),
         () if codes else tuple(labels),
     )
-    if not asked and dataset.universe and not router.serving(dataset, Grain.SESSION):
+    only_by_code = router.serving(dataset, Grain.CODE) and not router.serving(dataset, Grain.SESSION)
+    if dataset.universe and not asked and only_by_code:
         raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
     return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session])
 
