@@ -131,7 +131,7 @@ def ui(host: str, port: int, as_json: bool) -> None:
 @click.option("--port", default=0, help="Port to listen on (0: any free one). 端口")
 @as_json
 def sandbox(port: int, as_json: bool) -> None:
-    """Serve the sandbox alone: simulated exchange, Tushare and PushPlus servers. 单独运行沙盒."""
+    """Serve the sandbox alone: the simulated exchange behind all its servers. 单独运行沙盒."""
     with told_plainly():
         from quant_pipeline.sandbox import __main__ as service
 

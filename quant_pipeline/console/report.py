@@ -18,7 +18,8 @@ SELECT dataset, min(trade_date) AS first, max(trade_date) AS last,
        coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0)::bigint AS rows,
        sum(inserted)::bigint AS inserted,
        sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
-       sum(calls)::bigint AS calls, string_agg(DISTINCT source, ', ') FILTER (WHERE calls + attempts > 0) AS sources
+       sum(calls)::bigint AS calls, array_to_string(ARRAY(SELECT DISTINCT unnest(string_to_array(
+           string_agg(source, ', ') FILTER (WHERE calls + attempts > 0), ', ')) ORDER BY 1), ', ') AS sources
 FROM sync_items WHERE sync_run = ANY(%s) GROUP BY dataset ORDER BY min(finished_at)
 """
 _FAILED = """

@@ -52,7 +52,8 @@ class Outcome:
 
     @property
     def sources(self) -> list[str]:
-        return sorted({item.source for item in self.synced.values() if item.source})
+        """Who gave the rows: of a session, several may have."""
+        return sorted({name for item in self.synced.values() if item.source for name in item.source.split(", ")})
 
     def add(self, other: Outcome) -> None:
         """Takes over what another plan of the same data set came to."""

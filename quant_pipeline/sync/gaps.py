@@ -109,10 +109,11 @@ class Gaps:
         return pl.concat(filled)
 
     def cost(self, unit: Unit, item: Item) -> None:
-        """Adds what filling a session as a whole cost and wrote to the session's item."""
+        """Adds what filling a session as a whole cost and wrote, and who did it, to the session's item."""
         gap = self._gaps[unit]
-        added = ("inserted", "updated", "unchanged", "attempts", "calls", "seconds")
-        gap.item = replace(gap.item, **{name: getattr(gap.item, name) + getattr(item, name) for name in added})
+        added = ("rows", "inserted", "updated", "unchanged", "attempts", "calls", "seconds")
+        sums = {name: getattr(gap.item, name) + getattr(item, name) for name in added}
+        gap.item = replace(gap.item, source=f"{gap.item.source}, {item.source}", **sums)
 
     def settled(self) -> Iterator[tuple[Unit, Item]]:
         """Each unit that had a gap, with its item as it stands now."""

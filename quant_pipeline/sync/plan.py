@@ -62,13 +62,17 @@ def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, rows: int = 1
     PlanError when no source serves it.
     """
     if dataset.universe:
-        return plan_units(dataset, router, Grain.BOARD, [Unit.board(code, as_of) for code in boards])
-    return _cheapest(dataset, router, [_Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [rows])])
+        way = _Way(Grain.BOARD, tuple(Unit.board(code, as_of) for code in boards), [1] * len(boards))
+    else:
+        way = _Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [rows])
+    return _cheapest(dataset, router, [way])
 
 
 def plan_units(dataset: Dataset, router: Router, grain: Grain, units: Sequence[Unit]) -> Plan:
-    """These units of one grain, each a page at most. PlanError when no source serves it in that grain."""
-    return _cheapest(dataset, router, [_Way(grain, tuple(units), [1] * len(units))])
+    """These units of one grain, each a page at most. Where nobody serves it in that grain, each will fail and say so."""
+    way = _Way(grain, tuple(units), [1] * len(units))
+    server = _first(dataset, router, way)
+    return _priced(dataset, way, server) if server is not None else Plan(dataset, grain, way.units)
 
 
 def plan_rows(

@@ -25,7 +25,6 @@ from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung, ClientProcess
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 SESSION = dt.date(2026, 11, 20)
 START = dt.date(2025, 11, 3)
@@ -75,13 +74,6 @@ def market(exchange: Exchange) -> SimulatedMarket:
 def policies() -> Policies:
     """A test may change them while they are in use."""
     return {"akshare": {"*": UNHURRIED}, "tushare": {"*": UNHURRIED}}
-
-
-@pytest.fixture
-def limiter(warehouse: Database) -> Iterator[Limiter]:
-    presence = Presence(warehouse.connect())
-    yield Limiter(warehouse.pool, presence)
-    presence.close()
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sources.worker import ClientProcess
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 SESSION = dt.date(2026, 11, 20)
 EVERY = 100_000
@@ -71,13 +70,11 @@ def sandbox(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 
 @pytest.fixture
 def source(
-    sandbox: Rehearsal, client: ClientProcess, warehouse: Database, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[AkshareSource]:
-    presence = Presence(warehouse.connect())
-    source = AkshareSource(warehouse, sandbox.web_environment(), Limiter(warehouse.pool, presence), UNHURRIED)
+    sandbox: Rehearsal, client: ClientProcess, warehouse: Database, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
+) -> AkshareSource:
+    source = AkshareSource(warehouse, sandbox.web_environment(), limiter, UNHURRIED)
     monkeypatch.setattr(source, "_client", client)
-    yield source
-    presence.close()
+    return source
 
 
 def taken(source: AkshareSource, dataset: Dataset, unit: Unit, market: SimulatedMarket) -> pl.DataFrame:

@@ -40,8 +40,6 @@ from quant_pipeline.sources.policy import Policies, RatePolicy
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung, ClientProcess
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 SESSION = dt.date(2026, 11, 20)
 START = dt.date(2025, 2, 10)
@@ -65,13 +63,6 @@ def sandbox(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reh
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
     with running(exchange, quotas={"*": None}) as rehearsal:
         yield rehearsal
-
-
-@pytest.fixture
-def limiter(warehouse: Database) -> Iterator[Limiter]:
-    presence = Presence(warehouse.connect())
-    yield Limiter(warehouse.pool, presence)
-    presence.close()
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ths_api import ThsSource, named, records, refused
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.sandbox.ths_market import ThsRehearsal, running
 
 TODAY = dt.date(2026, 11, 20)
@@ -32,13 +30,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThsRehearsal]:
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T15:10")
     with running() as rehearsal:
         yield rehearsal
-
-
-@pytest.fixture
-def limiter(warehouse: Database) -> Iterator[Limiter]:
-    presence = Presence(warehouse.connect())
-    yield Limiter(warehouse.pool, presence)
-    presence.close()
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import PolicyError, RatePolicy, load_policies, policy_for
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 FREE = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0)}}
 SESSION = dt.date(2026, 11, 20)
@@ -34,13 +32,6 @@ def sandbox(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reh
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
     with running(exchange, quotas={"*": None}) as rehearsal:
         yield rehearsal
-
-
-@pytest.fixture
-def limiter(warehouse: Database) -> Iterator[Limiter]:
-    presence = Presence(warehouse.connect())
-    yield Limiter(warehouse.pool, presence)
-    presence.close()
 
 
 def test_pages_are_asked_for_until_one_is_short(limiter: Limiter, sandbox: Rehearsal) -> None:

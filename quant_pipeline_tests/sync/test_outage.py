@@ -158,9 +158,10 @@ def test_many_codes_that_lack_today_come_with_the_quotations_of_the_whole_market
     outcome = platform.syncer.sync(DAILY_KLINE, Request(sessions=[LATEST], sources=["baostock", "akshare"]))
     (item,) = outcome.synced.values()
     assert (item.missing, item.calls) == (0, 2), "one of each"
+    assert outcome.sources == ["akshare", "baostock"]
     owners = platform.bars().group_by("source").agg(pl.col("ts_code").str.slice(-2).unique().sort()).sort("source")
     assert dict(owners.iter_rows()) == {"akshare": ["BJ"], "baostock": ["SH", "SZ"]}
-    assert item.inserted == platform.bars().height
+    assert item.inserted == item.rows == platform.bars().height
 
 
 def test_a_session_whose_gaps_were_never_asked_for_is_not_done(platform: Platform) -> None:

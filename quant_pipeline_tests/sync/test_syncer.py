@@ -27,6 +27,7 @@ from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.standing import Standing
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
+from quant_pipeline.sync.ledger import item_of, record
 from quant_pipeline.sync.plan import PlanError
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline_tests.sync.conftest import LATEST, Bench
@@ -122,6 +123,23 @@ def test_a_list_is_planned_with_as_many_pages_as_it_had(bench: Bench, baostock: 
     (plan,) = syncer.plan(TRADE_CALENDAR, Request(force=True))
     outcome = syncer.sync(TRADE_CALENDAR, Request(force=True))
     assert plan.calls == outcome.total("calls") > 5
+
+
+def test_a_unit_that_nobody_serves_does_not_stop_the_others_that_are_tried_again(
+    bench: Bench, baostock: BaostockSource
+) -> None:
+    """BaoStock has factors by code and not by session: what failed by session fails again, what failed by code comes."""
+    bench.reference(bench.sessions(2))
+    ((code,),) = bench.rows("SELECT min(ts_code) FROM stock_list WHERE ts_code ~ '^60' AND list_status = 'L'")
+    by_session, by_code = Unit.session(LATEST), Unit.code(str(code), *bench.sessions(2))
+    with bench.database.connect() as connection:
+        record(connection, bench.run, ADJ_FACTOR, [item_of(unit, status="failed") for unit in (by_session, by_code)])
+    syncer = Syncer(
+        bench.database, bench.calendar, [baostock], Standing(bench.database.pool, {"baostock": 1}), bench.ledger, bench.run
+    )
+    outcome = syncer.sync(ADJ_FACTOR, Request(failed=True))
+    assert set(outcome.synced) == {by_code}
+    assert "no source serves it" in str(outcome.failed[by_session].error)
 
 
 def test_baostocks_pages_are_planned_too(bench: Bench, baostock: BaostockSource) -> None:
