@@ -79,7 +79,7 @@ class Router:
             for source in self.serving(dataset, unit.grain):
                 if source.name in without:
                     continue
-                if not self._can_have(source, dataset, unit):
+                if not self.can_have(source, dataset, unit):
                     unasked.append(source.name)
                     continue
                 tried, outcome = self._try(source, dataset, unit, judge, tally)
@@ -94,7 +94,8 @@ class Router:
                 raise Unanswered(f"{dataset.name} {unit}", failures, unasked=unasked, calls=tally.calls, attempts=attempts)
             time.sleep(rest)
 
-    def _can_have(self, source: Source, dataset: Dataset, unit: Unit) -> bool:
+    def can_have(self, source: Source, dataset: Dataset, unit: Unit) -> bool:
+        """Whether the source has the unit's code, and the unit itself yet: if not, it is not asked."""
         if unit.ts_code is not None and source.lacks(dataset, unit.ts_code):
             return False
         return source.reaches(dataset, unit)

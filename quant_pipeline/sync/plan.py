@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.sources.base import Serving, Source
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
@@ -71,8 +70,7 @@ def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, rows: int = 1
 def plan_units(dataset: Dataset, router: Router, grain: Grain, units: Sequence[Unit]) -> Plan:
     """These units of one grain, each a page at most. Where nobody serves it in that grain, each will fail and say so."""
     way = _Way(grain, tuple(units), [1] * len(units))
-    server = _first(dataset, router, way)
-    return _priced(dataset, way, server) if server is not None else Plan(dataset, grain, way.units)
+    return _priced(dataset, router, way) or Plan(dataset, grain, way.units)
 
 
 def plan_rows(
@@ -100,25 +98,28 @@ def plan_rows(
 
 
 def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way]) -> Plan:
-    plans = [_priced(dataset, way, server) for way in ways if (server := _first(dataset, router, way)) is not None]
+    plans = [plan for way in ways if (plan := _priced(dataset, router, way)) is not None]
     if not plans:
         known = ", ".join(source.name for source in router.in_use(dataset)) or "none"
         raise PlanError(f"{dataset.name}: none of the sources in use ({known}) serves it")
     return min(plans, key=lambda each: each.calls)
 
 
-def _first(dataset: Dataset, router: Router, way: _Way) -> Source | None:
-    """Who will be asked first for most of the units."""
+def _priced(dataset: Dataset, router: Router, way: _Way) -> Plan | None:
+    """The way as a plan, each unit at the price of who will be asked first for it; None when nobody serves that grain.
+
+    `source` is who is asked most.
+    """
     servers = router.serving(dataset, way.grain)
-    return next(
-        (source for source in servers if way.units and source.reaches(dataset, way.units[0])), next(iter(servers), None)
-    )
-
-
-def _priced(dataset: Dataset, way: _Way, server: Source) -> Plan:
-    serving: Serving = server.servings[dataset.name]
-    calls = sum(serving.calls_for(rows, way.grain) for rows in way.rows)
-    return Plan(dataset, way.grain, way.units, calls, server.name, _minutes(calls, server.policy(dataset)), way.labels)
+    if not servers:
+        return None
+    calls = dict.fromkeys(servers, 0)
+    for unit, rows in zip(way.units, way.rows, strict=True):
+        first = next((source for source in servers if router.can_have(source, dataset, unit)), servers[0])
+        calls[first] += first.servings[dataset.name].calls_for(rows, way.grain)
+    minutes = sum(_minutes(asked, source.policy(dataset)) for source, asked in calls.items())
+    most = max(servers, key=lambda source: calls[source])
+    return Plan(dataset, way.grain, way.units, sum(calls.values()), most.name, minutes, way.labels)
 
 
 def _minutes(calls: int, policy: RatePolicy) -> float:

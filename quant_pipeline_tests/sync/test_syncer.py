@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,7 @@ from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import item_of, record
@@ -123,6 +125,23 @@ def test_a_list_is_planned_with_as_many_pages_as_it_had(bench: Bench, baostock: 
     (plan,) = syncer.plan(TRADE_CALENDAR, Request(force=True))
     outcome = syncer.sync(TRADE_CALENDAR, Request(force=True))
     assert plan.calls == outcome.total("calls") > 5
+
+
+@pytest.mark.parametrize("name", ["weekly_kline", "monthly_kline"])
+def test_the_running_period_is_planned_at_the_price_of_who_has_it(
+    bench: Bench, syncer: Syncer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Tushare has no running week or month: it is derived, in one call, however many pages Tushare's others take."""
+    monkeypatch.setenv("QUANT_NOW", "2026-11-18T18:00")
+    monkeypatch.setitem(TushareSource.servings, name, replace(TushareSource.servings[name], page=60))
+    sessions = bench.calendar.between(dt.date(2026, 10, 9), dt.date(2026, 11, 18))
+    bench.reference(sessions)
+    assert not syncer.sync(DAILY_KLINE, Request(sessions=sessions)).failed
+    (plan,) = syncer.plan(SOURCED[name], Request(sessions=sessions))
+    outcome = syncer.sync(SOURCED[name], Request(sessions=sessions))
+    assert not outcome.failed
+    assert outcome.sources == ["derived", "tushare"]
+    assert plan.calls == outcome.total("calls") == 2 * len(plan.units) - 1
 
 
 def test_a_unit_that_nobody_serves_does_not_stop_the_others_that_are_tried_again(
