@@ -9,7 +9,7 @@ from quant_pipeline import settings
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.notify.messages import Message, checks_failed
+from quant_pipeline.notify.messages import Message, check_noticed, checks_failed
 from quant_pipeline.partitions import sessions_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -40,6 +40,8 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
             verdict = check.judge(scope)
             if not verdict.passed and not check.warns:
                 failed.append((f"{check.zh} {check.name}", verdict.text))
+            for key, text in verdict.news.items():
+                pushplus.tell(key, _news(context, dataset, check, text))
             yield _result(dataset, check, verdict, scope)
         if failed:
             pushplus.tell(f"checks-failed:{context.run.run_id}:{dataset.name}", _message(context, scope, failed))
@@ -53,6 +55,18 @@ def _message(context: dg.AssetCheckExecutionContext, scope: Scope, failed: list[
         dataset=scope.dataset.name,
         sessions=_span(scope),
         failed=failed,
+        run_id=context.run.run_id,
+        ui_url=current.ui_url,
+        sandbox=current.sandboxed,
+    )
+
+
+def _news(context: dg.AssetCheckExecutionContext, dataset: Dataset, check: Check, text: str) -> Message:
+    current = settings.load()
+    return check_noticed(
+        dataset=dataset.name,
+        check=f"{check.zh} {check.name}",
+        text=text,
         run_id=context.run.run_id,
         ui_url=current.ui_url,
         sandbox=current.sandboxed,

@@ -1,12 +1,15 @@
 """Security codes: the platform's are Tushare's (600000.SH); every source and THS spell them in their own way.
 
 The functions take and give single codes; `to_tushare` and `board_of` do the same for a column, with null for what the
-single ones refuse. An index (000001.SH) is no security: here such a code is refused.
+single ones refuse. An index (000001.SH) is no security: here such a code is refused. A prefix that nobody knows yet
+(the exchanges add one every few years: 302 came in 2025) is no reason to refuse: such a code is taken, its board is
+`Board.UNKNOWN`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 import polars as pl
@@ -30,6 +33,7 @@ class Board(StrEnum):
     B_SHARE = "B share B股"
     ETF = "ETF 场内基金"
     CONVERTIBLE_BOND = "convertible bond 可转债"
+    UNKNOWN = "unknown board 未知板块"
 
 
 _BOARDS: tuple[tuple[str, Board, str], ...] = (
@@ -45,6 +49,10 @@ _BOARDS: tuple[tuple[str, Board, str], ...] = (
     ("SZ", Board.CONVERTIBLE_BOND, "12"),
     ("BJ", Board.BSE, "920 43 82 83 87 88"),
 )
+_INDEXES = {"399": "SZ", "899": "BJ"}
+"""Prefixes of indexes alone (those of Shanghai share theirs with Shenzhen's stocks)."""
+_GUESSES = (("92", "BJ"), ("6", "SH"), ("0", "SZ"), ("3", "SZ"), ("4", "BJ"), ("8", "BJ"))
+"""The market of a bare number whose prefix nobody knows, by how it begins."""
 _BY_PREFIX = {prefix: (market, board) for market, board, prefixes in _BOARDS for prefix in prefixes.split()}
 _LENGTHS = (3, 2)
 _SPELLINGS = (
@@ -77,8 +85,9 @@ def parse(text: str) -> str:
     """The ts_code of any usual spelling, in capitals or not:
 
     600000.SH (Tushare) · 600000 · sh600000 · sh.600000 (BaoStock) · 600000.XSHG · 1.600000 (eastmoney) · 600000,17 and
-    600000_17 (THS). A bare number is taken to its market by its prefix. CodeError when it is no code, its prefix is
-    unknown, or the market written beside it is not its own (000001.SH is the index, not 平安银行).
+    600000_17 (THS). A bare number is taken to its market by its prefix, or, where nobody knows that, by its first digit.
+    CodeError when it is no code, an index, or the market written beside it is not its own (000001.SH is the index, not
+    平安银行).
     """
     for spelling in _SPELLINGS:
         if (match := spelling.fullmatch(text.strip().upper())) is not None:
@@ -86,15 +95,22 @@ def parse(text: str) -> str:
     else:
         raise CodeError(f"{text!r} is no security code; write 600000.SH or 600000")
     digits, written = match["digits"], match.groupdict().get("market")
-    market, _ = _place(digits)
-    if written is not None and market not in _MARKETS.get(written, (written,)):
+    allowed = _MARKETS.get(written, (written,)) if written is not None else ()
+    if digits[:3] in _INDEXES:
+        raise CodeError(f"{text!r} is an index, no security")
+    known = _known(digits)
+    if known is None:
+        return f"{digits}.{_market_of_unknown(text, digits, allowed)}"
+    market, _ = known
+    if allowed and market not in allowed:
         raise CodeError(f"{text!r}: the code {digits} belongs to {market}; write {digits}.{market}")
     return f"{digits}.{market}"
 
 
 def board(ts_code: str) -> Board:
-    """The board of a code. CodeError when it is no code of a known board."""
-    return _place(parse(ts_code)[:6])[1]
+    """The board of a code, `Board.UNKNOWN` where nobody knows its prefix. CodeError when it is no code."""
+    known = _known(parse(ts_code)[:6])
+    return Board.UNKNOWN if known is None else known[1]
 
 
 def to_tushare(code: pl.Expr) -> pl.Expr:
@@ -103,11 +119,14 @@ def to_tushare(code: pl.Expr) -> pl.Expr:
 
 
 def board_of(ts_code: pl.Expr) -> pl.Expr:
-    """`board` for a column of ts_codes, as its text; null for what is no code of a known board."""
+    """`board` for a column of ts_codes, as its text; null for what is no ts_code, and where the market is not its own."""
+    prefixes = {prefix: market for prefix, (market, _) in _BY_PREFIX.items()} | _INDEXES
     places = {f"{prefix}.{market}": board.value for prefix, (market, board) in _BY_PREFIX.items()}
-    places_of = (ts_code.str.head(length) + ts_code.str.tail(3) for length in _LENGTHS)
-    known = pl.coalesce(place.replace_strict(places, default=None, return_dtype=pl.String) for place in places_of)
-    return pl.when(ts_code.str.contains(CODE_PATTERN)).then(known)
+    heads = [ts_code.str.head(length) for length in _LENGTHS]
+    of_prefix = (head.replace_strict(prefixes, default=None, return_dtype=pl.String) for head in heads)
+    of_place = ((head + ts_code.str.tail(3)).replace_strict(places, default=None, return_dtype=pl.String) for head in heads)
+    unknown = pl.when(pl.coalesce(of_prefix).is_null()).then(pl.lit(Board.UNKNOWN.value))
+    return pl.when(ts_code.str.contains(CODE_PATTERN)).then(pl.coalesce(*of_place, unknown))
 
 
 def is_former_bse(ts_code: str) -> bool:
@@ -141,11 +160,19 @@ def to_ths(ts_code: str) -> tuple[str, int]:
     return digits, _THS_BY_BOARD.get((market, board(ts_code)), _THS_BY_MARKET[market])
 
 
-def _place(digits: str) -> tuple[str, Board]:
-    for length in _LENGTHS:
-        if digits[:length] in _BY_PREFIX:
-            return _BY_PREFIX[digits[:length]]
-    raise CodeError(f"{digits!r}: no board of the A-share market has codes that begin with {digits[:3]}")
+def _known(digits: str) -> tuple[str, Board] | None:
+    """Market and board by the prefix; None where nobody knows it."""
+    return next((_BY_PREFIX[digits[:length]] for length in _LENGTHS if digits[:length] in _BY_PREFIX), None)
+
+
+def _market_of_unknown(text: str, digits: str, allowed: Sequence[str]) -> str:
+    """The market that is written beside a number of an unknown prefix, or the one that its first digits suggest."""
+    guess = next((market for beginning, market in _GUESSES if digits.startswith(beginning)), None)
+    if len(allowed) == 1 and allowed[0] in _THS_BY_MARKET:
+        return allowed[0]
+    if guess is not None and (not allowed or guess in allowed):
+        return guess
+    raise CodeError(f"{text!r}: no board of the A-share market has codes that begin with {digits[:3]}; write its market too")
 
 
 def _parse_column(texts: pl.Series) -> pl.Series:

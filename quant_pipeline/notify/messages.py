@@ -84,6 +84,12 @@ def checks_failed(
     return _message(f"数据检查未通过 Checks failed：{dataset}（{len(failed)} 项）", lines, sandbox)
 
 
+def check_noticed(*, dataset: str, check: str, text: str, run_id: str, ui_url: str, sandbox: bool) -> Message:
+    """A check came upon something new, which is told once."""
+    lines = [f"- 数据集 Dataset：{_inline(dataset)}", f"- 发现 Finding：{_inline(text)}", "", _run_link(ui_url, run_id)]
+    return _message(f"{check}：{dataset}", lines, sandbox)
+
+
 def sources_unhealthy(*, troubles: Sequence[tuple[str, str]], ui_url: str, sandbox: bool) -> Message:
     """Sources fail, are slow or are left alone; `troubles` holds (source.api, what is wrong)."""
     lines = [

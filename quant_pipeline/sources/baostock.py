@@ -52,7 +52,9 @@ _MARKETS = {
     Board.CHINEXT.value: ("创业板", "SZSE"),
 }
 """The boards of the A-shares that BaoStock has: their `market` and `exchange` in the stock list."""
-_ITS_OWN = codes.board_of(pl.col("ts_code")).is_in(list(_MARKETS))
+_UNKNOWN_BOARD = Board.UNKNOWN.value
+"""A prefix that nobody knows yet: taken, if the code is of Shanghai or Shenzhen."""
+_ITS_OWN = codes.board_of(pl.col("ts_code")).is_in([*_MARKETS, _UNKNOWN_BOARD]) & ~pl.col("ts_code").str.ends_with(".BJ")
 _PERMANENT_SOURCE = frozenset({"10001002", "10001003", "10001004", "10001006", "10001007", "10001008", "10001009", "10001012"})
 _OF_THE_UNIT = frozenset({"10004011", "10004013", "10004014", "10004015"})
 """The code or the days that were asked for are not to be had: no fault of the API."""
@@ -91,7 +93,9 @@ class BaostockSource(Source):
         return unit.grain is Grain.SNAPSHOT or unit.end <= xshg().latest(ready=READY)
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
-        return ts_code.endswith(".BJ") or (dataset is not INDEX_DAILY and codes.board(ts_code).value not in _MARKETS)
+        return ts_code.endswith(".BJ") or (
+            dataset is not INDEX_DAILY and codes.board(ts_code).value not in {*_MARKETS, _UNKNOWN_BOARD}
+        )
 
     def close(self) -> None:
         self._client.close()
@@ -119,8 +123,8 @@ class BaostockSource(Source):
             name="code_name",
             area=pl.lit(None, pl.String),
             industry=pl.lit(None, pl.String),
-            market=board.replace_strict({name: market for name, (market, _) in _MARKETS.items()}),
-            exchange=board.replace_strict({name: exchange for name, (_, exchange) in _MARKETS.items()}),
+            market=board.replace_strict({name: market for name, (market, _) in _MARKETS.items()}, default=None),
+            exchange=board.replace_strict({name: exchange for name, (_, exchange) in _MARKETS.items()}, default=None),
             list_status=pl.col("status").replace_strict({"1": "L", "0": "D"}, default=None),
             list_date="ipoDate",
             delist_date="outDate",

@@ -33,12 +33,19 @@ BOARDS = {
     "159915.SZ": Board.ETF,
     "113050.SH": Board.CONVERTIBLE_BOND,
     "123107.SZ": Board.CONVERTIBLE_BOND,
+    "303001.SZ": Board.UNKNOWN,
+    "604001.SH": Board.UNKNOWN,
+    "921001.BJ": Board.UNKNOWN,
+    "450001.BJ": Board.UNKNOWN,
 }
 NO_CODES = ["", "60000", "6000000", "abc", "999999", "600000.", "600000.HK", "2.600000"]
+NO_CODES += ["399001", "399001.SZ", "899050.BJ", "700001", "303001,48", "303001.48", "1.703001.SZ"]
 NO_CODES += ["六〇〇〇〇〇", "６０００００", "６０００００.SH", "600abc.SH"]
 a_code = st.builds(
     lambda prefix, rest: prefix + rest[: 6 - len(prefix)],
-    st.sampled_from("600 601 603 605 688 689 900 000 001 002 003 300 301 302 200 920 43 82 83 87 88 51 15 113 12".split()),
+    st.sampled_from(
+        "303 604 921 600 601 603 605 688 689 900 000 001 002 003 300 301 302 200 920 43 82 83 87 88 51 15 113 12".split()
+    ),
     st.text("0123456789", min_size=6, max_size=6),
 ).map(codes.parse)
 
@@ -97,6 +104,18 @@ def test_what_is_no_code_or_has_the_wrong_market_is_refused(text: str) -> None:
 def test_the_wrong_market_is_named_with_the_right_one() -> None:
     with pytest.raises(CodeError, match=r"000001\.SZ"):
         codes.parse("000001.SH")
+
+
+def test_a_prefix_that_nobody_knows_is_taken_to_the_market_that_is_written_or_that_it_begins_like() -> None:
+    assert [codes.parse(text) for text in ("303001", "303001.SZ", "sz.303001", "0.303001", "303001,33")] == ["303001.SZ"] * 5
+    assert codes.parse("700001.SH") == "700001.SH"
+    assert codes.board("700001.SH") is Board.UNKNOWN
+    with pytest.raises(CodeError, match="700001"):
+        codes.parse("0.700001")
+    # A prefix that is known, with another market than its own, stays refused.
+    column = pl.DataFrame({"code": ["000001.SH", "920001.SZ", "399001.SZ", "303001.SZ"]})
+    boards = column.select(board=codes.board_of(pl.col("code")))["board"].to_list()
+    assert boards == [None, None, None, Board.UNKNOWN.value]
 
 
 def test_shanghai_b_shares_are_never_beijing() -> None:

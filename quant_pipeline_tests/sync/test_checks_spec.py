@@ -18,7 +18,10 @@ EXPECTED = {
     "bse_mapping": {"fresh"},
     "ths_members": {"rows_sane", "fresh", "members_known", "all_members_known"},
     "suspensions": {"rows_sane", *DATED},
-    "daily_kline": {"rows_sane", *DATED, "row_count", "within_price_limits", "no_repeated_session", "pre_close_chain"},
+    "stock_list": {"rows_sane", "fresh", "known_boards"},
+    "daily_kline": {
+        *("rows_sane", *DATED, "row_count", "within_price_limits", "no_repeated_session", "pre_close_chain", "known_boards")
+    },
     "adj_factor": {"rows_sane", *DATED, "row_count", "factor_jumps_on_ex_dates"},
     "auction": {"rows_sane", *DATED, "row_count"},
     "index_daily": {"rows_sane", *DATED, "row_count", "no_repeated_session"},

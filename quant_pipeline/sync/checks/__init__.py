@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quant_pipeline.market.dataset import Coverage, Dataset
-from quant_pipeline.sync.checks import bars, boards, chain, completeness, freshness, funds, periods, rows
+from quant_pipeline.sync.checks import bars, boards, chain, completeness, freshness, funds, known_boards, periods, rows
 from quant_pipeline.sync.checks.base import Check, Scope, Verdict
 
 _OWN: dict[str, tuple[Check, ...]] = {
-    "daily_kline": (bars.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
+    "stock_list": (known_boards.KNOWN_BOARDS,),
+    "daily_kline": (known_boards.KNOWN_BOARDS, bars.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
     "adj_factor": (chain.FACTOR_JUMPS,),
     "index_daily": (bars.NO_REPEATED_SESSION,),
     "etf_daily": (bars.NO_REPEATED_SESSION, funds.CODES_KNOWN, funds.ETF_MOVES, chain.ETF_CHAIN),

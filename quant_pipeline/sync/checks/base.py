@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -23,12 +23,16 @@ _SESSIONS = 250
 
 @dataclass(frozen=True)
 class Verdict:
-    """A check's result: what was looked at, and the offending rows (at most a page of them)."""
+    """A check's result: what was looked at, and the offending rows (at most a page of them).
+
+    `news`: what the user is sent a message about, once for each key, whether the check fails or only warns.
+    """
 
     passed: bool
     text: str
     looked_at: int = 0
     offending: pl.DataFrame = field(default_factory=pl.DataFrame)
+    news: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
