@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import polars as pl
 
 Adjustment = Literal["qfq", "hfq"]
-_PRICES = ("open", "high", "low", "close")
+_PRICES = ("open", "high", "low", "close", "pre_close")
 
 
 def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.DataFrame:
-    """The bars with open, high, low, close and pre_close adjusted; volume and amount stay as traded.
+    """The bars with open, high, low, close and pre_close adjusted, change and pct_chg as they follow from those; volume and
+    amount stay as traded. The SQL views daily_kline_qfq and _hfq say the same.
 
     `bars`: ts_code, trade_date and raw prices [元] · `factors`: ts_code, trade_date, adj_factor.
     hfq = price x factor · qfq = price x factor / the code's latest factor in `factors`: give factors up to today, not only
@@ -28,8 +30,15 @@ def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.Dat
         latest = factors.group_by("ts_code").agg(pl.col("adj_factor").last().alias("latest"))
         known = known.join(latest, on="ts_code", how="left")
         scale = scale / pl.col("latest")
-    prices = [(pl.col(name) * scale).alias(name) for name in _PRICES if name in bars.columns]
-    if "pre_close" in bars.columns:
-        # pre_close is the ex-rights price of the bar's own day already: the bar's own factor carries it over.
-        prices.append((pl.col("pre_close") * scale).alias("pre_close"))
-    return known.with_columns(prices).select(bars.columns).sort("ts_code", "trade_date")
+    # pre_close is the ex-rights price of the bar's own day already: the bar's own factor carries it over.
+    adjusted = known.with_columns((pl.col(name) * scale).alias(name) for name in _PRICES if name in bars.columns)
+    return adjusted.with_columns(**_changes(bars.columns, scale)).select(bars.columns).sort("ts_code", "trade_date")
+
+
+def _changes(columns: Sequence[str], scale: pl.Expr) -> dict[str, pl.Expr]:
+    """change [元] and pct_chg [%] of adjusted bars, from their close and pre_close; without these, change is scaled."""
+    close, before = pl.col("close"), pl.col("pre_close")
+    derived = {"change": close - before, "pct_chg": pl.when(before != 0).then((close / before - 1) * 100)}
+    if not {"close", "pre_close"} <= set(columns):
+        derived = {"change": pl.col("change") * scale}
+    return {name: expression for name, expression in derived.items() if name in columns}

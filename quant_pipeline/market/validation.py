@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -20,10 +20,15 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True)
 class Checked:
-    """`good`: the spec's columns in its types. `bad`: rows whole, as they came, with `reason` (what they break)."""
+    """`good`: the spec's columns in its types. `bad`: rows whole, as they came, with `reason` (what they break).
+
+    `unreadable`: how many values of which columns no row was refused for, though they could not be read ("--", "null", a
+    text where a number belongs): the columns are not required, and the good rows have null there.
+    """
 
     good: pl.DataFrame
     bad: pl.DataFrame
+    unreadable: Mapping[str, int] = field(default_factory=dict)
 
 
 def validate(
@@ -31,9 +36,10 @@ def validate(
 ) -> Checked:
     """Judges every row of a source's answer; SpecError when columns of the spec are missing.
 
-    Values are cast to the spec's types ("20261120" is a date, 1.0 a whole number); one that cannot be makes its row
-    bad, as do a null in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the
-    `expected_session` that was asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does
+    Values are cast to the spec's types ("20261120" is a date, 1.0 a whole number). One that cannot be makes its row bad
+    in a required column; in any other it becomes null and is counted (`Checked.unreadable`). Bad too are rows with a null
+    in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the `expected_session` that was
+    asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does
     not know are dropped. A list (not by session) may lack columns that are not required: servers differ in them, and they
     come as null. Rows equal in all columns collapse into one; rows that agree in the key only are all bad.
     """
@@ -46,7 +52,9 @@ def validate(
         cast = frame.select(_cast(column, frame.schema[column.name]) for column in dataset.columns)
     except pl.exceptions.PolarsError as error:
         raise SpecError(f"{dataset.name}: the answer cannot be read as the spec's types ({error})") from error
-    reasons = _reasons(dataset, frame, cast, expected_session, sessions)
+    unreadable = _unreadable(dataset, frame, cast)
+    cast = cast.with_columns(pl.when(~where).then(pl.col(name)).alias(name) for name, where in unreadable.items())
+    reasons = _reasons(dataset, frame, cast, unreadable, expected_session, sessions)
     sound = cast.filter(reasons == "").unique(maintain_order=True)
     twice = pl.struct(dataset.key).is_duplicated()
     contradicting = sound.filter(twice).select(dataset.key).unique()
@@ -55,23 +63,45 @@ def validate(
         of_them = cast.select(pl.struct(dataset.key).is_in(contradicting.to_struct("key").implode())).to_series()
         clash = of_them & (reasons == "")
         reasons = pl.select(pl.when(clash).then(pl.lit("contradicting_duplicate")).otherwise(reasons)).to_series()
-    return Checked(sound, frame.with_columns(reasons.alias(REASON)).filter(pl.col(REASON) != ""))
+    optional = (column.name for column in dataset.columns if not column.required)
+    counted = {name: int((unreadable[name] & (reasons == "")).sum()) for name in optional if name in unreadable}
+    bad = frame.with_columns(reasons.alias(REASON)).filter(pl.col(REASON) != "")
+    return Checked(sound, bad, {name: count for name, count in counted.items() if count})
+
+
+def _unreadable(dataset: Dataset, raw: pl.DataFrame, cast: pl.DataFrame) -> dict[str, pl.Series]:
+    """For each column with such values: where there is a value, but none of the spec's type, or a text that PostgreSQL
+    cannot store."""
+    found = {}
+    for column in dataset.columns:
+        where = cast[column.name].is_null() & ~_absent(raw, column.name)
+        if column.type is ColumnType.TEXT:
+            where |= cast[column.name].str.contains("\0", literal=True).fill_null(False)
+        if where.any():
+            found[column.name] = where
+    return found
+
+
+def _absent(raw: pl.DataFrame, name: str) -> pl.Series:
+    return raw.select(_present(name, raw.schema[name]).is_null()).to_series()
 
 
 def _reasons(
-    dataset: Dataset, raw: pl.DataFrame, cast: pl.DataFrame, expected: dt.date | None, sessions: Collection[dt.date]
+    dataset: Dataset,
+    raw: pl.DataFrame,
+    cast: pl.DataFrame,
+    unreadable: Mapping[str, pl.Series],
+    expected: dt.date | None,
+    sessions: Collection[dt.date],
 ) -> pl.Series:
     """Per row, what it breaks, joined by ", "; empty for a sound row."""
     broken: list[tuple[str, pl.Expr]] = []
-    for column in dataset.columns:
-        absent = raw.select(_present(column.name, raw.schema[column.name]).is_null()).to_series()
-        unreadable = cast[column.name].is_null() & ~absent
-        if unreadable.any():
-            broken.append((f"{column.name} is no {column.type.name.lower()}", pl.lit(unreadable)))
-        if column.required and absent.any():
+    for column in (each for each in dataset.columns if each.required):
+        if column.name in unreadable:
+            wrong = "holds a zero byte" if column.type is ColumnType.TEXT else f"is no {column.type.name.lower()}"
+            broken.append((f"{column.name} {wrong}", pl.lit(unreadable[column.name])))
+        if (absent := _absent(raw, column.name)).any():
             broken.append((f"{column.name} is missing", pl.lit(absent)))
-        if column.type is ColumnType.TEXT:  # what PostgreSQL cannot store
-            broken.append((f"{column.name} holds a zero byte", pl.col(column.name).str.contains("\0", literal=True)))
     broken += [(rule.name, ~rule.holds()) for rule in dataset.rules]
     if dataset.dated:
         day = pl.col("trade_date")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import DAILY_BASIC, DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.validation import Checked, SpecError, validate
 
 DAY = dt.date(2026, 11, 20)
@@ -132,12 +132,54 @@ def test_whole_numbers_and_empty_columns_of_pandas() -> None:
     assert validate(SUSPENSIONS, halts, expected_session=DAY, sessions=SESSIONS).good["suspend_timing"].to_list() == [None]
 
 
-def test_text_that_postgresql_cannot_store_is_refused() -> None:
-    stocks = pl.DataFrame({name: [None] for name in STOCK_LIST.column_names}).with_columns(
-        ts_code=pl.lit("600000.SH"), list_status=pl.lit("L"), name=pl.lit("a\0b")
+def test_text_that_postgresql_cannot_store_is_blanked_or_where_it_is_required_refused() -> None:
+    stocks = pl.DataFrame({name: [None, None] for name in STOCK_LIST.column_names}).with_columns(
+        ts_code=pl.Series(["600000.SH", "600001.SH"]), list_status=pl.Series(["L", "D\0"]), name=pl.lit("a\0b")
     )
     checked = validate(STOCK_LIST, stocks, expected_session=None, sessions=SESSIONS)
-    assert checked.bad["reason"].to_list() == ["name holds a zero byte"]
+    assert checked.bad["reason"].to_list() == ["list_status holds a zero byte"]
+    assert checked.good["name"].to_list() == [None]
+    assert checked.unreadable == {"name": 1}
+
+
+READINGS = {"ts_code": "600000.SH", "trade_date": "20261120", "close": "10.1", "turnover_rate": "1.5", "pe": "12.5"}
+
+
+def readings(*changes: dict[str, str | None]) -> pl.DataFrame:
+    empty = dict.fromkeys(DAILY_BASIC.column_names)
+    rows = [{**empty, **READINGS, "ts_code": f"{600000 + number}.SH", **change} for number, change in enumerate(changes)]
+    return pl.DataFrame(rows, schema=dict.fromkeys(DAILY_BASIC.column_names, pl.String))
+
+
+@pytest.mark.parametrize("value", ["--", "-", "null", "None", "N/A", "inf", "12,5", "亏损"])
+def test_an_unreadable_value_of_an_optional_column_becomes_null_and_is_counted_and_costs_no_row(value: str) -> None:
+    frame = readings({"pe": value}, {"pe": None}, {"pe": " "}, {"pe": ""}, {"pe": value, "pb": value}, {"total_mv": value})
+    checked = validate(DAILY_BASIC, frame, expected_session=DAY, sessions=SESSIONS)
+    assert checked.bad.is_empty()
+    assert checked.good["pe"].to_list()[::5] == [None, 12.5]
+    assert checked.good["pe"].null_count() == 5
+    assert checked.unreadable == {"pe": 2, "pb": 1, "total_mv": 1}
+
+
+def test_in_a_required_column_it_refuses_the_row_which_is_then_not_counted() -> None:
+    checked = check(bars({}, {"amount": 1010.0}).with_columns(close=pl.Series(["10.1", "--"]), amount=pl.lit("--")))
+    assert checked.bad["reason"].to_list() == ["close is no float"]
+    assert checked.good["amount"].to_list() == [None]
+    assert checked.unreadable == {"amount": 1}
+
+
+def test_a_rule_does_not_judge_a_value_that_cannot_be_read() -> None:
+    checked = check(bars({}).with_columns(pct_chg=pl.lit("-")))
+    assert (checked.good["pct_chg"].to_list(), checked.unreadable) == ([None], {"pct_chg": 1})
+
+
+@given(st.lists(st.tuples(st.sampled_from(["12.5", "--", None, "", "1e400"]), st.booleans()), min_size=1, max_size=8))
+def test_what_is_counted_is_what_the_good_rows_lost(rows: list[tuple[str | None, bool]]) -> None:
+    frame = readings(*({"pe": pe} | ({} if sound else {"trade_date": "20261121"}) for pe, sound in rows))
+    checked = validate(DAILY_BASIC, frame, expected_session=DAY, sessions=SESSIONS)
+    lost = sum(1 for pe, sound in rows if sound and pe in ("--", "1e400"))
+    assert checked.unreadable.get("pe", 0) == lost
+    assert checked.good.height == sum(sound for _, sound in rows)
 
 
 def test_an_empty_answer_is_no_error_here() -> None:
