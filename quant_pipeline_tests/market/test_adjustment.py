@@ -75,3 +75,14 @@ def test_a_session_without_a_factor_takes_the_last_one_and_a_code_without_any_ge
     assert adjust(bars, factors.head(2), "hfq")["close"].to_list() == [10.0, 10.0, 10.0]
     assert adjust(bars, factors.with_columns(ts_code=pl.lit("000001.SZ")), "qfq")["close"].to_list() == [None] * 3
     assert adjust(bars, factors.tail(1), "hfq")["close"].to_list()[:2] == [None, None], "never a factor of later"
+
+
+@given(history, st.sampled_from(["qfq", "hfq"]))
+def test_the_changes_follow_from_the_adjusted_prices(history: list[tuple[float, float]], how: Adjustment) -> None:
+    bars, factors = _frames(history)
+    bars = bars.with_columns(pre_close=pl.col("close") / 1.1, change=pl.lit(None, pl.Float64), pct_chg=pl.lit(7.0))
+    adjusted = adjust(bars, factors, how)
+    assert adjusted["change"].to_list() == pytest.approx((adjusted["close"] - adjusted["pre_close"]).to_list())
+    assert adjusted["pct_chg"].to_list() == pytest.approx([10.0] * len(history))
+    alone = adjust(bars.drop("close").with_columns(change=pl.lit(1.0)), factors, "hfq")
+    assert alone["change"].to_list() == pytest.approx(factors["adj_factor"].to_list()), "scaled, where it cannot be counted"
