@@ -28,7 +28,7 @@ from quant_pipeline.market.datasets import (
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.baostock_client import Account, Refused
 from quant_pipeline.sources.base import Source, Tally, serves
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.sources.units import Grain, Unit
@@ -87,6 +87,9 @@ class BaostockSource(Source):
 
     def unavailable(self) -> str | None:
         return None
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self._account.password,)
 
     def reaches(self, dataset: Dataset, unit: Unit) -> bool:
         del dataset
@@ -233,8 +236,7 @@ class BaostockSource(Source):
         return self.call(api, ask, tally)
 
     def classify(self, api: str, error: Exception) -> SourceError:
-        text = error.text if isinstance(error, ClientFailed) else " ".join(str(error).split())
-        text = text.replace(self._account.password, "***") if self._account.password else text
+        text = self.without_secrets(error.text if isinstance(error, ClientFailed) else in_words(error))
         refused = isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__
         failure, wait = _class_of(text[:8]) if refused else (FailureClass.RETRYABLE, 0.0)
         # the black list and the login limit are the account's: they hold for every API

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import polars as pl
+import psycopg
 import tenacity
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.units import Grain, Unit, is_running
@@ -133,13 +134,34 @@ class Source(ABC):
         """The pace of the API that serves the data set."""
         return policy_for(self._policies, self.name, self.servings[dataset.name].api)
 
+    def secrets(self) -> tuple[str, ...]:
+        """What may stand in no text of this source: its token, its password."""
+        return ()
+
+    def without_secrets(self, text: str) -> str:
+        """The text with every secret of the source blotted out; the longest first, for one may hold another."""
+        for secret in sorted(filter(None, self.secrets()), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
     def fetch(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """The unit's rows as the source gives them, all pages. SourceError says why there are none."""
+        """The unit's rows as the source gives them, all pages. SourceError says why there are none.
+
+        Whatever goes wrong on the way is this source's failure for this unit, and nothing else's: an answer that the
+        adapter cannot make rows of too. Only the platform's own database is no source.
+        """
         serving = self.servings[dataset.name]
         tally.leases.clear()
         started = time.monotonic()
         try:
             frame: pl.DataFrame = getattr(self, serving.method)(unit, tally)
+        except (SourceError, psycopg.Error):
+            raise
+        except (Exception, pl.exceptions.PanicException) as error:
+            # The calls went well as calls: it is what they brought that cannot be used.
+            self._limiter.record(tally.leases, FailureClass.RETRYABLE.value)
+            text = f"what it answered for {unit} cannot be read: {self.without_secrets(in_words(error))}"
+            raise SourceError(FailureClass.RETRYABLE, self.name, serving.api, text) from None
         finally:
             tally.seconds += time.monotonic() - started
         return frame

@@ -55,6 +55,15 @@ class SourceError(Exception):
         return self.failure in _PASSING
 
 
+def in_words(error: BaseException) -> str:
+    """What an exception says, on one line of a length that can be read; a mere key or nothing is named for what it is."""
+    said = " ".join(str(error).split())[:_LONGEST]
+    if isinstance(error, KeyError):
+        return f"it lacks {said}"
+    return said or "no reason was given"
+
+
+_LONGEST = 300
 _OUTAGES = frozenset({FailureClass.RETRYABLE, FailureClass.BANNED, FailureClass.CIRCUIT_OPEN})
 _PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED})
 

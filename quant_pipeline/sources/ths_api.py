@@ -21,7 +21,7 @@ from quant_pipeline.market import clock
 from quant_pipeline.market.codes import to_tushare
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.sources.base import Source, Tally, serves
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.sources.units import Grain, Unit
@@ -67,6 +67,9 @@ class ThsSource(Source):
 
     def unavailable(self) -> str | None:
         return None if self._key else "no key: set THS_API_KEY (同花顺 Financial API), or THS_PRIORITY=0"
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self._key or "",)
 
     @serves(
         THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="ths-index-list", page=_WHOLE, asks=2, only=pl.col("type").is_in(["N", "R"])
@@ -127,7 +130,7 @@ class ThsSource(Source):
         body = answer.json()
         code = int(body["code"])
         if code:
-            raise refused(api, code, self._without_key(str(body.get("message") or "")), policy.minute)
+            raise refused(api, code, self.without_secrets(str(body.get("message") or "")), policy.minute)
         return records(body["data"])
 
     def classify(self, api: str, error: Exception) -> SourceError:
@@ -138,11 +141,8 @@ class ThsSource(Source):
         elif isinstance(error, requests.exceptions.RequestException):
             words = f"the connection failed ({type(error).__name__})"
         else:
-            words = f"the answer has not the interface's form ({type(error).__name__})"
+            words = f"the answer has not the interface's form: {self.without_secrets(in_words(error))}"
         return SourceError(FailureClass.RETRYABLE, self.name, api, words)
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
 
 
 def refused(api: str, code: int, message: str, minute: float) -> SourceError:

@@ -38,7 +38,7 @@ from quant_pipeline.market.datasets import (
     WEEKLY_KLINE,
 )
 from quant_pipeline.sources.base import Source, Tally, serves
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
@@ -82,10 +82,11 @@ class TushareSource(Source):
     def unavailable(self) -> str | None:
         return None if self._token else "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
 
+    def secrets(self) -> tuple[str, ...]:
+        return (self._token or "",)
+
     def classify(self, api: str, error: Exception) -> SourceError:
-        text = " ".join(str(error).split())
-        if self._token:
-            text = text.replace(self._token, "***")
+        text = self.without_secrets(in_words(error))
         return classified(api, error, text, policy_for(self._policies, self.name, api).minute)
 
     # --- reference ---------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def classified(api: str, error: Exception, text: str, minute: float) -> SourceEr
     if isinstance(error, requests.exceptions.RequestException):
         return failed(FailureClass.RETRYABLE, f"the connection failed ({type(error).__name__})")
     if isinstance(error, KeyError | TypeError | AttributeError | ValueError | pl.exceptions.PolarsError):
-        return failed(FailureClass.RETRYABLE, f"the answer has not the protocol's form ({type(error).__name__})")
+        return failed(FailureClass.RETRYABLE, f"the answer has not the protocol's form: {text}")
     if "最多访问" in text:  # before 权限, which these texts contain
         named = re.search(r"每分钟最多访问该接口(\d+)次", text)
         return failed(FailureClass.RATE_LIMITED, text, _wait_of(text, minute), int(named[1]) if named else None)

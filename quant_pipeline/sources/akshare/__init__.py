@@ -10,7 +10,7 @@ from quant_pipeline.sources.akshare.bars import TENCENT, AkshareBars
 from quant_pipeline.sources.akshare.concept_pages import ConceptPages
 from quant_pipeline.sources.akshare.lists import AkshareLists
 from quant_pipeline.sources.base import Tally
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
@@ -56,7 +56,7 @@ class AkshareSource(AkshareBars, AkshareLists):
         if isinstance(error, ClientHung | ClientDied):
             return SourceError(FailureClass.RETRYABLE, self.name, api, str(error))
         if not isinstance(error, ClientFailed):
-            text = f"the answer has not the expected form ({type(error).__name__})"
+            text = f"the answer has not the expected form: {in_words(error)}"
             return SourceError(FailureClass.BANNED, self.name, api, text)
         failure, words = _class_of(api, error)
         return SourceError(failure, self.name, api, f"{words} ({error.kinds[0]})")
