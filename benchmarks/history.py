@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.workbench import LATEST, Workbench, workbench
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, DATASETS
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox.servers import Addresses
+from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
 

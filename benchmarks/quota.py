@@ -12,7 +12,7 @@ import requests
 from benchmarks.workbench import LATEST, Workbench, workbench
 from quant_pipeline.market.datasets import SUSPENSIONS
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox.servers import Addresses
+from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.warehouse.database import Database

@@ -19,7 +19,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox import service
-from quant_pipeline.sandbox.servers import Addresses
+from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy

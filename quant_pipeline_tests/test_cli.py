@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from quant_pipeline.cli import main
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
-from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sync.checks import checks_of
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.slot import SyncSlot

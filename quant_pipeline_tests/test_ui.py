@@ -22,8 +22,8 @@ import psycopg
 import pytest
 import requests
 
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.warehouse import server
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

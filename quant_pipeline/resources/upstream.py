@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from quant_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from quant_pipeline.sandbox.servers import Addresses
+    from quant_pipeline.sandbox.addresses import Addresses
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ import sys
 from pathlib import Path
 
 from quant_pipeline.sandbox import service
-from quant_pipeline.sandbox.servers import CALLS_A_MINUTE, Addresses
-from quant_pipeline.sandbox.tushare_apis import Market
+from quant_pipeline.sandbox.addresses import Addresses
+from quant_pipeline.sandbox.assembly import CALLS_A_MINUTE
+from quant_pipeline.sandbox.simulation.interface import Market
 
 CODES = 5_400
 
 
 def simulated(home: Path, codes: int) -> Market:
     """The simulated market of a home; its snapshots are kept there. Imported when built: the servers listen before."""
-    from quant_pipeline.sandbox.exchange import Exchange
-    from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+    from quant_pipeline.sandbox.simulation.exchange import Exchange
+    from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 
     return SimulatedMarket(Exchange(codes=codes, cache=home / "sandbox"))
 

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import requests
 
-from quant_pipeline.sandbox.exchange import Exchange
-from quant_pipeline.sandbox.servers import Addresses, Servers
+from quant_pipeline.sandbox.addresses import Addresses
+from quant_pipeline.sandbox.assembly import Servers
 from quant_pipeline.sandbox.service import listening
-from quant_pipeline.sandbox.simulated_market import SimulatedMarket
-from quant_pipeline.sandbox.tushare_apis import Market
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.interface import Market
+from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 
 _PATIENCE = 30.0
 Answer = TypeVar("Answer")

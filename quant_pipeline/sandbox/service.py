@@ -21,8 +21,9 @@ from aiohttp import web
 from filelock import FileLock
 
 from quant_pipeline.market import clock
-from quant_pipeline.sandbox.servers import HOST, Addresses, Servers
-from quant_pipeline.sandbox.tushare_apis import Market
+from quant_pipeline.sandbox.addresses import HOST, Addresses
+from quant_pipeline.sandbox.assembly import Servers
+from quant_pipeline.sandbox.simulation.interface import Market
 
 IDLE = 15 * 60.0
 """Seconds without a request after which a detached sandbox ends itself."""

@@ -21,8 +21,8 @@ from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.partitions import range_tags
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Mode
 from quant_pipeline.warehouse.database import Database
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.assets.platform import LATEST, Platform, installed, texts
 

@@ -12,9 +12,9 @@ from quant_pipeline.market import clock
 from quant_pipeline.notify import outbox
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.pushplus import PushPlus
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
-from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 from quant_pipeline.warehouse.database import Database
 
 NOW = "2026-11-20T18:00"

@@ -8,10 +8,10 @@ import pytest
 import tushare
 
 from quant_pipeline.market import clock
-from quant_pipeline.sandbox.exchange import Exchange
+from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
-from quant_pipeline.sandbox.servers import Addresses
-from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 
 NOW = "2026-11-20T18:00"
 """A Friday evening: the session's data are ready."""

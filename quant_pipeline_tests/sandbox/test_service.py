@@ -15,7 +15,7 @@ import requests
 
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox import service
-from quant_pipeline.sandbox.servers import Addresses
+from quant_pipeline.sandbox.addresses import Addresses
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from quant_pipeline.market.datasets import (
     THS_INDUSTRIES,
 )
 from quant_pipeline.market.validation import validate
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
-from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 from quant_pipeline.sources.akshare import AkshareSource
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError

@@ -28,9 +28,9 @@ from quant_pipeline.market.datasets import (
 )
 from quant_pipeline.market.validation import validate
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox.baostock_protocol import END, accepted, answered, read_request
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.servers.baostock_protocol import END, accepted, answered, read_request
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.baostock_client import Account
 from quant_pipeline.sources.base import Tally

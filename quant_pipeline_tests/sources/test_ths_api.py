@@ -10,15 +10,15 @@ import pytest
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.market.validation import validate
-from quant_pipeline.sandbox.faults import Fault
-from quant_pipeline.sandbox.quotas import Per
+from quant_pipeline.sandbox.control.faults import Fault
+from quant_pipeline.sandbox.control.quotas import Per
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ths_api import ThsSource, named, records, refused
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline_tests.sandbox.ths_market import ThsRehearsal, running
+from quant_pipeline_tests.sandbox.servers.ths_market import ThsRehearsal, running
 
 TODAY = dt.date(2026, 11, 20)
 KEY = "sandbox-a-secret-key"

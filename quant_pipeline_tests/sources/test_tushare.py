@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, STOCK_LIST
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.base import Serving, Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter

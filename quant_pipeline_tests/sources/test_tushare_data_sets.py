@@ -22,9 +22,9 @@ from quant_pipeline.market.datasets import (
     THS_MEMBERS,
 )
 from quant_pipeline.market.validation import validate
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
-from quant_pipeline.sandbox.simulated_market import SimulatedMarket
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy

@@ -10,10 +10,10 @@ import pytest
 
 from quant_pipeline.market.datasets import MONTHLY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.validation import validate
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import running
-from quant_pipeline.sandbox.simulated_market import SimulatedMarket
-from quant_pipeline.sandbox.tushare_apis import Market
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.interface import Market
+from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy

@@ -12,8 +12,8 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy
 from quant_pipeline.sources.router import Router

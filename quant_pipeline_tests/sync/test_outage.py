@@ -10,8 +10,8 @@ import pytest
 
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.akshare import AkshareSource
 from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.base import Source, Tally, serves

@@ -6,8 +6,8 @@ import random
 from collections import Counter
 
 from quant_pipeline.market.datasets import DAILY_KLINE
-from quant_pipeline.sandbox.exchange import Exchange
 from quant_pipeline.sandbox.rehearsal import running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.warehouse.reads import read
 from quant_pipeline_tests.sync.backfill import Backfill

@@ -16,7 +16,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS, STOCK_LIST
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import running
-from quant_pipeline.sandbox.tushare_apis import APIS
+from quant_pipeline.sandbox.servers.tushare_apis import APIS
 from quant_pipeline.sync.checks import Scope, checks_of
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.warehouse.database import Database

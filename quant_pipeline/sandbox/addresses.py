@@ -1,0 +1,72 @@
+"""Where a sandbox listens, and the variables that point a pipeline at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, tushare_server
+
+HOST = "127.0.0.1"
+TOKEN = "sandbox-token"
+SECRET = "sandbox-secret"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a sandbox listens, and what to show at its doors."""
+
+    port: int
+    baostock_port: int
+    proxy_port: int
+    ca_file: str
+    """Certificate of the authority that the proxy's sites are signed by."""
+
+    host = HOST
+    token = TOKEN
+    pushplus_token = TOKEN
+    pushplus_secret = SECRET
+
+    @property
+    def control_url(self) -> str:
+        """The control endpoint; the inbox is at `/` of the same server."""
+        return f"http://{HOST}:{self.port}/control"
+
+    @property
+    def inbox_url(self) -> str:
+        return f"http://{HOST}:{self.port}/"
+
+    @property
+    def tushare_url(self) -> str:
+        return f"http://{HOST}:{self.port}{tushare_server.PREFIX}"
+
+    @property
+    def pushplus_url(self) -> str:
+        return f"http://{HOST}:{self.port}{pushplus_server.PREFIX}"
+
+    @property
+    def ths_api_url(self) -> str:
+        return f"http://{HOST}:{self.port}{ths_api_server.PREFIX}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point a pipeline at this sandbox."""
+        return {
+            "TUSHARE_URL": self.tushare_url,
+            "TUSHARE_TOKEN": self.token,
+            "PUSHPLUS_URL": self.pushplus_url,
+            "PUSHPLUS_TOKEN": self.pushplus_token,
+            "PUSHPLUS_SECRET_KEY": self.pushplus_secret,
+            "THS_API_URL": self.ths_api_url,
+            "THS_API_KEY": self.token,
+            "BAOSTOCK_HOST": HOST,
+            "BAOSTOCK_PORT": str(self.baostock_port),
+            **self.web_environment(),
+        }
+
+    def web_environment(self) -> dict[str, str]:
+        """The variables with which AKShare finds the sandbox's web sites."""
+        proxy = f"http://{HOST}:{self.proxy_port}"
+        return {
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), proxy),
+            **dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), self.ca_file),
+            "NO_PROXY": f"localhost,{HOST}",
+        }
