@@ -23,7 +23,7 @@ from quant_pipeline.market.datasets import (
 from quant_pipeline.switches import switched_on
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+    from quant_pipeline.resources.dagster_private import AssetJob
 
 _ON = switched_on()
 _JUDGES = (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONVERTIBLE_BONDS, INDEX_LIST)
@@ -33,7 +33,7 @@ DAILY_LISTS = [dataset.name for dataset in _JUDGES if dataset.name in _ON]
 BY_SESSION = [name for name, dataset in _ON.items() if dataset.partition is Partition.SESSION]
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
+def _job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
     # Waiting for the net, not computing: one process shares its threads best.
     return dg.define_asset_job(name, selection=selection, description=description, executor_def=dg.in_process_executor)
 

@@ -18,7 +18,7 @@ from quant_pipeline.switches import switched_off
 from quant_pipeline.warehouse.reads import read_sql
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+    from quant_pipeline.resources.dagster_private import AssetJob
 
 CATCH_UP_SESSIONS = 10
 """How far back the nightly catch-up looks: a Golden Week and a bit."""
@@ -37,7 +37,7 @@ _TIMES = timetable.load(settings.load().schedules)
 _FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
 
 
-def _schedule(job: "UnresolvedAssetJobDefinition", words: str) -> Callable[..., dg.ScheduleDefinition]:
+def _schedule(job: "AssetJob", words: str) -> Callable[..., dg.ScheduleDefinition]:
     """A schedule of the job: the decorated function takes (day, warehouse), and answers with a run or a reason to skip."""
     times = _TIMES[job.name]
 
@@ -173,7 +173,7 @@ def _closed(day: dt.date, calendar: Calendar) -> dg.SkipReason:
     return dg.SkipReason(f"{day} 休市: the exchange is closed; the last session was {calendar.on_or_before(day)}.")
 
 
-def _of_session(job: "UnresolvedAssetJobDefinition", day: dt.date) -> dg.RunRequest:
+def _of_session(job: "AssetJob", day: dt.date) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"{job.name}:{day}", partition_key=day.isoformat())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from dagster._utils.schedules import is_valid_cron_string
+import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 FILE = Path("schedules.toml")
@@ -14,6 +14,15 @@ FILE = Path("schedules.toml")
 
 class TimetableError(ValueError):
     """A schedules file that cannot be used; the text names it and what is wrong in it."""
+
+
+def _is_understood(cron: str) -> bool:
+    """Whether Dagster takes it for a schedule."""
+    try:
+        dg.ScheduleDefinition(job_name="any", cron_schedule=cron)
+    except dg.DagsterInvalidDefinitionError:
+        return False
+    return True
 
 
 class Times(BaseModel):
@@ -27,7 +36,7 @@ class Times(BaseModel):
     @field_validator("cron")
     @classmethod
     def _is_cron(cls, cron: str) -> str:
-        if len(cron.split()) != 5 or not is_valid_cron_string(cron):
+        if len(cron.split()) != 5 or not _is_understood(cron):
             raise ValueError(f"{cron!r} is no cron expression of five fields, such as '30 17 * * *'")
         return cron
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from quant_pipeline import settings
 from quant_pipeline.notify.messages import run_failed
-from quant_pipeline.resources.sync import ADHOC_JOB
+from quant_pipeline.resources.dagster_private import ADHOC_JOB
 
 
 def failure_key(run_id: str) -> str:

@@ -1,8 +1,7 @@
 """Assets by session write a materialization for each session the moment its rows are committed.
 
 Dagster would write one more for each when the step ends, unless the output carries a mark of its own; the output itself must
-be yielded all the same, or the steps downstream would be skipped. (Both are covered by a test: the mark is Dagster's own,
-used for observations, and not public.)
+be yielded all the same, or the steps downstream would be skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from __future__ import annotations
 from typing import cast
 
 import dagster as dg
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from quant_pipeline.resources.dagster_private import NOT_TO_BE_TOLD_AGAIN
 
 NOTHING = cast(dg.DagsterType, dg.Nothing)
 """The output's type: rows go to PostgreSQL, not through an I/O manager."""
@@ -18,4 +18,4 @@ NOTHING = cast(dg.DagsterType, dg.Nothing)
 
 def everything_told() -> dg.Output[None]:
     """The output of a step that has written its materializations itself."""
-    return dg.Output(None, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+    return dg.Output(None, metadata={NOT_TO_BE_TOLD_AGAIN: True})

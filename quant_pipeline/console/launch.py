@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.resources.sync import COMMAND_TAG, QUEUE_TAG
+
+if TYPE_CHECKING:
+    from quant_pipeline.resources.dagster_private import ErrorInfo
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -81,7 +83,7 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
     return texts
 
 
-def _first_cause(error: SerializableErrorInfo | None) -> str:
+def _first_cause(error: ErrorInfo | None) -> str:
     """The first cause's words, without the name of its class."""
     while error is not None and error.cause is not None:
         error = error.cause

@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.resources.dagster_private import ADHOC_JOB
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
@@ -22,8 +23,6 @@ QUEUE_TAG = "quant/queue"
 """Run tag: wait behind the sync that is going on, instead of being refused."""
 COMMAND_TAG = "quant/command"
 """Run tag: the command that asked for the run."""
-ADHOC_JOB = "__ASSET_JOB"
-"""Dagster's name for materializations from the asset pages and backfills: they need no slot, and may run side by side."""
 
 
 class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]

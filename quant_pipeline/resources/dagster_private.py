@@ -1,0 +1,164 @@
+"""What is private to Dagster, and nothing else: every use of a part that its makers may change without a word.
+
+Dagster is pinned to a minor version in pyproject.toml. When that is raised, this is the file to go through: each use says
+what breaks when it changes, and the tests that break with it. dagster.yaml names the classes here, so every Dagster
+command, the daemon and each run's process have them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dagster import EventLogEntry
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.compute_log_manager import CapturedLogContext
+from dagster._core.storage.event_log import EventLogStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.runs import RunStorage
+from dagster._core.storage.schedules import ScheduleStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
+from dagster_shared.record import replace
+
+from quant_pipeline import settings
+from quant_pipeline.warehouse.database import Database
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+    from dagster_shared.error import SerializableErrorInfo as ErrorInfo
+
+    __all__ = ["AssetJob", "ErrorInfo"]
+    # Names for type hints alone: `define_asset_job` returns the one, a failed step's event holds the other. When they move,
+    # mypy says so, and nothing else breaks.
+
+ADHOC_JOB: Final = "__ASSET_JOB"
+"""Dagster's name for runs from the asset pages and backfills. Changed: such runs would take the one sync slot, and be
+refused while another goes on (test_definitions.py)."""
+
+NOT_TO_BE_TOLD_AGAIN: Final = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+"""The mark on an output for which Dagster writes no materialization of its own (it uses it for observations). Changed: every
+session of a backfill would show two materializations (test_dataset_asset.py, test_daily_sync.py)."""
+
+
+class QuantEventLogStorage(PostgresEventLogStorage):
+    """PostgresEventLogStorage for runs over thousands of sessions.
+
+    Dagster writes, when a run over a range is planned, a row per partition for each asset check, with the whole partitions
+    definition in every one: 5,000 sessions and 7 checks are 35,000 rows of 100 kB. Our checks have no partitions (they look
+    at the run's sessions together): one row for each is what they need. Planned materializations are told as one subset.
+
+    Changed names of the two overridden members: Dagster's own behaviour comes back, and long backfills take minutes to start
+    (test_cli.py, test_dagster_s_tables_do_not_grow_with_the_range).
+    """
+
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        return True
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        told = event.get_dagster_event()
+        planned = replace(told.asset_check_planned_data, partitions_subset=None)
+        whole = event._replace(dagster_event=told._replace(event_specific_data=planned))
+        super()._store_asset_check_evaluation_planned(whole, event_id)
+
+
+class QuantStorage(DagsterStorage, ConfigurableClass):
+    """Dagster's PostgreSQL storage at the address that the settings give; the embedded server is started when it is used.
+
+    So `dg dev`, `dg launch`, the daemon and run workers share one database, with nothing to start by hand. It is built from
+    dagster-postgres' three public storages, as their own DagsterPostgresStorage is; that one wants the URL in the yaml, and
+    leaves no room for an event log of ours. Changed base class: no Dagster command starts (every test of test_cli.py).
+    """
+
+    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._inst_data = inst_data
+        self._runs = PostgresRunStorage(postgres_url, should_autocreate_tables=True)
+        self._events = QuantEventLogStorage(postgres_url, should_autocreate_tables=True)
+        self._schedules = PostgresScheduleStorage(postgres_url, should_autocreate_tables=True)
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> QuantStorage:
+        del config_value
+        database = Database.from_settings(settings.load())
+        database.upgrade()
+        return cls(database.dagster_url, inst_data)
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        return self._inst_data
+
+    @property
+    def run_storage(self) -> RunStorage:
+        return self._runs
+
+    @property
+    def event_log_storage(self) -> EventLogStorage:
+        return self._events
+
+    @property
+    def schedule_storage(self) -> ScheduleStorage:
+        return self._schedules
+
+
+class QuantArtifacts(LocalArtifactStorage):
+    """Where Dagster keeps what it writes to files: under QUANT_HOME, wherever the command was started.
+
+    The same class as by default, whose folder is fixed in the yaml. Changed module or constructor: no Dagster command starts.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> QuantArtifacts:
+        del config_value
+        return cls(str(_private_folder()), inst_data)
+
+
+class QuantComputeLogs(LocalComputeLogManager):
+    """What runs print, under QUANT_HOME, readable by their owner only: an error's text may hold more than it should.
+
+    Changed `capture_logs` or the paths' names: the files would be made by Dagster, and be readable by everybody who can enter
+    the folder; that is nobody else, as it is the owner's too (quant_pipeline_tests/resources/test_run_logs.py).
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> QuantComputeLogs:
+        del config_value
+        return cls(str(_private_folder() / "logs"), inst_data=inst_data)
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        for extension in ("out", "err", "complete"):
+            path = Path(self.get_captured_local_path(log_key, extension))
+            for folder in (path.parents[1], path.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if extension != "complete":  # that one is made when the capture ends, and is empty
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        with super().capture_logs(log_key) as captured:
+            yield captured
+
+
+def _private_folder() -> Path:
+    """Dagster's folder in QUANT_HOME; its former files, too, can be reached by nobody else."""
+    folder = settings.load().home / "dagster"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
