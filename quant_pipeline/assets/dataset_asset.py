@@ -96,7 +96,7 @@ class _Teller:
 
     def committed(self, unit: Unit, item: Item) -> None:
         """Tells of a session, week, month or list. Of a part (a code, a board) only where nothing more was asked for."""
-        if unit.grain in (Grain.CODE, Grain.BOARD) and not self._partial:
+        if unit.grain in (Grain.CODE, Grain.MEMBERS) and not self._partial:
             return
         metadata = unit_metadata(item)
         if self._last is None or unit.end == self._last:

@@ -11,7 +11,7 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.sources import desk
+from quant_pipeline.sources import controls
 from quant_pipeline.sources.policy import load_policies
 from quant_pipeline.switches import switched_off
 from quant_pipeline.sync.insight import history, stats
@@ -73,7 +73,7 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
     current = settings.load()
     health = health_of(warehouse.database, load_policies(current.rate_limits), current.priorities)
     found = troubles(health)
-    by_api = health.filter(pl.col("api") != desk.WHOLE)
+    by_api = health.filter(pl.col("api") != controls.WHOLE)
     forgotten = prune(warehouse.database)
     return {
         "unhealthy": len(found),
@@ -82,7 +82,7 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
         "calls_last_day": int(by_api["calls_day"].sum()),
         "old_calls_forgotten": forgotten,
         "sources": table(_readable(health)),
-        "events": table(_readable(desk.events(warehouse.database))),
+        "events": table(_readable(controls.events(warehouse.database))),
     }
 
 

@@ -1,4 +1,4 @@
-"""The console command `quant-pipeline`: doors to the jobs that the UI runs too. Heavy imports wait for their command."""
+"""The console command `quant-pipeline`, over the jobs that the UI runs too. Heavy imports wait for their command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quant_pipeline.cli.work import run, sandbox, sync, ui
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="quant-pipeline")
 def main() -> None:
-    """A-share data platform: sync, check, screen, and tell. A 股数据平台：同步、检查、选股、通知.
+    """A-share data platform: sync, check, screen, and notify. A 股数据平台：同步、检查、选股、通知.
 
     \b
     First steps 快速开始:

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from quant_pipeline.cli.door import as_json, open_database, read_settings, say, told_plainly
+from quant_pipeline.cli.command import as_json, open_database, plain_errors, read_settings, say
 
 
 @click.group()
@@ -19,7 +19,7 @@ def db() -> None:
 @as_json
 def upgrade(as_json: bool) -> None:
     """Make or upgrade the tables (every start does it too). 升级表结构."""
-    with told_plainly():
+    with plain_errors():
         database = open_database()
         database.upgrade()
         say({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
@@ -29,7 +29,7 @@ def upgrade(as_json: bool) -> None:
 @as_json
 def url(as_json: bool) -> None:
     """Print the database's URL, for psql, psycopg, notebooks. 打印连接地址."""
-    with told_plainly():
+    with plain_errors():
         database = open_database()
         database.upgrade()
         say({"url": database.url}, database.url, as_json)
@@ -40,7 +40,7 @@ def url(as_json: bool) -> None:
 @as_json
 def psql(arguments: tuple[str, ...], as_json: bool) -> None:
     """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1'). 打开 psql."""
-    with told_plainly():
+    with plain_errors():
         from quant_pipeline.warehouse.server import program
 
         database = open_database()
@@ -53,7 +53,7 @@ def psql(arguments: tuple[str, ...], as_json: bool) -> None:
 @as_json
 def stop(as_json: bool) -> None:
     """Stop the embedded server (it starts again when it is needed). 停止内置数据库."""
-    with told_plainly():
+    with plain_errors():
         from quant_pipeline.warehouse import server
 
         server.stop(read_settings().home)

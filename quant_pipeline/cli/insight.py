@@ -1,10 +1,10 @@
-"""The commands that tell: status, history, sources, stats."""
+"""The commands that show what is: status, history, sources, stats."""
 
 from __future__ import annotations
 
 import click
 
-from quant_pipeline.cli.door import as_json, prepared, split, tell, told_plainly, upgraded
+from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split, upgraded
 
 
 @click.command()
@@ -18,15 +18,15 @@ def status(as_json: bool) -> None:
     quant-pipeline status
     quant-pipeline status --json | jq -r '.datasets[] | select(.stale) | .words'
     """
-    with told_plainly():
-        from quant_pipeline.console.insight import told_status
+    with plain_errors():
+        from quant_pipeline.console.insight import status_output
         from quant_pipeline.resources.warehouse import WarehouseResource
         from quant_pipeline.switches import switched_off
         from quant_pipeline.sync.insight.status import status_of
 
         settings, console = prepared(as_json)
         warehouse = WarehouseResource()
-        tell(told_status(status_of(warehouse.database, warehouse.calendar(), off=switched_off())), settings, console, as_json)
+        show(status_output(status_of(warehouse.database, warehouse.calendar(), off=switched_off())), settings, console, as_json)
 
 
 @click.command()
@@ -44,19 +44,19 @@ def history(begins: str | None, page: int, per_page: int | None, as_json: bool) 
     quant-pipeline history --page 2 --per-page 50
     quant-pipeline history --run 3f2a91c0
     """
-    with told_plainly():
+    with plain_errors():
         from quant_pipeline.console import insight
         from quant_pipeline.sync.insight import history as ledger
 
         settings, console = prepared(as_json)
         database = upgraded()
         if begins is None:
-            told = insight.told_history(ledger.runs(database, page=page, per_page=per_page or ledger.PER_PAGE))
+            output = insight.history_output(ledger.runs(database, page=page, per_page=per_page or ledger.PER_PAGE))
         else:
             run = ledger.run_of(database, begins)
             count = per_page or ledger.PER_PAGE_OF_ITEMS
-            told = insight.told_run(run, ledger.items(database, run, page=page, per_page=count))
-        tell(told, settings, console, as_json)
+            output = insight.run_output(run, ledger.items(database, run, page=page, per_page=count))
+        show(output, settings, console, as_json)
 
 
 @click.command()
@@ -76,11 +76,11 @@ def sources(events: bool, reset: str | None, priority: str | None, as_json: bool
     quant-pipeline sources --priority baostock=1
     quant-pipeline sources --priority tushare.daily=       (back to TUSHARE_PRIORITY)
     """
-    with told_plainly():
-        from quant_pipeline.console import sources as desk
+    with plain_errors():
+        from quant_pipeline.console import sources as controls
 
         settings, console = prepared(as_json)
-        tell(desk.sources(upgraded(), settings, events=events, reset=reset, priority=priority), settings, console, as_json)
+        show(controls.sources(upgraded(), settings, events=events, reset=reset, priority=priority), settings, console, as_json)
 
 
 @click.command()
@@ -93,10 +93,10 @@ def stats(datasets: str | None, as_json: bool) -> None:
     quant-pipeline stats
     quant-pipeline stats --datasets daily_kline,adj_factor --json
     """
-    with told_plainly():
-        from quant_pipeline.console.insight import told_stats
+    with plain_errors():
+        from quant_pipeline.console.insight import stats_output
         from quant_pipeline.sync.insight import stats as tables
 
         settings, console = prepared(as_json)
         chosen = tables.chosen(split(datasets))
-        tell(told_stats(tables.stats_of(upgraded(), chosen)), settings, console, as_json)
+        show(stats_output(tables.stats_of(upgraded(), chosen)), settings, console, as_json)

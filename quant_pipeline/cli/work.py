@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quant_pipeline.cli.door import DAY, as_json, finish, prepared, read_settings, split, told_plainly
+from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split
 
 if TYPE_CHECKING:
     from quant_pipeline.sync.plan import Plan
@@ -26,7 +26,7 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
     The first time it takes the latest session and the 120 before it; after that only what is missing. Running it again
     is safe: what is complete is not fetched twice, and a broken-off run goes on from where it stopped.
     """
-    with told_plainly():
+    with plain_errors():
         from quant_pipeline.console import commands
 
         settings, console = prepared(as_json)
@@ -76,18 +76,18 @@ def sync(
         raise click.UsageError("--start, --days-back and --all-history exclude each other")
     if sum((force, retry_failed, repair)) > 1:
         raise click.UsageError("--force, --retry-failed and --repair exclude each other")
-    with told_plainly():
-        from quant_pipeline.console import commands, window
+    with plain_errors():
+        from quant_pipeline.console import choices, commands, windows
         from quant_pipeline.resources.warehouse import WarehouseResource
 
         settings, console = prepared(as_json)
         warehouse = WarehouseResource()
         windowless = start is None and end is None and days_back is None and not all_history
         order = commands.Order(
-            datasets=window.with_symbols(window.chosen_datasets(split(datasets), split(periods)), split(symbols)),
-            window=window.stored_window(warehouse.database, warehouse.calendar())
+            datasets=choices.with_symbols(choices.chosen_datasets(split(datasets), split(periods)), split(symbols)),
+            window=windows.stored_window(warehouse.database, warehouse.calendar())
             if windowless and (retry_failed or repair)
-            else window.asked_window(
+            else windows.asked_window(
                 warehouse.calendar(),
                 start=start.date() if start else None,
                 end=end.date() if end else None,
@@ -95,7 +95,7 @@ def sync(
                 all_history=all_history,
             ),
             symbols=split(symbols),
-            sources=window.chosen_sources(split(sources)),
+            sources=choices.chosen_sources(split(sources)),
             force=force,
             retry_failed=retry_failed,
             repair=repair,
@@ -112,7 +112,7 @@ def sync(
 @click.option("--json", "as_json", is_flag=True, help="Log as JSON lines. 以 JSON 输出日志")
 def ui(host: str, port: int, as_json: bool) -> None:
     """The Dagster web UI with daemon, schedules and sensors. Dagster 网页界面."""
-    with told_plainly():
+    with plain_errors():
         from quant_pipeline.console.instance import prepare_environment
         from quant_pipeline.resources.warehouse import WarehouseResource
 
@@ -132,7 +132,7 @@ def ui(host: str, port: int, as_json: bool) -> None:
 @as_json
 def sandbox(port: int, as_json: bool) -> None:
     """Serve the sandbox alone: the simulated exchange behind all its servers. 单独运行沙盒."""
-    with told_plainly():
+    with plain_errors():
         from quant_pipeline.sandbox import __main__ as service
 
         service.foreground(read_settings().home, port=port, as_json=as_json)

@@ -33,7 +33,7 @@ _HEAD = """# Data sets 数据集
 Made from the specs by `make docs`; not to be edited by hand. One name everywhere: data set = table = asset. Each table has
 two columns more than its page shows: `source` (who gave the row) and `updated_at`. Sources are asked in the order of their
 priorities; *by* says how each can be asked: for a whole `snapshot`, all codes of a `session`, one `code` over a range, or
-the members of one `board`.
+the `members` of one concept or industry.
 """
 
 

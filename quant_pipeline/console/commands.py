@@ -12,9 +12,10 @@ import dagster as dg
 from rich.console import Console
 
 from quant_pipeline.assets import screens
-from quant_pipeline.console import progress, report, window
+from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
+from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import daily_sync
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
@@ -36,7 +37,7 @@ class Order:
     """What `sync` was asked for."""
 
     datasets: Sequence[Dataset]
-    window: window.Window
+    window: Window
     symbols: Sequence[str] = ()
     sources: Sequence[str] = ()
     force: bool = False
@@ -59,16 +60,16 @@ SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 
 
 def run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:
-    """The main job: syncs what is missing up to the session, checks it, screens it, tells the user."""
+    """The main job: syncs what is missing up to the session, checks it, screens it, notifies."""
     started = time.monotonic()
     warehouse = WarehouseResource()
     database, calendar = warehouse.database, warehouse.calendar()
     session = calendar.latest() if date is None else _session(calendar, date)
     refuse_when_busy(database)
-    tasks = window.missing_tasks(database, calendar, session)
+    todo = tasks.missing_tasks(database, calendar, session)
     with progress.shown(console):
-        launched = [_launched(task, screens=task.whole, trigger="run") for task in tasks]
-    if not any(task.whole for task in tasks) and not _screened(session):
+        launched = [_launched(task, screens=task.whole, trigger="run") for task in todo]
+    if not any(task.whole for task in todo) and not _screened(session):
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run"))
     return _report(settings, database, session, launched, started, screened=True)
@@ -83,7 +84,7 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     with progress.shown(console):
         launched = [
             _launched(task, config=order.config, queue=order.force, trigger="sync")
-            for task in window.asked_tasks(order.datasets, order.window)
+            for task in tasks.asked_tasks(order.datasets, order.window)
         ]
     return _report(settings, database, order.window.end, launched, started, screened=False)
 
@@ -100,8 +101,8 @@ def plan(order: Order) -> tuple[list[Plan], list[str]]:
     plans: list[Plan] = []
     problems = []
     try:
-        with SourcesResource(**one_by_one()).opened(database, calendar, presence) as (sources, standing):
-            syncer = Syncer(database, calendar, sources, standing, Ledger(database, presence), run="dry-run")
+        with SourcesResource(**one_by_one()).opened(database, calendar, presence) as (sources, ranking):
+            syncer = Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run")
             for dataset in order.datasets:
                 sessions = calendar.between(order.window.start, order.window.end)
                 codes = codes_of(dataset, order.symbols)
@@ -115,7 +116,7 @@ def plan(order: Order) -> tuple[list[Plan], list[str]]:
 
 
 def _launched(
-    task: window.Task,
+    task: tasks.Task,
     *,
     screens: bool = False,
     config: dict[str, Any] | None = None,
@@ -144,7 +145,7 @@ def _report(
     settings: Settings, database: Database, session: dt.date, launched: list[Launched], started: float, *, screened: bool
 ) -> report.Report:
     run_ids = [each.run_id for each in launched]
-    told = report.Report(
+    made = report.Report(
         settings.mode.value,
         session,
         run_id=next(iter(run_ids), None),
@@ -155,7 +156,7 @@ def _report(
         seconds=time.monotonic() - started,
     )
     return replace(
-        told,
+        made,
         status=_worst([_status(database, each) for each in launched]),
         errors=[text for each in launched for text in each.failures],
         checks_passed=sum(each.checks_passed for each in launched),

@@ -1,4 +1,4 @@
-"""What the commands `status`, `history` and `stats` tell: facts for --json, tables for a person."""
+"""What the commands `status`, `history` and `stats` show: facts for --json, tables for a person."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _STATUS_STYLES = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a command tells, in both forms."""
+class Output:
+    """What a command shows, in both forms."""
 
     facts: dict[str, Any]
     shown: Sequence[RenderableType]
 
 
-def told_status(status: Status) -> Told:
+def status_output(status: Status) -> Output:
     """Each data set's watermark, holes and age; above them the syncs that are going on."""
     facts = {
         "at": status.at,
@@ -54,10 +54,10 @@ def told_status(status: Status) -> Told:
     )
     for each in status.datasets:
         table.add_row(*_status_cells(each))
-    return Told(facts, [*(_running_line(each) for each in status.running), table, *_hints(status.datasets)])
+    return Output(facts, [*(_running_line(each) for each in status.running), table, *_hints(status.datasets)])
 
 
-def told_history(page: Page) -> Told:
+def history_output(page: Page) -> Output:
     """A page of the last syncs."""
     rows = [row | {"by_source": json.loads(row["by_source"])} for row in page.rows.iter_rows(named=True)]
     table = table_titled(
@@ -80,10 +80,10 @@ def told_history(page: Page) -> Told:
             " ".join(source for source in row["by_source"] if source != "-"),
         )
     errors = [Text(f"✗ {row['run'][:8]}: {row['error']}", "red") for row in rows if row["error"]]
-    return Told(_paged(page) | {"runs": rows}, [table, *errors, _page_line(page, "quant-pipeline history")])
+    return Output(_paged(page) | {"runs": rows}, [table, *errors, _page_line(page, "quant-pipeline history")])
 
 
-def told_run(run: str, page: Page) -> Told:
+def run_output(run: str, page: Page) -> Output:
     """A page of one run's units: failed ones first."""
     table = table_titled(
         f"Run 运行 {run}",
@@ -103,10 +103,10 @@ def told_run(run: str, page: Page) -> Told:
         )
     errors = [Text(f"✗ [{row['error_class'] or '-'}] {row['error']}", "red") for row in rows if row["error"]]
     more = _page_line(page, f"quant-pipeline history --run {run[:8]}")
-    return Told({"run": run} | _paged(page) | {"items": rows}, [table, *errors, more])
+    return Output({"run": run} | _paged(page) | {"items": rows}, [table, *errors, more])
 
 
-def told_stats(stats: pl.DataFrame) -> Told:
+def stats_output(stats: pl.DataFrame) -> Output:
     """What the tables hold."""
     rows = stats.to_dicts()
     total, size = int(stats["rows"].sum()), int(stats.unique("dataset")["bytes"].sum())
@@ -129,7 +129,7 @@ def told_stats(stats: pl.DataFrame) -> Told:
             f"{row['codes']:,}" if row["codes"] else "",
             _megabytes(row["bytes"]) if first else "",
         )
-    return Told({"stats": rows, "rows": total, "bytes": size}, [table])
+    return Output({"stats": rows, "rows": total, "bytes": size}, [table])
 
 
 def table_titled(title: str, left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] = ()) -> Table:

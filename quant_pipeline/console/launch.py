@@ -76,8 +76,8 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
-            told = failure.user_failure_data.description if failure.user_failure_data else None
-            texts.append(f"{event.step_key}: {told or _first_cause(failure.error) or event.message}")
+            described = failure.user_failure_data.description if failure.user_failure_data else None
+            texts.append(f"{event.step_key}: {described or _first_cause(failure.error) or event.message}")
         elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not texts:
             texts.append(_first_cause(event.job_failure_data.error) or str(event.message))
     return texts

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from quant_pipeline.sync import progress as told
+from quant_pipeline.sync.progress import Progress as SyncProgress
 
 
 class _Bars(logging.Handler):
@@ -27,7 +27,7 @@ class _Bars(logging.Handler):
         self._bars: dict[str, TaskID] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        at: told.Progress | None = getattr(record, "progress", None)
+        at: SyncProgress | None = getattr(record, "progress", None)
         if at is None:
             return
         if at.dataset not in self._bars:

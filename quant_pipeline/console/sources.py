@@ -1,4 +1,4 @@
-"""What the command `sources` tells: the health of each source and API, and the record of their moves."""
+"""What the command `sources` shows: the health of each source and API, and the record of their moves."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from quant_pipeline.console.insight import Told, table_titled
+from quant_pipeline.console.insight import Output, table_titled
 from quant_pipeline.settings import Settings
-from quant_pipeline.sources import desk
-from quant_pipeline.sources.desk import WHOLE
+from quant_pipeline.sources import controls
+from quant_pipeline.sources.controls import WHOLE
 from quant_pipeline.sources.policy import DEFAULT_POLICIES, load_policies
 from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
 from quant_pipeline.warehouse.database import Database
 
 
-def sources(database: Database, settings: Settings, *, events: bool, reset: str | None, priority: str | None) -> Told:
-    """Does what was asked for by hand, then tells. ValueError names what does not exist."""
+def sources(database: Database, settings: Settings, *, events: bool, reset: str | None, priority: str | None) -> Output:
+    """Does what was asked for by hand, then shows. ValueError names what does not exist."""
     done = []
     if reset is not None:
-        place = desk.place_of(reset, known_apis(database))
-        done += desk.reset(database, place) or [f"{place}: nothing to reset 无需复位"]
+        target = controls.source_api_of(reset, known_apis(database))
+        done += controls.reset(database, target) or [f"{target}: nothing to reset 无需复位"]
     if priority is not None:
-        place, wanted = desk.priority_of(priority, known_apis(database))
-        told = "as the environment says" if wanted is None else "off 关" if wanted == 0 else wanted
-        changed = "" if desk.set_priority(database, place, wanted) else " already 未变"
-        done.append(f"{place}: priority 优先级 {told}{changed}")
+        target, wanted = controls.priority_of(priority, known_apis(database))
+        written = "as the environment says" if wanted is None else "off 关" if wanted == 0 else wanted
+        changed = "" if controls.set_priority(database, target, wanted) else " already 未变"
+        done.append(f"{target}: priority 优先级 {written}{changed}")
     if events:
-        return told_events(desk.events(database), done)
+        return events_output(controls.events(database), done)
     health = health_of(database, load_policies(settings.rate_limits), settings.priorities)
-    return told_sources(health, troubles(health), done)
+    return sources_output(health, troubles(health), done)
 
 
-def told_sources(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequence[str] = ()) -> Told:
+def sources_output(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequence[str] = ()) -> Output:
     """Each source's and API's health; above it what was just `done` by hand, below it what deserves a look."""
     rows = health.to_dicts()
     table = table_titled(
@@ -49,10 +49,10 @@ def told_sources(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequen
     whys = {f"{row['source']}.{row['api']}": _why(row) for row in rows if row["reason"]} | dict(troubles)
     notes = [Text(f"! {name}: {why}", "yellow") for name, why in whys.items()]
     facts = {"sources": rows, "unhealthy": dict(troubles), "done": list(done)}
-    return Told(facts, [*_ticked(done), table, *notes])
+    return Output(facts, [*_ticked(done), table, *notes])
 
 
-def told_events(events: pl.DataFrame, done: Sequence[str] = ()) -> Told:
+def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
     """The last moves and changes of circuits."""
     table = table_titled(
         "Events 变动记录 (priorities, circuits 优先级与熔断)",
@@ -62,7 +62,7 @@ def told_events(events: pl.DataFrame, done: Sequence[str] = ()) -> Told:
     rows = events.to_dicts()
     for row in rows:
         table.add_row(f"{row['at']:%m-%d %H:%M:%S}", row["source"], row["api"], row["kind"], escape(row["reason"]))
-    return Told({"events": rows, "done": list(done)}, [*_ticked(done), table])
+    return Output({"events": rows, "done": list(done)}, [*_ticked(done), table])
 
 
 def known_apis(database: Database) -> dict[str, set[str]]:
@@ -70,7 +70,7 @@ def known_apis(database: Database) -> dict[str, set[str]]:
     from quant_pipeline.console.catalogue import SOURCES
 
     served = {source.name: {serving.api for serving in source.servings.values()} for source in SOURCES}
-    called = desk.called_apis(database)
+    called = controls.called_apis(database)
     return {
         name: served.get(name, set()) | {*policies} - {WHOLE} | set(called.get(name, ()))
         for name, policies in DEFAULT_POLICIES.items()

@@ -14,7 +14,7 @@ from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.tushare import TushareResource
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -29,8 +29,8 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     derived: dg.ResourceDependency[DerivedResource]
 
     @contextmanager
-    def opened(self, database: Database, calendar: Calendar, presence: Presence) -> Iterator[tuple[list[Source], Standing]]:
-        """The sources and their standing, for as long as the block lasts: their clients end with it."""
+    def opened(self, database: Database, calendar: Calendar, presence: Presence) -> Iterator[tuple[list[Source], Ranking]]:
+        """The sources and their ranking, for as long as the block lasts: their clients end with it."""
         limiter = Limiter(database.pool, presence)
         offered = (
             self.tushare.source(limiter),
@@ -43,7 +43,7 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         sources: list[Source] = [source for source in offered if source is not None]
         sources.sort(key=lambda source: priorities[source.name] or len(priorities) * 100)  # 0 is off: behind all others
         try:
-            yield sources, Standing(database.pool, priorities)
+            yield sources, Ranking(database.pool, priorities)
         finally:
             for source in sources:
                 source.close()

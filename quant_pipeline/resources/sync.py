@@ -56,8 +56,8 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 {"tags": _told(run.tags), "run_config": dict(run.run_config)},
             )
             try:
-                with self.sources.opened(database, self._calendar, presence) as (sources, standing):
-                    self._syncer = Syncer(database, self._calendar, sources, standing, ledger, run.run_id)
+                with self.sources.opened(database, self._calendar, presence) as (sources, ranking):
+                    self._syncer = Syncer(database, self._calendar, sources, ranking, ledger, run.run_id)
                     yield self
             finally:
                 ledger.finish(run.run_id, self._error)

@@ -121,11 +121,6 @@ class Source(ABC):
     def classify(self, api: str, error: Exception) -> SourceError:
         """What an exception out of the client means."""
 
-    @property
-    def is_available(self) -> bool:
-        """Whether it can be used now, as far as can be told without a call."""
-        return self.unavailable() is None
-
     def can_serve(self, dataset: Dataset, grain: Grain) -> bool:
         serving = self.servings.get(dataset.name)
         return serving is not None and grain in serving.grains

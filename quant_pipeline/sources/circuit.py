@@ -25,7 +25,7 @@ WITH counted AS (
 ), opened AS (
     SELECT failures FROM counted
     WHERE circuit = 'half_open' OR (circuit = 'closed' AND failures >= %(trip)s)
-), told AS (
+), noted AS (
     INSERT INTO source_events (source, api, kind, reason)
     SELECT %(source)s, %(api)s, 'circuit_opened', failures || ' failed calls in a row: ' || %(reason)s FROM opened
 )
@@ -55,7 +55,7 @@ SELECT FROM source_state WHERE source = %(source)s AND api = %(api)s AND failure
 
 
 def refusal(source: str, api: str, wait: float, reason: str | None) -> SourceError:
-    """What a caller is told while the circuit is open."""
+    """What a caller gets while the circuit is open."""
     text = f"left alone for {wait:.0f} s more after repeated failures ({reason or 'no reason kept'})"
     return SourceError(FailureClass.CIRCUIT_OPEN, source, api, text, wait=wait)
 

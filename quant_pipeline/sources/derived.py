@@ -1,7 +1,7 @@
 """Rows derived from the warehouse's own daily bars: weekly and monthly bars, and factors from the chain of closes.
 
 The last source in priority: it asks nobody, so weekly and monthly never fail while daily bars come, and the running week
-and month exist. What daily bars do not tell it does not give.
+and month exist. What daily bars do not say it does not give.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def aggregated(bars: pl.DataFrame, labels: Mapping[dt.date, dt.date], former: pl
 
     `labels`: session -> label of its period · `former`: ts_code, close before the first of the bars, for codes whose first
     bar has no pre_close. The period's pre_close is its close over the product of the daily close / pre_close: the former
-    close, adjusted for the ex-dates within the period. It is null where a daily bar tells no pre_close at all.
+    close, adjusted for the ex-dates within the period. It is null where a daily bar has no pre_close at all.
     """
     spans = pl.DataFrame({"trade_date": labels.keys(), "label": labels.values()})
     close_before = pl.col("close").shift().over("ts_code", order_by="trade_date")

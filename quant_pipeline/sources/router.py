@@ -1,4 +1,4 @@
-"""The router: asks the sources in the order of their standing until one gives a whole answer."""
+"""The router: asks the sources in the order of their ranking until one gives a whole answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quant_pipeline.market.validation import Checked, SpecError
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.policy import RatePolicy
-from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.units import Grain, Unit
 
 Judge = Callable[[pl.DataFrame, Source], Checked]
@@ -41,10 +41,10 @@ class Router:
     row altogether: an outage of a minute fails nothing, and one of an hour does not hold up a thousand units.
     """
 
-    def __init__(self, sources: Sequence[Source], standing: Standing | None = None, *, patience: float = 120.0) -> None:
-        """Without a standing, the sources' order is the given one."""
+    def __init__(self, sources: Sequence[Source], ranking: Ranking | None = None, *, patience: float = 120.0) -> None:
+        """Without a ranking, the sources' order is the given one."""
         self._sources = tuple(sources)
-        self._standing = standing
+        self._ranking = ranking
         self._patience = patience
         self._out: dict[tuple[str, str], SourceError] = {}
         self._resting_since: float | None = None
@@ -52,7 +52,7 @@ class Router:
 
     def priority(self, dataset: Dataset) -> tuple[str, ...]:
         """The sources' names, best first, by which rows are owned: neither a passing demotion nor a switch changes it."""
-        chosen = self._sources if self._standing is None else self._standing.owners(dataset, self._sources)
+        chosen = self._sources if self._ranking is None else self._ranking.owners(dataset, self._sources)
         return tuple(source.name for source in chosen)
 
     def serving(self, dataset: Dataset, grain: Grain) -> tuple[Source, ...]:
@@ -61,7 +61,7 @@ class Router:
 
     def in_use(self, dataset: Dataset) -> tuple[Source, ...]:
         """The sources that are switched on, best first for the data set."""
-        return tuple(self._sources if self._standing is None else self._standing.order(dataset, self._sources))
+        return tuple(self._sources if self._ranking is None else self._ranking.order(dataset, self._sources))
 
     def concurrency(self, dataset: Dataset, grain: Grain) -> int:
         """How many units may be fetched at once: from all sources together, for each may be busy with other units."""

@@ -84,15 +84,15 @@ class ThsSource(Source):
         del unit
         return self._boards("industry", "I", tally)
 
-    @serves(THS_MEMBERS, by=(Grain.BOARD,), api="ths-stock-list", page=_WHOLE)
+    @serves(THS_MEMBERS, by=(Grain.MEMBERS,), api="ths-stock-list", page=_WHOLE)
     def ths_members(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         rows = self._query("ths-stock-list", _MEMBERS, ("con_code", "con_name"), tally, thscode=unit.ts_code or "")
         return rows.with_columns(_stock("con_code"), pl.lit(unit.ts_code).alias("ts_code"))
 
     @serves(THS_HOT, by=(Grain.SESSION,), api="hot-stock-list", page=_WHOLE)
     def ths_hot(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """The list of this hour for today's session, the day's for one before. Where the answer tells no time, it is this hour
-        or the day's end; where it tells no rank, the order is the rank."""
+        """The list of this hour for today's session, the day's for one before. Where the answer has no time, it is this hour
+        or the day's end; where it has no rank, the order is the rank."""
         columns = ("ts_code", "ts_name", "rank", "rank_time", "pct_change", "current_price", "hot", "concept", "rank_reason")
         if unit.start == clock.today():
             made = clock.now().replace(minute=0, second=0)

@@ -200,7 +200,7 @@ class TushareSource(Source):
         del unit
         return self._query(THS_INDUSTRIES, tally, exchange="A", type="I")
 
-    @serves(THS_MEMBERS, by=(Grain.BOARD,), api="ths_member", page=5000)
+    @serves(THS_MEMBERS, by=(Grain.MEMBERS,), api="ths_member", page=5000)
     def ths_members(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(THS_MEMBERS, tally, ts_code=unit.ts_code or "")
 

@@ -1,4 +1,4 @@
-"""What Tushare's failures mean. The client drops the server's numeric code: they are told by text and type."""
+"""What Tushare's failures mean. The client drops the server's numeric code: they are recognised by text and type."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from quant_pipeline.market.xshg import xshg
 
 def weekly(bars: pl.DataFrame) -> pl.DataFrame:
     """pct_chg as a percentage. Tushare writes it as a fraction in weekly bars, and not so in all monthly ones: what is nearer
-    to close / pre_close - 1 than to a hundred times that is a fraction. Where pre_close is missing it cannot be told: null.
+    to close / pre_close - 1 than to a hundred times that is a fraction. Where pre_close is missing it cannot be known: null.
     """
     said, close, before = (pl.col(name).cast(pl.Float64, strict=False) for name in ("pct_chg", "close", "pre_close"))
     growth = close / before - 1

@@ -19,15 +19,15 @@ class Grain(StrEnum):
     """All codes of one session; of a weekly or monthly data set: of the period that ends with it."""
     CODE = "code"
     """One code over a range of sessions."""
-    BOARD = "board"
-    """The part of a list that belongs to one code: the members of a board, as of a session."""
+    MEMBERS = "members"
+    """The members of one concept or industry (a THS board) out of the whole list, as of a session."""
 
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """One unit: a session of the whole market, one code over a range, a snapshot or one board of it as of a session.
+    """One unit: a session of the whole market, one code over a range, a snapshot or one board's members as of a session.
 
-    `start` and `end` are sessions; they are equal for all but CODE (for SNAPSHOT and BOARD they say as of when).
+    `start` and `end` are sessions; they are equal for all but CODE (for SNAPSHOT and MEMBERS they say as of when).
     """
 
     grain: Grain
@@ -48,8 +48,8 @@ class Unit:
         return cls(Grain.CODE, start, end, ts_code)
 
     @classmethod
-    def board(cls, ts_code: str, as_of: dt.date) -> Unit:
-        return cls(Grain.BOARD, as_of, as_of, ts_code)
+    def members(cls, ts_code: str, as_of: dt.date) -> Unit:
+        return cls(Grain.MEMBERS, as_of, as_of, ts_code)
 
     @classmethod
     def parse(cls, name: str, *, snapshot: bool) -> Unit:
@@ -58,7 +58,7 @@ class Unit:
         start, _, end = days.partition("..")
         first = dt.date.fromisoformat(start)
         if code:
-            return cls.code(code, first, dt.date.fromisoformat(end)) if end else cls.board(code, first)
+            return cls.code(code, first, dt.date.fromisoformat(end)) if end else cls.members(code, first)
         return cls.snapshot(first) if snapshot else cls.session(first)
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Unit:
         `885001.TI 2026-11-20`."""
         if self.grain is Grain.CODE:
             return f"{self.ts_code} {self.start}..{self.end}"
-        return f"{self.ts_code} {self.start}" if self.grain is Grain.BOARD else self.start.isoformat()
+        return f"{self.ts_code} {self.start}" if self.grain is Grain.MEMBERS else self.start.isoformat()
 
 
 def is_running(dataset: Dataset, last: dt.date) -> bool:

@@ -14,7 +14,7 @@ from socket import socketpair
 from typing import Any
 
 _FAREWELL = 2.0
-"""Seconds that a client has to end by itself when it is told to."""
+"""Seconds that a client has to end by itself when it is asked to."""
 
 
 class ClientHung(Exception):

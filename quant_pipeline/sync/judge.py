@@ -64,7 +64,7 @@ def _renamed(database: Database) -> dict[str, str]:
 
 
 def _stored_rows(database: Database, dataset: Dataset, unit: Unit, source: Source) -> int:
-    of_board = "WHERE ts_code = %(board)s" if unit.grain is Grain.BOARD else ""
+    of_board = "WHERE ts_code = %(board)s" if unit.grain is Grain.MEMBERS else ""
     rows = read_sql(database, f"SELECT * FROM {dataset.name} {of_board}", {"board": unit.ts_code})
     only = source.servings[dataset.name].only
     return rows.height if only is None else rows.filter(only).height

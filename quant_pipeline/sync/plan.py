@@ -12,7 +12,7 @@ from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.universe import Universe
 
-_NOUNS = {Grain.SESSION: "sessions", Grain.CODE: "codes", Grain.BOARD: "boards", Grain.SNAPSHOT: "list"}
+_NOUNS = {Grain.SESSION: "sessions", Grain.CODE: "codes", Grain.MEMBERS: "boards", Grain.SNAPSHOT: "list"}
 
 
 class PlanError(ValueError):
@@ -61,7 +61,7 @@ def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, rows: int = 1
     PlanError when no source serves it.
     """
     if dataset.universe:
-        way = _Way(Grain.BOARD, tuple(Unit.board(code, as_of) for code in boards), [1] * len(boards))
+        way = _Way(Grain.MEMBERS, tuple(Unit.members(code, as_of) for code in boards), [1] * len(boards))
     else:
         way = _Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [rows])
     return _cheapest(dataset, router, [way])

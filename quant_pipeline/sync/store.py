@@ -80,9 +80,9 @@ class Store:
 
     def _merge(self, unit: Unit, answer: Answer) -> Upserted:
         rows, refused = answer.checked.good, not answer.checked.bad.is_empty()
-        if unit.grain in (Grain.SNAPSHOT, Grain.BOARD) and not refused:
+        if unit.grain in (Grain.SNAPSHOT, Grain.MEMBERS) and not refused:
             # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
-            where = {"ts_code": unit.ts_code} if unit.grain is Grain.BOARD else None
+            where = {"ts_code": unit.ts_code} if unit.grain is Grain.MEMBERS else None
             return replace_rows(
                 self.connection, self.dataset, rows, where=where, source=answer.source, priority=self.priority, force=self.force
             )

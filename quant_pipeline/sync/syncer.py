@@ -15,8 +15,8 @@ from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import Incomplete, SourceError
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.router import Router
-from quant_pipeline.sources.standing import Standing
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync import repair
 from quant_pipeline.sync.coverage import Due
@@ -61,14 +61,14 @@ class Syncer:
         database: Database,
         calendar: Calendar,
         sources: Sequence[Source],
-        standing: Standing,
+        ranking: Ranking,
         ledger: Ledger,
         run: str,
     ) -> None:
         self._database = database
         self._calendar = calendar
         self._sources = tuple(sources)
-        self._standing = standing
+        self._ranking = ranking
         self._ledger = ledger
         self._run = run
 
@@ -211,7 +211,7 @@ class Syncer:
 
     def _router(self, request: Request) -> Router:
         if not request.sources:
-            return Router(self._sources, self._standing)
+            return Router(self._sources, self._ranking)
         known = {source.name: source for source in self._sources}
         unknown = [name for name in request.sources if name not in known]
         if unknown:

@@ -13,7 +13,7 @@ from quant_pipeline.assets.operations import REPORTS
 from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, SOURCED
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.sources import desk
+from quant_pipeline.sources import controls
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.ledger import Ledger, item_of, record
 from quant_pipeline.warehouse.database import Database
@@ -63,7 +63,7 @@ def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
         record(connection, "run-1", DAILY_KLINE, [item_of(Unit.session(day), source="tushare", rows=1) for day in days])
     store(warehouse, DAILY_KLINE, bars(["600000.SH"], days))
     store(warehouse, DAILY_KLINE, bars(["920001.BJ"], days), source="akshare")
-    desk.set_priority(warehouse, desk.Place("baostock"), 0)
+    controls.set_priority(warehouse, controls.SourceApi("baostock"), 0)
     metadata = told()
     presence.close()
 

@@ -55,7 +55,7 @@ def test_concepts_come_with_regions_and_industries_apart(source: ThsSource, serv
 
 
 def test_members_come_board_by_board(source: ThsSource) -> None:
-    members = rows(source, THS_MEMBERS, Unit.board("885001.TI", TODAY))
+    members = rows(source, THS_MEMBERS, Unit.members("885001.TI", TODAY))
     assert members == [
         {"ts_code": "885001.TI", "con_code": "000001.SZ", "con_name": "平安银行"},
         {"ts_code": "885001.TI", "con_code": "600000.SH", "con_name": "浦发银行"},

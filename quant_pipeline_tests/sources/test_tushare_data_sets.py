@@ -79,8 +79,8 @@ def unit_of(market: SimulatedMarket, dataset: Dataset, grain: Grain) -> Unit:
             return Unit.snapshot(day)
         case Grain.SESSION:
             return Unit.session(day)
-        case Grain.BOARD:
-            return Unit.board("881101.TI", day)
+        case Grain.MEMBERS:
+            return Unit.members("881101.TI", day)
         case Grain.CODE:
             if dataset is INDEX_DAILY:
                 code = "000300.SH"
@@ -105,7 +105,7 @@ def test_every_row_keeps_the_rules(source: TushareSource, market: SimulatedMarke
     if grain is Grain.CODE:
         assert rows["ts_code"].unique().to_list() == [unit.ts_code]
         assert unit.start <= rows["trade_date"].min() <= rows["trade_date"].max() <= unit.end
-    if grain is Grain.BOARD:
+    if grain is Grain.MEMBERS:
         assert rows["ts_code"].unique().to_list() == [unit.ts_code]
     required = [column.name for column in dataset.columns if column.required]
     assert rows.select(pl.col(required).null_count()).sum_horizontal().item() == 0
@@ -142,7 +142,7 @@ def test_only_etfs_are_in_the_list_of_etfs(source: TushareSource, market: Simula
 
 def test_members_are_those_of_the_board(source: TushareSource, market: SimulatedMarket) -> None:
     concept = market.frame("ths_index", {"type": "N"}, A_LOT).row(0, named=True)
-    members = sound(source, market, THS_MEMBERS, Unit.board(concept["ts_code"], SESSION))
+    members = sound(source, market, THS_MEMBERS, Unit.members(concept["ts_code"], SESSION))
     assert len(members) == concept["count"]
 
 

@@ -66,7 +66,7 @@ def test_a_list_says_how_old_its_last_good_data_are(warehouse: Database, monkeyp
     with warehouse.connect() as connection:
         good, late = Unit.snapshot(dt.date(2026, 11, 13)), Unit.snapshot(LATEST)
         record(connection, "run-1", STOCK_LIST, [item_of(good), item_of(late, status="failed", error="cut off")])
-        board = Unit.board("885001.TI", dt.date(2026, 11, 13))
+        board = Unit.members("885001.TI", dt.date(2026, 11, 13))
         record(connection, "run-1", THS_MEMBERS, [item_of(board)])
     for dataset in (STOCK_LIST, THS_MEMBERS):
         verdict = judged(warehouse, dataset, "fresh", [])

@@ -126,7 +126,7 @@ def test_a_session_that_still_runs_makes_nothing_stale_and_a_complete_one_does(
 @pytest.mark.usefixtures("ledger")
 def test_a_list_is_stale_after_a_week_and_a_later_answer_makes_good_a_failure(warehouse: Database) -> None:
     write(warehouse, STOCK_LIST, failed(Unit.snapshot(day(11))), item_of(Unit.snapshot(day(13))))
-    write(warehouse, THS_MEMBERS, item_of(Unit.board("885001.TI", day(12))), failed(Unit.board("885002.TI", day(12))))
+    write(warehouse, THS_MEMBERS, item_of(Unit.members("885001.TI", day(12))), failed(Unit.members("885002.TI", day(12))))
     store(warehouse, STOCK_LIST, [{"ts_code": "600000.SH", "list_status": "L", "list_date": day(2)}])
     stocks, members = of(warehouse, STOCK_LIST), of(warehouse, THS_MEMBERS)
     assert (stocks.last, stocks.failed, stocks.rows, stocks.missing) == (day(13), 0, 1, 0)

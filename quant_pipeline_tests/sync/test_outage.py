@@ -19,7 +19,7 @@ from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy
-from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync import engine
@@ -94,8 +94,8 @@ def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
             AkshareSource(warehouse, sandbox.web_environment(), limiter, POLICIES),
             DerivedSource(warehouse, calendar, limiter, POLICIES),
         ]
-        standing = Standing(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
-        yield Platform(warehouse, sandbox, baostock, Syncer(warehouse, calendar, sources, standing, ledger, "run"), ledger)
+        ranking = Ranking(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
+        yield Platform(warehouse, sandbox, baostock, Syncer(warehouse, calendar, sources, ranking, ledger, "run"), ledger)
         for source in sources:
             source.close()
         presence.close()
@@ -169,8 +169,8 @@ def test_a_session_whose_gaps_were_never_asked_for_is_not_done(platform: Platfor
     for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS):
         platform.syncer.sync(dataset, Request(sessions=[LATEST]))
     sources = [platform.baostock, Interrupted(platform.baostock._limiter, POLICIES)]
-    standing = Standing(platform.database.pool, {"baostock": 1, "interrupted": 2})
-    syncer = Syncer(platform.database, xshg(), sources, standing, platform.ledger, "run")
+    ranking = Ranking(platform.database.pool, {"baostock": 1, "interrupted": 2})
+    syncer = Syncer(platform.database, xshg(), sources, ranking, platform.ledger, "run")
     with pytest.raises(KeyboardInterrupt):
         syncer.sync(DAILY_KLINE, Request(sessions=[LATEST]))
     assert platform.bars().height > 200, "what came is kept"

@@ -25,7 +25,7 @@ from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
-from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
@@ -38,8 +38,8 @@ from quant_pipeline_tests.sync.conftest import LATEST, Bench
 @pytest.fixture
 def syncer(bench: Bench) -> Syncer:
     derived = DerivedSource(bench.database, bench.calendar, Limiter(bench.database.pool, bench.presence), bench.policies)
-    standing = Standing(bench.database.pool, {"tushare": 1, "derived": 9})
-    return Syncer(bench.database, bench.calendar, [bench.source(), derived], standing, bench.ledger, bench.run)
+    ranking = Ranking(bench.database.pool, {"tushare": 1, "derived": 9})
+    return Syncer(bench.database, bench.calendar, [bench.source(), derived], ranking, bench.ledger, bench.run)
 
 
 @pytest.fixture
@@ -119,8 +119,8 @@ def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_oth
 
 def test_a_list_is_planned_with_as_many_pages_as_it_had(bench: Bench, baostock: BaostockSource) -> None:
     """BaoStock turns pages of 2,000 rows, and a calendar has a row per day."""
-    standing = Standing(bench.database.pool, {"baostock": 1})
-    syncer = Syncer(bench.database, bench.calendar, [baostock], standing, bench.ledger, bench.run)
+    ranking = Ranking(bench.database.pool, {"baostock": 1})
+    syncer = Syncer(bench.database, bench.calendar, [baostock], ranking, bench.ledger, bench.run)
     syncer.sync(TRADE_CALENDAR, Request())
     (plan,) = syncer.plan(TRADE_CALENDAR, Request(force=True))
     outcome = syncer.sync(TRADE_CALENDAR, Request(force=True))
@@ -154,7 +154,7 @@ def test_a_unit_that_nobody_serves_does_not_stop_the_others_that_are_tried_again
     with bench.database.connect() as connection:
         record(connection, bench.run, ADJ_FACTOR, [item_of(unit, status="failed") for unit in (by_session, by_code)])
     syncer = Syncer(
-        bench.database, bench.calendar, [baostock], Standing(bench.database.pool, {"baostock": 1}), bench.ledger, bench.run
+        bench.database, bench.calendar, [baostock], Ranking(bench.database.pool, {"baostock": 1}), bench.ledger, bench.run
     )
     outcome = syncer.sync(ADJ_FACTOR, Request(failed=True))
     assert set(outcome.synced) == {by_code}
@@ -166,7 +166,7 @@ def test_baostocks_pages_are_planned_too(bench: Bench, baostock: BaostockSource)
     sessions = bench.sessions(60)
     bench.reference(sessions)
     syncer = Syncer(
-        bench.database, bench.calendar, [baostock], Standing(bench.database.pool, {"baostock": 1}), bench.ledger, "run-1"
+        bench.database, bench.calendar, [baostock], Ranking(bench.database.pool, {"baostock": 1}), bench.ledger, "run-1"
     )
     codes = [str(code) for (code,) in bench.rows("SELECT ts_code FROM stock_list WHERE ts_code ~ '^60' LIMIT 3")]
     for request in (Request(sessions=sessions[-2:]), Request(sessions=sessions, codes=codes)):
@@ -178,8 +178,8 @@ def test_baostocks_pages_are_planned_too(bench: Bench, baostock: BaostockSource)
 def test_sources_work_side_by_side_on_different_units(bench: Bench, baostock: BaostockSource) -> None:
     """While BaoStock takes its time over the session that Tushare could not give, Tushare goes on with the others."""
     bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}
-    standing = Standing(bench.database.pool, {"tushare": 1, "baostock": 2})
-    both = Syncer(bench.database, bench.calendar, [bench.source(), baostock], standing, bench.ledger, bench.run)
+    ranking = Ranking(bench.database.pool, {"tushare": 1, "baostock": 2})
+    both = Syncer(bench.database, bench.calendar, [bench.source(), baostock], ranking, bench.ledger, bench.run)
     sessions = bench.sessions(40)
     bench.reference(sessions)
     bench.sandbox.order_fault("status", api="daily", after=4, times=1, status=500)

@@ -129,7 +129,7 @@ class AkshareBars(Source):
         raise SourceError(last.failure, self.name, last.api, said, wait=wait)
 
     def _completed(self, unit: Unit, bars: pl.DataFrame, tally: Tally) -> pl.DataFrame:
-        """With the closes before them adjusted, where sina tells the factors' steps."""
+        """With the closes before them adjusted, where sina gives the factors' steps."""
         steps: pl.DataFrame | None = None
         if bars.height and _on_main_exchanges(unit.ts_code or ""):
             with suppress(SourceError):  # bars without a pre_close are worth more than no bars

@@ -76,7 +76,7 @@ def tencent_bars(symbol: str, start: str, end: str) -> pd.DataFrame:
 def sina_bars(symbol: str) -> pd.DataFrame:
     """All unadjusted daily bars of a prefixed symbol.
 
-    Not a range of them: the client puts the last bar once more on every day on which the share capital was told, and only
+    Not a range of them: the client puts the last bar once more on every day on which the share capital was announced, and only
     drops it where it sees the original.
     """
     frame: pd.DataFrame = akshare.stock_zh_a_daily(symbol=symbol, adjust="")

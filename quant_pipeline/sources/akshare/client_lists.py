@@ -60,7 +60,7 @@ def ths_industries() -> pd.DataFrame:
 
 
 def etf_list() -> pd.DataFrame:
-    """Every listed ETF with its quotation, of which only 代码 and 名称 are told on."""
+    """Every listed ETF with its quotation, of which only 代码 and 名称 are passed on."""
     frame: pd.DataFrame = akshare.fund_etf_spot_em()[["代码", "名称"]]
     return frame
 

@@ -39,7 +39,7 @@ def from_eastmoney(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def from_plain(bars: pl.DataFrame) -> pl.DataFrame:
-    """RAW of stock_zh_a_hist_tx and stock_zh_a_daily: 元, and volume in 股 or 手, which each row tells by its mean price."""
+    """RAW of stock_zh_a_hist_tx and stock_zh_a_daily: 元, and volume in 股 or 手, which each row shows by its mean price."""
     if bars.is_empty():
         return pl.DataFrame(schema=RAW)
     traded = bars.filter(pl.col("volume") > 0).sort("date")

@@ -1,6 +1,6 @@
 """What AKShare has besides the stocks' own bars: lists of codes and boards, funds, convertible bonds, the hot rank.
 
-Not here, on purpose: bars of convertible bonds (sina's have no turnover, so that nothing tells whether their volume is in 手).
+Not here, on purpose: bars of convertible bonds (sina's have no turnover, so that nothing shows whether their volume is in 手).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WHOLE = 100_000
 _CONCEPTS = 400
 """About as many concepts as there are: each has a page, which is read once."""
 _TELL = 50
-"""After so many pages it is told how far the reading is."""
+"""After so many pages it is logged how far the reading is."""
 _LISTED, _LISTED_FUND = pl.col("list_status") == "L", pl.col("status") == "L"
 _BOARDS = {
     codes.Board.SSE_MAIN.value: ("主板", "SSE"),
@@ -137,7 +137,7 @@ class AkshareLists(Source):
         """Names, share, size at the issue, first session and conversion price."""
         del unit
         bonds = self.ask(EASTMONEY, "convertible_bonds", tally=tally).with_columns(stk_code=_security("正股代码"))
-        market = pl.col("stk_code").str.tail(2)  # a bond is listed where its share is; old bonds' prefixes do not tell
+        market = pl.col("stk_code").str.tail(2)  # a bond is listed where its share is; old bonds' prefixes do not say
         return bonds.select(
             "stk_code",
             ts_code=pl.concat_str("债券代码", pl.lit("."), market),

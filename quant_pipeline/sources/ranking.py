@@ -1,8 +1,8 @@
-"""The standing of the sources: who is asked first, for which data set, now.
+"""The ranking of the sources: who is asked first, for which data set, now.
 
 The environment gives each source a priority; the table `source_state` overrules it, for all of a source (api `*`) or for
 the data sets that one API serves, also while a sync runs. A source that fails too often is put behind the next one by
-itself, and comes back; every such move is told in `source_events`.
+itself, and comes back; every such move is recorded in `source_events`.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ FROM moved
 
 
 @dataclass(frozen=True)
-class Place:
+class ApiState:
     """What the table says of a (source, API)."""
 
     priority: int | None
     demoted: bool
 
 
-class Standing:
+class Ranking:
     """The order of the sources, kept up to date from the database. Threads may share one."""
 
     def __init__(
@@ -88,53 +88,53 @@ class Standing:
         self._pool = pool
         self._priorities = dict(priorities)
         self._fresh = fresh
-        self._places: dict[tuple[str, str], Place] = {}
+        self._states: dict[tuple[str, str], ApiState] = {}
         self._seen: float | None = None
         self._lock = threading.Lock()
 
     def configured(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
         """Those of the sources that are on for the data set, best first, as environment and table order them."""
-        places = self._current()
-        ranked = [(self._priority(places, dataset, source), place, source) for place, source in enumerate(sources)]
+        states = self._current()
+        ranked = [(self._priority(states, dataset, source), index, source) for index, source in enumerate(sources)]
         return [source for priority, _, source in sorted(ranked, key=lambda each: each[:2]) if priority > 0]
 
     def owners(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
         """The sources in the order in which they own rows: one that the table switched off keeps what it gave."""
-        places = self._current()
-        ranks = [self._priority(places, dataset, source) or self._priorities.get(source.name, 0) or _LAST for source in sources]
+        states = self._current()
+        ranks = [self._priority(states, dataset, source) or self._priorities.get(source.name, 0) or _LAST for source in sources]
         return [
             source for _, _, source in sorted(zip(ranks, range(len(ranks)), sources, strict=True), key=lambda each: each[:2])
         ]
 
     def order(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
         """As `configured`, with each demoted source behind the next one that is not."""
-        places = self._current()
+        states = self._current()
         order = self.configured(dataset, sources)
-        for place in reversed(range(len(order) - 1)):
-            if self._demoted(places, dataset, order[place]) and not self._demoted(places, dataset, order[place + 1]):
-                order[place], order[place + 1] = order[place + 1], order[place]
+        for index in reversed(range(len(order) - 1)):
+            if self._demoted(states, dataset, order[index]) and not self._demoted(states, dataset, order[index + 1]):
+                order[index], order[index + 1] = order[index + 1], order[index]
         return order
 
-    def _priority(self, places: Mapping[tuple[str, str], Place], dataset: Dataset, source: Source) -> int:
+    def _priority(self, states: Mapping[tuple[str, str], ApiState], dataset: Dataset, source: Source) -> int:
         for api in _apis(dataset, source):
-            place = places.get((source.name, api))
-            if place is not None and place.priority is not None:
-                return place.priority
+            state = states.get((source.name, api))
+            if state is not None and state.priority is not None:
+                return state.priority
         return self._priorities.get(source.name, 1)
 
-    def _demoted(self, places: Mapping[tuple[str, str], Place], dataset: Dataset, source: Source) -> bool:
-        return any(places[source.name, api].demoted for api in _apis(dataset, source) if (source.name, api) in places)
+    def _demoted(self, states: Mapping[tuple[str, str], ApiState], dataset: Dataset, source: Source) -> bool:
+        return any(states[source.name, api].demoted for api in _apis(dataset, source) if (source.name, api) in states)
 
-    def _current(self) -> dict[tuple[str, str], Place]:
+    def _current(self) -> dict[tuple[str, str], ApiState]:
         with self._lock:
             now = time.monotonic()
             if self._seen is None or now - self._seen >= self._fresh:
                 with self._pool.connection() as connection:
                     connection.execute(_MOVE, {"sources": list(self._priorities)})
                     rows = connection.execute(_STATES).fetchall()
-                self._places = {(source, api): Place(priority, demoted) for source, api, priority, demoted in rows}
+                self._states = {(source, api): ApiState(priority, demoted) for source, api, priority, demoted in rows}
                 self._seen = now
-            return self._places
+            return self._states
 
 
 def _apis(dataset: Dataset, source: Source) -> tuple[str, ...]:

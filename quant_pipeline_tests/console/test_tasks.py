@@ -1,4 +1,4 @@
-"""Which sessions a command is about: what is missing, and what was asked for."""
+"""What to sync: what is missing, and what was asked for, as runs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from quant_pipeline.console.window import (
-    FIRST_RUN_EXTRA_SESSIONS,
-    FIRST_RUN_SESSIONS,
-    Window,
-    asked_tasks,
-    asked_window,
-    chosen_datasets,
-    missing_tasks,
-    stored_window,
-)
+from quant_pipeline.console.choices import chosen_datasets
+from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, FIRST_RUN_SESSIONS, asked_tasks, missing_tasks
+from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.settings import SettingsError
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.console.ledger import record
 
 LATEST = dt.date(2026, 11, 20)
 CALENDAR = xshg()
@@ -40,21 +33,6 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
 
 
-def test_what_is_switched_off_is_neither_fetched_by_default_nor_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUANT_WITHOUT", "auction, ths_hot")
-    assert [dataset.name for dataset in chosen_datasets([], [])] == [
-        name for name in SOURCED if name not in ("auction", "ths_hot")
-    ]
-    with pytest.raises(ValueError, match=r"switched off: auction .*QUANT_WITHOUT"):
-        chosen_datasets(["auction", "stock_list"], [])
-
-
-def test_a_typing_mistake_in_what_is_switched_off_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUANT_WITHOUT", "acution")
-    with pytest.raises(SettingsError, match="QUANT_WITHOUT: unknown data set: acution"):
-        chosen_datasets([], [])
-
-
 def test_no_job_has_what_is_switched_off() -> None:
     """In a process of its own: jobs are made when they are imported."""
     script = "from quant_pipeline import jobs; print(*jobs.LISTS, *jobs.DAILY_LISTS, *jobs.BY_SESSION)"
@@ -62,21 +40,6 @@ def test_no_job_has_what_is_switched_off() -> None:
     told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert set(told.stdout.split()).isdisjoint(("auction", "ths_members", "bse_mapping"))
     assert {"daily_kline", "ths_hot", "stock_list"} <= set(told.stdout.split())
-
-
-def record(warehouse: Database, datasets: Sequence[str], sessions: Sequence[dt.date], status: str = "success") -> None:
-    """The ledger says that the data sets were synced for the sessions."""
-    with warehouse.connect() as connection:
-        connection.execute(
-            "INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('before', 'test', 'success', 'p', 1)"
-            " ON CONFLICT DO NOTHING"
-        )
-        connection.execute(
-            "INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)"
-            " SELECT 'before', dataset, day::text, day, %s FROM unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day"
-            " ON CONFLICT (sync_run, dataset, unit) DO UPDATE SET status = excluded.status",
-            (status, list(datasets), list(sessions)),
-        )
 
 
 def missing(warehouse: Database, end: dt.date = LATEST) -> dict[str, Window]:
@@ -169,59 +132,3 @@ def test_what_is_asked_for_is_a_run_per_job(warehouse: Database) -> None:
     assert [task.job for task in tasks] == ["daily_sync", "reference_sync", "weekly_sync", "monthly_sync"]
     assert sorted(dataset.name for task in tasks for dataset in task.datasets) == sorted(SOURCED)
     assert {task.window for task in tasks} == {window}
-
-
-def test_what_there_is_to_repair_begins_with_the_first_session_that_was_asked_for(warehouse: Database) -> None:
-    assert stored_window(warehouse, CALENDAR) == Window(LATEST, LATEST)
-    record(warehouse, ["daily_kline"], [dt.date(2019, 5, 6)], status="failed")
-    assert stored_window(warehouse, CALENDAR) == Window(dt.date(2019, 5, 6), LATEST)
-
-
-def asked(**options: object) -> Window:
-    given = {"start": None, "end": None, "days_back": None, "all_history": False} | options
-    return asked_window(CALENDAR, **given)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("options", "start", "end"),
-    [
-        ({}, "2026-11-20", "2026-11-20"),
-        ({"days_back": 3}, "2026-11-18", "2026-11-20"),
-        ({"start": dt.date(2026, 10, 1)}, "2026-10-08", "2026-11-20"),
-        ({"start": dt.date(2026, 9, 30), "end": dt.date(2026, 10, 7)}, "2026-09-30", "2026-09-30"),
-        ({"end": dt.date(2026, 11, 15)}, "2026-11-13", "2026-11-13"),
-        ({"all_history": True}, "1990-12-19", "2026-11-20"),
-    ],
-)
-def test_the_options_become_sessions(options: dict[str, object], start: str, end: str) -> None:
-    assert asked(**options) == Window(dt.date.fromisoformat(start), dt.date.fromisoformat(end))
-
-
-def test_days_to_come_and_spans_of_closed_days_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="2026-11-23 lies after the latest complete session, 2026-11-20"):
-        asked(end=dt.date(2026, 11, 23))
-    with pytest.raises(ValueError, match="closed on every day"):
-        asked(start=dt.date(2026, 10, 1), end=dt.date(2026, 10, 7))
-    monkeypatch.setenv("QUANT_NOW", "2026-11-20T10:00")
-    with pytest.raises(ValueError, match="latest complete session, 2026-11-19"):
-        asked(end=LATEST)
-
-
-def test_data_sets_are_chosen_by_name_and_period_in_the_order_of_a_sync() -> None:
-    assert [dataset.name for dataset in chosen_datasets([], [])] == list(SOURCED)
-    assert [dataset.name for dataset in chosen_datasets(["adj_factor", "stock_list"], [])] == ["stock_list", "adj_factor"]
-    assert [dataset.name for dataset in chosen_datasets([], ["daily"])] == ["daily_kline", "adj_factor"]
-    assert [dataset.name for dataset in chosen_datasets(["stock_list"], ["daily"])] == [
-        "stock_list",
-        "daily_kline",
-        "adj_factor",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("names", "periods", "told"),
-    [(["daily_klin"], [], "unknown data set: daily_klin. Known: trade_calendar"), ([], ["weekley"], "unknown period: weekley")],
-)
-def test_unknown_names_are_told_with_the_known_ones(names: list[str], periods: list[str], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        chosen_datasets(names, periods)

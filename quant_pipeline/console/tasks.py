@@ -1,4 +1,4 @@
-"""Which sessions a command is about."""
+"""What to sync: the runs that a command takes, each with its data sets and window."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS, daily_sync, monthly_sync, reference_sync, weekly_sync
-from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, WEEKLY_KLINE
-from quant_pipeline.sources.policy import DEFAULT_POLICIES
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.periods import labels_of
-from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.warehouse.database import Database
 
 FIRST_RUN_SESSIONS = 121
@@ -31,14 +30,6 @@ WHERE EXISTS (
         AND sync_items.status = 'success'))
 ORDER BY 1
 """
-
-
-@dataclass(frozen=True)
-class Window:
-    """A range of sessions, both ends included."""
-
-    start: dt.date
-    end: dt.date
 
 
 @dataclass(frozen=True)
@@ -88,82 +79,6 @@ def asked_tasks(datasets: Sequence[Dataset], window: Window) -> list[Task]:
     for dataset in datasets:
         jobs.setdefault(job_of.get(dataset.name, reference_sync.name), []).append(dataset)
     return [Task(job, tuple(of_job), window) for job, of_job in jobs.items()]
-
-
-def asked_window(
-    calendar: Calendar,
-    *,
-    start: dt.date | None,
-    end: dt.date | None,
-    days_back: int | None,
-    all_history: bool,
-) -> Window:
-    """The window of `sync`'s options: a range, the last N sessions, or everything; by default the latest session.
-
-    CalendarError when it holds no session, or reaches beyond the latest one.
-    """
-    latest = calendar.latest()
-    last = end or latest
-    if last > latest:
-        raise ValueError(f"{last} lies after the latest complete session, {latest}")
-    session = calendar.on_or_before(last)
-    if all_history:
-        return Window(FIRST_SESSION, session)
-    if days_back is not None:
-        return Window(calendar.window(session, days_back)[0], session)
-    sessions = calendar.between(start or session, last)
-    if not sessions:
-        raise ValueError(f"the exchange was closed on every day from {start} to {last}. 所选日期均休市")
-    return Window(sessions[0], sessions[-1])
-
-
-def stored_window(database: Database, calendar: Calendar) -> Window:
-    """From the first session that was ever asked for to the latest: what there is to repair, or to try again."""
-    with database.connect() as connection:
-        row = connection.execute("SELECT min(trade_date) FROM sync_items").fetchone()
-    latest = calendar.latest()
-    return Window(row[0] if row and row[0] else latest, latest)
-
-
-PERIODS = {"daily": ["daily_kline", "adj_factor"], "weekly": ["weekly_kline"], "monthly": ["monthly_kline"]}
-"""The data sets behind each K-line period."""
-
-
-def chosen_datasets(names: Sequence[str], periods: Sequence[str]) -> list[Dataset]:
-    """The data sets of these names and periods (default: all that are switched on), in the order of a sync.
-
-    ValueError names those that do not exist, and those that are switched off.
-    """
-    if unknown := [name for name in names if name not in SOURCED]:
-        raise ValueError(f"unknown data set: {', '.join(unknown)}. Known: {', '.join(SOURCED)}")
-    if unknown := [period for period in periods if period not in PERIODS]:
-        raise ValueError(f"unknown period: {', '.join(unknown)}. Known: {', '.join(PERIODS)}")
-    chosen, on = {*names, *(name for period in periods for name in PERIODS[period])}, switched_on()
-    if off := sorted(chosen - on.keys()):
-        raise ValueError(f"switched off: {', '.join(off)} 已停用. Take it out of QUANT_WITHOUT first")
-    return [dataset for name, dataset in on.items() if not chosen or name in chosen]
-
-
-def with_symbols(datasets: Sequence[Dataset], symbols: Sequence[str]) -> list[Dataset]:
-    """Those of the data sets that have rows of the symbols; all of them, where no symbol is named.
-
-    CodeError for what is no code, ValueError when none of the data sets has any of them.
-    """
-    if not symbols:
-        return list(datasets)
-    concerned = [dataset for dataset in datasets if codes_of(dataset, symbols)]
-    if not concerned:
-        raise ValueError(
-            f"none of the data sets ({', '.join(each.name for each in datasets)}) has rows of {', '.join(symbols)}"
-        )
-    return concerned
-
-
-def chosen_sources(names: Sequence[str]) -> list[str]:
-    """The sources of these names, in that order; ValueError names those that do not exist."""
-    if unknown := [name for name in names if name not in DEFAULT_POLICIES]:
-        raise ValueError(f"unknown source: {', '.join(unknown)}. Known: {', '.join(DEFAULT_POLICIES)}")
-    return list(names)
 
 
 def _sessions(database: Database, calendar: Calendar, end: dt.date, count: int, marked_by: str) -> list[Unit]:

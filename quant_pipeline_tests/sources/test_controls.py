@@ -1,4 +1,4 @@
-"""The desk: circuits, waits and priorities set by hand, each move written down; and how places are typed."""
+"""Source controls: circuits, waits and priorities set by hand, each move written down; and how they are typed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from quant_pipeline.sources import desk
-from quant_pipeline.sources.desk import Place
+from quant_pipeline.sources import controls
+from quant_pipeline.sources.controls import SourceApi
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
@@ -24,7 +24,7 @@ def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 
 def told(database: Database) -> list[tuple[Any, ...]]:
-    return desk.events(database).select("source", "api", "kind", "reason").rows()
+    return controls.events(database).select("source", "api", "kind", "reason").rows()
 
 
 def test_a_reset_lets_calls_through_again_and_is_written_down(warehouse: Database) -> None:
@@ -36,7 +36,7 @@ def test_a_reset_lets_calls_through_again_and_is_written_down(warehouse: Databas
     with pytest.raises(SourceError, match="left alone"), limiter.call("tushare", "daily", BRITTLE, patience=5):
         pass
     freed = ["tushare.daily: by hand, was: circuit open, 2 failed calls in a row"]
-    assert desk.reset(warehouse, Place("tushare", "daily")) == freed
+    assert controls.reset(warehouse, SourceApi("tushare", "daily")) == freed
     with limiter.call("tushare", "daily", BRITTLE, patience=5):
         pass
     assert told(warehouse)[0] == ("tushare", "daily", "reset", freed[0].partition(": ")[2])
@@ -52,7 +52,7 @@ def test_a_whole_source_is_reset_with_all_its_apis_and_no_other(warehouse: Datab
             "('tushare', 'weekly', 'closed', 0, now() - interval '1 hour', NULL, 'long ago'),"
             "('baostock', 'daily', 'open', 5, NULL, NULL, 'hung')"
         )
-    assert sorted(desk.reset(warehouse, Place("tushare"))) == [
+    assert sorted(controls.reset(warehouse, SourceApi("tushare"))) == [
         "tushare.daily: by hand, was: circuit half_open, 3 failed calls in a row, put behind the next source",
         "tushare: by hand, was: asked to wait",
     ]
@@ -63,13 +63,19 @@ def test_a_whole_source_is_reset_with_all_its_apis_and_no_other(warehouse: Datab
         ("tushare", "daily", "closed", 0, None, None),
         ("tushare", "weekly", "closed", 0, False, None),
     ]
-    assert desk.reset(warehouse, Place("tushare")) == [], "there is nothing left to reset, and nothing to write down"
+    assert controls.reset(warehouse, SourceApi("tushare")) == [], "there is nothing left to reset, and nothing to write down"
     assert len(told(warehouse)) == 2
 
 
 def test_a_priority_is_set_changed_and_taken_away_again(warehouse: Database) -> None:
-    place = Place("tushare", "daily")
-    assert [desk.set_priority(warehouse, place, wanted) for wanted in (2, 2, 0, None, None)] == [True, False, True, True, False]
+    api = SourceApi("tushare", "daily")
+    assert [controls.set_priority(warehouse, api, wanted) for wanted in (2, 2, 0, None, None)] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert [(kind, reason) for _, _, kind, reason in reversed(told(warehouse))] == [
         ("priority_set", "by hand: 2, was as the environment says"),
         ("priority_set", "by hand: 0, was 2"),
@@ -84,28 +90,28 @@ def test_a_priority_is_set_changed_and_taken_away_again(warehouse: Database) -> 
 def test_setting_a_priority_leaves_the_rest_of_the_row_alone(warehouse: Database) -> None:
     with warehouse.connect() as connection:
         connection.execute("INSERT INTO source_state (source, api, circuit, failures) VALUES ('tushare', 'daily', 'open', 7)")
-    assert desk.set_priority(warehouse, Place("tushare", "daily"), 3)
+    assert controls.set_priority(warehouse, SourceApi("tushare", "daily"), 3)
     assert rows(warehouse, "SELECT circuit, failures, priority FROM source_state WHERE api = 'daily'") == [("open", 7, 3)]
-    assert desk.called_apis(warehouse) == {"tushare": ["daily"]}
+    assert controls.called_apis(warehouse) == {"tushare": ["daily"]}
 
 
 def test_taking_away_what_was_never_set_is_no_event(warehouse: Database) -> None:
-    assert not desk.set_priority(warehouse, Place("ths"), None)
+    assert not controls.set_priority(warehouse, SourceApi("ths"), None)
     assert told(warehouse) == []
 
 
 def test_events_are_the_latest_first_and_no_more_than_asked_for(warehouse: Database) -> None:
     for wanted in range(1, 6):
-        desk.set_priority(warehouse, Place("ths"), wanted)
-    assert [reason[9] for reason in desk.events(warehouse, 3)["reason"]] == ["5", "4", "3"]
+        controls.set_priority(warehouse, SourceApi("ths"), wanted)
+    assert [reason[9] for reason in controls.events(warehouse, 3)["reason"]] == ["5", "4", "3"]
 
 
 def test_places_are_typed_as_a_source_or_one_of_its_apis() -> None:
-    assert desk.place_of(" tushare ", KNOWN) == Place("tushare", "*")
-    assert desk.place_of("tushare.*", KNOWN) == Place("tushare", "*")
-    assert desk.place_of("tushare.daily", KNOWN) == Place("tushare", "daily")
-    assert desk.priority_of("tushare.daily=0", KNOWN) == (Place("tushare", "daily"), 0)
-    assert desk.priority_of("baostock=", KNOWN) == (Place("baostock"), None)
+    assert controls.source_api_of(" tushare ", KNOWN) == SourceApi("tushare", "*")
+    assert controls.source_api_of("tushare.*", KNOWN) == SourceApi("tushare", "*")
+    assert controls.source_api_of("tushare.daily", KNOWN) == SourceApi("tushare", "daily")
+    assert controls.priority_of("tushare.daily=0", KNOWN) == (SourceApi("tushare", "daily"), 0)
+    assert controls.priority_of("baostock=", KNOWN) == (SourceApi("baostock"), None)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +124,10 @@ def test_places_are_typed_as_a_source_or_one_of_its_apis() -> None:
 )
 def test_unknown_names_are_refused_with_the_known_ones(typed: str, refusal: str) -> None:
     with pytest.raises(ValueError, match=refusal):
-        desk.place_of(typed, KNOWN)
+        controls.source_api_of(typed, KNOWN)
 
 
 @pytest.mark.parametrize("typed", ["tushare", "tushare=first", "tushare=-1", "tushare=1.5"])
 def test_what_is_no_priority_is_refused_with_how_to_write_it(typed: str) -> None:
     with pytest.raises(ValueError, match="write tushare=1"):
-        desk.priority_of(typed, KNOWN)
+        controls.priority_of(typed, KNOWN)

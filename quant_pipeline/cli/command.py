@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from quant_pipeline.console.insight import Told
+    from quant_pipeline.console.insight import Output
     from quant_pipeline.console.report import Report
     from quant_pipeline.settings import Settings
 
@@ -25,7 +25,7 @@ def as_json(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON. 以 JSON 输出")(command)
 
 
-class told_plainly:  # noqa: N801
+class plain_errors:  # noqa: N801
     """Turns the errors that a user can mend into one readable line and exit code 1 (2: another sync is running)."""
 
     def __enter__(self) -> None:
@@ -76,21 +76,21 @@ def prepared(as_json: bool) -> tuple[Settings, Any]:
 
 
 def finish(report: Report, settings: Settings, console: Any, as_json: bool) -> NoReturn:
-    from quant_pipeline.console.render import show
+    from quant_pipeline.console.render import show as show_report
 
     if as_json:
         click.echo(json.dumps(report.as_dict(), default=str, ensure_ascii=False, indent=2))
     else:
-        show(report, console, ui_url=settings.ui_url)
+        show_report(report, console, ui_url=settings.ui_url)
     sys.exit(0 if report.status == "success" else 1)
 
 
-def tell(told: Told, settings: Settings, console: Any, as_json: bool) -> None:
+def show(output: Output, settings: Settings, console: Any, as_json: bool) -> None:
     if as_json:
-        facts = {"mode": settings.mode.value, **told.facts}
+        facts = {"mode": settings.mode.value, **output.facts}
         click.echo(json.dumps(facts, default=lambda day: day.isoformat(), ensure_ascii=False, indent=2))
     else:
-        console.print(*told.shown, sep="\n")
+        console.print(*output.shown, sep="\n")
 
 
 def say(facts: dict[str, Any], text: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The desk: what a person does to the standing of sources by hand, and the record of every move."""
+"""Source controls: circuits reset and priorities set by hand, and the record of every move."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ _EVENTS = "SELECT at, source, api, kind, reason FROM source_events ORDER BY at D
 
 
 @dataclass(frozen=True)
-class Place:
-    """A source, or one of its APIs."""
+class SourceApi:
+    """A source, or one of its APIs: what a person resets or ranks."""
 
     source: str
     api: str = WHOLE
@@ -66,24 +66,24 @@ class Place:
         return self.source if self.api == WHOLE else f"{self.source}.{self.api}"
 
 
-def place_of(text: str, known: Mapping[str, Collection[str]]) -> Place:
+def source_api_of(text: str, known: Mapping[str, Collection[str]]) -> SourceApi:
     """`SOURCE` or `SOURCE.API` as a person types it. `known`: source -> its APIs; ValueError lists them."""
     source, _, api = text.strip().partition(".")
     if source not in known:
         raise ValueError(f"unknown source: {source!r}. Known: {', '.join(known)}")
     if api and api != WHOLE and api not in known[source]:
         raise ValueError(f"unknown API of {source}: {api!r}. Known: {', '.join(sorted(known[source])) or 'none'}")
-    return Place(source, api or WHOLE)
+    return SourceApi(source, api or WHOLE)
 
 
-def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[Place, int | None]:
+def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[SourceApi, int | None]:
     """`SOURCE[.API]=N` as a person types it; None for an empty value. ValueError says what to write."""
     name, equals, value = text.partition("=")
     if not equals or not (value.strip().isdecimal() or not value.strip()):
         raise ValueError(
             f"{text!r} is no priority: write tushare=1 (1 is first, 0 is off) or tushare= (as the environment says)"
         )
-    return place_of(name, known), int(value) if value.strip() else None
+    return source_api_of(name, known), int(value) if value.strip() else None
 
 
 def called_apis(database: Database) -> dict[str, list[str]]:
@@ -92,24 +92,24 @@ def called_apis(database: Database) -> dict[str, list[str]]:
     return {source: frame["api"].to_list() for (source,), frame in rows.partition_by("source", as_dict=True).items()}
 
 
-def reset(database: Database, place: Place) -> list[str]:
+def reset(database: Database, target: SourceApi) -> list[str]:
     """Closes the circuit, lifts the wait that the source asked for, and the demotion: of one API, or of all of a source's.
 
-    Each that was freed is told in source_events; their names and what they were.
+    Each that was freed is recorded in source_events. Returns their names and what they were.
     """
     with database.connect() as connection:
-        rows = connection.execute(_RESET, vars(place)).fetchall()
-    return [f"{Place(source, api)}: {reason}" for source, api, reason in rows]
+        rows = connection.execute(_RESET, vars(target)).fetchall()
+    return [f"{SourceApi(source, api)}: {reason}" for source, api, reason in rows]
 
 
-def set_priority(database: Database, place: Place, priority: int | None) -> bool:
-    """Puts a priority in the place of the environment's (None: takes it away); False when it stood so already.
+def set_priority(database: Database, target: SourceApi, priority: int | None) -> bool:
+    """Sets a priority that overrules the environment's (None: takes it away); False when it stood so already.
 
     A sync that is running follows within seconds.
     """
     with database.connect() as connection:
-        connection.execute(_KNOW, vars(place))
-        return connection.execute(_SET, vars(place) | {"priority": priority}).rowcount > 0
+        connection.execute(_KNOW, vars(target))
+        return connection.execute(_SET, vars(target) | {"priority": priority}).rowcount > 0
 
 
 def events(database: Database, count: int = 50) -> pl.DataFrame:

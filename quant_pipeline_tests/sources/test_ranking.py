@@ -10,7 +10,7 @@ from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
-from quant_pipeline.sources.standing import Standing
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
 
@@ -51,8 +51,8 @@ def sources(limiter: Limiter) -> list[Source]:
 
 
 @pytest.fixture
-def standing(warehouse: Database) -> Standing:
-    return Standing(warehouse.pool, {"first": 1, "second": 2, "third": 3}, fresh=0.0)
+def ranking(warehouse: Database) -> Ranking:
+    return Ranking(warehouse.pool, {"first": 1, "second": 2, "third": 3}, fresh=0.0)
 
 
 def _names(sources: list[Source]) -> list[str]:
@@ -75,33 +75,33 @@ def _call(limiter: Limiter, times: int, *, fails: bool) -> None:
 
 
 def test_the_environment_orders_them_and_nought_switches_off(warehouse: Database, sources: list[Source]) -> None:
-    standing = Standing(warehouse.pool, {"first": 3, "second": 0, "third": 1})
-    assert _names(standing.order(DAILY_KLINE, sources)) == ["third", "first"]
+    ranking = Ranking(warehouse.pool, {"first": 3, "second": 0, "third": 1})
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["third", "first"]
 
 
 def test_the_table_overrules_it_per_data_set_while_a_sync_runs(
-    warehouse: Database, standing: Standing, sources: list[Source]
+    warehouse: Database, ranking: Ranking, sources: list[Source]
 ) -> None:
-    assert _names(standing.order(DAILY_KLINE, sources)) == ["first", "second", "third"]
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["first", "second", "third"]
     _set(warehouse, "third", "daily", 1)
     _set(warehouse, "first", "daily", 5)
-    assert _names(standing.order(DAILY_KLINE, sources)) == ["third", "second", "first"]
-    assert _names(standing.order(STOCK_LIST, sources)) == ["first", "second", "third"], "another API, another data set"
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["third", "second", "first"]
+    assert _names(ranking.order(STOCK_LIST, sources)) == ["first", "second", "third"], "another API, another data set"
     _set(warehouse, "second", "*", 0)
-    assert _names(standing.order(STOCK_LIST, sources)) == ["first", "third"]
+    assert _names(ranking.order(STOCK_LIST, sources)) == ["first", "third"]
 
 
 def test_one_that_fails_too_often_goes_behind_the_next_and_comes_back(
-    warehouse: Database, standing: Standing, limiter: Limiter, sources: list[Source]
+    warehouse: Database, ranking: Ranking, limiter: Limiter, sources: list[Source]
 ) -> None:
     _call(limiter, 9, fails=True)
-    assert _names(standing.order(DAILY_KLINE, sources)) == ["first", "second", "third"], "nine calls prove nothing"
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["first", "second", "third"], "nine calls prove nothing"
     _call(limiter, 2, fails=True)
-    assert _names(standing.order(DAILY_KLINE, sources)) == ["second", "first", "third"]
-    assert _names(standing.order(STOCK_LIST, sources)) == ["first", "second", "third"]
-    assert _names(standing.configured(DAILY_KLINE, sources)) == ["first", "second", "third"], "rows are owned as before"
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["second", "first", "third"]
+    assert _names(ranking.order(STOCK_LIST, sources)) == ["first", "second", "third"]
+    assert _names(ranking.configured(DAILY_KLINE, sources)) == ["first", "second", "third"], "rows are owned as before"
     _call(limiter, 12, fails=False)
-    assert _names(standing.order(DAILY_KLINE, sources)) == ["first", "second", "third"]
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["first", "second", "third"]
     with warehouse.connect() as connection:
         moves = connection.execute("SELECT kind, reason FROM source_events ORDER BY id").fetchall()
     assert moves == [
@@ -111,11 +111,11 @@ def test_one_that_fails_too_often_goes_behind_the_next_and_comes_back(
 
 
 def test_half_an_hour_later_it_gets_another_chance(
-    warehouse: Database, standing: Standing, limiter: Limiter, sources: list[Source]
+    warehouse: Database, ranking: Ranking, limiter: Limiter, sources: list[Source]
 ) -> None:
     _call(limiter, 12, fails=True)
-    assert _names(standing.order(DAILY_KLINE, sources))[0] == "second"
+    assert _names(ranking.order(DAILY_KLINE, sources))[0] == "second"
     with warehouse.connect() as connection:
         connection.execute("UPDATE source_state SET demoted_at = demoted_at - interval '31 minutes'")
         connection.execute("UPDATE source_calls SET finished_at = finished_at - interval '61 minutes'")
-    assert _names(standing.order(DAILY_KLINE, sources))[0] == "first"
+    assert _names(ranking.order(DAILY_KLINE, sources))[0] == "first"

@@ -1,0 +1,56 @@
+"""Which sessions a command is about."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from quant_pipeline.console.windows import Window, asked_window, stored_window
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.console.ledger import record
+
+LATEST = dt.date(2026, 11, 20)
+CALENDAR = xshg()
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+
+
+def test_what_there_is_to_repair_begins_with_the_first_session_that_was_asked_for(warehouse: Database) -> None:
+    assert stored_window(warehouse, CALENDAR) == Window(LATEST, LATEST)
+    record(warehouse, ["daily_kline"], [dt.date(2019, 5, 6)], status="failed")
+    assert stored_window(warehouse, CALENDAR) == Window(dt.date(2019, 5, 6), LATEST)
+
+
+def asked(**options: object) -> Window:
+    given = {"start": None, "end": None, "days_back": None, "all_history": False} | options
+    return asked_window(CALENDAR, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "start", "end"),
+    [
+        ({}, "2026-11-20", "2026-11-20"),
+        ({"days_back": 3}, "2026-11-18", "2026-11-20"),
+        ({"start": dt.date(2026, 10, 1)}, "2026-10-08", "2026-11-20"),
+        ({"start": dt.date(2026, 9, 30), "end": dt.date(2026, 10, 7)}, "2026-09-30", "2026-09-30"),
+        ({"end": dt.date(2026, 11, 15)}, "2026-11-13", "2026-11-13"),
+        ({"all_history": True}, "1990-12-19", "2026-11-20"),
+    ],
+)
+def test_the_options_become_sessions(options: dict[str, object], start: str, end: str) -> None:
+    assert asked(**options) == Window(dt.date.fromisoformat(start), dt.date.fromisoformat(end))
+
+
+def test_days_to_come_and_spans_of_closed_days_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="2026-11-23 lies after the latest complete session, 2026-11-20"):
+        asked(end=dt.date(2026, 11, 23))
+    with pytest.raises(ValueError, match="closed on every day"):
+        asked(start=dt.date(2026, 10, 1), end=dt.date(2026, 10, 7))
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T10:00")
+    with pytest.raises(ValueError, match="latest complete session, 2026-11-19"):
+        asked(end=LATEST)
