@@ -163,7 +163,7 @@ def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest
         name: set(resource.config_schema.config_type.fields) if hasattr(resource.config_schema.config_type, "fields") else set()
         for name, resource in resources.items()
     }
-    assert names["tushare"] == {"timeout", "patience"}
+    assert names["tushare"] == {"patience"}
     written = json.dumps(
         [[name, repr(vars(resource)), repr(resource.config_schema.default_value)] for name, resource in resources.items()]
     )

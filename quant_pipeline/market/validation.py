@@ -110,6 +110,8 @@ def _reasons(
         broken.append(("trade_date is not a session", ~day.is_in(pl.Series(list(sessions), dtype=pl.Date).implode())))
     # A comparison with null is null, and so no reason: an absent value breaks no rule.
     words = [pl.when(check).then(pl.lit(why)) for why, check in broken]
+    if not words:  # a list in which nothing is required that is absent
+        return pl.repeat("", cast.height, eager=True)
     return cast.select(pl.concat_str(words, separator=", ", ignore_nulls=True)).to_series()
 
 

@@ -19,7 +19,7 @@ import psycopg
 
 from quant_pipeline.market import clock
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.notify.pushplus import Delivery, FailureClass, PushPlus, PushPlusError
+from quant_pipeline.notify.pushplus import Delivery, PushPlus, PushPlusError, SendFailure
 from quant_pipeline.warehouse.database import Database
 
 A_MINUTE = 5
@@ -155,11 +155,11 @@ def _send(connection: psycopg.Connection[Any], client: PushPlus) -> tuple[dict[i
         try:
             receipts[number] = client.send(message)
         except PushPlusError as error:
-            final = error.failure is FailureClass.PERMANENT
+            final = error.failure is SendFailure.PERMANENT
             reason = f"{error.failure}: {error}"
             _logger.warning("message %s was not sent: %s", number, reason)
             connection.execute(_REFUSED, ("failed" if final else "pending", reason, number))
-            if error.failure is FailureClass.LIMITED_FOR_THE_DAY:
+            if error.failure is SendFailure.LIMITED_FOR_THE_DAY:
                 connection.execute(_BLOCK, {"wait": _until_it_reopens(), "reason": reason, "id": number})
             refused += final
             if not final:

@@ -10,14 +10,17 @@ from typing import Any
 import requests
 
 from quant_pipeline.notify.messages import Message, one_line
+from quant_pipeline.sources import bounded_http
 
 URL = "https://www.pushplus.plus"
 LONGEST_CONTENT = 20_000
 LONGEST_TITLE = 100
 _CUT = "\n\n…（内容过长，已截断 cut）"
-_TIMEOUT = (5.0, 15.0)
-"""Seconds to connect, and to wait for an answer."""
-_QUESTION_TIMEOUT = (3.0, 5.0)
+_LARGEST = 2**20
+"""Bytes of an answer: a true one has some hundred."""
+_TIMEOUT = 15.0
+"""Seconds for the whole answer."""
+_QUESTION_TIMEOUT = 5.0
 """The same for questions, which can be asked again later."""
 _OK, _UNAUTHORISED, _NOT_THERE, _LIMITED = 200, 401, 600, 900
 _PERMANENT = frozenset({302, _UNAUTHORISED, 403, _NOT_THERE, 805, 888, 903, 905, 999})
@@ -25,7 +28,7 @@ _PERMANENT = frozenset({302, _UNAUTHORISED, 403, _NOT_THERE, 805, 888, 903, 905,
 _TOO_FAST = re.compile("频繁|最多发送")
 
 
-class FailureClass(StrEnum):
+class SendFailure(StrEnum):
     """What a failure means for the message."""
 
     RETRYABLE = "retryable"
@@ -38,7 +41,7 @@ class FailureClass(StrEnum):
 class PushPlusError(RuntimeError):
     """PushPlus refused, or did not answer; `code` is its own when it answered. The text never holds a secret."""
 
-    def __init__(self, failure: FailureClass, text: str, code: int | None = None) -> None:
+    def __init__(self, failure: SendFailure, text: str, code: int | None = None) -> None:
         super().__init__(text)
         self.failure = failure
         self.code = code
@@ -118,21 +121,22 @@ class PushPlus:
         self._access_key = str(_mapping(granted).get("accessKey"))
         return self._access_key
 
-    def _call(self, method: str, path: str, timeout: tuple[float, float], **request: Any) -> Any:
+    def _call(self, method: str, path: str, timeout: float, **request: Any) -> Any:
         """The `data` of PushPlus's answer."""
         try:
-            # A redirect would carry the token to another place.
-            answer = requests.request(method, self._url + path, timeout=timeout, allow_redirects=False, **request)
+            answer = bounded_http.request(method, self._url + path, timeout=timeout, largest=_LARGEST, **request)
+        except bounded_http.Redirected as error:
+            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus's address is not where PushPlus is: {error}") from None
         except requests.RequestException as error:
             # Its text and its request hold more than may be shown.
-            raise PushPlusError(FailureClass.RETRYABLE, f"PushPlus gave no answer ({type(error).__name__})") from None
+            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus gave no answer ({type(error).__name__})") from None
         if answer.status_code != _OK:
-            raise PushPlusError(FailureClass.RETRYABLE, f"PushPlus answered with HTTP status {answer.status_code}")
+            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus answered with HTTP status {answer.status_code}")
         try:
             content = answer.json()
             code, text = int(content["code"]), str(content.get("msg") or "")
         except (ValueError, TypeError, KeyError):
-            raise PushPlusError(FailureClass.RETRYABLE, "PushPlus's answer is not one of its protocol") from None
+            raise PushPlusError(SendFailure.RETRYABLE, "PushPlus's answer is not one of its protocol") from None
         if code != _OK:
             raise PushPlusError(_class_of(code, text), f"{code} {self._scrubbed(text)}", code)
         return content.get("data")
@@ -144,12 +148,12 @@ class PushPlus:
         return one_line(text)
 
 
-def _class_of(code: int, text: str) -> FailureClass:
+def _class_of(code: int, text: str) -> SendFailure:
     if code == _LIMITED:
-        return FailureClass.LIMITED_FOR_THE_DAY
+        return SendFailure.LIMITED_FOR_THE_DAY
     if code in _PERMANENT and not _TOO_FAST.search(text):
-        return FailureClass.PERMANENT
-    return FailureClass.RETRYABLE
+        return SendFailure.PERMANENT
+    return SendFailure.RETRYABLE
 
 
 def _mapping(data: Any) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from quant_pipeline import settings
 from quant_pipeline.resources import upstream
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import load_policies
-from quant_pipeline.sources.tushare import TIMEOUT, TushareSource
+from quant_pipeline.sources.tushare import TushareSource
 
 
 class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Tushare, or the server given by TUSHARE_URL. Token, address and priority come from the settings."""
 
-    timeout: float = Field(default=TIMEOUT, gt=0, description="Seconds to wait for one answer. 单次请求超时（秒）")
     patience: float = Field(
         default=120.0, ge=0, description="Longest wait (seconds) for a place under the quota. 配额用尽时最多等待（秒）"
     )
@@ -23,4 +22,4 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         current = settings.load()
         at = upstream.tushare(current)
         policies = load_policies(current.rate_limits)
-        return TushareSource(at.token, at.url, limiter, policies, timeout=self.timeout, patience=self.patience)
+        return TushareSource(at.token, at.url, limiter, policies, patience=self.patience)

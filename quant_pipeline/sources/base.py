@@ -15,6 +15,7 @@ import tenacity
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.paging import MOST
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.units import Grain, Unit, is_running
 
@@ -36,6 +37,8 @@ class Serving:
     """The questions that one answer takes (a list asked for state by state)."""
     session_calls: int | None = None
     """The calls of an answer by session, where it is not made up as the others are."""
+    most: int = MOST
+    """The rows that one question's answer cannot exceed: more of them, and the server does not come to an end."""
     only: pl.Expr | None = field(default=None, compare=False)
     """Which of the data set's rows the source has at all (no delisted stocks, say); None: all of them."""
 
@@ -55,6 +58,7 @@ def serves(
     running: bool = False,
     asks: int = 1,
     session_calls: int | None = None,
+    most: int = MOST,
     only: pl.Expr | None = None,
 ) -> Callable[[Fetcher], Fetcher]:
     """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
@@ -63,7 +67,7 @@ def serves(
     """
 
     def mark(method: Fetcher) -> Fetcher:
-        serving = Serving(dataset, by, api, page, method.__name__, running, asks, session_calls, only)
+        serving = Serving(dataset, by, api, page, method.__name__, running, asks, session_calls, most, only)
         method.__serving__ = serving  # type: ignore[attr-defined]
         return method
 
@@ -155,7 +159,7 @@ class Source(ABC):
         except (Exception, pl.exceptions.PanicException) as error:
             # The calls went well as calls: it is what they brought that cannot be used.
             self._limiter.record(tally.leases, FailureClass.RETRYABLE.value)
-            text = f"what it answered for {unit} cannot be read: {self.without_secrets(in_words(error))}"
+            text = f"what it answered for {unit} cannot be used: {self.without_secrets(in_words(error))}"
             raise SourceError(FailureClass.RETRYABLE, self.name, serving.api, text) from None
         finally:
             tally.seconds += time.monotonic() - started

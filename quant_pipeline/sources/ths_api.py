@@ -20,6 +20,7 @@ import requests
 from quant_pipeline.market import clock
 from quant_pipeline.market.codes import to_tushare
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
+from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
@@ -124,7 +125,7 @@ class ThsSource(Source):
             raise SourceError(FailureClass.PERMANENT_SOURCE, self.name, api, reason)
         policy = policy_for(self._policies, self.name, api)
         headers = {"X-api-key": self._key or ""}
-        answer = requests.get(self._url + path, params=params, headers=headers, timeout=policy.timeout, allow_redirects=False)
+        answer = bounded_http.request("GET", self._url + path, params=params, headers=headers, timeout=policy.timeout)
         if answer.status_code != requests.codes.ok:
             raise SourceError(FailureClass.RETRYABLE, self.name, api, f"HTTP {answer.status_code}")
         body = answer.json()
@@ -138,6 +139,8 @@ class ThsSource(Source):
             words = "the answer is not JSON (a gateway's or a block page)"
         elif isinstance(error, requests.exceptions.Timeout):
             words = "no answer in time"
+        elif isinstance(error, bounded_http.TooLarge | bounded_http.Redirected):
+            words = self.without_secrets(in_words(error))
         elif isinstance(error, requests.exceptions.RequestException):
             words = f"the connection failed ({type(error).__name__})"
         else:

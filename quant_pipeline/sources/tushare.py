@@ -41,12 +41,13 @@ from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.paging import Pages
 from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.tushare_client import client_of
 from quant_pipeline.sources.tushare_failures import SOURCE, classified
 from quant_pipeline.sources.tushare_periods import month_end, monthly, weekly
 from quant_pipeline.sources.units import Grain, Unit
 
-TIMEOUT = 30
 _SNAPSHOT = (Grain.SNAPSHOT,)
 _DAILY = (Grain.SESSION, Grain.CODE)
 _LIST_STATES = ("L", "D", "P")
@@ -70,14 +71,12 @@ class TushareSource(Source):
         limiter: Limiter,
         policies: Policies,
         *,
-        timeout: float = TIMEOUT,
         patience: float = 120.0,
     ) -> None:
         super().__init__(limiter, policies, patience=patience)
         self._token = token
         self._url = url.rstrip("/") if url else None
-        self._timeout = timeout
-        self._client: Any = None
+        self._clients: dict[float, Any] = {}
 
     def unavailable(self) -> str | None:
         return None if self._token else "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
@@ -101,7 +100,7 @@ class TushareSource(Source):
         del unit
         return _together([self._query(STOCK_LIST, tally, exchange="", list_status=state) for state in _LIST_STATES])
 
-    @serves(NAME_HISTORY, by=_SNAPSHOT, api="namechange", page=10_000)
+    @serves(NAME_HISTORY, by=_SNAPSHOT, api="namechange", page=10_000, most=100_000)
     def name_history(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         return self._query(NAME_HISTORY, tally)
@@ -123,7 +122,7 @@ class TushareSource(Source):
         del unit
         return self._query(CONVERTIBLE_BONDS, tally)
 
-    @serves(INDEX_LIST, by=_SNAPSHOT, api="index_basic", page=8000, asks=len(_INDEX_MARKETS))
+    @serves(INDEX_LIST, by=_SNAPSHOT, api="index_basic", page=8000, asks=len(_INDEX_MARKETS), most=50_000)
     def index_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         return _together([self._query(INDEX_LIST, tally, market=market) for market in _INDEX_MARKETS])
@@ -214,32 +213,29 @@ class TushareSource(Source):
     def _query(self, dataset: Dataset, tally: Tally, **params: str) -> pl.DataFrame:
         """All pages: the server cuts at its cap without a word, so a full page always asks for one more."""
         serving = self.servings[dataset.name]
-        pages: list[pl.DataFrame] = []
-        while not pages or pages[-1].height >= serving.page:
-            asked: dict[str, str | int] = {**params, "offset": len(pages) * serving.page, "limit": serving.page}
-            pages.append(self.call(serving.api, partial(self._ask, dataset, serving.api, asked), tally))
-        return _together(pages)
+        pages = Pages(serving.most)
+        while pages.last is None or pages.last.height >= serving.page:
+            asked: dict[str, str | int] = {**params, "offset": pages.rows, "limit": serving.page}
+            pages.add(self.call(serving.api, partial(self._ask, dataset, serving.api, asked), tally))
+        return _together(pages.parts)
 
     def _ask(self, dataset: Dataset, api: str, params: Mapping[str, str | int]) -> pl.DataFrame:
-        frame = self._connect().query(api, fields=",".join(dataset.column_names), **params)
+        frame = self._connect(api).query(api, fields=",".join(dataset.column_names), **params)
         if len(frame.columns) == 0:
             # The client turns every HTTP status from 400 up into a frame without columns.
             raise SourceError(FailureClass.RETRYABLE, self.name, api, "the server answered with an HTTP error, not with data")
         rows = to_polars(frame)
         return _IN_OTHER_TERMS[dataset.name](rows) if dataset.name in _IN_OTHER_TERMS else rows
 
-    def _connect(self) -> Any:
-        if self._client is None:
-            import tushare
-
-            reason = self.unavailable()
-            if reason:
-                raise SourceError(FailureClass.PERMANENT_SOURCE, self.name, "*", reason)
-            client = tushare.pro_api(self._token, timeout=self._timeout)
-            if self._url:
-                client._DataApi__http_url = self._url
-            self._client = client
-        return self._client
+    def _connect(self, api: str) -> Any:
+        """The client that gives each answer as long as the API's policy does."""
+        reason = self.unavailable()
+        if reason:
+            raise SourceError(FailureClass.PERMANENT_SOURCE, self.name, "*", reason)
+        timeout = policy_for(self._policies, self.name, api).timeout
+        if timeout not in self._clients:
+            self._clients[timeout] = client_of(self._token, self._url, timeout)
+        return self._clients[timeout]
 
 
 def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import re
 import polars as pl
 
 from quant_pipeline.market import clock
+from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.failures import FailureClass, SourceError
 
 SOURCE = "tushare"
@@ -25,6 +26,8 @@ def classified(api: str, error: Exception, text: str, minute: float) -> SourceEr
         return failed(FailureClass.RETRYABLE, "the answer is not JSON (a gateway's or a block page)")
     if isinstance(error, requests.exceptions.Timeout):
         return failed(FailureClass.RETRYABLE, "no answer in time")
+    if isinstance(error, bounded_http.TooLarge | bounded_http.Redirected):
+        return failed(FailureClass.RETRYABLE, text)
     if isinstance(error, requests.exceptions.RequestException):
         return failed(FailureClass.RETRYABLE, f"the connection failed ({type(error).__name__})")
     if isinstance(error, KeyError | TypeError | AttributeError | ValueError | pl.exceptions.PolarsError):

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.notify.pushplus import LONGEST_CONTENT, Delivery, DeliveryState, FailureClass, PushPlus, PushPlusError
+from quant_pipeline.notify.pushplus import LONGEST_CONTENT, Delivery, DeliveryState, PushPlus, PushPlusError, SendFailure
 from quant_pipeline.sandbox.rehearsal import Rehearsal
 
 MESSAGE = Message("双均线", "**金叉**")
@@ -83,15 +83,15 @@ def test_an_access_key_that_ended_is_renewed_once(client: PushPlus, sandbox: Reh
 @pytest.mark.parametrize(
     ("fault", "failure"),
     [
-        ({"kind": "disconnect"}, FailureClass.RETRYABLE),
-        ({"kind": "status", "status": 502}, FailureClass.RETRYABLE),
-        ({"kind": "html"}, FailureClass.RETRYABLE),
-        ({"kind": "quota"}, FailureClass.LIMITED_FOR_THE_DAY),
-        ({"kind": "token"}, FailureClass.PERMANENT),
+        ({"kind": "disconnect"}, SendFailure.RETRYABLE),
+        ({"kind": "status", "status": 502}, SendFailure.RETRYABLE),
+        ({"kind": "html"}, SendFailure.RETRYABLE),
+        ({"kind": "quota"}, SendFailure.LIMITED_FOR_THE_DAY),
+        ({"kind": "token"}, SendFailure.PERMANENT),
     ],
 )
 def test_every_fault_has_its_class(
-    client: PushPlus, sandbox: Rehearsal, fault: dict[str, object], failure: FailureClass
+    client: PushPlus, sandbox: Rehearsal, fault: dict[str, object], failure: SendFailure
 ) -> None:
     sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
     assert _refusal(client).failure is failure
@@ -101,7 +101,7 @@ def test_every_fault_has_its_class(
 @pytest.mark.parametrize("code", [302, 401, 403, 600, 805, 888, 903, 905, 999])
 def test_what_would_be_refused_again_is_permanent(answers: str, code: int) -> None:
     error = _refusal(PushPlus("t", f"{answers}/{code}"))
-    assert (error.failure, error.code) == (FailureClass.PERMANENT, code)
+    assert (error.failure, error.code) == (SendFailure.PERMANENT, code)
 
 
 @pytest.mark.parametrize(("code", "failure"), [(500, "retryable"), (1234, "retryable"), (900, "limited_for_the_day")])
@@ -115,7 +115,7 @@ def test_the_token_follows_no_redirect(answers: str) -> None:
 
 def test_nobody_listens() -> None:
     error = _refusal(PushPlus("t", "http://127.0.0.1:9"))
-    assert (error.failure, error.code) == (FailureClass.RETRYABLE, None)
+    assert (error.failure, error.code) == (SendFailure.RETRYABLE, None)
 
 
 def test_an_empty_message_and_a_wrong_token(client: PushPlus, sandbox: Rehearsal) -> None:
@@ -127,7 +127,7 @@ def test_too_fast_is_no_fault_of_the_message(client: PushPlus) -> None:
     for number in range(5):
         client.send(Message("标题", f"内容{number}"))
     error = _refusal(client)
-    assert (error.failure, error.code) == (FailureClass.RETRYABLE, 999)
+    assert (error.failure, error.code) == (SendFailure.RETRYABLE, 999)
 
 
 def test_what_is_too_long_is_cut_and_says_so(client: PushPlus, sandbox: Rehearsal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,13 +15,13 @@ Respond = Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]
 
 
 @contextmanager
-def serving(respond: Respond) -> Iterator[str]:
+def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The server's address while it runs. A client that hangs up in the middle is no fault of the server's."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 respond(self, json.loads(body or "{}"))
 
         def do_GET(self) -> None:
@@ -30,10 +31,12 @@ def serving(respond: Respond) -> Iterator[str]:
             del format, args
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -66,14 +66,14 @@ def _raising(error: BaseException) -> Callable[[pl.DataFrame], pl.DataFrame]:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda rows: rows.filter(pl.col("trade_date") <= "20261120"), "cannot be read"),
+        (lambda rows: rows.filter(pl.col("trade_date") <= "20261120"), "cannot be used"),
         (lambda rows: rows.select("close"), "close"),
-        (lambda _: pl.DataFrame({"close": [1, 2], "open": [1]}), "cannot be read"),
+        (lambda _: pl.DataFrame({"close": [1, 2], "open": [1]}), "cannot be used"),
         (_raising(CodeError("'999999': no board has such codes")), "'999999': no board"),
         (_raising(KeyError("data")), "it lacks 'data'"),
         (_raising(TypeError()), "no reason was given"),
         (_raising(RecursionError("too deep")), "too deep"),
-        (_raising(MemoryError()), "cannot be read"),
+        (_raising(MemoryError()), "cannot be used"),
         (_raising(pl.exceptions.PanicException("index out of bounds")), "out of bounds"),
     ],
 )

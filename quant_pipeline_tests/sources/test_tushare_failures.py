@@ -115,7 +115,8 @@ def test_quotas_say_how_long_to_wait(
 def test_what_the_server_does_has_its_class(
     limiter: Limiter, sandbox: Rehearsal, order: dict[str, object], failure: FailureClass, words: str
 ) -> None:
-    source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE, timeout=0.5)
+    quick = FREE["tushare"]["*"].model_copy(update={"timeout": 0.5})
+    source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, {"tushare": {"*": quick}})
     sandbox.order_fault(api="daily", **order)  # type: ignore[arg-type]
     with pytest.raises(SourceError, match=words) as failed:
         source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())

@@ -47,7 +47,11 @@ class Bench:
 
     def source(self, timeout: float = 30.0) -> TushareSource:
         limiter = Limiter(self.database.pool, self.presence)
-        return TushareSource(self.token, self.sandbox.tushare_url, limiter, self.policies, timeout=timeout, patience=30)
+        policies = {
+            source: {api: policy.model_copy(update={"timeout": timeout}) for api, policy in apis.items()}
+            for source, apis in self.policies.items()
+        }
+        return TushareSource(self.token, self.sandbox.tushare_url, limiter, policies, patience=30)
 
     def sessions(self, count: int) -> tuple[dt.date, ...]:
         return self.calendar.window(LATEST, count)

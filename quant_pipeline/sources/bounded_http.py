@@ -1,0 +1,131 @@
+"""HTTP for calls that carry a secret: an end in time and in size, and no redirect.
+
+`requests` bounds the wait for each byte, not for an answer: a server that drips a byte a second holds it for days, and one
+that never stops fills the memory. Here the whole answer, its headers too, has one deadline and one greatest size; and an
+answer that sends the caller elsewhere is an error, for the token would go there.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+LARGEST = 64 * 2**20
+"""Bytes of an answer, unpacked. The largest true one (15,000 funds) has less than a tenth of that."""
+_PIECE = 2**16
+_deadline: ContextVar[float] = ContextVar("_deadline")
+
+
+class TooSlow(requests.exceptions.Timeout):
+    """The answer did not come whole in time."""
+
+
+class TooLarge(requests.exceptions.RequestException):
+    """The answer is larger than any true one."""
+
+
+class Redirected(requests.exceptions.RequestException):
+    """The server sends the caller to another address."""
+
+
+def request(method: str, url: str, *, timeout: float, largest: int | None = None, **asked: Any) -> requests.Response:
+    """The answer, read whole. `timeout`: seconds for all of it, from the connection on; `largest`: bytes, LARGEST unless told.
+
+    TooSlow, TooLarge, Redirected, or any other of requests' exceptions; proxies and authorities as requests has them.
+    """
+    token = _deadline.set(time.monotonic() + timeout)
+    try:
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, _Adapter())
+            answer = session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **asked)
+            with answer:
+                if 300 <= answer.status_code < 400:
+                    where = urlsplit(answer.headers.get("Location", "")).hostname or "another address"
+                    raise Redirected(f"the server sends us on to {where} (HTTP {answer.status_code}); nothing is sent there")
+                answer._content = _read(answer, largest or LARGEST)
+            return answer
+    except requests.RequestException as error:
+        late = time.monotonic() >= _deadline.get() or isinstance(error, requests.exceptions.Timeout)
+        if late and not isinstance(error, TooLarge | Redirected):
+            raise TooSlow(f"no whole answer within {timeout:g} s") from None
+        raise
+    finally:
+        _deadline.reset(token)
+
+
+def _read(answer: requests.Response, largest: int) -> bytes:
+    content = bytearray()
+    for piece in answer.iter_content(_PIECE):
+        content += piece
+        if len(content) > largest:
+            raise TooLarge(f"the answer is larger than {largest:,} bytes: no true one is")
+    return bytes(content)
+
+
+class _Timed(io.RawIOBase):
+    """The receiving end of a socket, on which no read waits beyond the deadline of the call."""
+
+    def __init__(self, raw: io.RawIOBase, line: socket.socket) -> None:
+        self._raw = raw
+        self._line = line
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = _deadline.get() - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline of the call has passed")
+        self._line.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *options: Any, **named: Any) -> None:
+        super().__init__(sock, *options, **named)
+        self.fp: Any = io.BufferedReader(_Timed(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    """requests' own, over connections that keep the deadline, through a web proxy too."""
+
+    def init_poolmanager(self, *options: Any, **named: Any) -> None:
+        super().init_poolmanager(*options, **named)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **named)
+        if not proxy.lower().startswith("socks"):  # whose connections are of another kind
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
