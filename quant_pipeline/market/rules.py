@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import polars as pl
 
 from quant_pipeline.market.codes import CODE_PATTERN
@@ -17,7 +19,11 @@ def _ohlc_in_order() -> pl.Expr:
     return (pl.col("low") <= body_low + 1e-9) & (pl.col("high") >= body_high - 1e-9)
 
 
-def _money_per_share() -> pl.Expr:
+VOLUME_FITS_SINCE = dt.date(1994, 1, 1)
+"""Before this day the sources' vol and amount of Shenzhen's shares stand up to five times apart: nothing is refused for it."""
+
+
+def volume_fits() -> pl.Expr:
     """amount[千元] / (vol[手] x price) in 元 per 元: near 1 when units are right, 10 or 100 off when they are not."""
     low = pl.col("low") * pl.col("vol") * 0.1
     high = pl.col("high") * pl.col("vol") * 0.1
@@ -42,8 +48,8 @@ volume_not_negative = Rule(
 )
 unit_of_volume = Rule(
     "unit_of_volume",
-    "amount / (price x vol) fits vol in 手 and amount in 千元: a source's unit slip shows here.",
-    _money_per_share,
+    "amount / (price x vol) fits vol in 手 and amount in 千元: a source's unit slip shows here (from 1994 on).",
+    lambda: volume_fits() | (pl.col("trade_date") < VOLUME_FITS_SINCE),
 )
 pct_chg_fits = Rule(
     "pct_chg_fits",

@@ -223,7 +223,7 @@ def _rate(side: str) -> pl.Expr:
     for delisting in sorted(DELISTINGS, key=lambda delisting: delisting.since):
         freed = pl.when(day >= delisting.since).then(delisting.free).otherwise(freed)
     return (
-        pl.when(rate.is_null())
+        pl.when(rate.is_null() | (session < 1))  # before the listing it traded elsewhere, by other rules
         .then(None)
         .when(session.is_between(1, free) | pl.col("delisting_session").is_between(1, freed))
         .then(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from quant_pipeline.market.datasets import DAILY_KLINE, PRICE_LIMITS, TRADE_CALENDAR
 
+DAY = dt.date(2026, 11, 20)
 cents = st.integers(1, 300_000)
 
 
@@ -23,6 +25,7 @@ def true_bars(draw: st.DrawFn) -> dict[str, Any]:
     mean = low + (high - low) * draw(st.floats(0, 1))
     return {
         "ts_code": "600000.SH",
+        "trade_date": DAY,
         "open": opened / 100,
         "high": high / 100,
         "low": low / 100,
@@ -60,8 +63,15 @@ def test_a_fraction_is_no_percentage(bar: dict[str, Any]) -> None:
     assert "pct_chg_fits" in _broken(bar, pct_chg=bar["pct_chg"] / 100)
 
 
-BAR = {
+@pytest.mark.parametrize(("day", "refused"), [("1993-12-31", False), ("1994-01-03", True)])
+def test_before_1994_vol_and_amount_may_not_fit(day: str, refused: bool) -> None:
+    found = _broken(BAR, trade_date=dt.date.fromisoformat(day), vol=5 * BAR["vol"])
+    assert found == ({"unit_of_volume"} if refused else set())
+
+
+BAR: dict[str, Any] = {
     "ts_code": "600000.SH",
+    "trade_date": DAY,
     "open": 10.0,
     "high": 10.5,
     "low": 9.8,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import polars as pl
 import pytest
 
@@ -13,10 +15,10 @@ from quant_pipeline.market.datasets import (
     ETF_ADJ,
     ETF_DAILY,
     INDEX_DAILY,
-    PRICE_LIMITS,
+    SUSPENSIONS,
 )
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline_tests.sync.stored import CODES, LATEST, NOW, bars, execute, judged, market, sessions, store
+from quant_pipeline_tests.sync.stored import CALENDAR, CODES, LATEST, NOW, bars, execute, judged, market, sessions, store
 
 DAYS = sessions(4)
 REPEAT = """
@@ -60,17 +62,16 @@ def test_bars_without_trades_are_no_repeats(warehouse: Database) -> None:
     assert judged(warehouse, CB_DAILY, "no_repeated_session", DAYS).passed
 
 
-def test_a_close_beyond_its_limit_is_named(warehouse: Database) -> None:
-    rows = market(warehouse, DAYS)
-    store(
-        warehouse,
-        PRICE_LIMITS,
-        rows.with_columns(up_limit=(rows["pre_close"] * 1.1).round(2), down_limit=(rows["pre_close"] * 0.9).round(2)),
-    )
-    assert judged(warehouse, DAILY_KLINE, "within_price_limits", DAYS).passed
-    execute(warehouse, "UPDATE daily_kline SET close = close * 1.2 WHERE ts_code = %s AND trade_date = %s", CODES[3], DAYS[1])
-    verdict = judged(warehouse, DAILY_KLINE, "within_price_limits", DAYS)
-    assert verdict.offending.select("ts_code", "trade_date").rows() == [(CODES[3], DAYS[1])]
+def test_few_codes_are_no_session(warehouse: Database) -> None:
+    codes = CODES[:5]
+    store(warehouse, CB_DAILY, bars(codes[:4], DAYS))
+    execute(warehouse, REPEAT.format(table="cb_daily"), DAYS[1], DAYS[2], codes)
+    assert judged(warehouse, CB_DAILY, "no_repeated_session", DAYS).passed, "four codes tell nothing"
+    store(warehouse, CB_DAILY, bars(codes, DAYS))
+    execute(warehouse, REPEAT.format(table="cb_daily"), DAYS[1], DAYS[2], codes[:1])
+    assert judged(warehouse, CB_DAILY, "no_repeated_session", DAYS).passed, "one code may trade twice in the same way"
+    execute(warehouse, REPEAT.format(table="cb_daily"), DAYS[1], DAYS[2], codes[:2])
+    assert not judged(warehouse, CB_DAILY, "no_repeated_session", DAYS).passed
 
 
 FACTOR = "UPDATE {factors} SET adj_factor = %s WHERE trade_date >= %s AND ts_code = %s"
@@ -127,6 +128,45 @@ def test_the_chain_holds_for_stocks_and_for_funds(warehouse: Database) -> None:
         assert verdict.offending.select("ts_code", "trade_date").rows() == [(CODES[1], DAYS[3])]
         execute(warehouse, EX_RIGHTS.format(bars=dataset.name), 5.6, DAYS[3], CODES[1])
         assert judged(warehouse, dataset, "pre_close_chain", DAYS).passed
+
+
+@pytest.mark.parametrize(("dataset", "factors"), [(DAILY_KLINE, ADJ_FACTOR), (ETF_DAILY, ETF_ADJ)], ids=["shares", "funds"])
+def test_sessions_that_were_never_synced_break_no_chain(warehouse: Database, dataset: Dataset, factors: Dataset) -> None:
+    rows = bars(CODES[:3], sessions(8)).filter(~pl.col("trade_date").is_in(sessions(8)[2:6]))
+    store(warehouse, dataset, rows)
+    store(warehouse, factors, rows.with_columns(adj_factor=pl.lit(1.0)))
+    verdict = judged(warehouse, dataset, "pre_close_chain", sessions(8))
+    assert (verdict.passed, verdict.looked_at) == (True, 6), "the pairs on both sides of the hole"
+    execute(warehouse, EX_RIGHTS.format(bars=dataset.name), 1.0, sessions(8)[-1], CODES[1])
+    assert not judged(warehouse, dataset, "pre_close_chain", sessions(8)).passed
+
+
+def test_a_halt_links_the_bars_on_both_its_sides_where_all_of_its_sessions_are_known(warehouse: Database) -> None:
+    days = sessions(8)
+    rows = bars(CODES[:2], days).filter((pl.col("ts_code") != CODES[0]) | ~pl.col("trade_date").is_in(days[2:5]))
+    store(warehouse, DAILY_KLINE, rows)
+    store(warehouse, ADJ_FACTOR, rows.with_columns(adj_factor=pl.lit(1.0)))
+    assert judged(warehouse, DAILY_KLINE, "pre_close_chain", days).passed, "nobody knows of a halt"
+    halts = [{"ts_code": CODES[0], "trade_date": day, "suspend_type": "S"} for day in days[2:5]]
+    store(warehouse, SUSPENSIONS, [*halts[:2], {**halts[2], "suspend_timing": "09:30-10:00"}])
+    assert judged(warehouse, DAILY_KLINE, "pre_close_chain", days).passed, "an hour is no session"
+    store(warehouse, SUSPENSIONS, halts)
+    verdict = judged(warehouse, DAILY_KLINE, "pre_close_chain", days)
+    assert verdict.offending.select("ts_code", "trade_date").rows() == [(CODES[0], days[5])]
+    execute(warehouse, EX_RIGHTS.format(bars="daily_kline"), 0.3, days[5], CODES[0])
+    assert judged(warehouse, DAILY_KLINE, "pre_close_chain", days).passed
+
+
+def test_before_1994_a_volume_that_does_not_fit_is_a_warning(warehouse: Database) -> None:
+    days = CALENDAR.between(dt.date(1993, 12, 29), dt.date(1994, 1, 5))
+    store(warehouse, DAILY_KLINE, bars(["000001.SZ", "000002.SZ"], days).with_columns(pl.col("vol") * 5))
+    verdict = judged(warehouse, DAILY_KLINE, "early_volume_fits", days)
+    early = [day for day in days if day.year == 1993]
+    assert verdict.text == f"in {2 * len(early)} of {2 * len(early)} bars before 1994 vol and amount do not fit the price"
+    assert not verdict.passed
+    late = judged(warehouse, DAILY_KLINE, "rows_sane", days).offending
+    assert set(late["trade_date"]) == {day for day in days if day.year == 1994}
+    assert judged(warehouse, DAILY_KLINE, "early_volume_fits", sessions(3)).passed
 
 
 def test_half_a_fen_breaks_the_chain_of_a_fund(warehouse: Database) -> None:

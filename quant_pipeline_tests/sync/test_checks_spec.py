@@ -20,7 +20,8 @@ EXPECTED = {
     "suspensions": {"rows_sane", *DATED},
     "stock_list": {"rows_sane", "fresh", "known_boards"},
     "daily_kline": {
-        *("rows_sane", *DATED, "row_count", "within_price_limits", "no_repeated_session", "pre_close_chain", "known_boards")
+        *("rows_sane", *DATED, "row_count", "within_price_limits", "no_repeated_session", "pre_close_chain", "known_boards"),
+        "early_volume_fits",
     },
     "adj_factor": {"rows_sane", *DATED, "row_count", "factor_jumps_on_ex_dates"},
     "auction": {"rows_sane", *DATED, "row_count"},
@@ -34,8 +35,8 @@ EXPECTED = {
         *("codes_known", "prices_plausible", "cb_value_fits_share"),
     },
     "ths_hot": {"rows_sane", *DATED},
-    "weekly_kline": {"rows_sane", *DATED, "row_count", "one_bar_per_period", "as_daily_bars"},
-    "monthly_kline": {"rows_sane", *DATED, "row_count", "one_bar_per_period", "as_daily_bars"},
+    "weekly_kline": {"rows_sane", *DATED, "row_count", "one_bar_per_period", "as_daily_bars", "early_volume_fits"},
+    "monthly_kline": {"rows_sane", *DATED, "row_count", "one_bar_per_period", "as_daily_bars", "early_volume_fits"},
 }
 
 

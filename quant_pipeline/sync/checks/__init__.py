@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quant_pipeline.market.dataset import Coverage, Dataset
-from quant_pipeline.sync.checks import bars, boards, chain, completeness, freshness, funds, known_boards, periods, rows
+from quant_pipeline.market.rules import unit_of_volume
+from quant_pipeline.sync.checks import bars, boards, chain, completeness, freshness, funds, known_boards, limits, periods, rows
 from quant_pipeline.sync.checks.base import Check, Scope, Verdict
 
 _OWN: dict[str, tuple[Check, ...]] = {
     "stock_list": (known_boards.KNOWN_BOARDS,),
-    "daily_kline": (known_boards.KNOWN_BOARDS, bars.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
+    "daily_kline": (known_boards.KNOWN_BOARDS, limits.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
     "adj_factor": (chain.FACTOR_JUMPS,),
     "index_daily": (bars.NO_REPEATED_SESSION,),
     "etf_daily": (bars.NO_REPEATED_SESSION, funds.CODES_KNOWN, funds.ETF_MOVES, chain.ETF_CHAIN),
@@ -28,6 +29,8 @@ def checks_of(dataset: Dataset) -> tuple[Check, ...]:
 def _of_any(dataset: Dataset) -> Iterator[Check]:
     if dataset.rules:
         yield rows.ROWS_SANE
+    if unit_of_volume in dataset.rules and "stock_list" in dataset.universe:
+        yield rows.EARLY_VOLUME_FITS
     if not dataset.dated:
         yield freshness.FRESH_LIST
         return

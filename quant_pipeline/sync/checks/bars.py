@@ -1,26 +1,17 @@
-"""Daily bars against the day's limits, and against the session before."""
+"""Daily bars against those of the session before."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict, by_queries
+from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.warehouse.reads import read_sql
 
 REPEATS_TOLERATED = 0.01
 """Share of the codes whose bar may equal the session before's to the last share: chance gives none."""
+FEWEST_CODES = 5
+"""Of fewer codes no session is judged: one that hardly trades may do so twice in the same way."""
 
-_OUTSIDE_LIMITS = """
-SELECT k.ts_code, k.trade_date, k.close, k.pre_close, l.down_limit, l.up_limit
-FROM daily_kline AS k JOIN price_limits AS l USING (ts_code, trade_date)
-WHERE k.trade_date BETWEEN %(start)s AND %(end)s AND l.up_limit > 0
-  AND (k.close > l.up_limit + 0.005 OR k.close < l.down_limit - 0.005)
-ORDER BY k.trade_date, k.ts_code
-"""
-_LIMITED = """
-SELECT count(*) AS n FROM daily_kline JOIN price_limits USING (ts_code, trade_date)
-WHERE trade_date BETWEEN %(start)s AND %(end)s
-"""
 _REPEATED = """
 WITH compared AS (
     SELECT bar.trade_date, pair.before, ts_code, bar.vol > 0 AND
@@ -37,10 +28,6 @@ FROM compared GROUP BY trade_date, before ORDER BY trade_date
 """
 
 
-def _within_price_limits(scope: Scope) -> Verdict:
-    return by_queries(scope, _OUTSIDE_LIMITS, _LIMITED, "closes lie outside their limits")
-
-
 def _no_repeated_session(scope: Scope) -> Verdict:
     query = _REPEATED.format(table=scope.dataset.name)
     counts = []
@@ -50,15 +37,13 @@ def _no_repeated_session(scope: Scope) -> Verdict:
     if not counts:
         return Verdict(True, "no session to look at")
     compared = pl.concat(counts).filter(pl.col("trade_date") > pl.col("repeats"))
-    repeated = compared.filter(pl.col("same") > REPEATS_TOLERATED * pl.col("codes"))
+    enough = pl.col("codes") >= FEWEST_CODES
+    repeated = compared.filter(enough & (pl.col("same") > pl.max_horizontal(REPEATS_TOLERATED * pl.col("codes"), 1)))
     text = f"{repeated.height} of {compared.height} sessions repeat the bars of the one before"
     named = repeated.head(PAGE).with_columns(pl.col("first").list.sort().list.head(5).list.join(", "))
     return Verdict(repeated.is_empty(), text, compared.height, named)
 
 
-WITHIN_PRICE_LIMITS = Check(
-    "within_price_limits", "收盘价在涨跌停内", "No close lies outside the session's limit prices.", _within_price_limits
-)
 NO_REPEATED_SESSION = Check(
     "no_repeated_session",
     "无重复交易日",

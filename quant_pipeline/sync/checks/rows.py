@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import polars as pl
 
+from quant_pipeline.market.rules import VOLUME_FITS_SINCE, volume_fits
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.warehouse.reads import read
 
@@ -30,4 +32,23 @@ def _rows(scope: Scope) -> Iterator[pl.DataFrame]:
         yield read(scope.database, scope.dataset, start=chunk[0], end=chunk[-1])
 
 
+def _early_volume_fits(scope: Scope) -> Verdict:
+    looked_at, off = 0, []
+    early = [chunk for chunk in scope.chunks() if chunk[0] < VOLUME_FITS_SINCE]
+    for chunk in early:
+        bars = read(scope.database, scope.dataset, start=chunk[0], end=min(chunk[-1], VOLUME_FITS_SINCE - dt.timedelta(days=1)))
+        looked_at += bars.height
+        off.append(bars.filter(~volume_fits()))
+    rows = pl.concat(off) if off else pl.DataFrame()
+    text = f"in {rows.height} of {looked_at} bars before {VOLUME_FITS_SINCE.year} vol and amount do not fit the price"
+    return Verdict(rows.is_empty(), text, looked_at, rows.head(PAGE))
+
+
+EARLY_VOLUME_FITS = Check(
+    "early_volume_fits",
+    "1994年前量额相符",
+    "Before 1994 vol and amount fit the price (Shenzhen's often do not; from 1994 on such rows are refused).",
+    _early_volume_fits,
+    warns=True,
+)
 ROWS_SANE = Check("rows_sane", "逐行合理", "Every row keeps the data set's rules (OHLC in order, units, …).", _rows_sane)
