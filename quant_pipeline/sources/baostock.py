@@ -30,6 +30,7 @@ from quant_pipeline.sources.baostock_client import Account, Refused
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.paging import MOST
 from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sources.worker import ClientFailed, ClientProcess
@@ -228,7 +229,7 @@ class BaostockSource(Source):
         timeout = policy_for(self._policies, self.name, api).timeout
 
         def ask() -> pl.DataFrame:
-            asked = (self._account, timeout / 2, api, parameters)
+            asked = (self._account, timeout / 2, MOST, api, parameters)
             fields, rows, requests = self._client.ask("query", *asked, timeout=timeout)
             tally.calls += requests - 1
             return pl.DataFrame(rows, schema=dict.fromkeys(fields, pl.String), orient="row")

@@ -13,6 +13,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+_LARGEST = 4 * 2**20
+"""Bytes of one answer: the whole market's has less than one million."""
 NOT_LOGGED_IN = "10001001"
 _MALFORMED_PARAMETERS = "10004006"
 _WHOLE = frozenset({"query_daily_history_k_AStock", "query_daily_history_k_ETF", "query_daily_adjust_factor"})
@@ -44,30 +46,34 @@ class LostPage(Exception):
     """The answer ends with a full page: the next one was lost."""
 
 
+class EndlessAnswer(Exception):
+    """A page came twice, or more rows than the market can have."""
+
+
 class WrongAnswer(Exception):
     """The answer is that of another code."""
 
 
-def query(account: Account, silence: float, function: str, parameters: dict[str, str]) -> Answer:
+def query(account: Account, silence: float, most: int, function: str, parameters: dict[str, str]) -> Answer:
     """All rows of a call of the client; a session that the service forgot is renewed once.
 
-    `silence`: seconds without a byte after which the server is given up. Refused, LostPage, WrongAnswer, or whatever the
-    client raises over an answer that is none.
+    `silence`: seconds without a byte after which the server is given up; `most`: the rows that no true answer exceeds.
+    Refused, LostPage, EndlessAnswer, WrongAnswer, or whatever the client raises over an answer that is none.
     """
     try:
         try:
-            return _ask(account, silence, function, parameters)
+            return _ask(account, silence, most, function, parameters)
         except Refused as refused:
             if refused.code != NOT_LOGGED_IN:
                 raise
             drop()
-            return _ask(account, silence, function, parameters)
+            return _ask(account, silence, most, function, parameters)
     except Exception:
         drop()
         raise
 
 
-def _ask(account: Account, silence: float, function: str, parameters: dict[str, str]) -> Answer:
+def _ask(account: Account, silence: float, most: int, function: str, parameters: dict[str, str]) -> Answer:
     import baostock
     from baostock.common import contants, context
 
@@ -81,8 +87,13 @@ def _ask(account: Account, silence: float, function: str, parameters: dict[str, 
         raise WrongAnswer(f"asked for {parameters['code']}, the answer is that of {reply.code}")
     if function in _WHOLE:
         return reply.fields, reply.data, 1
-    rows = []
+    rows: list[list[str]] = []
+    pages: list[list[list[str]]] = []
     while reply.next():
+        if not reply.cur_row_num:
+            if reply.data in pages or len(rows) + len(reply.data) > most:
+                raise EndlessAnswer(f"page {len(pages) + 1} of {function} came before, or is one too many")
+            pages.append(reply.data)
         rows.append(reply.get_row_data())
     _check(reply)
     if len(reply.data) == contants.BAOSTOCK_PER_PAGE_COUNT:
@@ -121,14 +132,22 @@ def drop() -> None:
 
 
 class _GuardedSocket(socket.socket):
-    """A socket that gives up a silent server, and for which a closed line is an error."""
+    """A socket that gives up a silent server and one that never ends, and for which a closed line is an error."""
 
     def __init__(self, silence: float, family: int, kind: int) -> None:
         super().__init__(family, kind)
         self.settimeout(silence)
+        self._received = 0
+
+    def send(self, question: Any, flags: int = 0, /) -> int:
+        self._received = 0
+        return super().send(question, flags)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         received = super().recv(size, flags)
         if not received:
             raise ConnectionAbortedError("the server closed the connection")
+        self._received += len(received)
+        if self._received > _LARGEST:
+            raise ConnectionAbortedError(f"the answer is larger than {_LARGEST:,} bytes")
         return received

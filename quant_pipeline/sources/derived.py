@@ -15,9 +15,9 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
 from quant_pipeline.sources.base import Source, Tally, serves
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.policy import Policies
+from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
@@ -81,7 +81,7 @@ class DerivedSource(Source):
         return None
 
     def classify(self, api: str, error: Exception) -> SourceError:
-        return SourceError(FailureClass.RETRYABLE, self.name, api, f"the warehouse did not answer ({type(error).__name__})")
+        return SourceError(FailureClass.RETRYABLE, self.name, api, f"the warehouse did not answer: {in_words(error)}")
 
     @serves(WEEKLY_KLINE, by=(Grain.SESSION, Grain.CODE), api="daily_kline", page=_EVERYTHING, running=True)
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -101,7 +101,9 @@ class DerivedSource(Source):
             return pl.DataFrame(schema={column.name: column.type.polars for column in dataset.columns})
         self._demand(DAILY_KLINE, "daily_kline", list(labels))
         codes = None if unit.ts_code is None else [unit.ts_code]
-        bars = read(self._database, DAILY_KLINE, start=min(labels), end=max(labels), codes=codes)
+        bars = read(
+            self._database, DAILY_KLINE, start=min(labels), end=max(labels), codes=codes, timeout=self._timeout("daily_kline")
+        )
         former = self._former_closes(bars, min(labels))
         return aggregated(bars, labels, former)
 
@@ -125,29 +127,35 @@ class DerivedSource(Source):
         codes = silent["ts_code"].to_list()
         if not codes:
             return pl.DataFrame(schema={"ts_code": pl.String, "close": pl.Float64})
-        return read_sql(self._database, _FORMER_CLOSES, {"codes": codes, "start": start})
+        return read_sql(self._database, _FORMER_CLOSES, {"codes": codes, "start": start}, timeout=self._timeout("daily_kline"))
 
     def _factors(self, session: dt.date) -> pl.DataFrame:
         before = self._calendar.shift(session, -1)
         self._demand(DAILY_KLINE, "close_chain", [before, session])
         self._demand(ADJ_FACTOR, "close_chain", [before])
-        chain = read_sql(self._database, _CHAIN, {"session": session, "before": before})
+        chain = read_sql(self._database, _CHAIN, {"session": session, "before": before}, timeout=self._timeout("close_chain"))
         since = chain["former_session"].min() or before
         assert isinstance(since, dt.date)
-        lost = self._absent(DAILY_KLINE, self._calendar.between(since, session))
+        lost = self._absent(DAILY_KLINE, "close_chain", self._calendar.between(since, session))
         return chained(chain, session, lost)
 
+    def _timeout(self, api: str) -> float:
+        """The seconds that the server has for a statement of the API."""
+        return policy_for(self._policies, self.name, api).timeout
+
     def _demand(self, dataset: Dataset, api: str, sessions: Sequence[dt.date]) -> None:
-        absent = self._absent(dataset, sessions)
+        absent = self._absent(dataset, api, sessions)
         if absent:
             what = "daily bars" if dataset is DAILY_KLINE else "factors"
             named = ", ".join(map(str, absent[:3])) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
             text = f"{what} of these sessions are not all synced: sync {dataset.name} first (there are none of {named})"
             raise SourceError(FailureClass.EMPTY, self.name, api, text)
 
-    def _absent(self, dataset: Dataset, sessions: Sequence[dt.date]) -> list[dt.date]:
+    def _absent(self, dataset: Dataset, api: str, sessions: Sequence[dt.date]) -> list[dt.date]:
         """The sessions of which the data set has no row at all."""
-        absent = read_sql(self._database, _ABSENT.format(table=dataset.name), {"sessions": list(sessions)})
+        absent = read_sql(
+            self._database, _ABSENT.format(table=dataset.name), {"sessions": list(sessions)}, timeout=self._timeout(api)
+        )
         return absent["trade_date"].to_list()
 
 

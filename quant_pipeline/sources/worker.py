@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -13,8 +14,25 @@ from multiprocessing.connection import Connection
 from socket import socketpair
 from typing import Any
 
+from quant_pipeline.sources.failures import in_words
+
 _FAREWELL = 2.0
 """Seconds that a client has to end by itself when it is asked to."""
+MEMORY = 2 * 2**30
+"""Bytes that a client may allocate: AKShare's takes 0.3 GB, with V8 in it. A bomb ends it, not the machine."""
+LARGEST = 256 * 2**20
+"""Bytes of an answer: the whole market's has about one million."""
+_BAD_LENGTH = "bad message length"
+"""What multiprocessing says of an answer that is too large."""
+_NEEDED = frozenset(
+    {
+        *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "TMPDIR", "TEMP", "TMP"),
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    }
+)
+"""What a client needs of the environment: to be started, to read and write text, to find its way to the net."""
 
 
 class ClientHung(Exception):
@@ -37,12 +55,23 @@ class ClientFailed(Exception):
 class ClientProcess:
     """A process that imports `module` and calls its functions by name; it is started at the first call.
 
-    `environment` is added to the process's own (a proxy, say). What the client prints goes nowhere. Arguments and answers
-    are pickled. Threads may share one: their calls queue up, and none can be passed by another.
+    `environment` is added to the process's own (a proxy, say), which has nothing of ours but what a client needs: the keys
+    and tokens of this platform are none of its business. It may allocate `memory` bytes, and answer with `largest`. What the
+    client prints goes nowhere. Arguments and answers are pickled. Threads may share one: their calls queue up, and none can
+    be passed by another.
     """
 
-    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        environment: Mapping[str, str] | None = None,
+        *,
+        memory: int = MEMORY,
+        largest: int = LARGEST,
+    ) -> None:
         self._module = module
+        self._memory = memory
+        self._largest = largest
         self._environment = dict(environment or {})
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,10 +89,12 @@ class ClientProcess:
                 if not line.poll(timeout):
                     self._end(farewell=0.0)
                     raise ClientHung(f"no answer within {timeout:g} s; the client's process was killed")
-                fine, answer = line.recv()
+                fine, answer = pickle.loads(line.recv_bytes(self._largest))
             except (EOFError, OSError) as error:
                 self._end(farewell=0.0)
-                raise ClientDied(f"the client's process ended in the middle of a call ({type(error).__name__})") from None
+                if str(error) == _BAD_LENGTH:
+                    raise ClientDied(f"the client's answer is larger than {self._largest:,} bytes: no true one is") from None
+                raise ClientDied("the client's process ended in the middle of a call") from None
         if not fine:
             raise ClientFailed(*answer)
         return answer
@@ -82,8 +113,8 @@ class ClientProcess:
         ours, theirs = socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, self._module, str(theirs.fileno())],
-                env={**os.environ, **self._environment},
+                [sys.executable, "-m", __name__, self._module, str(theirs.fileno()), str(self._memory)],
+                env={name: value for name, value in os.environ.items() if name.upper() in _NEEDED} | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -106,6 +137,17 @@ class ClientProcess:
             self._process = None
 
 
+def limit_memory(most: int) -> None:
+    """Lets this process allocate `most` bytes and no more, where the system can (Linux; elsewhere nothing happens).
+
+    What it allocates, not what it reserves (RLIMIT_AS): V8 reserves far more than it ever uses, and does not start then.
+    """
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def answer_calls(module: str, line: Connection) -> None:
     """The process's work: calls the functions of `module` until the line ends."""
     client = importlib.import_module(module)
@@ -116,9 +158,10 @@ def answer_calls(module: str, line: Connection) -> None:
                 said: tuple[bool, Any] = (True, getattr(client, function)(*arguments))
             except Exception as error:
                 kinds = tuple(kind.__name__ for kind in type(error).__mro__ if kind not in (object, BaseException))
-                said = (False, (kinds, " ".join(str(error).split())))
+                said = (False, (kinds, in_words(error)))
             line.send(said)
 
 
 if __name__ == "__main__":
+    limit_memory(int(sys.argv[3]))
     answer_calls(sys.argv[1], Connection(int(sys.argv[2])))

@@ -26,11 +26,13 @@ def read(
     end: dt.date | None = None,
     codes: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    timeout: float | None = None,
 ) -> pl.DataFrame:
     """Rows of a data set, sorted by its key, with the spec's types and units.
 
     `start`, `end`: sessions, both included (only for data sets by session) · `codes`: only these ts_code ·
     `columns`: default all of the spec's; `source` and `updated_at` can be asked for. KeyError for an unknown column.
+    `timeout`: seconds after which the server gives the statement up; None: as the server has it.
     """
     names = list(dataset.column_names if columns is None else columns)
     for name in names:
@@ -50,7 +52,7 @@ def read(
     if conditions:
         statement += sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions)
     # Sorted here: polars takes a tenth of the server's time.
-    return _fetch(database, statement.as_string()).sort(dataset.key).select(names)
+    return _fetch(database, statement.as_string(), timeout).sort(dataset.key).select(names)
 
 
 def read_window(
@@ -67,15 +69,20 @@ def read_window(
     return read(database, dataset, start=calendar.window(end, sessions)[0], end=end, codes=codes, columns=columns)
 
 
-def read_sql(database: Database, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """Any SELECT. Parameters stand in it as %(name)s (dates, texts, numbers, lists); a % is then written %%."""
+def read_sql(
+    database: Database, query: str, parameters: Mapping[str, Any] | None = None, *, timeout: float | None = None
+) -> pl.DataFrame:
+    """Any SELECT. Parameters stand in it as %(name)s (dates, texts, numbers, lists); a % is then written %%.
+
+    `timeout` as in `read`.
+    """
     if parameters is None:
-        return _fetch(database, query)
+        return _fetch(database, query, timeout)
 
     def literal(match: re.Match[str]) -> str:
         return "%" if match[1] is None else sql.Literal(parameters[match[1]]).as_string()
 
-    return _fetch(database, re.sub(r"%(?:\((\w+)\)s|%)", literal, query))
+    return _fetch(database, re.sub(r"%(?:\((\w+)\)s|%)", literal, query), timeout)
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
@@ -83,8 +90,10 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     return frame.with_columns(pl.selectors.date().cast(pl.Datetime("us"))).to_pandas()
 
 
-def _fetch(database: Database, query: str) -> pl.DataFrame:
+def _fetch(database: Database, query: str, timeout: float | None) -> pl.DataFrame:
     with database.connect_arrow() as connection, connection.cursor() as cursor:
+        if timeout is not None:
+            cursor.execute(f"SET statement_timeout = {max(1, round(timeout * 1000))}")
         cursor.execute(query)
         frame = pl.from_arrow(cursor.fetch_arrow_table())
     assert isinstance(frame, pl.DataFrame)

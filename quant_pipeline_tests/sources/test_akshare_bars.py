@@ -353,6 +353,7 @@ EASTMONEY, TENCENT, SINA, EXCHANGES, THS = "eastmoney", "tencent", "sina", "exch
         (EASTMONEY, "ReadTimeout Timeout RequestException OSError", "Read timed out. (read timeout=30)", "retryable"),
         (EASTMONEY, "ConnectTimeout ConnectionError Timeout", "timed out", "retryable"),
         (TENCENT, "IndexError LookupError", "positional indexers are out-of-bounds", "empty"),
+        (SINA, "RemoteCode ValueError", "the site's answer is no data; it was not run", "banned"),
         (SINA, "ValueError", "sina hfq factor not available", "empty"),
     ],
 )

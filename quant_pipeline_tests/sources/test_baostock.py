@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import polars as pl
@@ -344,7 +345,7 @@ def test_a_date_that_the_client_does_not_take_is_an_error(process: ClientProcess
     account = Account("127.0.0.1", sandbox.baostock_port, "somebody", PASSWORD)
     asked = {"code": "sh.600000", "fields": "date", "start_date": "20261120", "end_date": "2026-11-20"}
     with pytest.raises(ClientFailed, match="10004006") as refused:  # it returns None, and prints
-        process.ask("query", account, 20.0, HISTORY, asked, timeout=30)
+        process.ask("query", account, 20.0, 20_000, HISTORY, asked, timeout=30)
     assert PASSWORD not in str(refused.value)
 
 
@@ -392,7 +393,7 @@ def serving(reply: Reply) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def converse(line: socket.socket) -> None:
-            with line, line.makefile("rb") as requests:
+            with suppress(ConnectionError), line, line.makefile("rb") as requests:
                 for request in requests:
                     asked = read_request(request)
                     line.sendall(accepted(asked) if asked.api.name == "login" else reply(request))
@@ -441,13 +442,65 @@ def test_a_session_of_exactly_2000_codes_is_whole(source_at: SourceAt) -> None:
 def test_two_full_pages_and_an_empty_one_are_whole(source_at: SourceAt) -> None:
     def two_pages(line: bytes) -> bytes:
         asked = read_request(line)
-        row = ("2026-11-20", "sh.600000", "0")
+        row = (f"2026-11-{asked.page:02}", "sh.600000", "0")
         return answered(asked, FIELDS, [row] * (2000 if asked.page <= 2 else 0))
 
     tally = Tally()
     with serving(two_pages) as port:
         rows = source_at(port).fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), tally)
     assert (rows.height, tally.calls) == (4000, 3)
+
+
+@pytest.mark.parametrize(("turned", "page"), [(False, 2), (True, 11)], ids=["the same page for ever", "always a new page"])
+def test_pages_without_an_end_are_left(source_at: SourceAt, turned: bool, page: int) -> None:
+    def endless(line: bytes) -> bytes:
+        asked = read_request(line)
+        row = ("2026-11-20", "sh.600000", str(asked.page if turned else 0))
+        return answered(asked, FIELDS, [row] * 2000)
+
+    with serving(endless) as port, pytest.raises(SourceError, match=f"page {page} of {HISTORY}") as failed:
+        source_at(port).fetch(SUSPENSIONS, Unit.code("600000.SH", START, SESSION), Tally())
+    assert failed.value.failure is FailureClass.RETRYABLE
+
+
+@pytest.mark.parametrize("served", [b"x" * 5 * 2**20, zlib.compress(b"0" * 2**28)], ids=["raw", "packed"])
+def test_a_bomb_is_the_nets_failure_and_the_next_call_is_answered(limiter: Limiter, policies: Policies, served: bytes) -> None:
+    bombs = iter([b"00.9.40\x0196\x01%010d" % len(served) + served + END])
+
+    def bomb(line: bytes) -> bytes:
+        asked = read_request(line)
+        return next(bombs, b"") or answered(asked, FIELDS, [("2026-11-20", "sh.600000", "0")])
+
+    with serving(bomb) as port:
+        source = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, limiter, policies)
+        source._client = ClientProcess("quant_pipeline.sources.baostock_client", memory=400 * 2**20)
+        try:
+            with pytest.raises(SourceError) as failed:
+                source.fetch(SUSPENSIONS, Unit.session(SESSION), Tally())
+            assert failed.value.failure is FailureClass.RETRYABLE
+            assert source.fetch(SUSPENSIONS, Unit.session(SESSION), Tally()).height == 1
+        finally:
+            source.close()
+
+
+def test_a_server_that_drips_is_killed_when_its_time_is_over(source_at: SourceAt, policies: Policies) -> None:
+    """Each byte comes within the silence that is allowed: only the whole call's time ends it."""
+    policies["baostock"]["*"] = free(timeout=1.0)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            line, _ = server.accept()
+            with line, suppress(OSError):
+                while not over.wait(0.02):
+                    line.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        with pytest.raises(SourceError, match="no answer within 1 s"):
+            source_at(server.getsockname()[1]).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+        over.set()
+        dripping.join()
 
 
 def test_indexes_and_funds_are_no_shares(source_at: SourceAt) -> None:

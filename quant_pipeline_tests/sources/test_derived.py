@@ -275,3 +275,29 @@ def test_it_is_always_there_and_a_database_that_fails_is_tried_again(warehouse: 
     with pytest.raises(SourceError) as refused:
         source.fetch(WEEKLY_KLINE, Unit.session(WEDNESDAY), Tally())
     assert refused.value.failure is FailureClass.RETRYABLE
+
+
+@pytest.mark.parametrize(
+    ("dataset", "unit", "locked"),
+    [
+        (WEEKLY_KLINE, Unit.session(FRIDAY), "daily_kline"),
+        (ADJ_FACTOR, Unit.session(WEDNESDAY), "adj_factor"),
+    ],
+)
+def test_a_statement_ends_when_the_policys_time_is_over(
+    warehouse: Database, limiter: Limiter, dataset: Dataset, unit: Unit, locked: str
+) -> None:
+    for code in CODES:
+        store(warehouse, DAILY_KLINE, quiet(code))
+    store(
+        warehouse, ADJ_FACTOR, pl.DataFrame({"ts_code": CODES[:1], "trade_date": [dt.date(2026, 11, 17)], "adj_factor": [1.0]})
+    )
+    quick = DEFAULT_POLICIES["derived"]["*"].model_copy(update={"timeout": 0.2})
+    source = DerivedSource(warehouse, CALENDAR, limiter, {"derived": {"*": quick}})
+    with warehouse.connect() as connection:
+        connection.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(SourceError, match="statement timeout") as failed:
+            source.fetch(dataset, unit, Tally())
+        connection.rollback()
+    assert failed.value.failure is FailureClass.RETRYABLE
+    assert source.fetch(dataset, unit, Tally()).height > 0

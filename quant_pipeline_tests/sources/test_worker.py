@@ -86,12 +86,54 @@ def test_threads_queue_up_and_each_gets_its_own_answer(start: Start) -> None:
     assert answers == [number * number for number in range(200)]
 
 
-def test_its_environment_is_added_to_ours(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OF_OURS", "kept")
-    client = start("os", OF_ITS_OWN="added")
-    assert client.ask("getenv", "OF_OURS", timeout=PATIENCE) == "kept"
+def test_its_environment_is_what_it_was_given_and_what_a_client_needs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {"PYTHONPATH": "/nowhere", "https_proxy": "http://127.0.0.1:1", "NO_PROXY": "localhost", "TZ": "Asia/Shanghai"}
+    secret = {
+        "TUSHARE_TOKEN": "secret-1",
+        "PUSHPLUS_TOKEN": "secret-2",
+        "PUSHPLUS_SECRET_KEY": "secret-3",
+        "SECRET_KEY": "secret-4",
+        "THS_API_KEY": "secret-5",
+        "BAOSTOCK_PASSWORD": "secret-6",
+        "QUANT_DATABASE_URL": "postgresql://user:secret-7@db.example/quant",
+        "PGPASSWORD": "secret-8",
+        "AWS_SECRET_ACCESS_KEY": "secret-9",
+    }
+    for name, value in (needed | secret).items():
+        monkeypatch.setenv(name, value)
+    client = start("os", OF_ITS_OWN="added", TZ="UTC")
     assert client.ask("getenv", "OF_ITS_OWN", timeout=PATIENCE) == "added"
+    assert client.ask("getenv", "TZ", timeout=PATIENCE) == "UTC"
+    assert client.ask("getenv", "PATH", timeout=PATIENCE) == os.environ["PATH"]
+    for name in needed.keys() - {"TZ"}:
+        assert client.ask("getenv", name, timeout=PATIENCE) == needed[name]
+    assert {name for name in secret if client.ask("getenv", name, timeout=PATIENCE) is not None} == set()
+    assert client.pid is not None
+    assert not {value for value in psutil.Process(client.pid).environ().values() if "secret-" in value}
     assert "OF_ITS_OWN" not in os.environ
+
+
+def test_a_client_cannot_fill_the_memory_and_answers_the_next_call() -> None:
+    client = ClientProcess("operator", memory=256 * 2**20)
+    try:
+        with pytest.raises(ClientFailed) as failed:
+            client.ask("mul", b"x", 2**29, timeout=PATIENCE)
+        assert failed.value.kinds[0] == "MemoryError"
+        assert client.ask("mul", 6, 7, timeout=PATIENCE) == 42
+    finally:
+        client.close()
+
+
+def test_an_answer_that_is_too_large_ends_the_client_and_the_next_call_is_answered() -> None:
+    client = ClientProcess("operator", largest=2**20)
+    try:
+        assert len(client.ask("mul", b"x", 2**19, timeout=PATIENCE)) == 2**19
+        for _ in range(2):
+            with pytest.raises(ClientDied, match="larger than 1,048,576 bytes"):
+                client.ask("mul", b"x", 2**21, timeout=PATIENCE)
+        assert client.ask("mul", 6, 7, timeout=PATIENCE) == 42
+    finally:
+        client.close()
 
 
 def test_what_the_client_prints_goes_nowhere(start: Start, capfd: pytest.CaptureFixture[str]) -> None:

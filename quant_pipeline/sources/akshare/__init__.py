@@ -69,6 +69,8 @@ def _class_of(api: str, error: ClientFailed) -> tuple[FailureClass, str]:
         return FailureClass.RETRYABLE, "no answer in time"
     if kinds & {"ConnectionError", "ProxyError", "RemoteDisconnected", "ChunkedEncodingError"}:
         return FailureClass.BANNED, "the site cut the line, as it does when it bans an address"
+    if "RemoteCode" in kinds:
+        return FailureClass.BANNED, error.text
     if "ValueError" in kinds and "Excel file format" in error.text:
         return FailureClass.RETRYABLE, "the reply is no workbook"
     if "IndexError" in kinds and api == TENCENT:

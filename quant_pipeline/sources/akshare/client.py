@@ -5,7 +5,9 @@ The functions of client_lists.py are found here as well: the process calls one m
 
 from __future__ import annotations
 
+import ast
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -59,6 +61,28 @@ class _Impatient(HTTPAdapter):
 
 
 requests.sessions.HTTPAdapter = _Impatient  # every session mounts it
+
+
+class RemoteCode(ValueError):
+    """A web site answered with code where data should be; it was not run."""
+
+
+def _read_as_data(text: str, *_: Any) -> Any:
+    """What stands in the place of `eval` and `exec`: numbers, texts, lists and dictionaries are read, nothing is run."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise RemoteCode("the site's answer is no data; it was not run") from None
+
+
+def never_run_remote_text() -> None:
+    """Takes `eval` and `exec` from every module of AKShare, which runs web sites' answers with them (sina's factors)."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == "akshare":
+            vars(module).update(eval=_read_as_data, exec=_read_as_data)
+
+
+never_run_remote_text()
 
 
 def eastmoney_bars(digits: str, period: str, start: str, end: str) -> pd.DataFrame:
