@@ -38,6 +38,11 @@ class plain_errors:  # noqa: N801
             from quant_pipeline.sync.slot import SyncRunning
 
             leave(str(error), 2 if isinstance(error, SyncRunning) else 1)
+        if isinstance(error, Exception):
+            from quant_pipeline.warehouse.errors import described
+
+            if (words := described(error)) is not None:
+                leave(words, 1)
 
 
 def leave(text: str, code: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -46,7 +47,11 @@ def psql(arguments: tuple[str, ...], as_json: bool) -> None:
         database = open_database()
         database.upgrade()
         output = ["--csv"] if as_json else []
-        sys.exit(subprocess.run([program("psql"), database.url, *output, *arguments], check=False).returncode)
+        # Arguments stand in the list of processes for every user of the machine; the environment does not.
+        url, password = database.url_and_password
+        environment = os.environ | ({"PGPASSWORD": password} if password else {})
+        command = [str(program("psql")), url, *output, *arguments]
+        sys.exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 @db.command()

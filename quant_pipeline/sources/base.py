@@ -18,6 +18,7 @@ from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.paging import MOST
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.units import Grain, Unit, is_running
+from quant_pipeline.warehouse.errors import DatabaseError
 
 Fetcher = TypeVar("Fetcher", bound=Callable[..., pl.DataFrame])
 
@@ -154,7 +155,7 @@ class Source(ABC):
         started = time.monotonic()
         try:
             frame: pl.DataFrame = getattr(self, serving.method)(unit, tally)
-        except (SourceError, psycopg.Error):
+        except (SourceError, psycopg.Error, DatabaseError):
             raise
         except (Exception, pl.exceptions.PanicException) as error:
             # The calls went well as calls: it is what they brought that cannot be used.

@@ -13,6 +13,7 @@ from quant_pipeline.warehouse.reads import read_sql
 
 WHOLE = "*"
 """The API that stands for all of a source's."""
+LAST_PRIORITY = 1000
 
 _APIS = "SELECT source, api FROM source_state WHERE api <> '*' ORDER BY source, api"
 _RESET = """
@@ -79,9 +80,10 @@ def source_api_of(text: str, known: Mapping[str, Collection[str]]) -> SourceApi:
 def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[SourceApi, int | None]:
     """`SOURCE[.API]=N` as a person types it; None for an empty value. ValueError says what to write."""
     name, equals, value = text.partition("=")
-    if not equals or not (value.strip().isdecimal() or not value.strip()):
+    if not equals or not (value.strip().isdecimal() or not value.strip()) or int(value.strip() or 0) > LAST_PRIORITY:
         raise ValueError(
-            f"{text!r} is no priority: write tushare=1 (1 is first, 0 is off) or tushare= (as the environment says)"
+            f"{text!r} is no priority: write tushare=1 (1 is first, {LAST_PRIORITY} the last, 0 is off) "
+            "or tushare= (as the environment says)"
         )
     return source_api_of(name, known), int(value) if value.strip() else None
 

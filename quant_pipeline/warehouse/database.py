@@ -7,7 +7,7 @@ import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from quant_pipeline.settings import Mode, Settings
 from quant_pipeline.warehouse import server
+from quant_pipeline.warehouse.errors import Connection, DatabaseError, described, may_pass, refusals_in_words
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -34,10 +35,6 @@ _CONNECTION: dict[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-
-
-class DatabaseError(RuntimeError):
-    """The database cannot be reached or used; the text never holds the password."""
 
 
 class Database:
@@ -77,6 +74,14 @@ class Database:
         return str(conninfo_to_dict(self.url).get("dbname", ""))
 
     @property
+    def url_and_password(self) -> tuple[str, str]:
+        """The URL without its password, fit for a command's arguments, and the password ("": there is none)."""
+        parts = urlsplit(self.url)
+        user, at, host = parts.netloc.rpartition("@")
+        query = urlencode([each for each in parse_qsl(parts.query) if each[0] != "password"], quote_via=quote, safe="/")
+        return parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query).geturl(), self._password
+
+    @property
     def dagster_url(self) -> str:
         """The URL for dagster-postgres: psycopg 2, in the schema `dagster` of the same database (see `upgrade`).
 
@@ -87,21 +92,34 @@ class Database:
         parameters["options"] = f"{parameters.get('options', '')} -csearch_path=dagster -cTimeZone=UTC".strip()
         return f"{base}?{urlencode(parameters, quote_via=quote, safe='/')}"
 
-    def connect(self, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
-        """A new connection; a `with` block commits at its end and closes it.
+    def connect(self, *, autocommit: bool = False) -> Connection:
+        """A new connection; a `with` block commits at its end and closes it, and speaks in words of what the server refuses.
 
         A server that is just starting or restarting is waited for (about 3 s; the embedded one is started again if it
-        died). DatabaseError after that.
+        died). DatabaseError after that, and where the database is not in UTF8.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                return psycopg.connect(self.url, autocommit=autocommit, **_CONNECTION)
+                return self._checked(Connection.connect(self.url, autocommit=autocommit, **_CONNECTION))
             except psycopg.OperationalError as error:
-                text = self._without_password(str(error))
+                text, hopeless = self._without_password(described(error) or str(error)), not may_pass(error)
             if self._home is not None:
                 server.start(self._home)
+            elif hopeless:
+                break
             time.sleep(_WAIT * 2**attempt)
         raise DatabaseError(f"no connection to the database: {text}")
+
+    def _checked(self, connection: Connection) -> Connection:
+        """DatabaseError where the database cannot hold every text: SQL_ASCII takes any bytes, LATIN1 no Chinese."""
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding == "UTF8":
+            return connection
+        connection.close()
+        raise DatabaseError(
+            f"the database {self.name} is encoded in {encoding}, and names in Chinese need UTF8: make another one, "
+            "CREATE DATABASE quant_utf8 ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0;, and name it in QUANT_DATABASE_URL"
+        )
 
     @cached_property
     def pool(self) -> ConnectionPool[psycopg.Connection[tuple[Any, ...]]]:
@@ -110,6 +128,7 @@ class Database:
 
         return ConnectionPool(
             self.url,
+            connection_class=Connection,
             kwargs=_CONNECTION,
             min_size=0,
             max_size=_POOL_SIZE,
@@ -154,7 +173,8 @@ class Database:
         with self.connect() as connection:
             if schema.is_current(connection, self.mode):
                 return
-        schema.upgrade(self.engine, self.mode)
+        with refusals_in_words():
+            schema.upgrade(self.engine, self.mode)
 
     def close(self) -> None:
         """Closes what is kept open (pool, engine, Arrow); the database can be used again afterwards."""
@@ -187,7 +207,7 @@ def _password_of(url: str) -> str:
 
 
 def _make(name: str, server_url: str) -> None:
-    with psycopg.connect(server_url, autocommit=True, **_CONNECTION) as connection:
+    with Connection.connect(server_url, autocommit=True, **_CONNECTION) as connection:
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
             return
         try:

@@ -13,9 +13,12 @@ from psycopg import sql
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.errors import refusals_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_CANCELLED = "57014"
 
 
 def read(
@@ -32,7 +35,7 @@ def read(
 
     `start`, `end`: sessions, both included (only for data sets by session) · `codes`: only these ts_code ·
     `columns`: default all of the spec's; `source` and `updated_at` can be asked for. KeyError for an unknown column.
-    `timeout`: seconds after which the server gives the statement up; None: as the server has it.
+    `timeout`: seconds after which the server gives the statement up (TimeoutError); None: as the server has it.
     """
     names = list(dataset.column_names if columns is None else columns)
     for name in names:
@@ -91,10 +94,17 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
 
 
 def _fetch(database: Database, query: str, timeout: float | None) -> pl.DataFrame:
-    with database.connect_arrow() as connection, connection.cursor() as cursor:
+    from adbc_driver_postgresql import dbapi
+
+    with refusals_in_words(), database.connect_arrow() as connection, connection.cursor() as cursor:
         if timeout is not None:
             cursor.execute(f"SET statement_timeout = {max(1, round(timeout * 1000))}")
-        cursor.execute(query)
-        frame = pl.from_arrow(cursor.fetch_arrow_table())
+        try:
+            cursor.execute(query)
+            frame = pl.from_arrow(cursor.fetch_arrow_table())
+        except dbapi.Error as error:
+            if timeout is not None and error.sqlstate == _CANCELLED:  # what was asked for, not what the server's owner set
+                raise TimeoutError(f"statement timeout: the read took longer than {timeout:g} s") from None
+            raise
     assert isinstance(frame, pl.DataFrame)
     return frame

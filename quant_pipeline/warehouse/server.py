@@ -86,7 +86,11 @@ def _alone(data: Path) -> Iterator[None]:
 
 def _launch(data: Path, user: User | None) -> None:
     log = data / "log"
-    socket = f"-k '{_socket_directory(data, user)}'"
+    directory = _socket_directory(data, user)
+    # A killed server's lock names a process; where a stranger or a zombie bears its number, PostgreSQL would not start.
+    # No server runs on `data` (`bury`), and nobody else starts one (`_alone`): the lock is nobody's.
+    (directory / f"{_SOCKET}.lock").unlink(missing_ok=True)
+    socket = f"-k '{directory}'"
     with log.open("a") as output:
         if user is not None:
             os.fchown(output.fileno(), user.uid, user.gid)

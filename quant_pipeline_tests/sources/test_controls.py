@@ -127,7 +127,9 @@ def test_unknown_names_are_refused_with_the_known_ones(typed: str, refusal: str)
         controls.source_api_of(typed, KNOWN)
 
 
-@pytest.mark.parametrize("typed", ["tushare", "tushare=first", "tushare=-1", "tushare=1.5"])
+@pytest.mark.parametrize(
+    "typed", ["tushare", "tushare=first", "tushare=-1", "tushare=1.5", "tushare=1001", "tushare=99999999999"]
+)
 def test_what_is_no_priority_is_refused_with_how_to_write_it(typed: str) -> None:
     with pytest.raises(ValueError, match="write tushare=1"):
         controls.priority_of(typed, KNOWN)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,3 +151,26 @@ def test_options_of_a_url_that_was_given_are_kept_for_dagster() -> None:
     assert database.dagster_url == (
         "postgresql+psycopg2://u@h/d?options=-cjit%3Doff%20-csearch_path%3Ddagster%20-cTimeZone%3DUTC&sslmode=require"
     )
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="the list of processes is read from /proc")
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://careful:{quote(SECRET, safe='')}@/given?host={{home}}",
+        f"postgresql://careful@/given?host={{home}}&password={quote(SECRET, safe='')}",
+    ],
+    ids=["in front", "as a parameter"],
+)
+def test_psql_gets_the_password_where_ps_does_not_show_it(own_home: Path, url: str, tmp_path: Path) -> None:
+    """psql runs `cat` on what the system tells everybody of its own process: its arguments."""
+    home = str(own_home / "pg")
+    environment = os.environ | {"QUANT_DATABASE_URL": url.format(home=quote(home, safe="")), "QUANT_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "quant_pipeline.cli", "db", "psql", "-At", "-c", "SELECT current_user"]
+    look = ["-c", r"\! cat /proc/$PPID/cmdline"]
+    shown = subprocess.run([*command, *look], env=environment, capture_output=True, text=True, check=True).stdout
+    who, arguments = shown.split("\n", 1)
+    assert who == "careful"
+    assert arguments.split("\0")[1].startswith("postgresql://careful@/given?host=")
+    assert SECRET not in arguments
+    assert quote(SECRET, safe="") not in arguments

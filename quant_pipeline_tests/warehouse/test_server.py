@@ -172,3 +172,21 @@ def test_an_interrupt_at_the_terminal_does_not_reach_the_server(own_home: Path) 
     starter.wait()
     psycopg.connect(server.start(own_home)).close()
     starter.stdout.close()
+
+
+def test_a_killed_servers_socket_lock_is_no_obstacle(spare_home: Path) -> None:
+    """It names the dead server's process: by now another one of the same user, or a zombie, may bear that number."""
+    server.start(spare_home)
+    lock = spare_home / "pg" / ".s.PGSQL.5432.lock"
+    lines = lock.read_text().splitlines()
+    crash(spare_home)
+    owner = (spare_home / "pg").stat()
+    user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    stranger = subprocess.Popen(["sleep", "600"], **user)
+    try:
+        lock.write_text("\n".join([str(stranger.pid), *lines[1:], ""]))
+        psycopg.connect(server.start(spare_home)).close()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
