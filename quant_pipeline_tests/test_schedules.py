@@ -108,7 +108,10 @@ def test_a_closed_day_is_skipped_with_the_reason(
     assert last in answer.skip_message
 
 
-def test_the_synced_calendar_overrules_the_built_in_one(warehouse_at: WarehouseResource) -> None:
+def test_the_synced_calendar_overrules_the_built_in_one(
+    warehouse_at: WarehouseResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T17:30")
     with warehouse_at.database.connect() as connection:
         connection.execute(
             "INSERT INTO trade_calendar (exchange, cal_date, is_open, source) VALUES ('SSE', '2026-11-20', 0, 'tushare')"

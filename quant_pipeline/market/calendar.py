@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from quant_pipeline.market import clock
+from quant_pipeline.market.published_days import doubtful_days
 
 FIRST_SESSION = dt.date(1990, 12, 19)
 DATA_READY = dt.time(17, 0)
@@ -29,21 +30,32 @@ class Calendar:
             raise CalendarError("a calendar needs at least one session")
         self.first, self.last = first, last
         self._set = frozenset(self.sessions)
+        self.doubted: Mapping[dt.date, str] = {}
+        """Published days that were not believed, and why."""
 
-    def overruled_by(self, published: Mapping[dt.date, bool]) -> Calendar:
+    def overruled_by(
+        self, published: Mapping[dt.date, bool], *, today: dt.date | None = None, traded: Collection[dt.date] = ()
+    ) -> Calendar:
         """This calendar with the days that the exchange published (day -> open?) put in the place of its own.
 
-        A published day after `last` extends the calendar only where the days in between are published as well.
+        A published day after `last` extends the calendar only where the days in between are published as well. What cannot
+        be believed (see published_days.py) changes nothing, and is named in `doubted`: no stored calendar makes this one
+        useless. `traded`: days of which bars are stored · `today`: by default the clock's.
         """
         if not published:
             return self
+        closed = [day for day, is_open in published.items() if not is_open]
+        doubted = doubtful_days(self, published, today=today or clock.today(), traded=traded, accepted=frozenset(closed))
         sessions = set(self._set)
         for day, is_open in published.items():
-            (sessions.add if is_open else sessions.discard)(day)
-        last = self.last
-        while (last + dt.timedelta(days=1)) in published:
-            last += dt.timedelta(days=1)
-        return Calendar((day for day in sessions if day <= last), last=last, first=self.first)
+            if day not in doubted:
+                (sessions.add if is_open else sessions.discard)(day)
+        last, lost = self.last, {day for day in doubted if not published[day] and day > self.last}
+        while (following := last + dt.timedelta(days=1)) in published and following not in lost:
+            last = following
+        believed = Calendar((day for day in sessions if day <= last), last=last, first=self.first)
+        believed.doubted = doubted
+        return believed
 
     def is_session(self, day: dt.date) -> bool:
         """Whether the exchange trades on that day."""
@@ -109,5 +121,6 @@ class Calendar:
         if not self.first <= day <= self.last:
             raise CalendarError(
                 f"the calendar knows {self.first} to {self.last}, not {day}: "
-                "sync trade_calendar, or upgrade exchange_calendars (its new year comes in December)"
+                "sync trade_calendar (quant-pipeline sync --datasets trade_calendar), or upgrade exchange_calendars "
+                "(its new year comes in December)"
             )

@@ -1,13 +1,18 @@
 """The warehouse as a resource: PostgreSQL, embedded or given by QUANT_DATABASE_URL, its schema up to date."""
 
+import logging
+
 import dagster as dg
 from pydantic import PrivateAttr
 
 from quant_pipeline import settings
+from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sync.calendar_acceptance import stored_calendar
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read_sql
+
+_logger = logging.getLogger(__name__)
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -25,6 +30,12 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._database
 
     def calendar(self) -> Calendar:
-        """The exchange's calendar: the built-in one, overruled by the synced trade_calendar."""
-        published = read_sql(self.database, "SELECT cal_date, is_open = 1 AS open FROM trade_calendar WHERE exchange = 'SSE'")
-        return xshg().overruled_by(dict(published.iter_rows()))
+        """The exchange's calendar: the built-in one, overruled by the synced trade_calendar as far as that can be believed."""
+        calendar = stored_calendar(self.database, xshg(), clock.today())
+        if calendar.doubted:
+            day, why = next(iter(calendar.doubted.items()))
+            _logger.warning(
+                "%d days of the stored trade_calendar are not believed (%s: %s); sync trade_calendar again",
+                len(calendar.doubted), day, why,
+            )  # fmt: skip
+        return calendar

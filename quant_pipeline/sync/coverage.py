@@ -135,19 +135,11 @@ def judge_rows(dataset: Dataset, unit: Unit, checked: Checked, due: Due, session
 
 
 def judge_list(dataset: Dataset, rows: pl.DataFrame, stored: int) -> None:
-    """Raises Incomplete when a list is empty, much shorter than the stored one, or (a calendar) lacks days."""
+    """Raises Incomplete when a list is empty, or much shorter than the stored one."""
     if rows.is_empty() and dataset.coverage is not Coverage.ANY:
         raise Incomplete("the list came empty")
     if rows.height < stored * (1 - SHRINKING_ALLOWED) - FEW:
         raise Incomplete(f"the list came with {rows.height} rows, the stored one has {stored}: a cut answer")
-    if dataset.coverage is Coverage.DAYS:
-        days = rows["cal_date"].unique()
-        first, last = days.min(), days.max()
-        assert isinstance(first, dt.date)
-        assert isinstance(last, dt.date)
-        lacking = (last - first).days + 1 - len(days)
-        if lacking:
-            raise Incomplete(f"{lacking} days from {first} to {last} are missing: a cut answer")
 
 
 def _without(codes: pl.Series, others: pl.Series) -> pl.Series:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
+from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, DAILY_KLINE, STOCK_LIST
+from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, DAILY_KLINE, STOCK_LIST, TRADE_CALENDAR
 from quant_pipeline.market.validation import Checked, validate
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.anchoring import anchored
+from quant_pipeline.sync.calendar_acceptance import demand_believable
 from quant_pipeline.sync.completion import with_pre_close
 from quant_pipeline.sync.coverage import Due, judge_list, judge_rows
 from quant_pipeline.sync.periods import labels_of
@@ -30,7 +33,10 @@ def judge_of_list(database: Database, dataset: Dataset, calendar: Calendar) -> J
 
     def judge(unit: Unit, frame: pl.DataFrame, source: Source) -> Checked:
         checked = validate(dataset, frame, expected_session=None, sessions=sessions)
-        judge_list(dataset, checked.good, _stored_rows(database, dataset, unit, source))
+        if dataset is TRADE_CALENDAR:
+            demand_believable(database, checked.good, xshg(), clock.today())
+        else:
+            judge_list(dataset, checked.good, _stored_rows(database, dataset, unit, source))
         return checked
 
     return judge

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import TRADE_CALENDAR
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Answer
 from quant_pipeline.sources.units import Grain, Unit
@@ -80,15 +81,17 @@ class Store:
 
     def _merge(self, unit: Unit, answer: Answer) -> Upserted:
         rows, refused = answer.checked.good, not answer.checked.bad.is_empty()
+        # A calendar is judged by what is known, not by who says it: what stands there may be what was not believed.
+        force = self.force or self.dataset is TRADE_CALENDAR
         if unit.grain in (Grain.SNAPSHOT, Grain.MEMBERS) and not refused:
             # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
             where = {"ts_code": unit.ts_code} if unit.grain is Grain.MEMBERS else None
             return replace_rows(
-                self.connection, self.dataset, rows, where=where, source=answer.source, priority=self.priority, force=self.force
+                self.connection, self.dataset, rows, where=where, source=answer.source, priority=self.priority, force=force
             )
         if self.dataset.periodic:
             self._drop_running(unit, rows)
-        return upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority, force=self.force)
+        return upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority, force=force)
 
     def _drop_running(self, unit: Unit, rows: pl.DataFrame) -> None:
         """Deletes the rows of the same weeks or months that bear an earlier label: they were those of a running period."""

@@ -94,19 +94,28 @@ def test_a_day_that_is_no_session_is_named_with_the_one_before() -> None:
 
 
 def test_the_published_calendar_overrules_and_extends() -> None:
-    closed, opened = dt.date(2026, 11, 19), dt.date(2026, 11, 21)
+    closed, opened = dt.date(2026, 11, 23), dt.date(2026, 11, 21)
     new_year = {dt.date(2027, 1, 1) + dt.timedelta(days=n): n in (3, 4) for n in range(10)}
-    ruled = CALENDAR.overruled_by({closed: False, opened: True} | new_year)
+    ruled = CALENDAR.overruled_by({closed: False, opened: True} | new_year, today=dt.date(2026, 11, 20), traded={opened})
     assert not ruled.is_session(closed)
-    assert ruled.is_session(opened)
+    assert ruled.is_session(opened), "bars of that day are stored"
+    assert ruled.doubted == {}
     assert ruled.last == dt.date(2027, 1, 10)
     assert ruled.shift(dt.date(2026, 12, 31), 1) == dt.date(2027, 1, 4)
     assert CALENDAR.is_session(closed), "the built-in one is not changed"
 
 
+def test_what_cannot_be_believed_changes_nothing_and_is_named() -> None:
+    past, saturday, far = dt.date(2015, 6, 3), dt.date(2026, 11, 21), dt.date(2027, 1, 1)
+    closed = {far + dt.timedelta(days=n): False for n in range(400)}
+    ruled = CALENDAR.overruled_by({past: False, saturday: True} | closed, today=dt.date(2026, 11, 20))
+    assert (ruled.sessions, ruled.last) == (CALENDAR.sessions, CALENDAR.last)
+    assert set(ruled.doubted) == {past, saturday, *closed}
+
+
 def test_a_gap_in_the_published_days_ends_the_calendar() -> None:
     island = {CALENDAR.last + dt.timedelta(days=n): True for n in (5, 6)}
-    ruled = CALENDAR.overruled_by(island)
+    ruled = CALENDAR.overruled_by(island, today=dt.date(2026, 11, 20))
     assert ruled.last == CALENDAR.last
     with pytest.raises(CalendarError):
         ruled.is_session(CALENDAR.last + dt.timedelta(days=5))
