@@ -17,6 +17,7 @@ from quant_pipeline.sandbox.control.faults import Fault, FaultError, Faults
 from quant_pipeline.sandbox.control.quotas import EVERY_API, Per, Quotas
 from quant_pipeline.sandbox.servers import inbox
 from quant_pipeline.sandbox.servers.baostock_server import BaostockServer
+from quant_pipeline.sandbox.servers.faulty_transport import elsewhere
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.servers.pushplus_server import PushPlusServer
 from quant_pipeline.sandbox.servers.ths_api_server import ThsApiServer
@@ -62,6 +63,7 @@ class Servers:
                 *self.tushare.routes(),
                 *self.pushplus.routes(),
                 *self.ths_api.routes(),
+                elsewhere(self.calls),
                 web.get("/", self._inbox),
                 web.get("/control/health", self._health),
                 web.post("/control/faults", self._order_fault),

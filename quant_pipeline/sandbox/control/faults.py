@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
+from dataclasses import dataclass as plain_dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import polars as pl
-from aiohttp import web
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from quant_pipeline.sandbox.control.quotas import EVERY_API, Per
-
-_GATEWAY_PAGE = "<html>\n<head><title>{title}</title></head>\n<body>\n<center><h1>{title}</h1></center>\n</body>\n</html>\n"
-_TITLES = {
-    429: "429 Too Many Requests",
-    500: "500 Internal Server Error",
-    502: "502 Bad Gateway",
-    504: "504 Gateway Time-out",
-}
 
 
 class Kind(StrEnum):
@@ -35,7 +27,7 @@ class Kind(StrEnum):
     HTML = "html"
     """A page with status 200 where JSON should be."""
     QUOTA = "quota"
-    """The service's quota text (`per` minute, hour or day)."""
+    """The service's quota text (`per` minute, hour or day; `wording` today or former)."""
     PERMISSION = "permission"
     """The service's text about missing rights."""
     TOKEN = "token"
@@ -46,6 +38,46 @@ class Kind(StrEnum):
     """Columns and no rows."""
     BAD_VALUES = "bad_values"
     """The true answer with a high below its low, a row without a date, and a row that stands twice."""
+    NAN = "nan"
+    """Nulls in `columns`, in `share` of the rows."""
+    UNREADABLE = "unreadable"
+    """`text` ("--") in place of the values of `columns`, in `share` of the rows."""
+    SCALED = "scaled"
+    """The values of `columns` times `factor`, in `share` of the rows."""
+    SWAPPED = "swapped"
+    """The headers of two `columns` are exchanged."""
+    REORDERED = "reordered"
+    """The values stand in another order than the headers."""
+    NUMERIC_CODES = "numeric_codes"
+    """ts_code as a number, without its exchange: 1 for 000001.SZ."""
+    STALE = "stale"
+    """The rows of the session before, under the date that was asked for."""
+    CONTRADICTING = "contradicting"
+    """`count` of the codes stand twice in the bars, with different prices."""
+    UNKNOWN_CODES = "unknown_codes"
+    """`count` more rows, of codes that do not exist."""
+    HALTED_BARS = "halted_bars"
+    """Bars, too, of the codes that are halted all day: the last price, and `volume` 手."""
+    NEW_PREFIX = "new_prefix"
+    """One more share everywhere, of a prefix that nobody knows: `ts_code` (303001.SZ)."""
+    CHANGED_CODE = "changed_code"
+    """A share bears the new code `ts_code` (302132.SZ) everywhere; the old code is gone from every list and history."""
+    SHORT_HISTORY = "short_history"
+    """Asked by code: only the newest `rows` (none)."""
+    ALL_CLOSED = "all_closed"
+    """trade_cal: every day is closed."""
+    HOLIDAY_OPEN = "holiday_open"
+    """trade_cal: a past holiday is told open: `day`, or the latest on a weekday."""
+    SESSION_CLOSED = "session_closed"
+    """trade_cal: a past session is told closed: `day`, or the latest but one."""
+    ENDLESS = "endless"
+    """Every page is full again: with the same rows, or with ever new ones (`fresh`)."""
+    DRIP = "drip"
+    """The true answer, a byte every `seconds` (1)."""
+    BOMB = "bomb"
+    """An answer of `megabytes`."""
+    REDIRECT = "redirect"
+    """HTTP 307 to `url`, or to another name of this machine where the call is logged as of the server "elsewhere"."""
     HALF = "half"
     """BaoStock only: half of the answer's bytes, then the connection is cut."""
     UNENDED = "unended"
@@ -60,38 +92,81 @@ class FaultError(ValueError):
     """An order that cannot be carried out."""
 
 
-@dataclass(frozen=True)
+_DEFAULT_SHARE = {Kind.WRONG_ROWS: 0.2}
+_DEFAULT_SECONDS = {Kind.DRIP: 1.0}
+_DEFAULT_CODE = {Kind.NEW_PREFIX: "303001.SZ", Kind.CHANGED_CODE: "302132.SZ"}
+_COLUMNS = {Kind.NAN: 1, Kind.UNREADABLE: 1, Kind.SCALED: 1, Kind.SWAPPED: 2}
+"""The kinds that need columns, and how many at least."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Fault:
     """An order. It fires for calls of `server` and `api` ("*": all) after the first `after`: for the next `times`
-    (None: until cleared), or for each `every`-th."""
+    (None: until cleared), or for each `every`-th. The rest says how, where the kind leaves it open."""
 
     kind: Kind
-    server: str = "tushare"
+    server: Literal["tushare", "baostock", "akshare", "ths", "pushplus"] = "tushare"
     api: str = EVERY_API
-    times: int | None = 1
-    every: int = 1
-    after: int = 0
-    seconds: float = 60.0
-    status: int = 502
-    share: float = 0.2
+    times: Annotated[int, Field(ge=0)] | None = 1
+    every: Annotated[int, Field(ge=1)] = 1
+    after: Annotated[int, Field(ge=0)] = 0
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    status: Annotated[int, Field(ge=100, le=599)] = 502
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
     per: Per = Per.MINUTE
+    wording: Literal["today", "former"] = "today"
     code: str = "10002007"
+    columns: tuple[str, ...] = ()
+    factor: float = 100.0
+    count: Annotated[int, Field(ge=0)] = 1
+    volume: Annotated[float, Field(ge=0)] = 0.0
+    rows: Annotated[int, Field(ge=0)] = 0
+    text: str = "--"
+    ts_code: str = ""
+    day: Annotated[str, Field(pattern=r"^(\d{8})?$")] = ""
+    fresh: bool = False
+    megabytes: Annotated[float, Field(ge=0)] = 100.0
+    url: str = ""
 
     @classmethod
-    def ordered(cls, order: dict[str, Any]) -> Fault:
+    def ordered(cls, order: Any) -> Fault:
         """The fault of a control request; `every` alone means until cleared. FaultError says what is wrong with it."""
+        if not isinstance(order, dict):
+            raise FaultError("a fault is a JSON object with a kind")
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(order) - known):
             raise FaultError(f"unknown: {', '.join(unknown)}; a fault has {', '.join(sorted(known))}")
         if "every" in order and "times" not in order:
             order = {**order, "times": None}
         try:
-            return cls(**{**order, "kind": Kind(order.get("kind", "")), "per": Per(order.get("per", Per.MINUTE))})
-        except ValueError as error:
-            raise FaultError(str(error)) from None
+            fault: Fault = _ORDER.validate_python(order)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise FaultError(f"{'.'.join(map(str, first['loc']))}: {first['msg']} (not {first['input']!r})") from None
+        if len(fault.columns) < _COLUMNS.get(fault.kind, 0):
+            raise FaultError(f"{fault.kind} needs columns, at least {_COLUMNS[fault.kind]}")
+        return fault
+
+    @property
+    def affected(self) -> float:
+        """The share of the rows that the fault touches."""
+        return _DEFAULT_SHARE.get(self.kind, 1.0) if self.share is None else self.share
+
+    @property
+    def delay(self) -> float:
+        """The seconds that it takes."""
+        return _DEFAULT_SECONDS.get(self.kind, 60.0) if self.seconds is None else self.seconds
+
+    @property
+    def new_code(self) -> str:
+        """The code that NEW_PREFIX and CHANGED_CODE bring in."""
+        return self.ts_code or _DEFAULT_CODE[self.kind]
 
 
-@dataclass
+_ORDER = TypeAdapter(Fault)
+
+
+@plain_dataclass
 class _Order:
     fault: Fault
     seen: int = 0
@@ -132,50 +207,3 @@ class Faults:
             return None
         firing.fired += 1
         return firing.fault
-
-
-async def interrupt(fault: Fault, request: web.Request) -> web.Response | None:
-    """Carries out what a fault does to the transport. None: the server goes on (perhaps late) with its answer."""
-    match fault.kind:
-        case Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
-        case Kind.DISCONNECT | Kind.HANG:
-            if fault.kind is Kind.HANG:
-                await asyncio.sleep(fault.seconds)
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        case Kind.STATUS:
-            return _page(fault.status, _TITLES.get(fault.status, f"{fault.status} Error"))
-        case Kind.HTML:
-            return _page(200, "系统维护中")
-    return None
-
-
-def spoil(fault: Fault, frame: pl.DataFrame) -> pl.DataFrame:
-    """Carries out what a fault does to the rows of an answer."""
-    match fault.kind:
-        case Kind.EMPTY:
-            return frame.clear()
-        case Kind.WRONG_ROWS:
-            return frame.head(round(len(frame) * (1 - fault.share)))
-        case Kind.BAD_VALUES:
-            return _with_bad_values(frame)
-    return frame
-
-
-def _with_bad_values(frame: pl.DataFrame) -> pl.DataFrame:
-    """The first row's high (or first figure) is broken, the second has no date, the third stands twice."""
-    row = pl.int_range(pl.len())
-    broken = next((name for name in ("high", *frame.columns) if frame.schema.get(name) == pl.Float64), None)
-    date = next((name for name in frame.columns if name.endswith("_date")), None)
-    changes = []
-    if broken:
-        changes.append(pl.when(row == 0).then(-pl.col(broken)).otherwise(pl.col(broken)).alias(broken))
-    if date:
-        changes.append(pl.when(row == 1).then(None).otherwise(pl.col(date)).alias(date))
-    return pl.concat([frame.with_columns(changes), frame.slice(2, 1)])
-
-
-def _page(status: int, title: str) -> web.Response:
-    return web.Response(status=status, text=_GATEWAY_PAGE.format(title=title), content_type="text/html")

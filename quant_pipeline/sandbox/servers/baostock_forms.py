@@ -34,6 +34,9 @@ def texts(frame: pl.DataFrame) -> list[tuple[str, ...]]:
     written = []
     for name, dtype in frame.schema.items():
         column = pl.col(name)
+        if dtype == pl.Object:  # a fault wrote texts among the figures
+            written.append(pl.lit(pl.Series(name, ["" if value is None else str(value) for value in frame[name]], pl.String)))
+            continue
         if name in _DECIMALS:
             column = column.cast(pl.Decimal(38, _DECIMALS[name]))
         elif dtype == pl.Float64:

@@ -13,12 +13,15 @@ from typing import Any
 import polars as pl
 
 from quant_pipeline.sandbox.control.calls import Call, CallLog
-from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind, spoil
+from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind
 from quant_pipeline.sandbox.servers import baostock_answers as answers
 from quant_pipeline.sandbox.servers import baostock_forms as forms
 from quant_pipeline.sandbox.servers import baostock_protocol as protocol
 from quant_pipeline.sandbox.servers.baostock_protocol import PAGE, Refusal, Request
+from quant_pipeline.sandbox.servers.faulty_rows import spoil
+from quant_pipeline.sandbox.servers.lying_market import LyingMarket
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
+from quant_pipeline.sandbox.simulation.interface import Market
 
 SERVER = "baostock"
 _ANSWERS_KEPT = 8
@@ -91,11 +94,11 @@ class BaostockServer:
         if fault is not None:
             call.answer = fault.kind.value
         if session.loses_next or (fault is not None and fault.kind in (Kind.HANG, Kind.DISCONNECT)):
-            await asyncio.sleep(fault.seconds if fault is not None and fault.kind is Kind.HANG else 0.0)
+            await asyncio.sleep(fault.delay if fault is not None and fault.kind is Kind.HANG else 0.0)
             session.writer.transport.abort()
             return
         if fault is not None and fault.kind is Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(fault.delay)
         await _send(session, await self._reply(request, session, call, fault), fault)
 
     async def _reply(self, request: Request, session: _Session, call: Call, fault: Fault | None) -> bytes:
@@ -137,7 +140,11 @@ class BaostockServer:
             self._answers.move_to_end(key)
             return self._answers[key]
         steps = await self._factor_steps(request)
-        frame = await self._market_thread.ask(lambda market: answers.answer(market, api, params, steps))
+
+        def answered(market: Market) -> pl.DataFrame:
+            return answers.answer(market if fault is None else LyingMarket(market, fault), api, params, steps)
+
+        frame = await self._market_thread.ask(answered)
         if fault is not None and not (fault.kind is Kind.WRONG_ROWS and request.api.paged and len(frame) > PAGE):
             frame = _spoiled(fault, frame)
         rows = frame.columns, forms.texts(frame)

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox.control.calls import CallLog
-from quant_pipeline.sandbox.control.faults import Faults, Kind, interrupt
+from quant_pipeline.sandbox.control.faults import Faults, Kind
 from quant_pipeline.sandbox.control.quotas import Per, Quotas
+from quant_pipeline.sandbox.servers.faulty_transport import interrupt
 
 SERVER = "pushplus"
 PREFIX = "/pushplus"

@@ -15,8 +15,10 @@ from aiohttp import web
 
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox.control.calls import CallLog
-from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind, interrupt, spoil
+from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind
 from quant_pipeline.sandbox.control.quotas import Quotas
+from quant_pipeline.sandbox.servers.faulty_rows import spoil
+from quant_pipeline.sandbox.servers.faulty_transport import interrupt
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.simulation.interface import ParameterError
 

@@ -12,8 +12,11 @@ import polars as pl
 from aiohttp import web
 
 from quant_pipeline.sandbox.control.calls import Call, CallLog
-from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind, interrupt, spoil
+from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind
 from quant_pipeline.sandbox.control.quotas import Per, Quotas
+from quant_pipeline.sandbox.servers.faulty_rows import refilled, spoil
+from quant_pipeline.sandbox.servers.faulty_transport import drip, interrupt
+from quant_pipeline.sandbox.servers.lying_market import LyingMarket
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.servers.tushare_apis import APIS
 from quant_pipeline.sandbox.simulation.interface import Market, ParameterError
@@ -21,16 +24,27 @@ from quant_pipeline.sandbox.simulation.interface import Market, ParameterError
 SERVER = "tushare"
 PREFIX = "/dataapi"
 _DETAILS = "权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。"
+_MORE = "具体频次详情：https://tushare.pro/document/1?doc_id=108。"
 QUOTA_TEXTS = {
-    Per.MINUTE: "抱歉，您每分钟最多访问该接口{calls}次，" + _DETAILS,
-    Per.HOUR: "抱歉，您每小时最多访问该接口{calls}次，" + _DETAILS,
-    Per.DAY: "抱歉，您每天最多访问该接口{calls}次，" + _DETAILS,
+    "today": {
+        Per.MINUTE: "抱歉，您访问接口({api})频率超限({calls}次/分钟)，" + _MORE,
+        Per.HOUR: "抱歉，您访问接口({api})频率超限({calls}次/小时)，" + _MORE,
+        Per.DAY: "抱歉，您访问接口({api})频率超限({calls}次/天)，" + _MORE,
+    },
+    "former": {
+        Per.MINUTE: "抱歉，您每分钟最多访问该接口{calls}次，" + _DETAILS,
+        Per.HOUR: "抱歉，您每小时最多访问该接口{calls}次，" + _DETAILS,
+        Per.DAY: "抱歉，您每天最多访问该接口{calls}次，" + _DETAILS,
+    },
 }
+"""The service's words by wording and window; the former ones still come from relays."""
 PERMISSION_TEXT = "抱歉，您没有接口访问权限，" + _DETAILS
 TOKEN_TEXT = "您的token不对，请确认。"
 UNKNOWN_TEXT = "请指定正确的接口名"
 _WRONG_TOKEN, _REFUSED, _WRONG_REQUEST = 40101, 40203, -2001
 _NO_CAP = 1_000_000
+_ENDLESS_PAGE = 5_000
+"""Rows of an endless answer's page where the API has no cap."""
 _ANSWERS_KEPT = 48
 _NOT_PARAMETERS = frozenset({"ts_type_name", "offset", "limit"})
 
@@ -77,12 +91,14 @@ class TushareServer:
             return _refused(_WRONG_REQUEST, text)
         if fault is None:
             call.answer = "ok" if call.rows else "empty"
+        if fault is not None and fault.kind is Kind.DRIP:
+            return await drip(fault, request, payload)
         return web.Response(body=payload, content_type="application/json", charset="utf-8")
 
     def _ordered_refusal(self, fault: Fault, api: str) -> web.Response | None:
         match fault.kind:
             case Kind.QUOTA:
-                return _quota_refusal(fault.per, self.quotas.limit(api, fault.per) or 500)
+                return _quota_refusal(api, fault.per, self.quotas.limit(api, fault.per) or 500, fault.wording)
             case Kind.PERMISSION:
                 return _refused(_REFUSED, PERMISSION_TEXT)
             case Kind.TOKEN:
@@ -99,7 +115,7 @@ class TushareServer:
         broken = self.quotas.take(token, api)
         if broken is not None:
             call.answer = "quota"
-            return _quota_refusal(broken.per, broken.calls)
+            return _quota_refusal(api, broken.per, broken.calls)
         return None
 
     def _encoded(
@@ -113,10 +129,14 @@ class TushareServer:
             return self._answers[key]
         cap = APIS[api].cap or _NO_CAP
         size = min(limit, cap) if limit > 0 else cap
+        if fault is not None:
+            market = LyingMarket(market, fault)
         frame = market.frame(api, params, offset + size + 1)
         page = frame.slice(offset, size).select(columns)
         more = len(frame) > offset + size
-        if fault is not None:
+        if fault is not None and fault.kind is Kind.ENDLESS:
+            page, more = refilled(fault, frame.select(columns), offset, min(size, APIS[api].cap or _ENDLESS_PAGE)), True
+        elif fault is not None:
             page = spoil(fault, page)
         answer = _accepted(page, more), len(page)
         if fault is None:
@@ -137,5 +157,5 @@ def _refused(code: int, text: str) -> web.Response:
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 
-def _quota_refusal(per: Per, calls: int) -> web.Response:
-    return _refused(_REFUSED, QUOTA_TEXTS[per].format(calls=calls))
+def _quota_refusal(api: str, per: Per, calls: int, wording: str = "today") -> web.Response:
+    return _refused(_REFUSED, QUOTA_TEXTS[wording][per].format(api=api, calls=calls))

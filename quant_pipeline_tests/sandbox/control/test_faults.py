@@ -45,9 +45,12 @@ def test_a_page_instead_of_json(sandbox: Rehearsal, pro: DataApi) -> None:
 @pytest.mark.parametrize(
     ("order", "text"),
     [
-        ({"kind": "quota"}, "每分钟最多访问该接口500次"),
-        ({"kind": "quota", "per": "hour"}, "每小时最多访问该接口"),
-        ({"kind": "quota", "per": "day"}, "每天最多访问该接口"),
+        ({"kind": "quota"}, r"抱歉，您访问接口\(daily\)频率超限\(500次/分钟\)，具体频次详情：https"),
+        ({"kind": "quota", "per": "hour"}, r"频率超限\(500次/小时\)"),
+        ({"kind": "quota", "per": "day"}, r"频率超限\(500次/天\)"),
+        ({"kind": "quota", "wording": "former"}, "每分钟最多访问该接口500次"),
+        ({"kind": "quota", "wording": "former", "per": "hour"}, "每小时最多访问该接口"),
+        ({"kind": "quota", "wording": "former", "per": "day"}, "每天最多访问该接口"),
         ({"kind": "permission"}, "没有接口访问权限"),
         ({"kind": "token"}, "您的token不对，请确认。"),
     ],
@@ -107,8 +110,25 @@ def test_when_orders_fire() -> None:
     assert fired(Fault.ordered({"kind": "empty", "every": 3, "times": 2, "after": 1}), 12) == [4, 7]
     assert fired(Fault(Kind.EMPTY, api="weekly"), 3) == []
     assert fired(Fault(Kind.EMPTY, server="pushplus"), 3) == []
-    with pytest.raises(FaultError, match="Kind"):
-        Fault.ordered({"times": 1})
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ({"times": 1}, "kind"),
+        ({"kind": "empty", "times": "many"}, "times"),
+        ({"kind": "empty", "every": 0}, "every"),
+        ({"kind": "wrong_rows", "share": 2}, "share"),
+        ({"kind": "nan"}, "needs columns"),
+        ({"kind": "swapped", "columns": ["open"]}, "at least 2"),
+        ({"kind": "holiday_open", "day": "yesterday"}, "day"),
+        ({"kind": "empty", "server": "nobody"}, "server"),
+        (["empty"], "JSON object"),
+    ],
+)
+def test_what_is_wrong_with_an_order_is_said(order: object, why: str) -> None:
+    with pytest.raises(FaultError, match=why):
+        Fault.ordered(order)
 
 
 def test_the_oldest_order_that_fires_wins() -> None:

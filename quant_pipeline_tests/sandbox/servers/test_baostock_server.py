@@ -305,3 +305,38 @@ def test_two_queries_of_one_user_at_once_are_refused(sandbox: Rehearsal, bs: Cli
         assert "10001011\x01黑名单用户".encode() in raw(asked)
         assert len(slow.result()[1]) > 250
     assert b"10001011" not in raw(asked)
+
+
+def test_valuations_are_those_of_daily_basic(bs: Client, market: SimulatedMarket) -> None:
+    served = bs.frame("query_daily_history_k_AStock", date=SESSION).filter(pl.col("tradestatus") == "1")
+    basics = market.frame("daily_basic", {"trade_date": COMPACT}, ALL).filter(~pl.col("ts_code").str.ends_with("BJ"))
+    names = {"turn": "turnover_rate", "peTTM": "pe_ttm", "pbMRQ": "pb", "psTTM": "ps_ttm"}
+    given = served.select(pl.col(name).replace("", None).cast(pl.Float64).alias(theirs) for name, theirs in names.items())
+    true = basics.sort("ts_code").select(names.values())
+    assert given.null_count().row(0) == true.null_count().row(0)
+    assert (given - true).select(pl.all().abs().max()).row(0) == pytest.approx((0.0,) * 4, abs=1e-4)
+    assert served["pcfNcfTTM"].replace("", None).null_count() < len(served)
+    by_code = bs.history(served["code"][0], ",".join(("date", *names, "pcfNcfTTM", "isST")), start_date=SESSION)
+    assert by_code.select(served.select(by_code.columns).columns).row(0) == served.select(by_code.columns).row(0)
+
+
+def test_answers_that_lie_or_cannot_be_read(sandbox: Rehearsal, bs: Client) -> None:
+    def day() -> pl.DataFrame:
+        return bs.frame("query_daily_history_k_AStock", date=SESSION)
+
+    def order(kind: str, **how: Any) -> None:
+        sandbox.order_fault(kind, server="baostock", api="query_daily_history_k_AStock", **how)
+
+    true = day()
+    order("unreadable", columns=["peTTM"])
+    assert set(day()["peTTM"]) == {"--"}
+    order("scaled", columns=["volume"], factor=100)
+    assert day()["volume"].replace("", "0").cast(pl.Int64).sum() == 100 * true["volume"].replace("", "0").cast(pl.Int64).sum()
+    former = bs.frame("query_daily_history_k_AStock", date="2026-11-19")
+    order("stale")
+    assert day().drop("date", "isST").equals(former.drop("date", "isST"))
+    order("contradicting", count=6)
+    assert len(day().filter(pl.col("code").is_duplicated())) == 12
+    order("unknown_codes", count=5)
+    assert len(set(day()["code"]) - set(true["code"])) == 5
+    assert day().equals(true)

@@ -16,7 +16,9 @@ import polars as pl
 import trustme
 
 from quant_pipeline.sandbox.control.calls import CallLog
-from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind, spoil
+from quant_pipeline.sandbox.control.faults import Fault, Faults, Kind
+from quant_pipeline.sandbox.servers.faulty_rows import spoil
+from quant_pipeline.sandbox.servers.lying_market import LyingMarket
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.servers.web.site import Page, Request
 from quant_pipeline.sandbox.servers.web.sites import site_of
@@ -36,7 +38,7 @@ class _Spoiled:
     fault: Fault
 
     def frame(self, api: str, params: Any, rows: int) -> pl.DataFrame:
-        return spoil(self.fault, self.market.frame(api, params, rows))
+        return spoil(self.fault, LyingMarket(self.market, self.fault).frame(api, params, rows))
 
     def edition(self) -> str:
         return self.market.edition()
@@ -110,10 +112,10 @@ class WebProxy:
                 case Kind.DISCONNECT:
                     return None
                 case Kind.HANG:
-                    await asyncio.sleep(fault.seconds)
+                    await asyncio.sleep(fault.delay)
                     return None
                 case Kind.SLOW:
-                    await asyncio.sleep(fault.seconds)
+                    await asyncio.sleep(fault.delay)
                 case Kind.STATUS:
                     return Page(_BLOCK_PAGE.encode(), type="text/html; charset=utf-8", status=fault.status)
                 case Kind.HTML:
