@@ -79,6 +79,8 @@ def _span(scope: Scope) -> str:
 
 def _labels(context: dg.AssetCheckExecutionContext, dataset: Dataset, calendar: Calendar) -> list[dt.date]:
     """The sessions (the labels of weeks and months) that the run is about; without any, those of the last 20 sessions."""
+    if not dataset.dated:
+        return []  # a list is checked past the calendar's end too: it may be what mends it
     latest = calendar.latest(ready=dataset.ready)
     asked = sessions_of(context.run.tags, calendar, dataset.partition) or calendar.window(latest, 20)
     return list(labels_of(dataset, calendar, [session for session in asked if session <= latest]))

@@ -82,10 +82,12 @@ def sync(
 
         settings, console = prepared(as_json)
         warehouse = WarehouseResource()
+        chosen = choices.with_symbols(choices.chosen_datasets(split(datasets), split(periods)), split(symbols))
+        only_lists = not any(dataset.dated for dataset in chosen)
         windowless = start is None and end is None and days_back is None and not all_history
         order = commands.Order(
-            datasets=choices.with_symbols(choices.chosen_datasets(split(datasets), split(periods)), split(symbols)),
-            window=windows.stored_window(warehouse.database, warehouse.calendar())
+            datasets=chosen,
+            window=windows.stored_window(warehouse.database, warehouse.calendar(), only_lists=only_lists)
             if windowless and (retry_failed or repair)
             else windows.asked_window(
                 warehouse.calendar(),
@@ -93,6 +95,7 @@ def sync(
                 end=end.date() if end else None,
                 days_back=days_back,
                 all_history=all_history,
+                only_lists=only_lists,
             ),
             symbols=split(symbols),
             sources=choices.chosen_sources(split(sources)),

@@ -24,12 +24,14 @@ def asked_window(
     end: dt.date | None,
     days_back: int | None,
     all_history: bool,
+    only_lists: bool = False,
 ) -> Window:
     """The window of `sync`'s options: a range, the last N sessions, or everything; by default the latest session.
 
-    CalendarError when it holds no session, or reaches beyond the latest one.
+    ValueError when it holds no session, or reaches beyond the latest one. `only_lists`: nothing by session is asked for, so
+    that it can be had past the calendar's end too; for anything else that is a CalendarError.
     """
-    latest = calendar.latest()
+    latest = calendar.latest_known() if only_lists else calendar.latest()
     last = end or latest
     if last > latest:
         raise ValueError(f"{last} lies after the latest complete session, {latest}")
@@ -44,9 +46,9 @@ def asked_window(
     return Window(sessions[0], sessions[-1])
 
 
-def stored_window(database: Database, calendar: Calendar) -> Window:
+def stored_window(database: Database, calendar: Calendar, *, only_lists: bool = False) -> Window:
     """From the first session that was ever asked for to the latest: what there is to repair, or to try again."""
     with database.connect() as connection:
         row = connection.execute("SELECT min(trade_date) FROM sync_items").fetchone()
-    latest = calendar.latest()
+    latest = calendar.latest_known() if only_lists else calendar.latest()
     return Window(row[0] if row and row[0] else latest, latest)

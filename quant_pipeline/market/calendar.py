@@ -93,6 +93,10 @@ class Calendar:
         day = at.date() if at.time() >= ready else at.date() - dt.timedelta(days=1)
         return self.on_or_before(day)
 
+    def latest_known(self) -> dt.date:
+        """The latest session; past the calendar's end the last one that it knows, for what needs no session of its own."""
+        return self.latest() if clock.today() <= self.last else self.sessions[-1]
+
     def week_end(self, session: dt.date) -> dt.date:
         """The last session of the session's ISO week."""
         monday = session - dt.timedelta(days=session.weekday())

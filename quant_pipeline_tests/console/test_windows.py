@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from quant_pipeline.console.windows import Window, asked_window, stored_window
+from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.console.ledger import record
@@ -54,3 +55,16 @@ def test_days_to_come_and_spans_of_closed_days_are_refused(monkeypatch: pytest.M
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T10:00")
     with pytest.raises(ValueError, match="latest complete session, 2026-11-19"):
         asked(end=LATEST)
+
+
+@pytest.mark.parametrize("now", ["2027-01-01T18:00", "2027-01-02T09:00", "2028-06-01T12:00"])
+def test_past_the_calendar_s_end_lists_can_be_had_and_all_else_says_what_to_do(
+    warehouse: Database, monkeypatch: pytest.MonkeyPatch, now: str
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", now)
+    last = Window(CALENDAR.sessions[-1], CALENDAR.sessions[-1])
+    assert asked(only_lists=True) == last
+    assert stored_window(warehouse, CALENDAR, only_lists=True) == last
+    for options in ({}, {"days_back": 5}, {"all_history": True}):
+        with pytest.raises(CalendarError, match="quant-pipeline sync --datasets trade_calendar"):
+            asked(**options)
