@@ -20,6 +20,7 @@ import psycopg
 from quant_pipeline.market import clock
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.pushplus import Delivery, PushPlus, PushPlusError, SendFailure
+from quant_pipeline.sources.refusals import record_unknown
 from quant_pipeline.warehouse.database import Database
 
 A_MINUTE = 5
@@ -158,6 +159,8 @@ def _send(connection: psycopg.Connection[Any], client: PushPlus) -> tuple[dict[i
             final = error.failure is SendFailure.PERMANENT
             reason = f"{error.failure}: {error}"
             _logger.warning("message %s was not sent: %s", number, reason)
+            if error.unknown:
+                record_unknown(connection, "pushplus", "send", str(error))
             connection.execute(_REFUSED, ("failed" if final else "pending", reason, number))
             if error.failure is SendFailure.LIMITED_FOR_THE_DAY:
                 connection.execute(_BLOCK, {"wait": _until_it_reopens(), "reason": reason, "id": number})

@@ -22,10 +22,7 @@ _TIMEOUT = 15.0
 """Seconds for the whole answer."""
 _QUESTION_TIMEOUT = 5.0
 """The same for questions, which can be asked again later."""
-_OK, _UNAUTHORISED, _NOT_THERE, _LIMITED = 200, 401, 600, 900
-_PERMANENT = frozenset({302, _UNAUTHORISED, 403, _NOT_THERE, 805, 888, 903, 905, 999})
-# The limits per minute and per hour come as validation errors (999); only their texts tell them apart.
-_TOO_FAST = re.compile("频繁|最多发送")
+_OK, _UNAUTHORISED, _NOT_THERE = 200, 401, 600
 
 
 class SendFailure(StrEnum):
@@ -38,13 +35,27 @@ class SendFailure(StrEnum):
     """It would be refused again."""
 
 
-class PushPlusError(RuntimeError):
-    """PushPlus refused, or did not answer; `code` is its own when it answered. The text never holds a secret."""
+REFUSALS: tuple[tuple[frozenset[int], str, SendFailure], ...] = (
+    # the limits per minute and per hour come as validation errors; only their texts tell them apart
+    (frozenset({302, 401, 403, 600, 805, 888, 903, 905, 999}), "频繁|最多发送", SendFailure.RETRYABLE),
+    (frozenset({900}), "", SendFailure.LIMITED_FOR_THE_DAY),
+    (frozenset({302, 401, 403, 600, 805, 888, 903, 905, 999}), "", SendFailure.PERMANENT),
+    (frozenset({500}), "", SendFailure.RETRYABLE),
+)
+"""PushPlus's codes, what their text says, and what it means; the first that fits."""
 
-    def __init__(self, failure: SendFailure, text: str, code: int | None = None) -> None:
+
+class PushPlusError(RuntimeError):
+    """PushPlus refused, or did not answer; `code` is its own when it answered. The text never holds a secret.
+
+    `unknown`: it refused with a code that REFUSALS does not have.
+    """
+
+    def __init__(self, failure: SendFailure, text: str, code: int | None = None, *, unknown: bool = False) -> None:
         super().__init__(text)
         self.failure = failure
         self.code = code
+        self.unknown = unknown
 
 
 class Delivery(StrEnum):
@@ -138,7 +149,9 @@ class PushPlus:
         except (ValueError, TypeError, KeyError):
             raise PushPlusError(SendFailure.RETRYABLE, "PushPlus's answer is not one of its protocol") from None
         if code != _OK:
-            raise PushPlusError(_class_of(code, text), f"{code} {self._scrubbed(text)}", code)
+            known = next((means for codes, words, means in REFUSALS if code in codes and re.search(words, text)), None)
+            failure = known or SendFailure.RETRYABLE
+            raise PushPlusError(failure, f"{code} {self._scrubbed(text)}", code, unknown=known is None)
         return content.get("data")
 
     def _scrubbed(self, text: str) -> str:
@@ -146,14 +159,6 @@ class PushPlus:
             if secret:
                 text = text.replace(secret, "***")
         return one_line(text)
-
-
-def _class_of(code: int, text: str) -> SendFailure:
-    if code == _LIMITED:
-        return SendFailure.LIMITED_FOR_THE_DAY
-    if code in _PERMANENT and not _TOO_FAST.search(text):
-        return SendFailure.PERMANENT
-    return SendFailure.RETRYABLE
 
 
 def _mapping(data: Any) -> dict[str, Any]:

@@ -32,12 +32,12 @@ from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.paging import MOST
 from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.refusals import Refusal, Window, refused
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sources.worker import ClientFailed, ClientProcess
 
 READY = dt.time(17, 30)
 """When a session's rows are there."""
-_LOGIN_LIMIT_WAIT = 300.0
 _WHOLE_MARKET = "query_daily_history_k_AStock"
 _HISTORY = "query_history_k_data_plus"
 _DAILY = (Grain.SESSION, Grain.CODE)
@@ -56,9 +56,18 @@ _MARKETS = {
 _UNKNOWN_BOARD = Board.UNKNOWN.value
 """A prefix that nobody knows yet: taken, if the code is of Shanghai or Shenzhen."""
 _ITS_OWN = codes.board_of(pl.col("ts_code")).is_in([*_MARKETS, _UNKNOWN_BOARD]) & ~pl.col("ts_code").str.ends_with(".BJ")
-_PERMANENT_SOURCE = frozenset({"10001002", "10001003", "10001004", "10001006", "10001007", "10001008", "10001009", "10001012"})
-_OF_THE_UNIT = frozenset({"10004011", "10004013", "10004014", "10004015"})
-"""The code or the days that were asked for are not to be had: no fault of the API."""
+CODES = (
+    Refusal(r"^10001011", FailureClass.RATE_LIMITED, Window.DAY, whole=True),  # 黑名单用户: parallel calls, or a shared address
+    Refusal(r"^10001005", FailureClass.RATE_LIMITED, wait=300.0, whole=True),  # 账号登陆数达到上限
+    Refusal(r"^100010(02|03|04|06|07|08|09|12)", FailureClass.PERMANENT_SOURCE),  # account, client's version, key
+    Refusal(r"^100010(01|10)", FailureClass.RETRYABLE),  # 未登陆, after a second login; 登出失败
+    Refusal(r"^1000200[1-8]", FailureClass.RETRYABLE),  # the net
+    Refusal(r"^1000400[12]", FailureClass.RETRYABLE),  # 解析, 解压: an answer cut short
+    Refusal(r"^100040(11|13|14|15)", FailureClass.EMPTY),  # the code or the days are not to be had: no fault of the API
+    Refusal(r"^100040(0[3-9]|10|12|1[6-9]|20)", FailureClass.PERMANENT_API),  # parameters
+    Refusal(r"^10005001", FailureClass.RETRYABLE),  # 系统级别错误
+)
+"""What the service's error codes mean: those of its client's list. The black list and the login limit are the account's."""
 
 
 class BaostockSource(Source):
@@ -238,28 +247,9 @@ class BaostockSource(Source):
 
     def classify(self, api: str, error: Exception) -> SourceError:
         text = self.without_secrets(error.text if isinstance(error, ClientFailed) else in_words(error))
-        refused = isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__
-        failure, wait = _class_of(text[:8]) if refused else (FailureClass.RETRYABLE, 0.0)
-        # the black list and the login limit are the account's: they hold for every API
-        where = "*" if failure is FailureClass.RATE_LIMITED else api
-        return SourceError(failure, self.name, where, text, wait=wait)
-
-
-def _class_of(code: str) -> tuple[FailureClass, float]:
-    """What the service's error code means, and the wait that goes with it."""
-    if code == "10001011":
-        now = clock.now()
-        tomorrow = (now + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return FailureClass.RATE_LIMITED, (tomorrow - now).total_seconds()
-    if code == "10001005":
-        return FailureClass.RATE_LIMITED, _LOGIN_LIMIT_WAIT
-    if code in _PERMANENT_SOURCE:
-        return FailureClass.PERMANENT_SOURCE, 0.0
-    if code in _OF_THE_UNIT:
-        return FailureClass.EMPTY, 0.0
-    if code.startswith("100040") and code not in ("10004001", "10004002"):
-        return FailureClass.PERMANENT_API, 0.0
-    return FailureClass.RETRYABLE, 0.0
+        if isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__:
+            return refused(CODES, self.name, api, text)
+        return SourceError(FailureClass.RETRYABLE, self.name, api, text)
 
 
 def _a_shares(rows: pl.DataFrame) -> pl.DataFrame:

@@ -29,6 +29,7 @@ class SourceError(Exception):
     """A failed call: its class, the source and API, and a text for a person (never a secret).
 
     `wait` (seconds) comes with RATE_LIMITED; `per_minute` is the quota that the source named, when it named one.
+    `unknown`: the source refused in words that stand in no table of ours.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class SourceError(Exception):
         *,
         wait: float = 0.0,
         per_minute: int | None = None,
+        unknown: bool = False,
     ) -> None:
         super().__init__(f"{source}.{api}: {text}")
         self.failure = failure
@@ -48,6 +50,7 @@ class SourceError(Exception):
         self.text = text
         self.wait = wait
         self.per_minute = per_minute
+        self.unknown = unknown
 
     @property
     def passing(self) -> bool:

@@ -23,6 +23,7 @@ from psycopg_pool import ConnectionPool
 from quant_pipeline.sources import circuit
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.sources.refusals import record_unknown
 from quant_pipeline.warehouse.presence import ALIVE, Presence
 
 _LONGEST_NAP = 5.0
@@ -109,7 +110,8 @@ class Limiter:
 
         SourceError at once: RATE_LIMITED when the place is further away than `patience` seconds, CIRCUIT_OPEN when the API
         failed too often and is left alone.
-        A SourceError that the body raises is recorded as the call's outcome; RATE_LIMITED makes all processes wait.
+        A SourceError that the body raises is recorded as the call's outcome; RATE_LIMITED makes all processes wait,
+        and words that nobody knows are kept.
         """
         lease = Lease(self._wait_for_place(source, api, policy, patience))
         outcome, reason = "ok", ""
@@ -117,6 +119,9 @@ class Limiter:
             yield lease
         except SourceError as error:
             outcome, reason = error.failure.value, error.text
+            if error.unknown:
+                with self._pool.connection() as connection:
+                    record_unknown(connection, source, api, error.text)
             if error.failure is FailureClass.RATE_LIMITED:
                 self._block(error)
             raise

@@ -25,6 +25,7 @@ from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.refusals import Refusal, refused
 from quant_pipeline.sources.units import Grain, Unit
 
 DEFAULT_URL = "https://fuyao.aicubes.cn"
@@ -52,6 +53,15 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "rank_reason": ("rank_reason", "reason", "analyse", "analyse_title", "popularity_tag"),
 }
 """Column -> the names under which the interface may send it, the likeliest first."""
+
+CODES = (
+    Refusal(r"^100[1-4]\b", FailureClass.PERMANENT_API),
+    Refusal(r"^200[13]\b", FailureClass.PERMANENT_SOURCE),
+    Refusal(r"^300[124]\b", FailureClass.EMPTY),
+    Refusal(r"^4001\b", FailureClass.RATE_LIMITED, wait=60.0),  # whose minute it counts by is not documented
+    Refusal(r"^500\d\b", FailureClass.RETRYABLE),
+)
+"""What the interface's own codes mean."""
 
 
 class ThsSource(Source):
@@ -131,7 +141,8 @@ class ThsSource(Source):
         body = answer.json()
         code = int(body["code"])
         if code:
-            raise refused(api, code, self.without_secrets(str(body.get("message") or "")), policy.minute)
+            text = f"{code} {self.without_secrets(str(body.get('message') or ''))}".strip()
+            raise refused(CODES, self.name, api, text)
         return records(body["data"])
 
     def classify(self, api: str, error: Exception) -> SourceError:
@@ -146,24 +157,6 @@ class ThsSource(Source):
         else:
             words = f"the answer has not the interface's form: {self.without_secrets(in_words(error))}"
         return SourceError(FailureClass.RETRYABLE, self.name, api, words)
-
-
-def refused(api: str, code: int, message: str, minute: float) -> SourceError:
-    """The class of the interface's own codes."""
-    text = f"{code} {message}".strip()
-    wait = 0.0
-    match code:
-        case 1001 | 1002 | 1003 | 1004:
-            failure = FailureClass.PERMANENT_API
-        case 2001 | 2003:
-            failure = FailureClass.PERMANENT_SOURCE
-        case 3001 | 3002 | 3004:
-            failure = FailureClass.EMPTY
-        case 4001:
-            failure, wait = FailureClass.RATE_LIMITED, minute
-        case _:
-            failure = FailureClass.RETRYABLE
-    return SourceError(failure, ThsSource.name, api, text, wait=wait)
 
 
 def records(data: Any) -> list[dict[str, Any]]:

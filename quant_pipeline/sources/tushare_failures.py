@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import re
 
 import polars as pl
 
-from quant_pipeline.market import clock
 from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.refusals import Refusal, Window, refused
 
 SOURCE = "tushare"
+TEXTS = (
+    # before 权限, which the texts about quotas contain
+    Refusal(r"每(?P<window>分钟|小时|天|日)最多访问该接口(?P<quota>\d+)次", FailureClass.RATE_LIMITED),
+    Refusal(r"频率超限[(（](?P<quota>\d+)次/(?P<window>分钟|小时|天|日)[)）]", FailureClass.RATE_LIMITED),
+    Refusal(r"最多访问|频率超限|访问频繁|过于频繁", FailureClass.RATE_LIMITED, Window.MINUTE),
+    Refusal(r"IP数量超限", FailureClass.PERMANENT_SOURCE),
+    Refusal(r"权限|积分", FailureClass.PERMANENT_API),
+    Refusal(r"(?i)token|api init error", FailureClass.PERMANENT_SOURCE),
+    Refusal(r"参数|接口名", FailureClass.PERMANENT_API),
+    Refusal(r"系统内部错误|系统繁忙|服务器繁忙|服务异常|稍后再试|稍后重试", FailureClass.RETRYABLE),
+)
+"""What Tushare says where it gives no rows, the more special first."""
 
 
 def classified(api: str, error: Exception, text: str, minute: float) -> SourceError:
     """The error of an API by its type and `text` (without secrets); `minute` is the length of the quota's minute in seconds."""
     import requests
 
-    def failed(failure: FailureClass, words: str, wait: float = 0.0, per_minute: int | None = None) -> SourceError:
-        return SourceError(failure, SOURCE, api, words, wait=wait, per_minute=per_minute)
+    def failed(failure: FailureClass, words: str) -> SourceError:
+        return SourceError(failure, SOURCE, api, words)
 
     if isinstance(error, requests.exceptions.JSONDecodeError | json.JSONDecodeError):
         return failed(FailureClass.RETRYABLE, "the answer is not JSON (a gateway's or a block page)")
@@ -32,25 +42,4 @@ def classified(api: str, error: Exception, text: str, minute: float) -> SourceEr
         return failed(FailureClass.RETRYABLE, f"the connection failed ({type(error).__name__})")
     if isinstance(error, KeyError | TypeError | AttributeError | ValueError | pl.exceptions.PolarsError):
         return failed(FailureClass.RETRYABLE, f"the answer has not the protocol's form: {text}")
-    if "最多访问" in text:  # before 权限, which these texts contain
-        named = re.search(r"每分钟最多访问该接口(\d+)次", text)
-        return failed(FailureClass.RATE_LIMITED, text, _wait_of(text, minute), int(named[1]) if named else None)
-    if "权限" in text or "积分" in text:
-        return failed(FailureClass.PERMANENT_API, text)
-    if "token" in text.lower() or "IP数量超限" in text or "api init error" in text:
-        return failed(FailureClass.PERMANENT_SOURCE, text)
-    if "参数" in text or "接口名" in text:
-        return failed(FailureClass.PERMANENT_API, text)
-    return failed(FailureClass.RETRYABLE, text)
-
-
-def _wait_of(text: str, minute: float) -> float:
-    """Seconds to the next minute (at most `minute`), hour or day, whichever quota the text names."""
-    now = clock.now()
-    if "每天" in text:
-        following = (now + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    elif "每小时" in text:
-        following = (now + dt.timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
-    else:
-        return min(minute, 60.0 - now.second)
-    return (following - now).total_seconds()
+    return refused(TEXTS, SOURCE, api, text, minute=minute)

@@ -107,7 +107,12 @@ SOURCE_EVENTS = sa.Table(
     _moment("at", now=True),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("api", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="circuit_opened|circuit_closed|demoted|restored|priority_set|reset"),
+    sa.Column(
+        "kind",
+        sa.Text,
+        nullable=False,
+        comment="circuit_opened|circuit_closed|demoted|restored|priority_set|reset|unknown_refusal",
+    ),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Index("source_events_at", "at"),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.outbox import Delivered
 from quant_pipeline.notify.pushplus import PushPlus
 from quant_pipeline_tests.notify.conftest import Bench
+from quant_pipeline_tests.sources.loopback import send_json, serving
 
 MESSAGE = Message("选股 Screen", "# 金叉")
 NOBODY = "http://127.0.0.1:9/pushplus"
@@ -240,3 +243,18 @@ def test_secrets_reach_neither_table_nor_log(bench: Bench, caplog: pytest.LogCap
 def test_what_was_done_reads_well() -> None:
     assert str(Delivered()) == "没有待发消息 nothing to send"
     assert str(Delivered(sent=2, waiting=1)) == "已发送 sent 2 · 待发 waiting 1"
+
+
+def test_a_refusal_that_nobody_knows_is_recorded_once_and_tried_again(bench: Bench) -> None:
+    def respond(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        send_json(handler, {"code": 777, "msg": "维护中 token-of-mine", "data": None})
+
+    bench.enqueue("a", "b")
+    with serving(respond) as url:
+        for _ in range(2):
+            assert outbox.deliver(bench.database, PushPlus("token-of-mine", url)).sent == 0
+            bench.pass_time("61 s")
+    with bench.database.connect() as connection:
+        events = connection.execute("SELECT source, api, kind, reason FROM source_events").fetchall()
+    assert events == [("pushplus", "send", "unknown_refusal", "777 维护中 ***")]
+    assert bench.rows("status") == [("pending",), ("pending",)]

@@ -6,14 +6,17 @@ import threading
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import orjson
 import pytest
 import requests
 
+from quant_pipeline.notify import pushplus
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.pushplus import LONGEST_CONTENT, Delivery, DeliveryState, PushPlus, PushPlusError, SendFailure
 from quant_pipeline.sandbox.rehearsal import Rehearsal
+from quant_pipeline_tests.sources.loopback import serving
 
 MESSAGE = Message("双均线", "**金叉**")
 
@@ -152,3 +155,26 @@ def test_no_error_tells_a_secret_and_any_can_be_stored(answers: str, sandbox: Re
 def test_only_with_the_secret_key_can_be_asked(client: PushPlus, mute: PushPlus) -> None:
     assert client.can_ask
     assert not mute.can_ask
+
+
+def test_an_answer_that_drips_or_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushplus, "_TIMEOUT", 0.3)
+    over = threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while not over.wait(0.01):
+            handler.wfile.write(b" ")
+
+    def endless(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while True:
+            handler.wfile.write(b" " * 2**16)
+
+    for respond in (drip, endless):
+        with serving(respond) as url:
+            assert _refusal(PushPlus("token", url)).failure is SendFailure.RETRYABLE
+            over.set()
+        monkeypatch.setattr(pushplus, "_TIMEOUT", 60.0)

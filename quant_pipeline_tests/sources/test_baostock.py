@@ -264,9 +264,21 @@ def test_codes_have_their_class(limiter: Limiter, policies: Policies) -> None:
     for failure, listed in CLASSES.items():
         for code in listed.split():
             error = source.classify(WHOLE_MARKET, ClientFailed(("Refused", "Exception"), f"{code} words with {PASSWORD}"))
-            assert (code, error.failure) == (code, failure)
+            assert (code, error.failure, error.unknown) == (code, failure, False)
             assert code in str(error)
             assert PASSWORD not in str(error)
+
+
+def test_every_code_of_the_clients_list_is_known_and_another_is_told(limiter: Limiter, policies: Policies) -> None:
+    from baostock.common import contants
+
+    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    listed = [code for name, code in vars(contants).items() if name.startswith("BSERR") and code != contants.BSERR_SUCCESS]
+    assert len(listed) > 40
+    for code in [*listed, "10009999"]:
+        error = source.classify(HISTORY, ClientFailed(("Refused", "Exception"), f"{code} words"))
+        assert (code, error.unknown) == (code, code == "10009999")
+    assert error.failure is FailureClass.RETRYABLE
 
 
 def test_a_client_that_fails_is_asked_again(limiter: Limiter, policies: Policies) -> None:

@@ -16,7 +16,8 @@ from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
-from quant_pipeline.sources.ths_api import ThsSource, named, records, refused
+from quant_pipeline.sources.refusals import refused
+from quant_pipeline.sources.ths_api import CODES, ThsSource, named, records
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline_tests.sandbox.servers.ths_market import ThsRehearsal, running
 
@@ -104,8 +105,8 @@ def test_an_answer_without_codes_is_refused_with_what_it_has() -> None:
     ],
 )
 def test_codes_have_their_class(code: int, failure: str, wait: float) -> None:
-    error = refused("hot-stock-list", code, "text", 60.0)
-    assert (error.failure, error.wait) == (failure, wait)
+    error = refused(CODES, "ths", "hot-stock-list", f"{code} text")
+    assert (error.failure, error.wait, error.unknown) == (failure, wait, False)
     assert str(code) in error.text
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,6 +20,8 @@ from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Unit
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.sources.loopback import send_json, serving, tushare_refusal
 
 FREE = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0)}}
 SESSION = dt.date(2026, 11, 20)
@@ -35,10 +39,16 @@ def sandbox(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reh
         yield rehearsal
 
 
+DETAILS = "具体频次详情：https://tushare.pro/document/1?doc_id=108，如需提升权限请联系管理员"
+"""How today's texts go on: the word for missing rights stands in them."""
 TEXTS = [
     ("抱歉，您每分钟最多访问该接口400次，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "rate_limited"),
     ("抱歉，您每小时最多访问该接口20次，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "rate_limited"),
     ("抱歉，您每天最多访问该接口5次，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "rate_limited"),
+    (f"抱歉，您访问接口(daily)频率超限(8次/分钟)，{DETAILS}", "rate_limited"),
+    (f"抱歉，您访问接口(stk_auction_o)频率超限(2次/小时)，{DETAILS}", "rate_limited"),
+    (f"抱歉，您访问接口（daily）频率超限（5次/天），{DETAILS}", "rate_limited"),
+    ("抱歉，您访问接口频率超限", "rate_limited"),
     ("没有接口访问权限", "permanent_api"),
     ("抱歉，您没有接口访问权限，权限的具体详情访问：https://tushare.pro/document/1?doc_id=108。", "permanent_api"),
     ("抱歉，您没有接口(daily)访问权限", "permanent_api"),
@@ -58,6 +68,7 @@ def test_texts_have_their_class(limiter: Limiter, text: str, failure: str) -> No
     source = TushareSource("secret-token", None, limiter, FREE)
     error = source.classify("daily", Exception(f"{text} secret-token"))
     assert error.failure == failure
+    assert not error.unknown
     assert text in str(error)
     assert "secret-token" not in str(error)
 
@@ -81,21 +92,25 @@ def test_faults_of_the_net_and_of_gateways_are_tried_again(limiter: Limiter, err
 
 
 @pytest.mark.parametrize(
-    ("now", "text", "wait"),
+    ("now", "text", "wait", "per_minute"),
     [
-        ("2026-11-20T18:00:45", "每分钟最多访问该接口400次", 15),
-        ("2026-11-20T18:00:00", "每分钟最多访问该接口400次", 60),
-        ("2026-11-20T18:20:00", "每小时最多访问该接口20次", 40 * 60),
-        ("2026-11-20T18:00:00", "每天最多访问该接口5次", 6 * 3600),
+        ("2026-11-20T18:00:45", "每分钟最多访问该接口400次", 15, 400),
+        ("2026-11-20T18:00:00", "每分钟最多访问该接口400次", 60, 400),
+        ("2026-11-20T18:20:00", "每小时最多访问该接口20次", 40 * 60, None),
+        ("2026-11-20T18:00:00", "每天最多访问该接口5次", 6 * 3600, None),
+        ("2026-11-20T18:00:45", f"抱歉，您访问接口(daily)频率超限(8次/分钟)，{DETAILS}", 15, 8),
+        ("2026-11-20T18:20:00", f"抱歉，您访问接口(daily)频率超限(8次/小时)，{DETAILS}", 40 * 60, None),
+        ("2026-11-20T18:00:00", f"抱歉，您访问接口(daily)频率超限(8次/天)，{DETAILS}", 6 * 3600, None),
+        ("2026-11-20T18:00:45", "访问过于频繁", 15, None),
     ],
 )
 def test_quotas_say_how_long_to_wait(
-    limiter: Limiter, monkeypatch: pytest.MonkeyPatch, now: str, text: str, wait: float
+    limiter: Limiter, monkeypatch: pytest.MonkeyPatch, now: str, text: str, wait: float, per_minute: int | None
 ) -> None:
     monkeypatch.setenv("QUANT_NOW", now)
     error = TushareSource("t", None, limiter, FREE).classify("daily", Exception(text))
-    assert error.wait == wait
-    assert error.per_minute == (400 if "分钟" in text else None)
+    assert error.failure is FailureClass.RATE_LIMITED
+    assert (error.wait, error.per_minute) == (wait, per_minute)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +137,44 @@ def test_what_the_server_does_has_its_class(
         source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert failed.value.failure is failure
     assert failed.value.api == "daily"
+
+
+def test_todays_quota_is_a_quota_of_all_and_no_fault_of_the_source(limiter: Limiter, warehouse: Database) -> None:
+    """17 calls failed on this text, and the source was put behind the next one."""
+    answers = iter([tushare_refusal(f"抱歉，您访问接口(daily)频率超限(8次/分钟)，{DETAILS}")])
+
+    def respond(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        send_json(handler, next(answers))
+
+    with serving(respond) as url:
+        source = TushareSource("token", url, limiter, FREE, patience=0)
+        for _ in range(2):  # the second call is not made: the first one's answer holds for it
+            with pytest.raises(SourceError, match="8次/分钟") as failed:
+                source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+            assert failed.value.failure is FailureClass.RATE_LIMITED
+    with warehouse.connect() as connection:
+        state = connection.execute("SELECT per_minute, failures, circuit FROM source_state WHERE api = 'daily'").fetchone()
+        assert state == (8, 0, "closed")
+        assert connection.execute("SELECT outcome FROM source_calls").fetchall() == [("rate_limited",)]
+        assert connection.execute("SELECT count(*) FROM source_events").fetchone() == (0,)
+
+
+def test_words_that_nobody_knows_are_recorded_once_and_tried_again(
+    limiter: Limiter, warehouse: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = ["今日维护，第1号公告", "今日维护，第2号公告", "系统内部错误", "另一句话"]
+    answers = iter(said)
+
+    def respond(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        send_json(handler, tushare_refusal(next(answers)))
+
+    with serving(respond) as url:
+        source = TushareSource("secret", url, limiter, FREE)
+        for text in said:
+            with pytest.raises(SourceError, match=text) as failed:
+                source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+            assert failed.value.failure is FailureClass.RETRYABLE
+    with warehouse.connect() as connection:
+        events = connection.execute("SELECT source, api, kind, reason FROM source_events ORDER BY id").fetchall()
+    assert events == [("tushare", "daily", "unknown_refusal", said[0]), ("tushare", "daily", "unknown_refusal", said[3])]
+    assert [record.message.count("not known here") for record in caplog.records if record.levelname == "WARNING"] == [1, 1]
