@@ -28,7 +28,7 @@ from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sync.engine import Engine, Outcome
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.plan import plan_list, plan_rows
-from quant_pipeline.sync.universe import Universe
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -56,7 +56,7 @@ class Workbench:
         run = f"{dataset.name}-{time.monotonic_ns()}"
         limiter = Limiter(self.database.pool, presence)
         router = Router([TushareSource(self.sandbox.token, self.sandbox.tushare_url, limiter, {"tushare": {"*": policy}})])
-        universe = Universe.load(self.database, dataset)
+        universe = Roster.load(self.database, dataset, self.calendar)
         planned = plan_rows(dataset, router, universe, sessions) if dataset.dated else plan_list(dataset, router, as_of=LATEST)
         ledger.begin(run, "benchmark", {})
         started = time.perf_counter()

@@ -238,7 +238,7 @@ INDEX_DAILY = Dataset(
         *TRADED,
     ),
     rules=(rules.code_is_index, rules.prices_positive, rules.ohlc_in_order, rules.volume_not_negative, rules.pct_chg_fits),
-    coverage=Coverage.MOST,
+    coverage=Coverage.EVERY,
     after=("trade_calendar", "index_list"),
     universe=("index_list",),
     codes=CORE_INDEXES,

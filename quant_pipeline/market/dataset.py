@@ -28,6 +28,8 @@ class Coverage(StrEnum):
 
     MARKET = "market"
     """At least every listed code of the universe that was not suspended for the whole session (week, month)."""
+    EVERY = "every"
+    """Every code of the universe, in every session since its first day: an index is never suspended."""
     MOST = "most"
     """Most of the universe's listed codes: a thin market, in which some may not trade on a day."""
     DAYS = "days"

@@ -92,6 +92,8 @@ class Source(ABC):
     """
 
     name: ClassVar[str]
+    shares: ClassVar[bool] = True
+    """Whether it takes its share of a long plan beside others; a source that bans is only asked for what they lack."""
     servings: ClassVar[dict[str, Serving]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -71,6 +71,7 @@ class DerivedSource(Source):
     """The warehouse itself as a source, over the daily bars and factors that it holds."""
 
     name = "derived"
+    shares = False
 
     def __init__(self, database: Database, calendar: Calendar, limiter: Limiter, policies: Policies) -> None:
         super().__init__(limiter, policies)

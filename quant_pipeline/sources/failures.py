@@ -75,6 +75,19 @@ class Incomplete(Exception):
     """An answer that came, and cannot be all there is: the text says what is missing."""
 
 
+class Implausible(Incomplete):
+    """An answer that keeps every rule and contradicts what is known: the text says what.
+
+    `impossible`: it cannot be true (a whole session that repeats the one before), and is taken on nobody's word alone.
+    `answer` is what would be taken, if every source that can be asked says the same.
+    """
+
+    def __init__(self, text: str, answer: object, *, impossible: bool) -> None:
+        super().__init__(text)
+        self.answer = answer
+        self.impossible = impossible
+
+
 class Unanswered(Exception):
     """No source answered a unit. `failures` holds each source's last word, in the order in which they were asked.
 

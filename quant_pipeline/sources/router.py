@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,25 +15,28 @@ import polars as pl
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import Checked, SpecError
 from quant_pipeline.sources.base import Source, Tally
-from quant_pipeline.sources.failures import FailureClass, Incomplete, SourceError, Unanswered
+from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.units import Grain, Unit
 
 Judge = Callable[[pl.DataFrame, Source], Checked]
-"""Validates a source's frame; raises Incomplete (or SpecError) for an answer that cannot be taken."""
+"""Validates a source's frame; raises Incomplete (or SpecError) for an answer that cannot be taken, Implausible for one that
+can only be taken when every source says the same."""
+_logger = logging.getLogger(__name__)
 _NAP = 1.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A unit's accepted answer, and what it cost."""
+    """A unit's accepted answer, and what it cost. `doubt`: what it contradicts, where every source said the same."""
 
     source: str
     checked: Checked
     calls: int
     attempts: int
     seconds: float
+    doubt: str | None = None
 
 
 class Router:
@@ -41,18 +47,30 @@ class Router:
     row altogether: an outage of a minute fails nothing, and one of an hour does not hold up a thousand units.
     """
 
-    def __init__(self, sources: Sequence[Source], ranking: Ranking | None = None, *, patience: float = 120.0) -> None:
-        """Without a ranking, the sources' order is the given one."""
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        ranking: Ranking | None = None,
+        *,
+        owners: Sequence[Source] = (),
+        patience: float = 120.0,
+    ) -> None:
+        """Without a ranking, the sources' order is the given one.
+
+        `owners`: all sources, where only some are asked: the rows of those that are not asked stay theirs.
+        """
         self._sources = tuple(sources)
+        self._owners = tuple(owners) or self._sources
         self._ranking = ranking
         self._patience = patience
         self._out: dict[tuple[str, str], SourceError] = {}
+        self._busy: Counter[str] = Counter()
         self._resting_since: float | None = None
         self._lock = threading.Lock()
 
     def priority(self, dataset: Dataset) -> tuple[str, ...]:
         """The sources' names, best first, by which rows are owned: neither a passing demotion nor a switch changes it."""
-        chosen = self._sources if self._ranking is None else self._ranking.owners(dataset, self._sources)
+        chosen = self._owners if self._ranking is None else self._ranking.owners(dataset, self._owners)
         return tuple(source.name for source in chosen)
 
     def serving(self, dataset: Dataset, grain: Grain) -> tuple[Source, ...]:
@@ -67,32 +85,82 @@ class Router:
         """How many units may be fetched at once: from all sources together, for each may be busy with other units."""
         return sum(source.policy(dataset).concurrency for source in self.serving(dataset, grain)) or 1
 
-    def fetch(self, dataset: Dataset, unit: Unit, judge: Judge, *, without: Collection[str] = ()) -> Answer:
+    def could_have(self, dataset: Dataset, ts_code: str) -> bool:
+        """Whether any source in use that has not failed for good has rows of that code at all."""
+        return any(
+            dataset.name in source.servings
+            and not source.lacks(dataset, ts_code)
+            and self._known_failure(source, dataset) is None
+            for source in self.in_use(dataset)
+            if source.unavailable() is None
+        )
+
+    def fetch(
+        self,
+        dataset: Dataset,
+        unit: Unit,
+        judge: Judge,
+        *,
+        without: Collection[str] = (),
+        shared_by: Collection[str] = (),
+    ) -> Answer:
         """The unit's rows from the first source that gives a whole answer; Unanswered names every source's reason.
 
-        The sources named in `without`, and those that cannot have the unit, are not asked.
+        The sources named in `without`, and those that cannot have the unit, are not asked. Of those named in `shared_by`, all
+        of which can have the whole unit, the first that is not busy is asked first: a long plan is shared out over them, each
+        at its own pace. An implausible answer is taken when all that could be asked say the same.
         """
         tally, attempts = Tally(), 0
         while True:
             failures: list[SourceError] = []
             unasked: list[str] = []
-            for source in self.serving(dataset, unit.grain):
-                if source.name in without:
-                    continue
-                if not self.can_have(source, dataset, unit):
-                    unasked.append(source.name)
-                    continue
-                tried, outcome = self._try(source, dataset, unit, judge, tally)
-                attempts += tried
-                if isinstance(outcome, SourceError):
-                    failures.append(outcome)
-                    continue
-                self._resting_since = None
-                return Answer(source.name, outcome, tally.calls, attempts, tally.seconds)
+            doubtful: list[tuple[Source, Implausible]] = []
+            with self._ordered(dataset, unit, without, shared_by) as sources:
+                for source in sources:
+                    if not self.can_have(source, dataset, unit):
+                        unasked.append(source.name)
+                        continue
+                    tried, outcome = self._try(source, dataset, unit, judge, tally)
+                    attempts += tried
+                    if isinstance(outcome, SourceError):
+                        failures.append(outcome)
+                        if isinstance(outcome.__cause__, Implausible):
+                            doubtful.append((source, outcome.__cause__))
+                        continue
+                    self._resting_since = None
+                    return Answer(source.name, outcome, tally.calls, attempts, tally.seconds)
+            if _all_say_so(doubtful):
+                source, doubt = doubtful[0]
+                assert isinstance(doubt.answer, Checked)
+                return Answer(source.name, doubt.answer, tally.calls, attempts, tally.seconds, doubt=str(doubt))
             rest = self._rest(failures)
             if rest is None:
                 raise Unanswered(f"{dataset.name} {unit}", failures, unasked=unasked, calls=tally.calls, attempts=attempts)
             time.sleep(rest)
+
+    @contextmanager
+    def _ordered(
+        self, dataset: Dataset, unit: Unit, without: Collection[str], shared_by: Collection[str]
+    ) -> Iterator[list[Source]]:
+        """The sources to ask, in order; the first of them counts as busy for as long as the block lasts."""
+        sources = [source for source in self.serving(dataset, unit.grain) if source.name not in without]
+        with self._lock:
+            idle = (
+                source
+                for source in sources
+                if source.name in shared_by and self._busy[source.name] < source.policy(dataset).concurrency
+            )
+            first = next(idle, None) or (sources[0] if sources else None)
+            if first is not None:
+                sources.remove(first)
+                sources.insert(0, first)
+                self._busy[first.name] += 1
+        try:
+            yield sources
+        finally:
+            if first is not None:
+                with self._lock:
+                    self._busy[first.name] -= 1
 
     def can_have(self, source: Source, dataset: Dataset, unit: Unit) -> bool:
         """Whether the source has the unit's code, and the unit itself yet: if not, it is not asked."""
@@ -111,7 +179,8 @@ class Router:
             try:
                 return attempt, self._ask(source, dataset, unit, judge, tally)
             except SourceError as error:
-                if error.failure is not FailureClass.EMPTY or attempt > policy.retries:
+                doubtful = isinstance(error.__cause__, Implausible)  # it would say the same again: the next is asked
+                if doubtful or error.failure is not FailureClass.EMPTY or attempt > policy.retries:
                     return attempt, error
             _pause(policy, attempt - 1)
 
@@ -128,7 +197,7 @@ class Router:
 
     def _ask(self, source: Source, dataset: Dataset, unit: Unit, judge: Judge, tally: Tally) -> Checked:
         api = source.servings[dataset.name].api
-        known = self._out.get((source.name, "*")) or self._out.get((source.name, api))
+        known = self._known_failure(source, dataset)
         if known is not None:
             raise known
         try:
@@ -143,7 +212,25 @@ class Router:
             return judge(frame, source)
         except (Incomplete, SpecError) as error:
             source.disown(tally)
-            raise SourceError(FailureClass.EMPTY, source.name, api, str(error)) from None
+            raise SourceError(FailureClass.EMPTY, source.name, api, str(error)) from error
+        except Exception as error:
+            # Whatever an answer does to us is its source's failure for this unit: the next is asked, and the run goes on.
+            _logger.debug("%s %s could not be judged", dataset.name, unit, exc_info=True)
+            source.disown(tally)
+            text = f"its answer cannot be read: {' '.join(str(error).split())[:300]}"
+            raise SourceError(FailureClass.EMPTY, source.name, api, text) from None
+
+    def _known_failure(self, source: Source, dataset: Dataset) -> SourceError | None:
+        """The permanent failure of the source, or of the API that serves the data set."""
+        return self._out.get((source.name, "*")) or self._out.get((source.name, source.servings[dataset.name].api))
+
+
+def _all_say_so(doubtful: Sequence[tuple[Source, Implausible]]) -> bool:
+    """Whether doubtful answers are to be believed, where no source said anything better.
+
+    What can hardly be true is; what cannot be true only on two sources' word.
+    """
+    return len(doubtful) > 1 or any(not doubt.impossible for _, doubt in doubtful)
 
 
 def _pause(policy: RatePolicy, attempt: int) -> None:

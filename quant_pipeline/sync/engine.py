@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+import polars as pl
 import psycopg
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sync.coverage import FEW, Due
+from quant_pipeline.sync.acceptance import Acceptance, ListAcceptance, RowsAcceptance
 from quant_pipeline.sync.gaps import Gaps
-from quant_pipeline.sync.judge import Judgement, judge_of_list, judge_of_rows
-from quant_pipeline.sync.ledger import Item, Ledger, item_of, record
+from quant_pipeline.sync.ledger import Item, ItemStatus, Ledger, item_of, record
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import ProgressLog
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.sync.store import Fetched, Store
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read
+from quant_pipeline.warehouse.reads import read_sql
 
 _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
@@ -30,8 +31,10 @@ _ROUNDS = 2
 """How often gaps are asked for."""
 _WHOLE_FROM = 50
 """So many codes lacking in a session are asked for by session, where another source can: the quotations of today, say."""
-_CHUNK = 250
-"""Sessions whose codes are read at once."""
+_SOURCES_OF = """
+SELECT trade_date, count(*) AS rows, string_agg(DISTINCT source, ', ' ORDER BY source) AS sources
+FROM {table} WHERE trade_date BETWEEN %(start)s AND %(end)s GROUP BY trade_date
+"""
 
 
 @dataclass
@@ -88,57 +91,90 @@ class Engine:
         self._ledger.plan(self._run, len(plan.units), len(outcome.before))
         if not todo:
             return outcome
-        tell = on_committed or _silent
-        judge, due = self._judgement(plan, todo)
-        gaps = Gaps(plan.dataset, due)
+        report = on_committed or _nobody
+        accept, roster = self._acceptance(plan, todo)
+        gaps = Gaps(plan.dataset, self._calendar, roster) if roster is not None else None
+        shared_by = self._shared_by(plan, roster)
         progress = ProgressLog(plan.dataset.name, len(todo))
         with self._database.connect() as connection:
             store = Store(connection, plan.dataset, self._calendar, self._router.priority(plan.dataset), force)
-            for group in self._fetch(plan, todo, judge):
+            for group in self._fetch(plan, todo, accept, shared_by=shared_by):
                 with connection.transaction():
-                    items = gaps.seen(store.write(group), group)
+                    items = store.write(group)
+                    if gaps is not None:
+                        items = gaps.seen(items, group)
                     record(connection, self._run, plan.dataset, items.values())
                 for unit, item in items.items():
-                    if gaps.holds_back(unit):
+                    if gaps is not None and gaps.holds_back(unit):
                         progress.add(rows=item.rows, failed=False)
                         continue
                     progress.add(rows=item.rows, failed=item.failed)
-                    if item.failed:
-                        outcome.failed[unit] = item
-                        _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
-                    else:
-                        outcome.synced[unit] = item
-                        tell(unit, item)
-            self._fill_sessions(plan, store, gaps, judge)
-            self._fill(plan, store, gaps, judge)
-            self._settle(plan, connection, gaps, outcome, tell)
-            if plan.labels and due is not None:
-                self._complete(plan, connection, due, outcome, tell)
+                    self._report(plan, unit, item, outcome, report)
+            self._replace(plan, store, accept, outcome, report)
+            if gaps is not None and roster is not None:
+                self._fill_sessions(plan, store, gaps, accept)
+                self._fill(plan, store, gaps, accept)
+                self._ask_again(plan, store, gaps, accept)
+                self._settle(plan, connection, gaps, outcome, report)
+                if plan.labels:
+                    self._complete(plan, connection, roster, outcome, report)
         return outcome
 
-    def _judgement(self, plan: Plan, todo: Sequence[Unit]) -> tuple[Judgement, Due | None]:
+    def _acceptance(self, plan: Plan, todo: Sequence[Unit]) -> tuple[Acceptance, Roster | None]:
         dataset = plan.dataset
         if not dataset.dated:
-            return judge_of_list(self._database, dataset, self._calendar), None
-        due = Due.load(
-            self._database, dataset, self._calendar, min(unit.start for unit in todo), max(unit.end for unit in todo)
-        )
-        labels = plan.labels or [unit.end for unit in todo]
-        return judge_of_rows(self._database, dataset, self._calendar, due, labels), due
+            return ListAcceptance(self._database, dataset, self._calendar), None
+        start, end = min(unit.start for unit in todo), max(unit.end for unit in todo)
+        roster = Roster.load(self._database, dataset, self._calendar, start, end)
+        return RowsAcceptance(self._database, dataset, self._calendar, roster, todo), roster
 
-    def _fill_sessions(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement) -> None:
+    def _replace(self, plan: Plan, store: Store, accept: Acceptance, outcome: Outcome, report: OnCommitted) -> None:
+        """Asks again for sessions that were taken before the one before them came, and turned out to contradict it."""
+        units = accept.contradicted()
+        whoever = replace(store, force=True)
+        for group in self._fetch(plan, units, accept) if units else ():
+            with store.connection.transaction():
+                items = whoever.write(group)
+                record(store.connection, self._run, plan.dataset, items.values())
+            for unit, item in items.items():
+                outcome.synced.pop(unit, None)
+                self._report(plan, unit, item, outcome, report)
+
+    def _shared_by(self, plan: Plan, roster: Roster | None) -> dict[Unit, frozenset[str]]:
+        """Who shares out a long plan's units: of each, the sources that can have all of it."""
+        if not plan.shared or roster is None:
+            return {}
+        sharing = [source for source in self._router.serving(plan.dataset, plan.grain) if source.shares]
+        if plan.grain is not Grain.SESSION:
+            names = frozenset(source.name for source in sharing)
+            return dict.fromkeys(plan.units, names)
+        labels = [unit.start for unit in plan.units]
+        whole = {source.name: roster.whole_for(source, labels) for source in sharing}
+        return {unit: frozenset(name for name, days in whole.items() if unit.start in days) for unit in plan.units}
+
+    def _report(self, plan: Plan, unit: Unit, item: Item, outcome: Outcome, report: OnCommitted) -> None:
+        if item.failed:
+            outcome.failed[unit] = item
+            _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
+            return
+        if item.status is ItemStatus.PARTIAL:
+            _logger.warning("%s %s is not whole: %s", plan.dataset.name, unit, item.error)
+        outcome.synced[unit] = item
+        report(unit, item)
+
+    def _fill_sessions(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance) -> None:
         """Asks the other sources for whole sessions of which many codes lack, and takes what fills the gaps."""
         others = [source for source in self._router.serving(plan.dataset, Grain.SESSION) if source.name not in gaps.left_by]
         wanted = gaps.sessions(_WHOLE_FROM)
         units = [unit for unit in wanted if any(source.reaches(plan.dataset, unit) for source in others)]
         by_session = replace(plan, grain=Grain.SESSION, units=tuple(units))
-        for group in self._fetch(by_session, units, judge, without=gaps.left_by) if units else ():
+        for group in self._fetch(by_session, units, accept, without=gaps.left_by) if units else ():
             with store.connection.transaction():
                 for each in group:
                     if each.answer is not None:
                         gaps.cost(each.unit, store.fill(each.unit, each.answer, gaps.fill(each.answer.checked.good)))
 
-    def _fill(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement) -> None:
+    def _fill(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance) -> None:
         """Asks the other sources for what the answers lacked, code by code. What nobody has is no failure of its own.
 
         Codes that met an outage are asked for once more at the end: a site that blocks does so for a while.
@@ -149,13 +185,13 @@ class Engine:
             if units:
                 names = ", ".join(source.name for source in others)
                 _logger.info("%s: %d codes have gaps, asking %s", plan.dataset.name, len(units), names)
-            units = self._fill_round(plan, store, gaps, judge, units)
+            units = self._fill_round(plan, store, gaps, accept, units)
 
-    def _fill_round(self, plan: Plan, store: Store, gaps: Gaps, judge: Judgement, units: Sequence[Unit]) -> list[Unit]:
+    def _fill_round(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance, units: Sequence[Unit]) -> list[Unit]:
         """Fills what comes; the units that met an outage."""
         unlucky = []
         by_code = replace(plan, grain=Grain.CODE, units=tuple(units))
-        for group in self._fetch(by_code, units, judge, without=gaps.left_by) if units else ():
+        for group in self._fetch(by_code, units, accept, without=gaps.left_by) if units else ():
             with store.connection.transaction():
                 items = [
                     store.fill(each.unit, each.answer, gaps.fill(each.answer.checked.good))
@@ -166,40 +202,51 @@ class Engine:
             unlucky += [each.unit for each in group if each.error is not None and each.error.outage]
         return unlucky
 
-    def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, tell: OnCommitted) -> None:
-        """Records what became of the sessions that had gaps; those that lack too much have failed."""
-        for unit, item in gaps.settled():
-            record(connection, self._run, plan.dataset, [item])
-            if item.failed:
-                outcome.failed[unit] = item
-                _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
-                continue
-            outcome.synced[unit] = item
-            if gaps.holds_back(unit):
-                tell(unit, item)
+    def _ask_again(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance) -> None:
+        """Asks once more for units of which rows were refused and not replaced: whoever answered may have mended them."""
+        units = gaps.refused()
+        again = replace(plan, units=tuple(units))
+        for group in self._fetch(again, units, accept) if units else ():
+            with store.connection.transaction():
+                for each in group:
+                    if each.answer is not None:
+                        gaps.cost(each.unit, store.fill(each.unit, each.answer, gaps.fill(each.answer.checked.good)))
 
-    def _complete(self, plan: Plan, connection: psycopg.Connection, due: Due, outcome: Outcome, tell: OnCommitted) -> None:
+    def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, report: OnCommitted) -> None:
+        """Records what became of the units that had gaps; those that lack too much have failed."""
+        for unit, item in gaps.settled(lambda code: self._router.could_have(plan.dataset, code)):
+            record(connection, self._run, plan.dataset, [item])
+            if gaps.holds_back(unit):
+                self._report(plan, unit, item, outcome, report)
+            else:
+                outcome.synced[unit] = item
+
+    def _complete(
+        self, plan: Plan, connection: psycopg.Connection, roster: Roster, outcome: Outcome, report: OnCommitted
+    ) -> None:
         """Records the sessions of a whole market that was asked for code by code: complete where no row due is lacking."""
-        for first in range(0, len(plan.labels), _CHUNK):
-            labels = plan.labels[first : first + _CHUNK]
-            rows = read(
-                self._database, plan.dataset, start=labels[0], end=labels[-1], columns=["trade_date", "ts_code", "source"]
-            )
-            by_day = rows.partition_by("trade_date", as_dict=True)
-            for label in labels:
-                came = by_day.get((label,), rows.clear())
-                owed, missing = len(due.codes(label)), due.missing(label, came["ts_code"])
-                if owed and len(missing) > max(due.allowed([label]) * owed, FEW):
+        window = {"start": plan.labels[0], "end": plan.labels[-1]}
+        stored = read_sql(self._database, _SOURCES_OF.format(table=plan.dataset.name), window)
+        rows = {day: (count, sources) for day, count, sources in stored.iter_rows()}
+        for due in roster.stored(self._database, plan.labels):
+            counts = due.group_by("trade_date").agg(owed=pl.len(), missing=pl.col("missing").sum()).sort("trade_date")
+            for label, owed, missing in counts.iter_rows():
+                if missing > roster.may_lack([label], owed):
                     continue
-                unit = Unit.session(label)
-                sources = ", ".join(came["source"].unique().sort().to_list())
-                item = item_of(unit, source=sources or None, rows=came.height, missing=len(missing))
+                count, sources = rows.get(label, (0, None))
+                item = item_of(Unit.session(label), source=sources, rows=count, missing=missing)
                 record(connection, self._run, plan.dataset, [item])
-                outcome.complete[unit] = item
-                tell(unit, item)
+                outcome.complete[Unit.session(label)] = item
+                report(Unit.session(label), item)
 
     def _fetch(
-        self, plan: Plan, todo: Sequence[Unit], judge: Judgement, *, without: frozenset[str] = frozenset()
+        self,
+        plan: Plan,
+        todo: Sequence[Unit],
+        accept: Acceptance,
+        *,
+        without: frozenset[str] = frozenset(),
+        shared_by: Mapping[Unit, frozenset[str]] | None = None,
     ) -> Iterator[list[Fetched]]:
         """Groups of fetched units, as they come: what came while the last group was written makes the next one."""
         workers = self._router.concurrency(plan.dataset, plan.grain)
@@ -208,11 +255,17 @@ class Engine:
         def one(unit: Unit) -> Fetched:
             try:
                 answer = self._router.fetch(
-                    plan.dataset, unit, lambda frame, source: judge(unit, frame, source), without=without
+                    plan.dataset,
+                    unit,
+                    lambda frame, source: accept(unit, frame, source),
+                    without=without,
+                    shared_by=(shared_by or {}).get(unit, frozenset()),
                 )
                 return Fetched(unit, answer, None)
             except Unanswered as error:
                 return Fetched(unit, None, error)
+            finally:
+                accept.settled(unit)
 
         with ThreadPoolExecutor(workers, thread_name_prefix=plan.dataset.name) as pool:
             under_way: set[Future[Fetched]] = set()
@@ -228,5 +281,5 @@ class Engine:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _silent(unit: Unit, item: Item) -> None:
+def _nobody(unit: Unit, item: Item) -> None:
     """For callers that do not listen."""

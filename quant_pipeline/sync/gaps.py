@@ -1,121 +1,183 @@
-"""Gaps: codes that should have a row in a session, and of which the source that answered had none."""
+"""Gaps: rows that are due and that the source which answered did not give, or gave so that they had to be refused."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.sources.failures import FailureClass
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sync.coverage import FEW, Due
-from quant_pipeline.sync.ledger import Item
+from quant_pipeline.sync.acceptance import labels_of_unit
+from quant_pipeline.sync.ledger import Item, ItemStatus, Shortfall
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.sync.store import Fetched
 
 MOST_CODES = 800
 """Gaps of more codes than these are no gaps: the other sources are slow, and would not like it."""
+_OWING = (Coverage.MARKET, Coverage.EVERY)
+"""Where a code that owes a row is asked of the next sources; in thin markets only refused rows are."""
+
+Key = tuple[str, dt.date]
+"""A row that lacks: code, session (or label of the period)."""
 
 
 @dataclass
 class _Gap:
-    """A session's item, and the codes that it lacks still."""
+    """A unit's item, and the rows that it lacks still. `refused`: those that a source gave, and that had to be refused."""
 
     item: Item
-    lacking: list[str]
+    lacking: set[Key]
+    refused: set[Key]
     due: int
-    allowed: float
+    may_lack: int
     held_back: bool = False
-    """Whether the session was too short to be told complete when its answer came."""
+    """Whether the unit was too short to be reported complete when its answer came."""
 
     @property
     def wide(self) -> bool:
-        """Whether more is lacking than a complete session may lack."""
-        return len(self.lacking) > max(self.allowed * self.due, FEW)
-
-    def settled(self) -> Item:
-        """The item with what is known now: a session that lacks too much has failed, though what came is kept."""
-        item = replace(self.item, missing=len(self.lacking))
-        if not self.wide:
-            return item
-        first = ", ".join(self.lacking[:5]) + (", …" if len(self.lacking) > 5 else "")
-        text = f"{len(self.lacking)} of {self.due} codes that should have traded are missing from every source: {first}"
-        return replace(item, status="failed", error_class=FailureClass.EMPTY.value, error=text)
+        """Whether more is lacking than a complete unit may lack."""
+        return bool(self.due) and (len(self.lacking) > self.may_lack or len(self.lacking) >= self.due)
 
 
 class Gaps:
-    """The gaps of one plan's sessions, and who left them."""
+    """The gaps of one plan's units, and who left them."""
 
-    def __init__(self, dataset: Dataset, due: Due | None) -> None:
-        self._due = due if due is not None and dataset.coverage is Coverage.MARKET else None
+    def __init__(self, dataset: Dataset, calendar: Calendar, roster: Roster) -> None:
+        self._dataset = dataset
+        self._calendar = calendar
+        self._roster = roster
         self._gaps: dict[Unit, _Gap] = {}
         self._left_by: set[str] = set()
 
     def seen(self, items: Mapping[Unit, Item], group: Sequence[Fetched]) -> dict[Unit, Item]:
         """The items with the number of rows that they lack; remembers who lacks which.
 
-        A session that lacks too much counts as failed until its gaps were asked for: a kill in between forgets nothing.
+        A unit that lacks too much counts as failed until its gaps were asked for: a kill in between forgets nothing.
         """
         counted = dict(items)
         for each in group:
-            if self._due is None or each.answer is None or each.unit.grain is not Grain.SESSION:
+            if each.answer is None:
                 continue
-            came = pl.concat([each.answer.checked.good["ts_code"], each.answer.checked.bad["ts_code"].cast(pl.String)])
-            lacking = self._due.missing(each.unit.start, came)
-            if lacking:
-                due, allowed = len(self._due.codes(each.unit.start)), self._due.allowed([each.unit.start])
-                gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, due, allowed)
-                gap.held_back = gap.wide
-                counted[each.unit] = gap.settled()
-                self._left_by.add(each.answer.source)
+            good, bad = each.answer.checked.good, each.answer.checked.bad
+            due = self._due(each.unit)
+            came = _keys(good)
+            refused = _refused_keys(bad, each.unit) - came
+            if self._dataset.universe:
+                refused &= due  # a refused row of a code that owes none (it was halted, it is in no list) lacks nowhere
+            lacking = (due - came if self._dataset.coverage in _OWING else set()) | refused
+            if not lacking:
+                continue
+            labels = sorted({day for _, day in due}) or [each.unit.end]
+            may_lack = self._roster.may_lack(labels, len(due), each.unit.ts_code)
+            gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, refused, len(due), may_lack)
+            gap.held_back = gap.wide or bool(refused)
+            counted[each.unit] = self._settled(gap, lambda _: True)
+            self._left_by.add(each.answer.source)
         return counted
 
     def holds_back(self, unit: Unit) -> bool:
-        """Whether the unit was not complete without what it lacked: it is told when its gaps were asked for."""
+        """Whether the unit was not complete without what it lacked: it is reported when its gaps were asked for."""
         return unit in self._gaps and self._gaps[unit].held_back
 
     @property
     def left_by(self) -> frozenset[str]:
-        """The sources that left gaps: they need not be asked again."""
+        """The sources that left gaps: they need not be asked again for what they do not have."""
         return frozenset(self._left_by)
 
     def sessions(self, at_least: int) -> list[Unit]:
         """The sessions that lack so many codes."""
-        return [unit for unit, gap in self._gaps.items() if len(gap.lacking) >= at_least]
+        return [unit for unit, gap in self._gaps.items() if unit.grain is Grain.SESSION and len(gap.lacking) >= at_least]
 
     def units(self) -> list[Unit]:
         """A unit per lacking code, over the sessions that lack it; none when these are too many codes."""
         days: defaultdict[str, list[dt.date]] = defaultdict(list)
-        for unit, gap in self._gaps.items():
-            for code in gap.lacking:
-                days[code].append(unit.start)
+        for gap in self._gaps.values():
+            for code, day in gap.lacking:
+                days[code].append(day)
         if len(days) > MOST_CODES:
             return []
         return [Unit.code(code, min(lacking), max(lacking)) for code, lacking in sorted(days.items())]
 
+    def refused(self) -> list[Unit]:
+        """The units of which refused rows are lacking still."""
+        return [unit for unit, gap in self._gaps.items() if gap.refused & gap.lacking]
+
     def fill(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Those of the rows that fill gaps, which are closed by them."""
-        days = [unit.start for unit in self._gaps]
-        filled = [rows.clear()]
-        for (day,), of_day in rows.filter(pl.col("trade_date").is_in(days)).partition_by("trade_date", as_dict=True).items():
-            gap = self._gaps[Unit.session(day)]
-            fitting = of_day.filter(pl.col("ts_code").is_in(gap.lacking))
-            came = set(fitting["ts_code"])
-            gap.lacking = [code for code in gap.lacking if code not in came]
-            filled.append(fitting)
-        return pl.concat(filled)
+        wanted = {key for gap in self._gaps.values() for key in gap.lacking}
+        came = wanted & _keys(rows)
+        for gap in self._gaps.values():
+            gap.lacking -= came
+        keys = pl.DataFrame(sorted(came), schema={"ts_code": pl.String, "trade_date": pl.Date}, orient="row")
+        return rows.join(keys, on=["ts_code", "trade_date"], how="semi")
 
     def cost(self, unit: Unit, item: Item) -> None:
-        """Adds what filling a session as a whole cost and wrote, and who did it, to the session's item."""
+        """Adds what filling a unit as a whole cost and wrote, and who did it, to the unit's item."""
         gap = self._gaps[unit]
         added = ("rows", "inserted", "updated", "unchanged", "attempts", "calls", "seconds")
         sums = {name: getattr(gap.item, name) + getattr(item, name) for name in added}
-        gap.item = replace(gap.item, source=f"{gap.item.source}, {item.source}", **sums)
+        names = [gap.item.source] if item.source in (gap.item.source or "").split(", ") else [gap.item.source, item.source]
+        gap.item = replace(gap.item, source=", ".join(name for name in names if name), **sums)
 
-    def settled(self) -> Iterator[tuple[Unit, Item]]:
-        """Each unit that had a gap, with its item as it stands now."""
+    def settled(self, could_have: Callable[[str], bool]) -> Iterator[tuple[Unit, Item]]:
+        """Each unit that had a gap, with its item as it stands now. `could_have`: whether a source in use has it at all."""
         for unit, gap in self._gaps.items():
-            yield unit, gap.settled()
+            yield unit, self._settled(gap, could_have)
+
+    def _settled(self, gap: _Gap, could_have: Callable[[str], bool]) -> Item:
+        """The item with what is known now.
+
+        A unit that lacks too much has failed, though what came is kept. One of whose rows some were refused and not replaced
+        is partial, as is one that lacks codes which no source in use has.
+        """
+        item = replace(gap.item, missing=len(gap.lacking))
+        if not gap.lacking:
+            return item
+        had = {key for key in gap.lacking if could_have(key[0])}
+        of = f" of {gap.due}" if gap.due else ""
+        if replace(gap, lacking=had).wide and had:
+            text = f"{len(had)}{of} rows that are due are missing from every source: {_named(had)}"
+            return replace(item, status=ItemStatus.FAILED, error_class=FailureClass.EMPTY.value, error=text)
+        refused = gap.refused & gap.lacking
+        if refused:
+            text = f"{len(refused)}{of} rows were refused (see rejected_rows), and no source replaced them: {_named(refused)}"
+            return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.REFUSED.value, error=text)
+        if len(gap.lacking) - len(had) > gap.may_lack:
+            nobody = gap.lacking - had
+            text = f"{len(nobody)}{of} rows that are due are of codes that no source in use has: {_named(nobody)}"
+            return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.UNSERVED.value, error=text)
+        return item
+
+    def _due(self, unit: Unit) -> set[Key]:
+        if not self._dataset.universe or unit.grain not in (Grain.SESSION, Grain.CODE):
+            return set()
+        if unit.grain is Grain.SESSION:
+            return {(code, unit.start) for code in self._roster.codes(unit.start)}
+        labels = labels_of_unit(self._dataset, self._calendar, unit)
+        return {(unit.ts_code or "", day) for day in self._roster.sessions(unit.ts_code or "", labels)}
+
+
+def _keys(rows: pl.DataFrame) -> set[Key]:
+    if rows.is_empty() or not {"ts_code", "trade_date"} <= set(rows.columns):
+        return set()
+    return set(rows.select("ts_code", "trade_date").iter_rows())
+
+
+def _refused_keys(bad: pl.DataFrame, unit: Unit) -> set[Key]:
+    """What the refused rows were rows of, as far as can be told: by session of a code, by code of a session."""
+    if bad.is_empty() or unit.grain is not Grain.SESSION or "ts_code" not in bad.columns:
+        return set()
+    return {(code, unit.start) for code in bad["ts_code"].cast(pl.String).drop_nulls()}
+
+
+def _named(keys: set[Key]) -> str:
+    names = sorted({code for code, _ in keys})
+    days = sorted({day for _, day in keys})
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return shown if len(names) > 1 or len(days) == 1 else f"{shown} {', '.join(map(str, days[:5]))}{', …' if days[5:] else ''}"

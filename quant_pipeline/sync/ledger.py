@@ -18,25 +18,35 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import ALIVE, Presence
 
 
-class RunStatus(StrEnum):
-    """The status of a sync run."""
+class ItemStatus(StrEnum):
+    """What became of a unit."""
 
-    IDLE = "idle"
-    RUNNING = "running"
     SUCCESS = "success"
-    SUCCESS_WITH_ERRORS = "success_with_errors"
+    PARTIAL = "partial"
+    """Stored, and not all that it should be: its `error_class` is a Shortfall, its `error` says which rows."""
     FAILED = "failed"
+
+
+class Shortfall(StrEnum):
+    """Why a unit is only partial."""
+
+    REFUSED = "refused"
+    """Rows were refused, and no source replaced them: it is asked for again."""
+    IMPLAUSIBLE = "implausible"
+    """It contradicts what is known, and every source says the same: it is asked for again."""
+    UNSERVED = "unserved"
+    """Rows lack that no source in use has: asking again would not bring them."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One unit's result. `failed` ones carry the failure's class and text."""
+    """One unit's result. Those that are no success carry the failure's class and text."""
 
     unit: str
     trade_date: dt.date | None = None
     ts_code: str | None = None
     source: str | None = None
-    status: str = "success"
+    status: ItemStatus = ItemStatus.SUCCESS
     rows: int = 0
     inserted: int = 0
     updated: int = 0
@@ -53,7 +63,7 @@ class Item:
 
     @property
     def failed(self) -> bool:
-        return self.status == "failed"
+        return self.status == ItemStatus.FAILED
 
 
 _COLUMNS = (
@@ -67,17 +77,21 @@ ON CONFLICT (sync_run, dataset, unit) DO UPDATE SET
     {", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _COLUMNS.split(",")[1:])},
     finished_at = clock_timestamp()
 """
+UNKNOWN_CODE = "unknown_code"
+"""The error class of a code that no list names: asking for it again would be no use."""
+DONE = "(status = 'success' OR status = 'partial' AND error_class = 'unserved')"
+"""Which items of sync_items need not be asked for again."""
 _DONE = f"""
 SELECT DISTINCT ON (unit) {_COLUMNS}, finished_at FROM sync_items
-WHERE dataset = %(dataset)s AND status = 'success' AND unit = ANY(%(units)s)
+WHERE dataset = %(dataset)s AND {DONE} AND unit = ANY(%(units)s)
 ORDER BY unit, finished_at DESC
 """
 _FAILED = """
 SELECT unit FROM (
-    SELECT DISTINCT ON ({whole}) unit, status FROM sync_items
+    SELECT DISTINCT ON ({whole}) unit, status, error_class FROM sync_items
     WHERE dataset = %(dataset)s ORDER BY {whole}, finished_at DESC
 ) AS last
-WHERE status = 'failed' ORDER BY unit
+WHERE NOT {done} AND error_class IS DISTINCT FROM '{unknown}' ORDER BY unit
 """
 _WHOLE = {True: "unit", False: "coalesce(ts_code, '')"}
 """What is asked for again under the same name: a dated unit, or the list (the board), of whatever day."""
@@ -94,11 +108,13 @@ WHERE id = %(id)s
 _SETTLE = """
 WITH per_source AS (
     SELECT coalesce(source, '-') AS source, count(*) AS units, count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'partial') AS partial,
            coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0) AS rows, sum(calls) AS calls,
            round(sum(seconds)::numeric, 2) AS seconds
     FROM sync_items WHERE sync_run = %(id)s GROUP BY 1
 ), totals AS (
-    SELECT count(*) FILTER (WHERE status = 'success') AS done, count(*) FILTER (WHERE status = 'failed') AS failed,
+    SELECT count(*) FILTER (WHERE status <> 'failed') AS done, count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'partial') AS partial,
            coalesce(sum(calls), 0) AS calls, coalesce(sum(inserted), 0) AS inserted, coalesce(sum(updated), 0) AS updated,
            coalesce(sum(unchanged), 0) AS unchanged, coalesce(sum(rejected), 0) AS rejected
     FROM sync_items WHERE sync_run = %(id)s
@@ -109,7 +125,7 @@ UPDATE sync_runs SET
     by_source = coalesce((SELECT jsonb_object_agg(source, to_jsonb(per_source) - 'source') FROM per_source), '{}'),
     status = CASE
         WHEN %(error)s::text IS NOT NULL OR (totals.failed > 0 AND totals.done = 0 AND units_skipped = 0) THEN 'failed'
-        WHEN totals.failed > 0 THEN 'success_with_errors'
+        WHEN totals.failed + totals.partial > 0 THEN 'success_with_errors'
         ELSE 'success' END,
     error = %(error)s,
     finished_at = clock_timestamp()
@@ -152,9 +168,11 @@ class Ledger:
             return {item.unit: item for item in cursor.execute(_DONE, values)}
 
     def failed(self, dataset: Dataset) -> list[Unit]:
-        """The units whose last attempt failed, by whichever run."""
+        """The units whose last attempt failed, or is to be made again (rows were refused), by whichever run."""
         with self._database.connect() as connection:
-            rows = connection.execute(_FAILED.format(whole=_WHOLE[dataset.dated]), {"dataset": dataset.name}).fetchall()
+            rows = connection.execute(
+                _FAILED.format(whole=_WHOLE[dataset.dated], done=DONE, unknown=UNKNOWN_CODE), {"dataset": dataset.name}
+            ).fetchall()
         return [Unit.parse(unit, snapshot=not dataset.dated) for (unit,) in rows]
 
     def run(self, run: str) -> dict[str, Any] | None:

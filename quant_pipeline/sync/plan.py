@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.router import Router
-from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sync.universe import Universe
+from quant_pipeline.sources.units import Grain, Unit, is_running
+from quant_pipeline.sync.roster import Roster
 
+SHARED_FROM = 1.0
+"""A plan that takes the first source longer than so many minutes is shared out over all that can have its units."""
 _NOUNS = {Grain.SESSION: "sessions", Grain.CODE: "codes", Grain.MEMBERS: "boards", Grain.SNAPSHOT: "list"}
 
 
@@ -32,6 +35,8 @@ class Plan:
     """How long the calls take at the least, at the source's quota and pace."""
     labels: tuple[dt.date, ...] = ()
     """Of a whole market that is asked for code by code: what is complete when all units are done."""
+    shared: bool = False
+    """Whether it is shared out over several sources, each at its own pace."""
 
     def of(self, units: Sequence[Unit]) -> Plan:
         """The same plan for these of its units, at their share of the cost."""
@@ -55,57 +60,63 @@ class _Way:
     labels: tuple[dt.date, ...] = ()
 
 
-def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, rows: int = 1, boards: Sequence[str] = ()) -> Plan:
-    """The unit of a list of about so many rows as of a session, or one for each of the boards.
+def plan_list(dataset: Dataset, router: Router, *, as_of: dt.date, rows: int = 1, groups: Sequence[str] = ()) -> Plan:
+    """The unit of a list of about so many rows as of a session, or one for each of the groups (concepts, industries).
 
     PlanError when no source serves it.
     """
     if dataset.universe:
-        way = _Way(Grain.MEMBERS, tuple(Unit.members(code, as_of) for code in boards), [1] * len(boards))
+        way = _Way(Grain.MEMBERS, tuple(Unit.members(code, as_of) for code in groups), [1] * len(groups))
     else:
         way = _Way(Grain.SNAPSHOT, (Unit.snapshot(as_of),), [rows])
     return _cheapest(dataset, router, [way])
 
 
-def plan_units(dataset: Dataset, router: Router, grain: Grain, units: Sequence[Unit]) -> Plan:
+def plan_units(dataset: Dataset, router: Router, grain: Grain, units: Sequence[Unit], roster: Roster | None = None) -> Plan:
     """These units of one grain, each a page at most. Where nobody serves it in that grain, each will fail and say so."""
     way = _Way(grain, tuple(units), [1] * len(units))
-    return _priced(dataset, router, way) or Plan(dataset, grain, way.units)
+    return _priced(dataset, router, way, roster) or Plan(dataset, grain, way.units)
 
 
 def plan_rows(
-    dataset: Dataset, router: Router, universe: Universe, labels: Sequence[dt.date], *, codes: Sequence[str] = ()
+    dataset: Dataset, router: Router, roster: Roster, labels: Sequence[dt.date], *, codes: Sequence[str] = ()
 ) -> Plan:
     """The units for these labels (sessions, or last sessions of periods), for all codes or only `codes`.
 
-    It asks by code or by session, whichever costs fewer calls. PlanError when no source serves it.
+    It asks by code or by session, whichever costs fewer calls. A week or month that is still running is a unit of its own:
+    the closed ones are asked of the sources. PlanError when no source serves it.
     """
     if not labels:
         return Plan(dataset, Grain.SESSION, ())
-    first, last = labels[0], labels[-1]
-    asked = codes or universe.codes(first, last)
-    by_session = _Way(Grain.SESSION, tuple(Unit.session(day) for day in labels), universe.rows_on(labels))
-    by_code = _Way(
-        Grain.CODE,
-        tuple(Unit.code(code, first, last) for code in asked),
-        universe.rows_of(asked, labels),
-        () if codes else tuple(labels),
-    )
+    asked = codes or roster.listed_between(labels[0], labels[-1]) or dataset.codes
+    by_session = _Way(Grain.SESSION, tuple(Unit.session(day) for day in labels), roster.rows_on(labels))
+    by_code = _by_code(dataset, roster, labels, asked, whole=not codes)
     only_by_code = router.serving(dataset, Grain.CODE) and not router.serving(dataset, Grain.SESSION)
     if dataset.universe and not asked and only_by_code:
         raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
-    return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session])
+    return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session], roster)
 
 
-def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way]) -> Plan:
-    plans = [plan for way in ways if (plan := _priced(dataset, router, way)) is not None]
+def _by_code(dataset: Dataset, roster: Roster, labels: Sequence[dt.date], codes: Sequence[str], *, whole: bool) -> _Way:
+    running = [label for label in labels if is_running(dataset, label)]
+    units: list[Unit] = []
+    rows: list[int] = []
+    for part in ([label for label in labels if label not in running], running):
+        if part:
+            units += [Unit.code(code, part[0], part[-1]) for code in codes]
+            rows += roster.rows_of(codes, part)
+    return _Way(Grain.CODE, tuple(units), rows, tuple(labels) if whole else ())
+
+
+def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way], roster: Roster | None = None) -> Plan:
+    plans = [plan for way in ways if (plan := _priced(dataset, router, way, roster)) is not None]
     if not plans:
         known = ", ".join(source.name for source in router.in_use(dataset)) or "none"
         raise PlanError(f"{dataset.name}: none of the sources in use ({known}) serves it")
     return min(plans, key=lambda each: each.calls)
 
 
-def _priced(dataset: Dataset, router: Router, way: _Way) -> Plan | None:
+def _priced(dataset: Dataset, router: Router, way: _Way, roster: Roster | None) -> Plan | None:
     """The way as a plan, each unit at the price of who will be asked first for it; None when nobody serves that grain.
 
     `source` is who is asked most.
@@ -119,7 +130,22 @@ def _priced(dataset: Dataset, router: Router, way: _Way) -> Plan | None:
         calls[first] += first.servings[dataset.name].calls_for(rows, way.grain)
     minutes = sum(_minutes(asked, source.policy(dataset)) for source, asked in calls.items())
     most = max(servers, key=lambda source: calls[source])
-    return Plan(dataset, way.grain, way.units, sum(calls.values()), most.name, minutes, way.labels)
+    shared = minutes > SHARED_FROM and roster is not None and sum(source.shares for source in servers) > 1
+    if shared and roster is not None:
+        minutes = _shared_minutes(dataset, servers, way, roster, minutes)
+    return Plan(dataset, way.grain, way.units, sum(calls.values()), most.name, minutes, way.labels, shared)
+
+
+def _shared_minutes(dataset: Dataset, servers: Sequence[Source], way: _Way, roster: Roster, alone: float) -> float:
+    """Minutes of a plan of which the first source hands out what others can have whole, each at its own pace."""
+    others = [source for source in servers[1:] if source.shares]
+    units = len(way.units)
+    pace = 0.0
+    for source in others:
+        theirs = len(roster.whole_for(source, [unit.start for unit in way.units])) if way.grain is Grain.SESSION else units
+        if theirs:
+            pace += units / max(_minutes(units, source.policy(dataset)), 1e-9) * min(theirs / units, 1.0)
+    return units / (units / alone + pace)
 
 
 def _minutes(calls: int, policy: RatePolicy) -> float:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+import polars as pl
+
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.checks import Scope, checks_of
-from quant_pipeline.sync.coverage import Due
+from quant_pipeline.sync.periods import labels_of
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.reads import read_sql
 
-_CHUNK = 250
 _NOT_WHOLE = """
-SELECT DISTINCT trade_date FROM (
-    SELECT DISTINCT ON (unit) trade_date, status, missing, rejected FROM sync_items
-    WHERE dataset = %(dataset)s AND trade_date BETWEEN %(start)s AND %(end)s
+SELECT DISTINCT unit FROM (
+    SELECT DISTINCT ON (unit) unit, trade_date, ts_code, status, missing, rejected FROM sync_items
+    WHERE dataset = %(dataset)s AND right(unit, 10)::date BETWEEN %(start)s AND %(end)s
     ORDER BY unit, finished_at DESC
 ) AS last
-WHERE status = 'failed' OR missing > 0 OR rejected > 0
+WHERE status <> 'success' OR missing > 0 OR rejected > 0
 """
 _RESTATED = """
 SELECT DISTINCT key ->> 'ts_code' AS ts_code FROM row_revisions
@@ -31,16 +33,25 @@ WHERE dataset = 'adj_factor' AND former ->> 'adj_factor' IS NOT NULL
 """
 
 
-def units(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> list[Unit]:
+def units(
+    database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date], *, by_session: bool
+) -> list[Unit]:
     """The sessions that lack rows, had rows refused, or break a check.
 
     Of factors the first and the last session as well: where the source restated a history, it shows there (`restated`).
+    Where no source can be asked by session (`by_session` is False): the codes that lack rows, over the sessions that they lack.
     """
     if not labels:
         return []
-    window = {"dataset": dataset.name, "start": labels[0], "end": labels[-1]}
-    sessions = set(read_sql(database, _NOT_WHOLE, window)["trade_date"].to_list())
-    sessions |= set(_short(database, dataset, calendar, labels)) | set(_failing(database, dataset, calendar, labels))
+    attempts = _not_whole(database, dataset, labels)
+    lacking = _lacking(database, dataset, calendar, labels)
+    wrong = set(_failing(database, dataset, calendar, labels))
+    if not by_session:
+        in_wrong = pl.col("trade_date").is_in(list(wrong))
+        codes = Roster.load(database, dataset, calendar, labels[0], labels[-1]).due(labels).filter(in_wrong)
+        spans = pl.concat([lacking, codes]).group_by("ts_code").agg(first=pl.min("trade_date"), last=pl.max("trade_date"))
+        return sorted({Unit.code(*span) for span in spans.iter_rows()} | {unit for unit in attempts if unit.ts_code})
+    sessions = wrong | set(lacking["trade_date"]) | {day for unit in attempts for day in _days_of(unit, dataset, calendar)}
     if dataset is ADJ_FACTOR:
         sessions |= {labels[0], labels[-1]}
     return [Unit.session(day) for day in labels if day in sessions]
@@ -54,18 +65,25 @@ def restated(database: Database, labels: Sequence[dt.date]) -> list[Unit]:
     return [Unit.code(code, labels[0], labels[-1]) for code in codes]
 
 
-def _short(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> list[dt.date]:
-    """The sessions whose count is short of what is due."""
-    if dataset.coverage is not Coverage.MARKET:
-        return []
-    due = Due.load(database, dataset, calendar, labels[0], labels[-1])
-    short = []
-    for first in range(0, len(labels), _CHUNK):
-        part = labels[first : first + _CHUNK]
-        rows = read(database, dataset, start=part[0], end=part[-1], columns=["trade_date", "ts_code"])
-        by_day = rows.partition_by("trade_date", as_dict=True)
-        short += [day for day in part if due.missing(day, by_day.get((day,), rows.clear())["ts_code"])]
-    return short
+def _not_whole(database: Database, dataset: Dataset, labels: Sequence[dt.date]) -> list[Unit]:
+    """The units whose last attempt failed, or lacked rows, or had rows refused."""
+    window = {"dataset": dataset.name, "start": labels[0], "end": labels[-1]}
+    return [Unit.parse(name, snapshot=False) for name in read_sql(database, _NOT_WHOLE, window)["unit"]]
+
+
+def _days_of(unit: Unit, dataset: Dataset, calendar: Calendar) -> Sequence[dt.date]:
+    """The sessions behind an attempt; of one code's only the ends are looked at: what it lacks is counted by session."""
+    return labels_of(dataset, calendar, [unit.start]) if unit.ts_code is None else ()
+
+
+def _lacking(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> pl.DataFrame:
+    """trade_date, ts_code of the rows that are due and not stored."""
+    none = pl.DataFrame(schema={"trade_date": pl.Date, "ts_code": pl.String})
+    if dataset.coverage not in (Coverage.MARKET, Coverage.EVERY):
+        return none
+    roster = Roster.load(database, dataset, calendar, labels[0], labels[-1])
+    parts = [due.filter("missing").select("trade_date", "ts_code") for due in roster.stored(database, labels)]
+    return pl.concat([none, *parts])
 
 
 def _failing(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> list[dt.date]:

@@ -16,7 +16,7 @@ from quant_pipeline.market.datasets import TRADE_CALENDAR
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Answer
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sync.ledger import Item, item_of
+from quant_pipeline.sync.ledger import Item, ItemStatus, Shortfall, item_of
 from quant_pipeline.sync.periods import span_of
 from quant_pipeline.warehouse.rejected import store_rejected
 from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert
@@ -103,6 +103,7 @@ class Store:
 
 
 def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
+    doubted = {"status": ItemStatus.PARTIAL, "error_class": Shortfall.IMPLAUSIBLE.value, "error": answer.doubt}
     return item_of(
         unit,
         source=answer.source,
@@ -114,6 +115,7 @@ def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
         attempts=answer.attempts,
         calls=answer.calls,
         seconds=answer.seconds,
+        **(doubted if answer.doubt else {}),
     )
 
 
@@ -122,7 +124,7 @@ def _failed(unit: Unit, error: Unanswered) -> Item:
     return item_of(
         unit,
         source=last.source if last else None,
-        status="failed",
+        status=ItemStatus.FAILED,
         attempts=error.attempts,
         calls=error.calls,
         error_class=last.failure.value if last else None,

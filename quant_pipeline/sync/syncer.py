@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Collection, Sequence
@@ -11,21 +12,21 @@ import polars as pl
 
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar, CalendarError
-from quant_pipeline.market.dataset import Coverage, Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import ADJ_FACTOR, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import Incomplete, SourceError
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync import repair
-from quant_pipeline.sync.coverage import Due
+from quant_pipeline.sync.acceptance import RowsAcceptance, labels_of_unit
 from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
-from quant_pipeline.sync.judge import judge_of_rows
-from quant_pipeline.sync.ledger import Item, Ledger
+from quant_pipeline.sync.ledger import UNKNOWN_CODE, Item, ItemStatus, Ledger, item_of, record
 from quant_pipeline.sync.periods import labels_of, span_of
 from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan_units
-from quant_pipeline.sync.universe import Universe, boards
+from quant_pipeline.sync.references import lists_of, needs_halts
+from quant_pipeline.sync.roster import Roster, groups
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -34,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. `sessions`: of lists ignored · `codes`: only these · `sources`: only these, in this order.
+    """What is asked for. `sessions`: of lists ignored · `codes`: only these · `sources`: only these, in their ranking.
 
     `force`: also what was synced before · `failed`: only units whose last attempt failed · `repair`: only what is short,
     breaks a check, or was restated by its source.
@@ -71,6 +72,7 @@ class Syncer:
         self._ranking = ranking
         self._ledger = ledger
         self._run = run
+        self._planned: dict[str, set[Unit]] = {}
 
     def as_of(self, dataset: Dataset) -> dt.date:
         """The session as of which a list is asked for: the latest one.
@@ -85,25 +87,38 @@ class Syncer:
             return clock.today()
 
     def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
-        """What will be fetched, without what was synced before. PlanError when it cannot be planned."""
+        """What will be fetched, references first, without what was synced before, or planned before by this syncer.
+
+        PlanError when it cannot be planned.
+        """
         router = self._router(request)
         plans = self._plans(dataset, router, request, self._done(dataset, request))
-        return plans if request.again else [self._lacking(each) for each in plans]
+        if not request.again:
+            plans = [self._lacking(each) for each in plans]
+        references = self._references(dataset, router, plans, request) if any(plan.units for plan in plans) else []
+        new = [self._not_planned(each) for each in references] + plans
+        for each in new:
+            self._planned.setdefault(each.dataset.name, set()).update(each.units)
+        return [each for each in new if each.units or each.dataset is dataset]
 
     def sync(self, dataset: Dataset, request: Request, *, on_committed: OnCommitted | None = None) -> Outcome:
         """Carries the request out.
 
-        What an answer is judged against (the stock list, the session's suspensions) is synced first where it is not there:
-        without it a cut answer could not be told from a whole one.
+        What an answer is judged against (the lists, the sessions' suspensions) is synced first where it is not there: without
+        it a cut answer could not be told from a whole one.
         """
         router = self._router(request)
         engine = Engine(self._database, router, self._calendar, self._ledger, self._run)
         done = self._done(dataset, request)
-        if dataset.coverage is Coverage.MARKET:
-            self._sync_references(router, engine, dataset, request.sessions)
+        if self._anything_to_do(dataset, request, done):
+            self._sync_lists(router, engine, dataset)
+        plans = self._plans(dataset, router, request, done)
+        if any(plan.units for plan in plans):
+            self._sync_halts(router, engine, dataset, plans, request)
         outcome = Outcome(before=done)
         self._ledger.plan(self._run, len(done), len(done))
-        for planned in self._plans(dataset, router, request, done):
+        self._refuse_unknown(dataset, request, outcome)
+        for planned in plans:
             _logger.info("Plan 计划: %s", planned)
             outcome.add(engine.sync(planned, again=request.again, force=request.force, on_committed=on_committed))
         if request.repair and dataset is ADJ_FACTOR:
@@ -118,9 +133,8 @@ class Syncer:
 
         A source that fails is left out after its third code.
         """
-        sessions = self._calendar.between(start, end)
-        due = Due.load(self._database, dataset, self._calendar, start, end)
-        judge = judge_of_rows(self._database, dataset, self._calendar, due, sessions)
+        roster = Roster.load(self._database, dataset, self._calendar, start, end)
+        accept = RowsAcceptance(self._database, dataset, self._calendar, roster, ())
         said = []
         for source in self._router(Request()).serving(dataset, Grain.CODE):
             if source.name in not_from:
@@ -128,7 +142,7 @@ class Syncer:
             frames, failures = [], 0
             for unit in (Unit.code(code, start, end) for code in codes if not source.lacks(dataset, code)):
                 try:
-                    frames.append(judge(unit, source.fetch(dataset, unit, Tally()), source).good)
+                    frames.append(accept(unit, source.fetch(dataset, unit, Tally()), source).good)
                 except (SourceError, Incomplete) as error:
                     _logger.info("%s %s: %s", dataset.name, unit, error)
                     failures += 1
@@ -150,24 +164,54 @@ class Syncer:
         if request.failed:
             return self._plans_for(dataset, router, self._failed_units(dataset, request))
         if not dataset.dated:
-            asked = self._boards(dataset, request)
-            return [plan_list(dataset, router, as_of=self.as_of(dataset), rows=self._stored(dataset), boards=asked)]
+            asked = self._groups(dataset, request)
+            return [plan_list(dataset, router, as_of=self.as_of(dataset), rows=self._stored(dataset), groups=asked)]
         labels = labels_of(dataset, self._calendar, request.sessions)
         if request.repair:
-            return self._plans_for(dataset, router, repair.units(self._database, dataset, self._calendar, labels))
-        universe = Universe.load(self._database, dataset)
-        if dataset.codes and universe.listed.is_empty() and not request.codes:
-            raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
+            by_session = bool(router.serving(dataset, Grain.SESSION))
+            wrong = repair.units(self._database, dataset, self._calendar, labels, by_session=by_session)
+            return self._plans_for(dataset, router, wrong)
+        roster = Roster.load(self._database, dataset, self._calendar)
+        codes = [code for code in request.codes if code not in roster.unknown(request.codes)]
+        if request.codes and not codes:
+            return []
         left = [label for label in labels if Unit.session(label) not in done]
-        return [plan_rows(dataset, router, universe, left, codes=request.codes)]
+        return [plan_rows(dataset, router, roster, left, codes=codes)]
 
-    def _boards(self, dataset: Dataset, request: Request) -> Sequence[str]:
+    def _groups(self, dataset: Dataset, request: Request) -> Sequence[str]:
+        """The concepts and industries whose members are asked for."""
         if not dataset.universe:
             return ()
-        known = request.codes or boards(self._database, dataset)
+        known = groups(self._database, dataset)
         if not known:
             raise PlanError(f"{dataset.name}: no board is known yet, sync {' and '.join(dataset.universe)} first")
-        return known
+        return [code for code in request.codes if code in known] if request.codes else known
+
+    def _refuse_unknown(self, dataset: Dataset, request: Request, outcome: Outcome) -> None:
+        """Records codes that no list names as failed: they are asked of nobody, who could take it for a ban or an empty day."""
+        if not request.codes or request.failed or request.repair:
+            return
+        roster = Roster.load(self._database, dataset, self._calendar)
+        labels = labels_of(dataset, self._calendar, request.sessions) or (self.as_of(dataset),)
+        lists = " or ".join(dataset.universe)
+        for code in roster.unknown(request.codes):
+            unit = Unit.code(code, labels[0], labels[-1]) if dataset.dated else Unit.members(code, labels[-1])
+            text = (
+                f"{dataset.name} {unit}: {code} is in no list ({lists}) 未知代码: check the code, or sync the list with --force"
+            )
+            item = item_of(unit, status=ItemStatus.FAILED, error_class=UNKNOWN_CODE, error=text)
+            with self._database.connect() as connection:
+                record(connection, self._run, dataset, [item])
+            self._ledger.plan(self._run, 1, 0)
+            outcome.failed[unit] = item
+
+    def _anything_to_do(self, dataset: Dataset, request: Request, done: Collection[Unit]) -> bool:
+        """Whether the data set may have to be fetched at all: where not, nothing is asked for it either."""
+        if request.failed:
+            return bool(self._failed_units(dataset, request))
+        if not dataset.dated:
+            return True
+        return any(Unit.session(label) not in done for label in labels_of(dataset, self._calendar, request.sessions))
 
     def _failed_units(self, dataset: Dataset, request: Request) -> list[Unit]:
         """The units that failed at their last attempt, within the sessions asked for; of a list as of now."""
@@ -194,20 +238,50 @@ class Syncer:
         known = self._ledger.done(planned.dataset, planned.units)
         return planned.of([unit for unit in planned.units if str(unit) not in known])
 
-    def _sync_references(self, router: Router, engine: Engine, dataset: Dataset, sessions: Sequence[dt.date]) -> None:
-        """Without them (no permission, say) the sync goes on, and judges more leniently."""
-        labels = labels_of(dataset, self._calendar, sessions)
+    def _not_planned(self, planned: Plan) -> Plan:
+        """The plan without its units that this syncer has planned before."""
+        known = self._planned.get(planned.dataset.name, set())
+        return planned.of([unit for unit in planned.units if unit not in known])
+
+    def _references(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
+        """The plans of what is lacking of the references; those that cannot be planned are left out."""
+        found = []
+        for reference in lists_of(dataset):
+            with contextlib.suppress(PlanError):
+                found += [self._lacking(each) for each in self._plans(reference, router, Request(), {})]
+        return [*found, *self._halts(dataset, router, plans, request)]
+
+    def _halts(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
+        """The plan for the suspensions of what is planned: of its sessions, or only those of the codes that are asked for."""
+        if not needs_halts(dataset):
+            return []
+        units = [unit for plan in plans for unit in plan.units]
+        labels = {label for unit in units for label in labels_of_unit(dataset, self._calendar, unit)}
         days = sorted({day for label in labels for day in span_of(dataset, self._calendar, label)})
-        for reference in (STOCK_LIST, SUSPENSIONS):
+        named = bool(request.codes) or request.failed or request.repair
+        codes = sorted({unit.ts_code for unit in units if unit.ts_code is not None}) if named else []
+        wanted = Request(sessions=days, codes=codes if all(unit.ts_code is not None for unit in units) else ())
+        try:
+            plans = self._plans(SUSPENSIONS, router, wanted, self._done(SUSPENSIONS, replace(wanted, codes=())))
+        except PlanError:
+            return []
+        return [self._lacking(each) for each in plans]
+
+    def _sync_lists(self, router: Router, engine: Engine, dataset: Dataset) -> None:
+        """Without them (no permission, say) the sync goes on, and judges more leniently."""
+        for reference in lists_of(dataset):
             try:
-                wanted = Request(sessions=days)
-                (planned,) = self._plans(reference, router, wanted, self._done(reference, wanted))
-                lacking = self._lacking(planned)
-                failed = bool(lacking.units) and bool(engine.sync(lacking).failed)
+                lacking = [self._lacking(each) for each in self._plans(reference, router, Request(), {})]
+                failed = any(plan.units and engine.sync(plan).failed for plan in lacking)
             except PlanError:
                 failed = True
             if failed:
                 _logger.warning("%s could not be synced: answers are judged without it", reference.name)
+
+    def _sync_halts(self, router: Router, engine: Engine, dataset: Dataset, plans: Sequence[Plan], request: Request) -> None:
+        halts = self._halts(dataset, router, plans, request)
+        if needs_halts(dataset) and (not halts or any(plan.units and engine.sync(plan).failed for plan in halts)):
+            _logger.warning("%s could not be synced: answers are judged without it", SUSPENSIONS.name)
 
     def _router(self, request: Request) -> Router:
         if not request.sources:
@@ -216,4 +290,4 @@ class Syncer:
         unknown = [name for name in request.sources if name not in known]
         if unknown:
             raise PlanError(f"unknown or switched-off source: {', '.join(unknown)} (in use: {', '.join(known) or 'none'})")
-        return Router([known[name] for name in request.sources])
+        return Router([known[name] for name in request.sources], self._ranking, owners=self._sources)

@@ -22,7 +22,7 @@ from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sync.engine import Engine
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.plan import plan_rows
-from quant_pipeline.sync.universe import Universe
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -74,7 +74,7 @@ def _backfill(
     pipe.send("ready")
     pipe.recv()
     ledger.begin(run, "backfill", {})
-    planned = plan_rows(DAILY_KLINE, router, Universe.load(database, DAILY_KLINE), sessions)
+    planned = plan_rows(DAILY_KLINE, router, Roster.load(database, DAILY_KLINE, CALENDAR), sessions)
     outcome = Engine(database, router, CALENDAR, ledger, run).sync(
         planned, on_committed=lambda unit, _item: pipe.send(str(unit))
     )

@@ -10,7 +10,7 @@ import pytest
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import BSE_MAPPING, NAME_HISTORY, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
@@ -22,7 +22,7 @@ from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.sync.plan import Plan, plan_list, plan_rows
-from quant_pipeline.sync.universe import Universe, boards
+from quant_pipeline.sync.roster import Roster, groups
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -72,15 +72,16 @@ class Bench:
 
     def plan(self, dataset: Dataset, router: Router, sessions: tuple[dt.date, ...], codes: tuple[str, ...] = ()) -> Plan:
         if not dataset.dated:
-            asked = boards(self.database, dataset) if dataset.universe else ()
-            return plan_list(dataset, router, as_of=LATEST, boards=asked)
+            asked = groups(self.database, dataset) if dataset.universe else ()
+            return plan_list(dataset, router, as_of=LATEST, groups=asked)
         labels = labels_of(dataset, self.calendar, sessions)
-        return plan_rows(dataset, router, Universe.load(self.database, dataset), labels, codes=codes)
+        return plan_rows(dataset, router, Roster.load(self.database, dataset, self.calendar), labels, codes=codes)
 
     def reference(self, sessions: tuple[dt.date, ...]) -> None:
         """Syncs what bars are judged against."""
         self.sync(TRADE_CALENDAR)
-        self.sync(STOCK_LIST)
+        for dataset in (STOCK_LIST, BSE_MAPPING, NAME_HISTORY):
+            self.sync(dataset)
         self.sync(SUSPENSIONS, sessions)
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:

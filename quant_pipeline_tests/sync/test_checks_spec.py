@@ -12,7 +12,7 @@ from quant_pipeline.sync.checks import Scope, checks_of
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.sync.stored import CALENDAR, NOW, sessions
 
-DATED = {"no_closed_day", "no_future_row", "fresh"}
+DATED = {"no_closed_day", "no_future_row", "fresh", "nothing_refused"}
 EXPECTED = {
     "trade_calendar": {"rows_sane", "fresh"},
     "bse_mapping": {"fresh"},
@@ -20,12 +20,12 @@ EXPECTED = {
     "suspensions": {"rows_sane", *DATED},
     "stock_list": {"rows_sane", "fresh", "known_boards"},
     "daily_kline": {
-        *("rows_sane", *DATED, "row_count", "within_price_limits", "no_repeated_session", "pre_close_chain", "known_boards"),
-        "early_volume_fits",
+        *("rows_sane", *DATED, "row_count", "every_row"),
+        *("within_price_limits", "no_repeated_session", "pre_close_chain", "known_boards", "early_volume_fits"),
     },
-    "adj_factor": {"rows_sane", *DATED, "row_count", "factor_jumps_on_ex_dates"},
+    "adj_factor": {"rows_sane", *DATED, "row_count", "every_row", "factor_jumps_on_ex_dates"},
     "auction": {"rows_sane", *DATED, "row_count"},
-    "index_daily": {"rows_sane", *DATED, "row_count", "no_repeated_session"},
+    "index_daily": {"rows_sane", *DATED, "row_count", "every_row", "no_repeated_session"},
     "etf_daily": {
         *("rows_sane", *DATED, "row_count", "no_repeated_session"),
         *("codes_known", "moves_plausible", "pre_close_chain"),
@@ -35,8 +35,16 @@ EXPECTED = {
         *("codes_known", "prices_plausible", "cb_value_fits_share"),
     },
     "ths_hot": {"rows_sane", *DATED},
-    "weekly_kline": {"rows_sane", *DATED, "row_count", "one_bar_per_period", "as_daily_bars", "early_volume_fits"},
-    "monthly_kline": {"rows_sane", *DATED, "row_count", "one_bar_per_period", "as_daily_bars", "early_volume_fits"},
+    "weekly_kline": {"rows_sane", *DATED, "row_count", "every_row", "one_bar_per_period", "as_daily_bars", "early_volume_fits"},
+    "monthly_kline": {
+        "rows_sane",
+        *DATED,
+        "row_count",
+        "every_row",
+        "one_bar_per_period",
+        "as_daily_bars",
+        "early_volume_fits",
+    },
 }
 
 

@@ -71,6 +71,6 @@ def test_the_ledger_tells_what_a_run_did(bench: Bench) -> None:
     run = bench.ledger.run(bench.run)
     assert run is not None
     assert (run["status"], run["units_failed"]) == ("success", 0)
-    assert run["units_planned"] == run["units_done"] == 8
+    assert run["units_planned"] == run["units_done"] == 10
     assert run["rows_inserted"] == run["by_source"]["tushare"]["rows"] > 0
     assert run["calls"] == run["by_source"]["tushare"]["calls"] == len(bench.sandbox.calls())

@@ -54,7 +54,7 @@ def test_a_run_is_told_with_what_it_did_wrote_and_cost(warehouse: Database, ledg
     assert [row[f"rows_{name}"] for name in ("inserted", "updated", "unchanged", "rejected")] == [12, 6, 2, 4]
     assert (row["calls"], row["error"]) == (7, None)
     by_source = json.loads(row["by_source"])
-    assert by_source["tushare"] == {"units": 2, "failed": 0, "rows": 20, "calls": 4, "seconds": 1.0}
+    assert by_source["tushare"] == {"units": 2, "failed": 0, "partial": 0, "rows": 20, "calls": 4, "seconds": 1.0}
     assert by_source["akshare"]["failed"] == 1
     assert row["started_at"].utcoffset() == dt.timedelta(hours=8)
 

@@ -14,8 +14,8 @@ from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, DAILY_KLINE,
 from quant_pipeline.market.validation import validate
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.units import Unit
-from quant_pipeline.sync.coverage import Due
-from quant_pipeline.sync.judge import judge_of_rows
+from quant_pipeline.sync.acceptance import RowsAcceptance
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.reads import read
 from quant_pipeline.warehouse.upsert import upsert
 from quant_pipeline_tests.sync.conftest import LATEST, Bench
@@ -156,8 +156,8 @@ def test_bse_codes_are_kept_under_their_own_market_and_old_ones_get_their_new_na
 
     old, new = bench.rows("SELECT o_code, n_code FROM bse_mapping ORDER BY 1 LIMIT 1")[0]
     answer = bench.source().fetch(DAILY_KLINE, Unit.session(sessions[0]), Tally())
-    due = Due.load(bench.database, DAILY_KLINE, bench.calendar, LATEST, LATEST)
-    judge = judge_of_rows(bench.database, DAILY_KLINE, bench.calendar, due, sessions)
+    roster = Roster.load(bench.database, DAILY_KLINE, bench.calendar, LATEST, LATEST)
+    judge = RowsAcceptance(bench.database, DAILY_KLINE, bench.calendar, roster, ())
     spelled_old = answer.with_columns(pl.col("ts_code").replace({str(new): str(old)}))
     good = judge(Unit.session(sessions[0]), spelled_old, bench.source()).good["ts_code"]
     assert old not in good

@@ -90,9 +90,10 @@ def test_a_range_of_more_sessions_than_codes_is_asked_for_code_by_code(bench: Be
 
 def test_an_index_is_asked_for_by_code_and_only_for_the_days_that_lack(bench: Bench, syncer: Syncer) -> None:
     syncer.sync(TRADE_CALENDAR, Request())
-    with pytest.raises(PlanError, match="index_list first"):
-        syncer.sync(INDEX_DAILY, Request(sessions=bench.sessions(3)))
-    syncer.sync(INDEX_LIST, Request())
+    assert [plan.dataset for plan in syncer.plan(INDEX_DAILY, Request(sessions=bench.sessions(3)[:2]))] == [
+        INDEX_LIST,
+        INDEX_DAILY,
+    ]
     first = syncer.sync(INDEX_DAILY, Request(sessions=bench.sessions(3)[:2]))
     assert not first.failed
     calls = _made(bench, "index_daily")
@@ -106,7 +107,7 @@ def test_an_index_is_asked_for_by_code_and_only_for_the_days_that_lack(bench: Be
 
 def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_others(bench: Bench, syncer: Syncer) -> None:
     with pytest.raises(PlanError, match="ths_concepts and ths_industries first"):
-        syncer.sync(THS_MEMBERS, Request())
+        syncer.plan(THS_MEMBERS, Request())
     for dataset in (THS_CONCEPTS, THS_INDUSTRIES):
         syncer.sync(dataset, Request())
     boards = len(bench.rows("SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries"))
@@ -137,7 +138,7 @@ def test_the_running_period_is_planned_at_the_price_of_who_has_it(
     sessions = bench.calendar.between(dt.date(2026, 10, 9), dt.date(2026, 11, 18))
     bench.reference(sessions)
     assert not syncer.sync(DAILY_KLINE, Request(sessions=sessions)).failed
-    (plan,) = syncer.plan(SOURCED[name], Request(sessions=sessions))
+    *_, plan = syncer.plan(SOURCED[name], Request(sessions=sessions))
     outcome = syncer.sync(SOURCED[name], Request(sessions=sessions))
     assert not outcome.failed
     assert outcome.sources == ["derived", "tushare"]
@@ -220,8 +221,8 @@ def test_a_fresh_daily_bar_does_not_make_the_week_and_the_month_look_current(
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
     syncer.sync(DAILY_KLINE, Request(sessions=bench.sessions(1)))
     wanted = Request(sessions=bench.sessions(1))
-    assert syncer.plan(WEEKLY_KLINE, wanted)[0].units == (Unit.session(LATEST),)
-    assert syncer.plan(MONTHLY_KLINE, wanted)[0].units == (Unit.session(LATEST),)
+    assert syncer.plan(WEEKLY_KLINE, wanted)[-1].units == (Unit.session(LATEST),)
+    assert syncer.plan(MONTHLY_KLINE, wanted)[-1].units == (Unit.session(LATEST),)
 
 
 def test_the_running_week_follows_the_days_and_leaves_no_former_label(

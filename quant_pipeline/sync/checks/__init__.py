@@ -35,12 +35,14 @@ def _of_any(dataset: Dataset) -> Iterator[Check]:
         yield freshness.FRESH_LIST
         return
     yield from (freshness.NO_CLOSED_DAY, freshness.NO_FUTURE_ROW, freshness.FRESH)
-    if dataset.periodic:
-        yield from (completeness.ROW_COUNT_OF_PERIODS, periods.ONE_BAR_PER_PERIOD, periods.AS_DAILY_BARS)
-    elif dataset.coverage is Coverage.MARKET:
+    if dataset.sourced:
+        yield completeness.NOTHING_UNREPLACED
+    if dataset.coverage in (Coverage.MARKET, Coverage.MOST, Coverage.EVERY):
         yield completeness.ROW_COUNT
-    elif dataset.coverage is Coverage.MOST:
-        yield completeness.ROW_COUNT_THIN
+    if dataset.coverage in (Coverage.MARKET, Coverage.EVERY):
+        yield completeness.EVERY_ROW
+    if dataset.periodic:
+        yield from (periods.ONE_BAR_PER_PERIOD, periods.AS_DAILY_BARS)
 
 
 __all__ = ["Check", "Scope", "Verdict", "checks_of"]

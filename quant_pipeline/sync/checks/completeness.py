@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import datetime as dt
+from collections.abc import Iterator
 
 import polars as pl
 
 from quant_pipeline.market.codes import board_of
-from quant_pipeline.market.datasets import SUSPENSIONS
+from quant_pipeline.market.dataset import Coverage
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
-from quant_pipeline.sync.universe import Universe
-from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.sync.roster import Roster
+from quant_pipeline.warehouse.reads import read_sql
 
 MISSING_TOLERATED = 0.002
-"""Share of the codes due that may lack a row where the session's halts are known (odd listings; named all the same)."""
+"""Share of the codes due that may lack a row where the session's halts are known (odd listings; `every_row` names them)."""
 MISSING_TOLERATED_HALTS_UNKNOWN = 0.01
-"""The same where no suspension at all is stored for the session: on most sessions a handful of codes is halted."""
+"""The same where the session's suspensions were not synced: on most sessions a handful of codes is halted."""
 MISSING_TOLERATED_THIN = 0.3
 """The same in thin markets (funds, bonds, auctions), where not every code trades on every day."""
 BOARD_MISSING_TOLERATED = 0.05
@@ -23,96 +24,24 @@ BOARD_MISSING_TOLERATED = 0.05
 of the market, and no odd listing."""
 _NAMED = 5
 _OTHER = "other 其他"
-
-_DUE_IN_SESSIONS = """
-SELECT day.trade_date, stock_list.ts_code,
-       EXISTS (SELECT FROM suspensions WHERE suspensions.trade_date = day.trade_date) AS halts_known
-FROM unnest(%(sessions)s::date[]) AS day (trade_date)
-JOIN stock_list ON stock_list.list_date <= day.trade_date AND stock_list.list_status <> 'P'
-    AND (stock_list.delist_date IS NULL OR stock_list.delist_date > day.trade_date)
-WHERE NOT EXISTS (
-    SELECT FROM suspensions WHERE suspensions.ts_code = stock_list.ts_code
-    AND suspensions.trade_date = day.trade_date AND suspend_type = 'S' AND suspend_timing IS NULL)
-"""
-# Of the newest period no row at all may stand yet: that is for `fresh` to tell.
-_DUE_IN_PERIODS = """
-SELECT DISTINCT label.trade_date, daily_kline.ts_code, true AS halts_known
-FROM unnest(%(sessions)s::date[]) AS label (trade_date)
-JOIN daily_kline ON daily_kline.trade_date BETWEEN date_trunc('{period}', label.trade_date)::date AND label.trade_date
-WHERE label.trade_date < %(latest)s OR EXISTS (SELECT FROM {table} AS have WHERE have.trade_date = label.trade_date)
-"""
-# Three digits and the market decide the board: few groups, whatever the length of the range.
-_COUNTS = """
-WITH due AS ({due})
-SELECT trade_date, min(ts_code) AS code, bool_or(halts_known) AS halts_known,
-       count(*) AS due, count(*) FILTER (WHERE have.ts_code IS NULL) AS missing,
-       coalesce(array_agg(ts_code) FILTER (WHERE have.ts_code IS NULL), '{{}}') AS lacking
-FROM due LEFT JOIN {table} AS have USING (ts_code, trade_date)
-GROUP BY trade_date, left(ts_code, 3), right(ts_code, 3)
+_UNREPLACED = """
+SELECT trade_date, unit, error, rejected FROM (
+    SELECT DISTINCT ON (unit) trade_date, unit, status, error_class, error, rejected FROM sync_items
+    WHERE dataset = %(dataset)s AND trade_date BETWEEN %(start)s AND %(end)s ORDER BY unit, finished_at DESC
+) AS last
+WHERE status = 'partial' AND error_class <> 'unserved' ORDER BY trade_date
 """
 
 
-def _market(scope: Scope) -> Verdict:
-    tolerated = pl.when("halts_known").then(MISSING_TOLERATED).otherwise(MISSING_TOLERATED_HALTS_UNKNOWN)
-    return _judged(_counts(scope, _DUE_IN_SESSIONS), tolerated, "no stock list to count against")
-
-
-def _periods(scope: Scope) -> Verdict:
-    due = _DUE_IN_PERIODS.format(period=scope.dataset.partition.value, table=scope.dataset.name)
-    return _judged(_counts(scope, due), pl.lit(MISSING_TOLERATED), "no daily bars to count against")
-
-
-def _thin_market(scope: Scope) -> Verdict:
-    return _judged(_thin_counts(scope), pl.lit(MISSING_TOLERATED_THIN), "no list to count against")
-
-
-def _counts(scope: Scope, due: str) -> Iterator[pl.DataFrame]:
-    query = _COUNTS.format(due=due, table=scope.dataset.name)
-    latest = scope.calendar.latest(ready=scope.dataset.ready)
-    for chunk in scope.chunks():
-        yield read_sql(scope.database, query, {"sessions": list(chunk), "latest": latest})
-
-
-def _thin_counts(scope: Scope) -> Iterator[pl.DataFrame]:
-    key = ["ts_code", "trade_date"]
-    codes = Universe.load(scope.database, scope.dataset).listed
-    alive = (pl.col("list_date") <= pl.col("trade_date")) & (
-        pl.col("delist_date").is_null() | (pl.col("delist_date") > pl.col("trade_date"))
-    )
-    whole_session = (pl.col("suspend_type") == "S") & pl.col("suspend_timing").is_null()
-    for chunk in scope.chunks():
-        have = read(scope.database, scope.dataset, start=chunk[0], end=chunk[-1], columns=key)
-        halted = read(scope.database, SUSPENSIONS, start=chunk[0], end=chunk[-1]).filter(whole_session)
-        days = pl.DataFrame({"trade_date": chunk}, schema={"trade_date": pl.Date})
-        due = codes.join(days, how="cross").filter(alive).join(halted, on=key, how="anti")
-        yield (
-            due.join(have.with_columns(missing=False), on=key, how="left")
-            .with_columns(pl.col("missing").fill_null(True))
-            .group_by("trade_date", board_of(pl.col("ts_code")).alias("board"))
-            .agg(
-                code=pl.col("ts_code").min(),
-                due=pl.len(),
-                missing=pl.col("missing").sum(),
-                lacking=pl.col("ts_code").filter("missing"),
-            )
-            .drop("board")
-        )
-
-
-def _judged(counts: Iterable[pl.DataFrame], tolerated: pl.Expr, nothing_due: str) -> Verdict:
-    """`counts`: trade_date, code (any of the group), due, missing, lacking (the missing codes); and what `tolerated` needs."""
-    groups = [group.with_columns(tolerated=tolerated) for group in counts if not group.is_empty()]
-    if not groups:
-        return Verdict(True, nothing_due)
-    boards = (
-        pl.concat(groups)
-        .group_by("trade_date", board_of(pl.col("code")).fill_null(_OTHER).alias("board"))
-        .agg(
-            pl.col("due", "missing").sum(),
-            first=pl.col("lacking").explode().drop_nulls().sort().head(_NAMED),
-            tolerated=pl.col("tolerated").first(),
-        )
-    )
+def _row_count(scope: Scope) -> Verdict:
+    """Every row due, counted by session and board."""
+    roster = _roster(scope)
+    if roster is None:
+        return Verdict(True, "no session to look at")
+    found = list(_counts(scope, roster))
+    if not found or roster.listed.is_empty():
+        return Verdict(True, f"no {' or '.join(scope.dataset.universe)} to count against")
+    boards = pl.concat(found)
     due, missing, tolerated = pl.col("due"), pl.col("missing"), pl.col("tolerated")
     session_short = missing.sum().over("trade_date") > tolerated * due.sum().over("trade_date")
     board_short = missing > pl.max_horizontal(pl.lit(BOARD_MISSING_TOLERATED), 2 * tolerated) * due
@@ -128,15 +57,84 @@ def _judged(counts: Iterable[pl.DataFrame], tolerated: pl.Expr, nothing_due: str
     return Verdict(short.is_empty(), text, looked_at, short.head(PAGE))
 
 
+def _every_row(scope: Scope) -> Verdict:
+    """Each row that lacks, by name, where the session's halts are known: also one in five thousand."""
+    roster = _roster(scope)
+    if roster is None:
+        return Verdict(True, "no session to look at")
+    looked_at, lacking = 0, [pl.DataFrame(schema={"trade_date": pl.Date, "ts_code": pl.String})]
+    for due in _stored(scope, roster):
+        known = [day for day in due["trade_date"].unique() if roster.knows_halts([day])]
+        judged = due.filter(pl.col("trade_date").is_in(known))
+        looked_at += judged.height
+        lacking.append(judged.filter("missing").select("trade_date", "ts_code"))
+    rows = pl.concat(lacking).sort("trade_date", "ts_code")
+    named = ", ".join(f"{code} {day}" for day, code in rows.head(_NAMED).iter_rows())
+    more = ", …" if rows.height > _NAMED else ""
+    text = f"{rows.height} of {looked_at} rows due are missing"
+    return Verdict(rows.is_empty(), f"{text}: {named}{more}" if named else text, looked_at, rows.head(PAGE))
+
+
+def _nothing_unreplaced(scope: Scope) -> Verdict:
+    looked_at, found = 0, []
+    for chunk in scope.chunks():
+        window = {"dataset": scope.dataset.name, "start": chunk[0], "end": chunk[-1]}
+        looked_at += len(chunk)
+        found.append(read_sql(scope.database, _UNREPLACED, window))
+    rows = pl.concat(found) if found else pl.DataFrame()
+    text = f"{rows.height} of {looked_at} {scope.dataset.partition}s have rows that are refused or doubtful"
+    first = f": {rows['trade_date'][0]}, {rows['error'][0]}" if rows.height else ""
+    return Verdict(rows.is_empty(), text + first, looked_at, rows.head(PAGE))
+
+
+def _roster(scope: Scope) -> Roster | None:
+    days = [label for chunk in scope.chunks() for label in chunk]
+    return Roster.load(scope.database, scope.dataset, scope.calendar, days[0], days[-1]) if days else None
+
+
+def _stored(scope: Scope, roster: Roster) -> Iterator[pl.DataFrame]:
+    """Rows due against rows stored; of the newest period no row at all may stand yet: that is for `fresh` to say."""
+    latest = scope.calendar.latest(ready=scope.dataset.ready)
+    for chunk in scope.chunks():
+        for due in roster.stored(scope.database, chunk):
+            empty = due.filter(pl.col("trade_date") == latest)["missing"].all() if scope.dataset.periodic else False
+            yield due.filter(pl.col("trade_date") != latest) if empty else due
+
+
+def _counts(scope: Scope, roster: Roster) -> Iterator[pl.DataFrame]:
+    """trade_date, board, due, missing, first (some of the missing codes), tolerated."""
+    for due in _stored(scope, roster):
+        tolerated = {day: _tolerated(scope, roster, day) for day in due["trade_date"].unique()}
+        yield (
+            due.group_by("trade_date", board_of(pl.col("ts_code")).fill_null(_OTHER).alias("board"))
+            .agg(
+                due=pl.len(),
+                missing=pl.col("missing").sum(),
+                first=pl.col("ts_code").filter("missing").sort().head(_NAMED),
+            )
+            .with_columns(tolerated=pl.col("trade_date").replace_strict(tolerated, return_dtype=pl.Float64))
+        )
+
+
+def _tolerated(scope: Scope, roster: Roster, day: dt.date) -> float:
+    match scope.dataset.coverage:
+        case Coverage.EVERY:
+            return 0.0
+        case Coverage.MARKET:
+            return MISSING_TOLERATED if roster.knows_halts([day]) else MISSING_TOLERATED_HALTS_UNKNOWN
+    return MISSING_TOLERATED_THIN
+
+
 ROW_COUNT = Check(
-    "row_count", "行数完整", "Every listed code that was not suspended has its row in each session, on every board.", _market
-)
-ROW_COUNT_THIN = Check(
     "row_count",
     "行数完整",
-    "Most listed codes have their row in each session (thin markets: some do not trade).",
-    _thin_market,
+    "The listed codes that were not suspended have their rows in each session (week, month), on every board.",
+    _row_count,
 )
-ROW_COUNT_OF_PERIODS = Check(
-    "row_count", "行数完整", "Every code that has a daily bar in the week (month) has its row, on every board.", _periods
+EVERY_ROW = Check("every_row", "逐行完整", "No row due is missing at all; each that is, is named.", _every_row, warns=True)
+NOTHING_UNREPLACED = Check(
+    "nothing_refused",
+    "无被拒未补的数据",
+    "No row was refused and not replaced, and no session contradicts what is known.",
+    _nothing_unreplaced,
 )

@@ -7,7 +7,8 @@ import datetime as dt
 import polars as pl
 
 from quant_pipeline.market.datasets import DAILY_KLINE, INDEX_DAILY
-from quant_pipeline.sync.universe import Universe
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
 
 JAN, MAR, MAY = dt.date(2026, 1, 5), dt.date(2026, 3, 2), dt.date(2026, 5, 6)
@@ -21,11 +22,11 @@ LISTED = pl.DataFrame(
 
 
 def test_codes_count_from_their_first_day_to_the_one_before_their_last() -> None:
-    universe = Universe(LISTED)
-    assert universe.rows_on([JAN, MAR, MAY]) == [1, 3, 2]
-    assert universe.rows_of(["000001.SZ", "920001.BJ", "300999.SZ"], [JAN, MAR, MAY]) == [3, 1, 3]
-    assert universe.codes(JAN, JAN) == ["000001.SZ"]
-    assert universe.codes(MAY, MAY) == ["000001.SZ", "600000.SH"]
+    roster = Roster(DAILY_KLINE, xshg(), LISTED)
+    assert roster.rows_on([JAN, MAR, MAY]) == [1, 3, 2]
+    assert roster.rows_of(["000001.SZ", "920001.BJ", "300999.SZ"], [JAN, MAR, MAY]) == [3, 1, 3]
+    assert roster.listed_between(JAN, JAN) == ["000001.SZ"]
+    assert roster.listed_between(MAY, MAY) == ["000001.SZ", "600000.SH"]
 
 
 def test_it_is_what_the_lists_hold_without_paused_shares_and_unknown_days(warehouse: Database) -> None:
@@ -36,5 +37,5 @@ def test_it_is_what_the_lists_hold_without_paused_shares_and_unknown_days(wareho
             "INSERT INTO index_list (ts_code, list_date, source) VALUES ('000300.SH', '2005-04-08', 't'),"
             " ('399998.SZ', '2015-01-01', 't')"
         )
-    assert Universe.load(warehouse, DAILY_KLINE).listed["ts_code"].to_list() == ["600000.SH", "600003.SH"]
-    assert Universe.load(warehouse, INDEX_DAILY).listed["ts_code"].to_list() == ["000300.SH"], "the core indexes only"
+    assert Roster.load(warehouse, DAILY_KLINE, xshg()).listed["ts_code"].to_list() == ["600000.SH", "600003.SH"]
+    assert Roster.load(warehouse, INDEX_DAILY, xshg()).listed["ts_code"].to_list() == ["000300.SH"], "the core indexes only"

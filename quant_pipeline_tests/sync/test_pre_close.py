@@ -9,7 +9,7 @@ import pytest
 
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.sources.units import Unit
-from quant_pipeline.sync.completion import with_pre_close
+from quant_pipeline.sync.pre_close import with_pre_close
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.upsert import upsert
 from quant_pipeline_tests.warehouse.bars import daily_bars

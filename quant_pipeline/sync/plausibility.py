@@ -1,0 +1,228 @@
+"""Lies that validate: a session's rows that keep every rule and contradict what is known.
+
+A row that cannot be true is refused, and so lacking. An answer that cannot be true, or hardly, goes to the next source.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Dataset, Partition
+from quant_pipeline.market.datasets import DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS
+from quant_pipeline.market.validation import REASON, Checked
+from quant_pipeline.sources.failures import Implausible
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.roster import Roster
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read
+
+REPEATS = 0.01
+"""Share of the codes whose whole bar may equal the former session's: chance gives none."""
+OTHER_SCALE = 20.0
+"""A price this many times the last close (or a part of it) is no price of that share: the largest splits are 1 to 10."""
+OTHER_VOLUME = 30.0
+"""Volume and turnover of one code may well be so many times yesterday's; those of many codes at once are not."""
+MANY = 0.05
+"""Share of the codes that is many at once."""
+OUTSIDE_LIMITS = 0.02
+"""Share of the closes that may lie outside the session's limits: what is odd is named by the check."""
+OTHER_CLOSES = 0.02
+"""Share of the closes of daily_basic that may differ from the stored bars'."""
+UNKNOWN_CODES = 20
+"""So many codes may be in no list: listed since the list was synced. No day has seen more listings."""
+ENOUGH = 30
+"""Codes below which no share is judged."""
+_NO_TRADE = 1.0
+"""手: what a source fills in for a code that did not trade."""
+_BAR = ("open", "high", "low", "close", "vol", "amount")
+
+
+class Plausibility:
+    """Compares the sessions of one data set with what is known. Threads share one.
+
+    Sessions are asked for side by side, and none waits for another: one whose former session has no answer yet is compared
+    when that comes, and is asked for again if it turns out to contradict it (`contradicted`). The last sessions' bars are
+    kept in memory, so that a backfill reads nothing back.
+    """
+
+    def __init__(self, database: Database, dataset: Dataset, calendar: Calendar, roster: Roster, units: Sequence[Unit]) -> None:
+        self._database = database
+        self._dataset = dataset
+        self._calendar = calendar
+        self._roster = roster
+        self._bars = dataset.partition is Partition.SESSION and {"pre_close", *_BAR} <= set(dataset.column_names)
+        self._seen: dict[dt.date, pl.DataFrame] = {}
+        self._expected = {unit.start for unit in units if unit.grain is Grain.SESSION} if self._bars else set()
+        """Sessions asked for that have no answer yet."""
+        self._unchecked: set[dt.date] = set()
+        self._contradicted: set[dt.date] = set()
+        self._lock = threading.Lock()
+
+    def settled(self, session: dt.date) -> None:
+        """The session has its answer, or none: what is stored of it is what there is."""
+        with self._lock:
+            self._expected.discard(session)
+
+    def contradicted(self) -> list[dt.date]:
+        """The sessions that were taken before the one before them, and contradict it, in order; asked once all are settled."""
+        with self._lock:
+            left, self._unchecked = sorted(self._unchecked), set()
+        for session in left:
+            stored = read(self._database, self._dataset, start=session, end=session)
+            self._compare_later(session, stored.select("ts_code", "pre_close", *_BAR))
+        found, self._contradicted = sorted(self._contradicted), set()
+        return found
+
+    def without_impossible_rows(self, session: dt.date, checked: Checked) -> Checked:
+        """The answer with its rows that cannot be true among the refused ones."""
+        if not self._bars or checked.good.is_empty():
+            return checked
+        rows = checked.good
+        halted = self._roster.halted.filter(pl.col("trade_date") == session)["ts_code"]
+        idle = (pl.col("vol") <= _NO_TRADE) | (pl.col("amount") <= _NO_TRADE)
+        impossible = [
+            (pl.col("ts_code").is_in(halted.implode()) & idle, pl.lit("it hardly traded, and suspensions say it was halted"))
+        ]
+        former = self._former(session)
+        if former is not None:
+            rows = rows.join(former.select("ts_code", last_close="close"), on="ts_code", how="left", maintain_order="left")
+            ratio = pl.coalesce("pre_close", "close") / pl.col("last_close")
+            scaled = (ratio > OTHER_SCALE) | (ratio < 1 / OTHER_SCALE)
+            if not self._many(rows.select(scaled.sum()).item(), rows.height):
+                words = pl.format("its previous close is {} times the stored close {}", ratio.round(3), "last_close")
+                impossible.append((scaled, words))
+        reasons = rows.select(pl.coalesce(pl.when(no).then(why) for no, why in impossible).alias(REASON)).to_series()
+        if reasons.null_count() == len(reasons):
+            return checked
+        refused = checked.good.with_columns(reasons).filter(pl.col(REASON).is_not_null())
+        bad = pl.concat([checked.bad, refused], how="diagonal_relaxed") if checked.bad.height else refused
+        return replace(checked, good=checked.good.filter(reasons.is_null()), bad=bad)
+
+    def demand(self, session: dt.date, checked: Checked) -> None:
+        """Raises Implausible when the session's rows, taken together, contradict what is known; else remembers them."""
+        rows = checked.good
+        if rows.height >= ENOUGH:
+            if self._bars:
+                self._demand_bars(session, checked)
+            elif self._dataset is DAILY_BASIC:
+                self._demand_closes(session, checked)
+            elif self._dataset is PRICE_LIMITS:
+                self._demand_limits(session, checked)
+        self._remember(session, rows)
+
+    def _demand_bars(self, session: dt.date, checked: Checked) -> None:
+        rows = checked.good
+        former = self._former(session)
+        if former is not None:
+            self._compare(session, rows, former, checked)
+        unknown = self._roster.unknown(rows["ts_code"].to_list())
+        if len(unknown) > UNKNOWN_CODES:
+            self._doubt(f"{len(unknown)} codes are in no list: {', '.join(unknown[:5])}, …", checked, impossible=False)
+        if self._dataset is DAILY_KLINE:
+            limits = read(self._database, PRICE_LIMITS, start=session, end=session)
+            limited = rows.join(limits, on="ts_code").filter(pl.col("up_limit") > 0)
+            outside = (pl.col("close") > pl.col("up_limit") + 0.005) | (pl.col("close") < pl.col("down_limit") - 0.005)
+            count = limited.select(outside.sum()).item()
+            if count > max(OUTSIDE_LIMITS * limited.height, 2):
+                self._doubt(f"{count} of {limited.height} closes lie outside the session's limits", checked, impossible=True)
+
+    def _compare(self, session: dt.date, rows: pl.DataFrame, former: pl.DataFrame, checked: Checked) -> None:
+        """Against the bars of the session before."""
+        both, before = rows.join(former, on="ts_code", suffix="_before"), self._calendar.shift(session, -1)
+        if both.height < ENOUGH:
+            return
+        codes = both.height
+        same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in _BAR) & (pl.col("vol") > 0)
+        repeated = both.select(same.sum()).item()
+        if repeated > max(REPEATS * codes, 2):
+            self._doubt(f"the bars of {repeated} of {codes} codes are those of {before}", checked, impossible=True)
+        price = pl.coalesce("pre_close", "close") / pl.col("close_before")
+        scaled = both.select(((price > OTHER_SCALE) | (price < 1 / OTHER_SCALE)).sum()).item()
+        if self._many(scaled, codes):
+            self._doubt(
+                f"the prices of {scaled} of {codes} codes are of another scale than those of {before}", checked, impossible=True
+            )
+        for name in ("vol", "amount"):
+            traded = both.filter(pl.col(name) > _NO_TRADE, pl.col(f"{name}_before") > _NO_TRADE)
+            moved = pl.col(name) / pl.col(f"{name}_before")
+            wild = traded.select(((moved > OTHER_VOLUME) | (moved < 1 / OTHER_VOLUME)).sum()).item()
+            if self._many(wild, codes):
+                text = (
+                    f"{name} of {wild} of {codes} codes is more than {OTHER_VOLUME:.0f} times, or a part of, that of {before}"
+                )
+                self._doubt(text, checked, impossible=False)
+
+    def _demand_closes(self, session: dt.date, checked: Checked) -> None:
+        bars = read(self._database, DAILY_KLINE, start=session, end=session, columns=["ts_code", "close"])
+        both = checked.good.join(bars, on="ts_code", suffix="_of_bar").drop_nulls("close")
+        other = both.select(((pl.col("close") - pl.col("close_of_bar")).abs() > 0.005).sum()).item()
+        if both.height >= ENOUGH and other > max(OTHER_CLOSES * both.height, 2):
+            self._doubt(f"{other} of {both.height} closes are not those of the session's bars", checked, impossible=True)
+
+    def _demand_limits(self, session: dt.date, checked: Checked) -> None:
+        if session == self._calendar.sessions[0]:
+            return
+        before = self._calendar.shift(session, -1)
+        bars = read(self._database, DAILY_KLINE, start=before, end=before, columns=["ts_code", "close"])
+        both = checked.good.filter(pl.col("up_limit") > 0).join(bars, on="ts_code")
+        # An ex-date moves the limits; a third of the market has none on one day.
+        middle = (pl.col("up_limit") + pl.col("down_limit")) / 2
+        other = both.select(((middle / pl.col("close") - 1).abs() > 0.01).sum()).item()
+        if both.height >= ENOUGH and other > both.height / 3:
+            self._doubt(f"{other} of {both.height} limits are not about the close of {before}", checked, impossible=True)
+
+    def _doubt(self, text: str, checked: Checked, *, impossible: bool) -> None:
+        raise Implausible(f"implausible: {text}", checked, impossible=impossible)
+
+    def _many(self, count: int, codes: int) -> bool:
+        return codes >= ENOUGH and count > max(MANY * codes, 2)
+
+    def _former(self, session: dt.date) -> pl.DataFrame | None:
+        """The bars of the session before; None where there are none, or none yet (then it is compared later)."""
+        if session == self._calendar.sessions[0]:
+            return None
+        before = self._calendar.shift(session, -1)
+        with self._lock:
+            if before in self._expected:
+                self._unchecked.add(session)
+                return None
+            self._unchecked.discard(session)
+            found = self._seen.get(before)
+        if found is None:
+            found = read(self._database, self._dataset, start=before, end=before, columns=["ts_code", "pre_close", *_BAR])
+            with self._lock:
+                self._seen[before] = found
+        return None if found.is_empty() else found
+
+    def _remember(self, session: dt.date, rows: pl.DataFrame) -> None:
+        """Keeps the session's bars, and compares the next session's with them, if these came first."""
+        if not self._bars:
+            return
+        following = self._calendar.shift(session, 1) if session < self._calendar.sessions[-1] else None
+        with self._lock:
+            self._seen[session] = rows.select("ts_code", "pre_close", *_BAR)
+            self._expected.discard(session)
+            for day in sorted(self._seen)[:-_KEPT]:
+                del self._seen[day]
+            waiting = self._seen.get(following) if following in self._unchecked else None
+        if following is not None and waiting is not None:
+            self._compare_later(following, waiting)
+
+    def _compare_later(self, session: dt.date, rows: pl.DataFrame) -> None:
+        former = self._former(session)
+        try:
+            if former is not None:
+                self._compare(session, rows, former, Checked(rows, rows.clear()))
+        except Implausible:
+            with self._lock:
+                self._contradicted.add(session)
+
+
+_KEPT = 64
+"""Sessions whose bars are kept: more than there are workers."""
