@@ -13,6 +13,7 @@ from rich.console import Console
 
 from quant_pipeline.assets import screens
 from quant_pipeline.console import progress, report, tasks
+from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
 from quant_pipeline.console.windows import Window
@@ -65,6 +66,7 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     warehouse = WarehouseResource()
     database, calendar = warehouse.database, warehouse.calendar()
     session = calendar.latest() if date is None else _session(calendar, date)
+    clear_up(warehouse, console)
     refuse_when_busy(database)
     todo = tasks.missing_tasks(database, calendar, session)
     with progress.shown(console):
@@ -78,7 +80,9 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
 def sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
     """Syncs what is ordered, without screens; `force` fetches again and queues behind another sync."""
     started = time.monotonic()
-    database = WarehouseResource().database
+    warehouse = WarehouseResource()
+    database = warehouse.database
+    clear_up(warehouse, console)
     if not order.force:
         refuse_when_busy(database)
     with progress.shown(console):

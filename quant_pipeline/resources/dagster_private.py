@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dagster import EventLogEntry
+import dagster as dg
+from dagster import DefaultRunLauncher, EventLogEntry
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.event_log import EventLogStorage
@@ -27,7 +29,9 @@ from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, Postgr
 from dagster_shared.record import replace
 
 from quant_pipeline import settings
+from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.run_presence import RunPresence
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -46,6 +50,9 @@ NOT_TO_BE_TOLD_AGAIN: Final = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 session of a backfill would show two materializations (test_dataset_asset.py, test_daily_sync.py)."""
 
 
+_ENDS = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
+
+
 class QuantEventLogStorage(PostgresEventLogStorage):
     """PostgresEventLogStorage for runs over thousands of sessions.
 
@@ -53,9 +60,25 @@ class QuantEventLogStorage(PostgresEventLogStorage):
     definition in every one: 5,000 sessions and 7 checks are 35,000 rows of 100 kB. Our checks have no partitions (they look
     at the run's sessions together): one row for each is what they need. Planned materializations are told as one subset.
 
-    Changed names of the two overridden members: Dagster's own behaviour comes back, and long backfills take minutes to start
-    (test_cli.py, test_dagster_s_tables_do_not_grow_with_the_range).
+    Changed names of these two overridden members: Dagster's own behaviour comes back, and long backfills take minutes to
+    start (test_cli.py, test_dagster_s_tables_do_not_grow_with_the_range).
+
+    It also sees a run's first and last event in the process that carries the run out, whoever started it: there the run's
+    presence begins and ends. Changed `store_event`, or the start stored elsewhere: runs that live would be ended as dead, and
+    such as died never (test_dead_runs.py).
     """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.dagster_url, should_autocreate_tables=True)
+        self._presence = RunPresence(database)
+
+    def store_event(self, event: EventLogEntry) -> None:
+        kind = event.dagster_event_type
+        if kind is dg.DagsterEventType.RUN_START:
+            self._presence.begin(event.run_id)
+        super().store_event(event)
+        if kind in _ENDS:
+            self._presence.end(event.run_id)
 
     @property
     def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
@@ -76,11 +99,11 @@ class QuantStorage(DagsterStorage, ConfigurableClass):
     leaves no room for an event log of ours. Changed base class: no Dagster command starts (every test of test_cli.py).
     """
 
-    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, database: Database, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
-        self._runs = PostgresRunStorage(postgres_url, should_autocreate_tables=True)
-        self._events = QuantEventLogStorage(postgres_url, should_autocreate_tables=True)
-        self._schedules = PostgresScheduleStorage(postgres_url, should_autocreate_tables=True)
+        self._runs = PostgresRunStorage(database.dagster_url, should_autocreate_tables=True)
+        self._events = QuantEventLogStorage(database)
+        self._schedules = PostgresScheduleStorage(database.dagster_url, should_autocreate_tables=True)
         super().__init__()  # type: ignore[no-untyped-call]
 
     @classmethod
@@ -90,9 +113,9 @@ class QuantStorage(DagsterStorage, ConfigurableClass):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> QuantStorage:
         del config_value
-        database = Database.from_settings(settings.load())
+        database = _database()
         database.upgrade()
-        return cls(database.dagster_url, inst_data)
+        return cls(database, inst_data)
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -109,6 +132,24 @@ class QuantStorage(DagsterStorage, ConfigurableClass):
     @property
     def schedule_storage(self) -> ScheduleStorage:
         return self._schedules
+
+
+class QuantRunLauncher(DefaultRunLauncher):
+    """The default launcher, with the health check that it lacks: the daemon ends runs whose process has died.
+
+    The check ends the run itself, with the cause in words; what the daemon would write quotes the classes behind it. Changed
+    names of the two members, or a daemon that does not look at the run again after the check: dead runs stay STARTED, and
+    four of them block the queue, until the next command is run (test_dead_runs.py).
+    """
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        if run.run_id in {each.run_id for each in end_dead_runs(self._instance, _database(), [run.run_id])}:
+            return CheckRunHealthResult(WorkerStatus.FAILED, "its process has died")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
 
 
 class QuantArtifacts(LocalArtifactStorage):
@@ -162,3 +203,7 @@ def _private_folder() -> Path:
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     return folder
+
+
+def _database() -> Database:
+    return Database.from_settings(settings.load())

@@ -147,8 +147,7 @@ class Ledger:
         me = {"process": self._presence.process, "presence": self._presence.id}
         values = {"id": run, "trigger": trigger, "parameters": Jsonb(dict(parameters))}
         with self._database.connect() as connection:
-            for (dead,) in connection.execute(_DEAD).fetchall():
-                connection.execute(_SETTLE, {"id": dead, "error": DIED})
+            close_dead(connection)
             connection.execute(_BEGIN, values | me)
 
     def plan(self, run: str, planned: int, skipped: int) -> None:
@@ -179,6 +178,12 @@ class Ledger:
         """The run's row, as it stands."""
         with self._database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute("SELECT * FROM sync_runs WHERE id = %s", (run,)).fetchone()
+
+
+def close_dead(connection: psycopg.Connection) -> None:
+    """Closes the books of runs whose process died."""
+    for (dead,) in connection.execute(_DEAD).fetchall():
+        connection.execute(_SETTLE, {"id": dead, "error": DIED})
 
 
 def record(connection: psycopg.Connection, run: str, dataset: Dataset, items: Iterable[Item]) -> None:

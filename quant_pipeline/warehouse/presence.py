@@ -15,6 +15,8 @@ import psycopg
 _CLASS = 0x51504C  # "QPL": our corner of the advisory-lock space
 
 _PLACES = _CLASS + 1
+CLASS_OF_RUNS = _CLASS + 2
+"""Where the locks of runs stand (see run_presence)."""
 _HOLDER = """
 SELECT sign.objid::bigint
 FROM pg_locks AS held JOIN pg_locks AS sign USING (pid)

@@ -1,0 +1,52 @@
+"""Commands as a user starts them: processes of their own, over a platform and the Dagster instance of dagster.yaml."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import dagster as dg
+import pytest
+
+from quant_pipeline_tests.assets.platform import Platform
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def checkout(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """A user's folder with dagster.yaml, and its instance."""
+    shutil.copy(ROOT / "dagster.yaml", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder))
+        patch.setenv("COLUMNS", "200")
+        patch.chdir(folder)
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "quant_pipeline.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(fulfilled: Callable[[], bool], what: str) -> None:
+    deadline = monotonic() + 60
+    while not fulfilled():
+        assert monotonic() < deadline, f"waited in vain for: {what}"
+        sleep(0.02)
+
+
+def hanging(platform: Platform, api: str, *arguments: str) -> subprocess.Popen[str]:
+    """A command that is in the middle of a call: the server keeps it waiting."""
+    before = platform.asked(api)
+    platform.sandbox.order_fault("hang", api=api, times=None)
+    process = started(*arguments)
+    until(lambda: platform.asked(api) > before or process.poll() is not None, f"a call of {api}")
+    assert process.poll() is None, process.communicate()
+    return process
