@@ -26,7 +26,7 @@ def as_json(command: Command) -> Command:
 
 
 class plain_errors:  # noqa: N801
-    """Turns the errors that a user can mend into one readable line and exit code 1 (2: another sync is running)."""
+    """Turns the errors that a user can mend into one readable line and exit code 1 (2: another sync or UI is running)."""
 
     def __enter__(self) -> None:
         return None
@@ -35,9 +35,9 @@ class plain_errors:  # noqa: N801
         if isinstance(error, KeyboardInterrupt):
             leave("Stopped. What was committed is kept; run the command again to go on. 已中断，重新运行即可继续", 130)
         if kind is not None and isinstance(error, ValueError | RuntimeError):
-            from quant_pipeline.sync.slot import SyncRunning
+            from quant_pipeline.warehouse.presence import Taken
 
-            leave(str(error), 2 if isinstance(error, SyncRunning) else 1)
+            leave(str(error), 2 if isinstance(error, Taken) else 1)
         if isinstance(error, Exception):
             from quant_pipeline.warehouse.errors import described
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -116,18 +114,17 @@ def sync(
 def ui(host: str, port: int, as_json: bool) -> None:
     """The Dagster web UI with daemon, schedules and sensors. Dagster 网页界面."""
     with plain_errors():
+        from rich.console import Console
+
+        from quant_pipeline.console.aftermath import clear_up
         from quant_pipeline.console.instance import prepare_environment
+        from quant_pipeline.console.ui import serve
         from quant_pipeline.resources.warehouse import WarehouseResource
 
         prepare_environment()
-        _ = WarehouseResource().database
-        dg = Path(sys.executable).with_name("dg")
-        if not dg.exists():
-            raise click.ClickException("the UI is not installed: pip install 'quant-pipeline[ui]'")
-        arguments = ["dev", "--host", host, "--port", str(port), "--log-format", "json" if as_json else "colored"]
-        click.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)", err=True)
+        clear_up(WarehouseResource(), Console(stderr=True))
         os.chdir(os.environ["DAGSTER_HOME"])
-        os.execv(dg, [str(dg), *arguments])  # takes over this process, and with it Ctrl-C and signals
+        serve(host, port, log_format="json" if as_json else "colored")
 
 
 @click.command()

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from psycopg.rows import dict_row
 
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline.warehouse.presence import Presence, Taken
 
 _PLACE = 1
 _logger = logging.getLogger(__name__)
 
 
-class SyncRunning(RuntimeError):
+class SyncRunning(Taken):
     """Another sync holds the slot; the text says which, since when and what to do."""
 
 

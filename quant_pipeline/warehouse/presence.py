@@ -24,6 +24,11 @@ WHERE held.locktype = 'advisory' AND held.granted AND held.classid = %(places)s 
   AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND sign.locktype = 'advisory' AND sign.classid = %(class)s
 """
+_SIGN = """
+SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s
+  AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 ALIVE = f"""EXISTS (
     SELECT FROM pg_locks
@@ -32,6 +37,10 @@ ALIVE = f"""EXISTS (
       AND objid = presence::oid
 )"""
 """SQL: whether the process of a row with the column `presence` still lives."""
+
+
+class Taken(RuntimeError):
+    """A place that one process of all may hold is held by another; the text says by whom, and what to do."""
 
 
 class Presence:
@@ -58,6 +67,23 @@ class Presence:
         """The presence id of whoever holds the place now; None when it is free."""
         row = self._connection.execute(_HOLDER, {"class": _CLASS, "places": _PLACES, "place": place}).fetchone()
         return int(row[0]) if row else None
+
+    def show(self, words: str) -> None:
+        """Lets others read these words (63 letters at most) beside the places that this presence holds."""
+        self._connection.execute("SELECT set_config('application_name', %s, false)", (words,))
+
+    def shown_at(self, place: int) -> str | None:
+        """What the holder of the place shows; None when it is free."""
+        row = self._connection.execute(_SIGN, (_PLACES, place)).fetchone()
+        return str(row[0]) if row else None
+
+    def lasts(self) -> bool:
+        """Whether the connection, and with it all that it holds, is still there."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
 
     def close(self) -> None:
         self._connection.close()

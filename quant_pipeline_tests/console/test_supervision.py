@@ -1,0 +1,91 @@
+"""Servers under supervision: what dies comes back, what ends takes all with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from quant_pipeline.console import supervision
+from quant_pipeline.console.supervision import Server, kept_running
+from quant_pipeline_tests.console.commanded import until
+
+SERVES = """
+import os, signal, subprocess, sys
+folder = sys.argv[1]
+part = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) if "--part" in sys.argv else None
+with open(os.path.join(folder, str(os.getpid())), "w") as file:
+    file.write(str(part.pid if part else 0))
+signal.pause()
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(supervision, "_LONGEST_PAUSE", 0.0)
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "serves.py").write_text(SERVES, encoding="utf-8")
+    return tmp_path / "serves.py"
+
+
+def pids(script: Path) -> list[int]:
+    return [int(path.name) for path in (script.parent / "pids").iterdir() if path.read_text()]
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_server_that_is_killed_is_started_again_and_ends_with_its_supervisor(script: Path) -> None:
+    with kept_running([Server("one", script, [str(script.parent / "pids")])]) as look:
+        until(lambda: len(pids(script)) == 1, "the server")
+        (first,) = pids(script)
+        look()
+        assert pids(script) == [first], "one that lives is left alone"
+        os.kill(first, 9)
+
+        def again() -> bool:
+            look()
+            return len(pids(script)) == 2
+
+        until(again, "the server again")
+        second = next(pid for pid in pids(script) if pid != first)
+        assert not gone(second)
+    assert gone(second)
+
+
+def test_a_server_that_loses_its_part_is_started_again(script: Path) -> None:
+    server = Server("two", script, [str(script.parent / "pids"), "--part"], lambda process: any(_alive(process)))
+    with kept_running([server]) as look:
+        until(lambda: len(pids(script)) == 1, "the server")
+        (first,) = pids(script)
+        look()
+        os.kill(int((script.parent / "pids" / str(first)).read_text()), 9)
+
+        def again() -> bool:
+            look()
+            return len(pids(script)) == 2
+
+        until(again, "the server again")
+        until(lambda: gone(first), "the end of the first")
+
+
+def _alive(process: psutil.Process) -> list[bool]:
+    return [True for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_server_ends_when_its_starter_is_killed(script: Path) -> None:
+    starts = (
+        "import sys, time; from pathlib import Path; from quant_pipeline.console.supervision import Server, kept_running\n"
+        "with kept_running([Server('x', Path(sys.argv[1]), [sys.argv[2]])]):\n    time.sleep(1000)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", starts, str(script), str(script.parent / "pids")])
+    until(lambda: len(pids(script)) == 1, "the server")
+    (server,) = pids(script)
+    starter.kill()
+    starter.wait()
+    until(lambda: gone(server), "its end")
