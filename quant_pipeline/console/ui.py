@@ -14,7 +14,8 @@ import psutil
 
 from quant_pipeline.console.supervision import Server, kept_running
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.warehouse.database import Database, DatabaseError
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.errors import DatabaseError
 from quant_pipeline.warehouse.presence import Presence, Taken
 from quant_pipeline.warehouse.server import ServerError
 

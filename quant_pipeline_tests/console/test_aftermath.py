@@ -16,7 +16,7 @@ from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.warehouse import run_presence
 from quant_pipeline_tests.assets.platform import Platform
-from quant_pipeline_tests.console.commanded import checkout, hanging
+from quant_pipeline_tests.console.commanded import checkout, hanging, until
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def killed(platform: Platform, instance: dg.DagsterInstance) -> dg.DagsterRun:
     assert status(instance, run) is dg.DagsterRunStatus.STARTED, "it lives"
     process.kill()
     process.wait()
+    until(lambda: bool(run_presence.dead(platform.database, [run.run_id])), "the server's notice of its death")
     assert status(instance, run) is dg.DagsterRunStatus.STARTED, "nobody has noticed yet"
     return run
 
