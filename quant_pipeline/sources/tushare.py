@@ -112,10 +112,13 @@ class TushareSource(Source):
 
     @serves(ETF_LIST, by=_SNAPSHOT, api="fund_basic", page=15_000)
     def etf_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """The exchange's funds are not all ETFs: LOFs and closed-end funds are left out."""
+        """The exchange's funds are not all ETFs: LOFs and closed-end funds are left out. A prefix does not tell where nobody
+        knows it yet; then the name does."""
         del unit
         funds = self._query(ETF_LIST, tally, market="E")
-        return funds.filter(board_of(pl.col("ts_code").cast(pl.String)) == Board.ETF.value)
+        board, name = board_of(pl.col("ts_code").cast(pl.String)), pl.col("name").cast(pl.String)
+        by_name = name.str.contains("ETF") & ~name.str.contains("LOF")
+        return funds.filter((board == Board.ETF.value) | ((board == Board.UNKNOWN.value) & by_name))
 
     @serves(CONVERTIBLE_BONDS, by=_SNAPSHOT, api="cb_basic", page=2000)
     def convertible_bonds(self, unit: Unit, tally: Tally) -> pl.DataFrame:

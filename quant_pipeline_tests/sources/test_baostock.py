@@ -385,6 +385,18 @@ def test_an_empty_answer_keeps_its_columns(bs: BaostockSource, sandbox: Rehearsa
     assert set(frame.columns) == set(DAILY_KLINE.column_names)
 
 
+def test_a_share_of_a_prefix_that_nobody_knows_comes_like_any_other(bs: BaostockSource, sandbox: Rehearsal) -> None:
+    sandbox.order_fault("new_prefix", server="baostock", times=None)
+    units = {
+        DAILY_KLINE: (Unit.session(SESSION), Unit.code("303001.SZ", START, SESSION)),
+        STOCK_LIST: (Unit.snapshot(SESSION),),
+    }
+    assert not bs.lacks(DAILY_KLINE, "303001.SZ")
+    for dataset, asked in units.items():
+        for unit in asked:
+            assert "303001.SZ" in bs.fetch(dataset, unit, Tally())["ts_code"].to_list(), f"{dataset.name} {unit}"
+
+
 def test_its_process_ends_when_it_is_closed(bs: BaostockSource) -> None:
     bs.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     pid = bs._client.pid

@@ -29,6 +29,12 @@ def _fail(limiter: Limiter, times: int, failure: FailureClass = FailureClass.RET
             _call(limiter, failure, policy)
 
 
+def _fail_saying(limiter: Limiter, text: str, *, times: int = 1, policy: RatePolicy = POLICY, api: str = "daily") -> None:
+    for _ in range(times):
+        with pytest.raises(SourceError, match=text), limiter.call("tushare", api, policy, patience=5):
+            raise SourceError(FailureClass.RETRYABLE, "tushare", api, text)
+
+
 def _state(database: Database) -> tuple[str, int]:
     with database.connect() as connection:
         row = connection.execute("SELECT circuit, failures FROM source_state WHERE api = 'daily'").fetchone()
@@ -118,4 +124,72 @@ def test_a_try_whose_process_died_does_not_keep_it_shut_for_ever(warehouse: Data
     with pytest.raises(SourceError):
         _call(limiter)
     _call(limiter)
+    assert _state(warehouse) == ("closed", 0)
+
+
+def test_a_second_outage_is_counted_anew_and_told_in_its_own_words(warehouse: Database, limiter: Limiter) -> None:
+    """An outage, a success, an outage: the second one needs as many failures as the first, and waits as long."""
+    _fail_saying(limiter, "the first outage", times=3, policy=AT_ONCE)
+    _call(limiter, policy=AT_ONCE)
+    _fail_saying(limiter, "the second outage", times=2)
+    assert _state(warehouse) == ("closed", 2)
+    _fail_saying(limiter, "the second outage")
+    for _ in range(2):  # a refusal is no call: the second one is told the same
+        with pytest.raises(SourceError, match="the second outage") as refused:
+            _call(limiter)
+        assert 590 < refused.value.wait <= 600
+    assert _state(warehouse) == ("open", 3)
+    with warehouse.connect() as connection:
+        events = connection.execute("SELECT kind, reason FROM source_events ORDER BY id").fetchall()
+    assert events == [
+        ("circuit_opened", "3 failed calls in a row: the first outage"),
+        ("circuit_closed", "a call went through"),
+        ("circuit_opened", "3 failed calls in a row: the second outage"),
+    ]
+
+
+def test_two_apis_count_for_themselves(warehouse: Database, limiter: Limiter) -> None:
+    for _ in range(2):
+        _fail_saying(limiter, "cut")
+        _fail_saying(limiter, "cut", api="weekly")
+    assert _state(warehouse) == ("closed", 2)
+    _fail_saying(limiter, "cut", api="weekly")
+    _call(limiter)  # daily's circuit is none of weekly's
+    with pytest.raises(SourceError, match="left alone"):
+        _call(limiter, api="weekly")
+    with warehouse.connect() as connection:
+        assert connection.execute("SELECT api FROM source_state WHERE circuit = 'open'").fetchall() == [("weekly",)]
+
+
+@pytest.mark.parametrize("between", [FailureClass.RATE_LIMITED, FailureClass.EMPTY, FailureClass.PERMANENT_API])
+def test_any_answer_in_between_starts_the_count_again(warehouse: Database, limiter: Limiter, between: FailureClass) -> None:
+    _fail(limiter, 2)
+    _fail(limiter, 1, between)
+    _fail(limiter, 2)
+    assert _state(warehouse) == ("closed", 2)
+
+
+def test_a_call_that_was_broken_off_tells_nothing(warehouse: Database, limiter: Limiter) -> None:
+    _fail(limiter, 2)
+    with pytest.raises(KeyboardInterrupt), limiter.call("tushare", "daily", POLICY, patience=5):
+        raise KeyboardInterrupt
+    assert _state(warehouse) == ("closed", 2)
+    _fail(limiter, 1)
+    assert _state(warehouse)[0] == "open"
+
+
+def test_both_kinds_of_failure_count_together(warehouse: Database, limiter: Limiter) -> None:
+    for failure in (FailureClass.RETRYABLE, FailureClass.BANNED, FailureClass.RETRYABLE):
+        _fail(limiter, 1, failure)
+    assert _state(warehouse) == ("open", 3)
+
+
+def test_while_it_is_open_it_stays_open_until_the_time_is_over(warehouse: Database, limiter: Limiter) -> None:
+    short = POLICY.model_copy(update={"cool_down": 5.0})
+    _fail(limiter, 3, policy=short)
+    with pytest.raises(SourceError, match="left alone"):
+        _call(limiter, policy=short)
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE source_state SET retry_at = retry_at - interval '6 s' WHERE api = 'daily'")
+    _call(limiter, policy=short)
     assert _state(warehouse) == ("closed", 0)

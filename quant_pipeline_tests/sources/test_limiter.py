@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -141,3 +142,138 @@ def test_a_lost_database_is_no_silent_pass(warehouse: Database, presence: Presen
         connection.execute("DROP TABLE source_state")
     with pytest.raises(psycopg.Error):
         _call(limiter, RatePolicy())
+
+
+def _limited(limiter: Limiter, api: str = "daily", *, wait: float, per_minute: int | None = None, whole: bool = False) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None)
+    where = "*" if whole else api
+    error = SourceError(FailureClass.RATE_LIMITED, "tushare", where, f"wait {wait:g}", wait=wait, per_minute=per_minute)
+    with pytest.raises(SourceError), limiter.call("tushare", api, policy, patience=1):
+        raise error
+
+
+def _state(database: Database, api: str = "daily") -> tuple[int | None, float]:
+    """The quota that the source named, and the seconds that it asked to wait."""
+    with database.connect() as connection:
+        row = connection.execute(
+            "SELECT per_minute, extract(epoch FROM blocked_until - clock_timestamp())::float8 FROM source_state WHERE api = %s",
+            (api,),
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _open_gate(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("UPDATE source_state SET blocked_until = NULL")
+
+
+def test_the_longest_wait_that_was_asked_for_holds_and_the_last_quota_that_was_named(
+    limiter: Limiter, warehouse: Database, presence: Presence
+) -> None:
+    """Two calls under way hear of it one after the other."""
+    policy = RatePolicy(per_minute=None, per_second=None, concurrency=2)
+    later = SourceError(FailureClass.RATE_LIMITED, "tushare", "daily", "later", wait=5)
+    with suppress(SourceError), limiter.call("tushare", "daily", policy, patience=1):
+        _limited(Limiter(warehouse.pool, presence), wait=500, per_minute=50)
+        raise later
+    quota, left = _state(warehouse)
+    assert quota == 50, "the second one named no quota: the first one's holds"
+    assert 400 < left <= 500, "the second one's wait is shorter: the first one's holds"
+    _open_gate(warehouse)
+    _limited(limiter, wait=1, per_minute=8)
+    assert _state(warehouse)[0] == 8
+
+
+def test_the_quota_that_the_source_named_holds_where_it_is_lower_than_ours(limiter: Limiter, warehouse: Database) -> None:
+    _limited(limiter, wait=1, per_minute=3)
+    _open_gate(warehouse)
+    policy = RatePolicy(per_minute=100, per_second=None)
+    _call(limiter, policy)
+    _call(limiter, policy)  # with the one that was refused, three
+    with pytest.raises(SourceError, match="quota of 3 calls"):
+        _call(limiter, policy, patience=1)
+    with pytest.raises(SourceError, match="quota of 2 calls"):
+        _call(limiter, RatePolicy(per_minute=2, per_second=None), patience=1)
+
+
+def test_a_wait_of_the_whole_source_is_told_in_its_words_and_each_api_has_its_own(
+    limiter: Limiter, warehouse: Database
+) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None)
+    _call(limiter, policy)
+    _limited(limiter, "weekly", wait=100)
+    _call(limiter, policy)
+    _limited(limiter, "monthly", wait=200, whole=True)
+    for api in ("daily", "weekly"):
+        with pytest.raises(SourceError, match="wait 200"), limiter.call("tushare", api, policy, patience=1):
+            pass
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE source_state SET blocked_until = NULL WHERE api = '*'")
+    _call(limiter, policy)
+    with pytest.raises(SourceError, match="wait 100"), limiter.call("tushare", "weekly", policy, patience=1):
+        pass
+
+
+def test_calls_under_way_count_against_the_quota_with_those_that_are_over(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=2, per_second=None, concurrency=5)
+    _call(limiter, policy)
+    with (
+        limiter.call("tushare", "daily", policy, patience=1),
+        pytest.raises(SourceError, match="quota of 2 calls"),
+        limiter.call("tushare", "daily", policy, patience=0.1),
+    ):
+        pass
+
+
+def test_calls_that_are_older_than_the_window_count_no_more(limiter: Limiter, warehouse: Database) -> None:
+    policy = RatePolicy(per_minute=2, per_second=None)
+    _call(limiter, policy)
+    _call(limiter, policy)
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE source_calls SET finished_at = finished_at - interval '61 s' WHERE id = 1")
+    _call(limiter, policy)
+    with pytest.raises(SourceError, match="quota of 2 calls"):
+        _call(limiter, policy, patience=1)
+
+
+def test_two_sources_have_two_quotas(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=1, per_second=None)
+    for source in ("tushare", "baostock"):
+        with limiter.call(source, "daily", policy, patience=1):
+            pass
+        with pytest.raises(SourceError, match="quota of 1"), limiter.call(source, "daily", policy, patience=1):
+            pass
+
+
+def test_outcomes_that_are_given_afterwards_are_those_of_the_named_calls(limiter: Limiter, warehouse: Database) -> None:
+    leases = []
+    for _ in range(4):
+        with limiter.call("tushare", "daily", RatePolicy(), patience=1) as lease:
+            leases.append(lease.id)
+    limiter.record(leases[1:3], "empty")
+    limiter.record([], "empty")
+    with warehouse.connect() as connection:
+        outcomes = connection.execute("SELECT outcome FROM source_calls ORDER BY id").fetchall()
+    assert [outcome for (outcome,) in outcomes] == ["ok", "empty", "empty", "ok"]
+
+
+def test_the_places_of_two_dead_processes_are_free_and_a_living_ones_is_not(warehouse: Database, presence: Presence) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None, concurrency=3)
+    dead = [Presence(warehouse.connect()) for _ in range(2)]
+    calls = [Limiter(warehouse.pool, each).call("tushare", "daily", policy, patience=1) for each in (*dead, presence)]
+    for call in calls:
+        call.__enter__()
+    for each in dead:
+        each.close()
+    survivor = Limiter(warehouse.pool, presence)
+    with (
+        survivor.call("tushare", "daily", policy, patience=5),
+        survivor.call("tushare", "daily", policy, patience=5),
+        pytest.raises(SourceError, match="3 calls are under way"),
+        survivor.call("tushare", "daily", policy, patience=0.2),
+    ):
+        pass
+    with warehouse.connect() as connection:
+        outcomes = connection.execute("SELECT outcome FROM source_calls ORDER BY id").fetchall()
+    assert [outcome for (outcome,) in outcomes] == ["died", "died", None, "ok", "ok"]

@@ -1,17 +1,16 @@
-"""The Tushare adapter: paging, tokens, the limits that the user sets."""
+"""The Tushare adapter: paging, tokens, and what it lets no server do."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
-from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, ETF_LIST, NAME_HISTORY, STOCK_LIST
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources import bounded_http
@@ -20,7 +19,7 @@ from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.base import Serving, Source, Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.policy import PolicyError, RatePolicy, load_policies, policy_for
+from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ths_api import ThsSource
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.tushare_client import client_of
@@ -192,31 +191,15 @@ def test_without_a_token_it_says_where_to_get_one(limiter: Limiter) -> None:
     assert refused.value.failure is FailureClass.PERMANENT_SOURCE
 
 
-def test_rate_limits_of_the_user_are_laid_over_the_defaults(tmp_path: Path) -> None:
-    file = tmp_path / "limits.toml"
-    file.write_text("[tushare.daily]\nper_minute = 500\n[tushare.weekly]\nquota = false\n")
-    policies = load_policies(file)
-    assert policy_for(policies, "tushare", "daily") == RatePolicy(
-        per_minute=500, per_second=10, burst=20, concurrency=5, retries=3
-    )
-    assert policy_for(policies, "tushare", "weekly").per_minute is None
-    assert policy_for(policies, "tushare", "stock_basic").per_minute == 50
-    assert policy_for(policies, "tushare", "ths_member").per_minute == 200
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[tushare.daily]\nper_minute = 0\n", "tushare.daily"),
-        ("[tushare.daily]\nper_hour = 3\n", "tushare.daily"),
-        ("per_minute = ", "cannot be read"),
-        ("per_minute = 3", "a table per API"),
-    ],
-)
-def test_a_rate_limit_file_with_a_slip_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
-    file = tmp_path / "limits.toml"
-    file.write_text(text)
-    with pytest.raises(PolicyError, match=words):
-        load_policies(file)
-    with pytest.raises(PolicyError, match=r"missing\.toml"):
-        load_policies(tmp_path / "missing.toml")
+def test_an_etf_of_a_new_prefix_is_one_and_other_funds_are_not(limiter: Limiter) -> None:
+    funds = [
+        ["510300.SH", "沪深300ETF"],
+        ["550001.SH", "新板块ETF"],
+        ["559001.SH", "新板块ETF联接LOF"],
+        ["160105.SZ", "南方积配LOF"],
+        ["501000.SH", "国金鑫新"],
+        ["159915.SZ", "创业板ETF"],
+    ]
+    with serving(_answering(lambda _: tushare_rows(["ts_code", "name"], funds))) as url:
+        listed = TushareSource("token", url, limiter, FREE).fetch(ETF_LIST, Unit.snapshot(SESSION), Tally())
+    assert listed["ts_code"].to_list() == ["510300.SH", "550001.SH", "159915.SZ"]

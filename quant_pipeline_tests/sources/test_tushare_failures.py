@@ -124,7 +124,12 @@ def test_quotas_say_how_long_to_wait(
         ({"kind": "quota", "per": "hour"}, FailureClass.RATE_LIMITED, "每小时最多访问"),
         ({"kind": "quota", "per": "day"}, FailureClass.RATE_LIMITED, "每天最多访问"),
         ({"kind": "permission"}, FailureClass.PERMANENT_API, "没有接口访问权限"),
+        ({"kind": "quota", "wording": "today"}, FailureClass.RATE_LIMITED, "频率超限"),
         ({"kind": "token"}, FailureClass.PERMANENT_SOURCE, "token不对"),
+        ({"kind": "drip", "seconds": 0.05}, FailureClass.RETRYABLE, "in time"),
+        ({"kind": "bomb", "megabytes": 65}, FailureClass.RETRYABLE, "larger than|in time"),
+        ({"kind": "redirect"}, FailureClass.RETRYABLE, "sends us on"),
+        ({"kind": "endless", "times": None}, FailureClass.RETRYABLE, "page 2 is one that came before"),
     ],
 )
 def test_what_the_server_does_has_its_class(
@@ -137,6 +142,7 @@ def test_what_the_server_does_has_its_class(
         source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert failed.value.failure is failure
     assert failed.value.api == "daily"
+    assert sandbox.calls(server="elsewhere") == [], "a token followed a redirect"
 
 
 def test_todays_quota_is_a_quota_of_all_and_no_fault_of_the_source(limiter: Limiter, warehouse: Database) -> None:
