@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -19,7 +19,10 @@ from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.ledger import Item, ItemStatus, Shortfall, item_of
 from quant_pipeline.sync.periods import span_of
 from quant_pipeline.warehouse.rejected import store_rejected
-from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert
+from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert, upsert_each
+
+_WHOLE = (Grain.SNAPSHOT, Grain.MEMBERS)
+"""The grains whose answer is a whole list: of everything, or of a board."""
 
 
 @dataclass(frozen=True)
@@ -43,47 +46,35 @@ class Store:
 
     def write(self, group: Sequence[Fetched]) -> dict[Unit, Item]:
         """Writes each unit's good rows, its refused rows, or its failure; the items to be recorded."""
-        new = self._all_new(group)
-        return {each.unit: self._write_one(each, new=new) for each in group}
+        answers = {each.unit: each.answer for each in group if each.answer is not None}
+        written = self._write_rows(answers)
+        for unit, answer in answers.items():
+            store_rejected(self.connection, self.dataset, answer.checked.bad, source=answer.source, unit=str(unit))
+        return {
+            each.unit: _failed(each.unit, each.error)
+            if each.answer is None
+            else _item(each.unit, each.answer, each.answer.checked.good.height, written[each.unit])
+            for each in group
+        }
 
     def fill(self, unit: Unit, answer: Answer, rows: pl.DataFrame) -> Item:
         """Writes those rows of an answer that fill gaps."""
         written = upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority)
         return _item(unit, answer, rows.height, written)
 
-    def _all_new(self, group: Sequence[Fetched]) -> bool:
-        """Writes the rows of several sessions in one go where all of them are new, as they are in a backfill.
+    def _write_rows(self, answers: Mapping[Unit, Answer]) -> dict[Unit, Upserted]:
+        """Sessions and codes in one go; whole lists and periods one by one, for they put an end to what stood before."""
+        if self.dataset.periodic or any(unit.grain in _WHOLE for unit in answers):
+            return {unit: self._put_in_place(unit, answer) for unit, answer in answers.items()}
+        frames = [(answer.checked.good, answer.source) for answer in answers.values()]
+        written = upsert_each(self.connection, self.dataset, frames, priority=self.priority, force=self.force)
+        return dict(zip(answers, written, strict=True))
 
-        The index is then filled in its order, which is half the work. False, with nothing written, for any other group:
-        its units are written one by one, for the sake of true counts for each.
-        """
-        answers = [each.answer for each in group if each.answer is not None]
-        sources = {answer.source for answer in answers}
-        by_session = all(each.unit.grain is Grain.SESSION for each in group)
-        if not by_session or self.dataset.periodic or len(answers) < 2 or len(sources) > 1:
-            return False
-        rows = pl.concat([answer.checked.good for answer in answers])
-        with self.connection.transaction() as attempt:
-            if upsert(self.connection, self.dataset, rows, source=sources.pop()).inserted == rows.height:
-                return True
-            raise psycopg.Rollback(attempt)
-        return False
-
-    def _write_one(self, fetched: Fetched, *, new: bool) -> Item:
-        unit, answer = fetched.unit, fetched.answer
-        if answer is None:
-            assert fetched.error is not None
-            return _failed(unit, fetched.error)
-        rows = answer.checked.good
-        written = Upserted(inserted=rows.height) if new else self._merge(unit, answer)
-        store_rejected(self.connection, self.dataset, answer.checked.bad, source=answer.source, unit=str(unit))
-        return _item(unit, answer, rows.height, written)
-
-    def _merge(self, unit: Unit, answer: Answer) -> Upserted:
+    def _put_in_place(self, unit: Unit, answer: Answer) -> Upserted:
         rows, refused = answer.checked.good, not answer.checked.bad.is_empty()
         # A calendar is judged by what is known, not by who says it: what stands there may be what was not believed.
         force = self.force or self.dataset is TRADE_CALENDAR
-        if unit.grain in (Grain.SNAPSHOT, Grain.MEMBERS) and not refused:
+        if unit.grain in _WHOLE and not refused:
             # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
             where = {"ts_code": unit.ts_code} if unit.grain is Grain.MEMBERS else None
             return replace_rows(
@@ -119,7 +110,8 @@ def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
     )
 
 
-def _failed(unit: Unit, error: Unanswered) -> Item:
+def _failed(unit: Unit, error: Unanswered | None) -> Item:
+    assert error is not None
     last = error.failures[-1] if error.failures else None
     return item_of(
         unit,

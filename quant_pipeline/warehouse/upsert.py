@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -52,14 +53,35 @@ def upsert(
     In a list, a column without any value is one that `source` does not tell: it stays as it was in rows that stand already.
     NaN is stored as null. UpsertError for a missing column, a type that is not the spec's, or a repeated key.
     """
-    rows = _prepared(dataset, frame)
-    if rows.is_empty():
-        return Upserted()
-    statements = _Statements(dataset, _untold(dataset, rows))
+    (written,) = upsert_each(connection, dataset, [(frame, source)], priority=priority, force=force)
+    return written
+
+
+def upsert_each(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    frames: Sequence[tuple[pl.DataFrame, str]],
+    *,
+    priority: Sequence[str] = (),
+    force: bool = False,
+) -> list[Upserted]:
+    """Writes several frames, each with its source, as `upsert` does one after the other; the counts of each.
+
+    Those whose sessions are all new, as they are in a backfill, are copied right into the table and at once: the index is
+    then filled in its order, which is a quarter of the work.
+    """
+    prepared = [_prepared(dataset, frame) for frame, _ in frames]
+    sources = [source for _, source in frames]
     with _whole(connection), connection.cursor() as cursor:
-        if _copied_straight(connection, cursor, dataset, statements, rows, source):
-            return Upserted(inserted=rows.height)
-        return _merged(cursor, statements, rows, source, [] if force else _better(source, priority))
+        new = _copied_straight(connection, cursor, dataset, prepared, sources)
+        return [
+            Upserted(inserted=rows.height)
+            if place in new or rows.is_empty()
+            else _merged(
+                cursor, _Statements(dataset, _untold(dataset, rows)), rows, source, [] if force else _better(source, priority)
+            )
+            for place, (rows, source) in enumerate(zip(prepared, sources, strict=True))
+        ]
 
 
 def _better(source: str, priority: Sequence[str]) -> list[str]:
@@ -113,26 +135,36 @@ def _copied_straight(
     connection: psycopg.Connection[Any],
     cursor: psycopg.Cursor[Any],
     dataset: Dataset,
-    statements: _Statements,
-    rows: pl.DataFrame,
-    source: str,
-) -> bool:
-    """Copies rows of sessions that have none yet right into the table: the bulk of a backfill, at half the cost.
+    frames: Sequence[pl.DataFrame],
+    sources: Sequence[str],
+) -> frozenset[int]:
+    """Copies the frames whose sessions have no row yet right into the table; the places of those frames.
 
-    False, with nothing written, when there are rows, or another writer brings some in this moment.
+    None, with nothing written, when two of them have a key in common, or another writer brings rows in this moment.
     """
     if not dataset.dated:
-        return False
-    sessions = rows["trade_date"].unique().to_list()
-    (taken,) = cursor.execute(statements.taken, {"sessions": sessions}).fetchone() or (True,)
-    if taken:
-        return False
+        return frozenset()
+    statements = _Statements(dataset, ())
+    new = [
+        place
+        for place, rows in enumerate(frames)
+        if not rows.is_empty() and not _taken(cursor, statements, rows["trade_date"].unique().to_list())
+    ]
+    if not new:
+        return frozenset()
+    rows = pl.concat([frames[place].with_columns(source=pl.lit(sources[place])) for place in new])
     try:
         with connection.transaction():
-            _copy(cursor, statements.copy_straight, rows.with_columns(source=pl.lit(source)))
+            _copy(cursor, statements.copy_straight, rows if len(new) == 1 else rows.sort(stored_order(dataset)))
     except psycopg.errors.UniqueViolation:
-        return False
-    return True
+        return frozenset()
+    return frozenset(new)
+
+
+def _taken(cursor: psycopg.Cursor[Any], statements: _Statements, sessions: list[dt.date]) -> bool:
+    """Whether any of the sessions has a row."""
+    (taken,) = cursor.execute(statements.taken, {"sessions": sessions}).fetchone() or (True,)
+    return bool(taken)
 
 
 def _copy(cursor: psycopg.Cursor[Any], statement: sql.Composed, rows: pl.DataFrame) -> None:

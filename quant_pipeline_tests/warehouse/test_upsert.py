@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
-from quant_pipeline.warehouse.upsert import Upserted, UpsertError, replace_rows, upsert
+from quant_pipeline.warehouse.upsert import Upserted, UpsertError, replace_rows, upsert, upsert_each
 from quant_pipeline_tests.warehouse.bars import daily_bars
 
 BARS = daily_bars(50, 4)
@@ -243,6 +243,117 @@ def test_a_screens_session_is_replaced_whole(warehouse: Database) -> None:
     assert left["screen"].to_list() == ["other"]
     revisions = read_sql(warehouse, "SELECT key->>'ts_code' AS ts_code FROM row_revisions ORDER BY id")
     assert sorted(revisions["ts_code"]) == ["a", "b", "c", "c", "d"]
+
+
+DAYS = BARS.partition_by("trade_date")
+DEARER = [day.with_columns(close=pl.col("close") + 1) for day in DAYS]
+
+
+def test_of_several_sessions_each_has_its_own_true_counts(connection: psycopg.Connection[Any]) -> None:
+    upsert(connection, DAILY_KLINE, DAYS[1][:30], source="tushare")
+    frames = [(day, "tushare") for day in (DAYS[0], DAYS[1], DAYS[1].clear(), DAYS[2])]
+    new, part, nothing = Upserted(inserted=50), Upserted(inserted=20, unchanged=30), Upserted()
+    assert upsert_each(connection, DAILY_KLINE, frames) == [new, part, nothing, new]
+    assert upsert_each(connection, DAILY_KLINE, frames[:2]) == [Upserted(unchanged=50)] * 2
+
+
+def test_new_sessions_of_two_sources_bear_each_its_own(connection: psycopg.Connection[Any]) -> None:
+    priority = ("tushare", "baostock")
+    first = [(DAYS[0], "tushare"), (DAYS[1], "baostock")]
+    assert upsert_each(connection, DAILY_KLINE, first, priority=priority) == [Upserted(inserted=50)] * 2
+    by_day = "SELECT DISTINCT trade_date, source FROM daily_kline ORDER BY 1"
+    days = [day["trade_date"][0] for day in DAYS]
+    assert connection.execute(by_day).fetchall() == [(days[0], "tushare"), (days[1], "baostock")]
+    swapped = [(DEARER[0], "baostock"), (DEARER[1], "tushare")]
+    assert upsert_each(connection, DAILY_KLINE, swapped, priority=priority) == [Upserted(kept=50), Upserted(updated=50)]
+    forced = upsert_each(connection, DAILY_KLINE, [(DEARER[0], "baostock")], priority=priority, force=True)
+    assert forced == [Upserted(updated=50)]
+
+
+def test_two_new_answers_for_one_session_are_written_one_after_the_other(connection: psycopg.Connection[Any]) -> None:
+    """Their keys meet, so that they cannot be copied together; the better source's rows stand, whichever came first."""
+    priority = ("tushare", "baostock")
+    both = [(DEARER[0][:40], "baostock"), (DAYS[0][10:], "tushare")]
+    expected = [Upserted(inserted=40), Upserted(inserted=10, updated=30)]
+    assert upsert_each(connection, DAILY_KLINE, both, priority=priority) == expected
+    assert connection.execute("SELECT source, count(*) FROM daily_kline GROUP BY 1 ORDER BY 1").fetchall() == [
+        ("baostock", 10),
+        ("tushare", 40),
+    ]
+    both = [(DAYS[1][10:], "tushare"), (DEARER[1][:40], "baostock")]
+    expected = [Upserted(inserted=40), Upserted(inserted=10, kept=30)]
+    assert upsert_each(connection, DAILY_KLINE, both, priority=priority) == expected
+
+
+def test_a_second_frame_that_cannot_be_written_leaves_the_first_unwritten_too(warehouse: Database) -> None:
+    broken = DAYS[1].with_columns(close=pl.when(pl.col("ts_code") == "600049.SH").then(None).otherwise("close"))
+    with warehouse.connect(autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.NotNullViolation):
+            upsert_each(connection, DAILY_KLINE, [(DAYS[0], "tushare"), (broken, "tushare")])
+        assert written(connection) == []
+
+
+def break_writes(connection: psycopg.Connection[Any], table: str, event: str, when: str = "true") -> None:
+    """From now on the server refuses such a write: the disk is full in that moment."""
+    connection.execute(
+        f"CREATE FUNCTION broken_{table}() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'broken on purpose' USING ERRCODE = 'disk_full'; END $$; "
+        f"CREATE TRIGGER broken BEFORE {event} ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION broken_{table}()"
+    )
+
+
+def test_no_row_changes_whose_former_values_could_not_be_kept(warehouse: Database) -> None:
+    with warehouse.connect(autocommit=True) as connection:
+        upsert(connection, DAILY_KLINE, BARS, source="tushare")
+        before = written(connection)
+        # the second of two revisions
+        break_writes(connection, "row_revisions", "INSERT", "new.key->>'ts_code' = '600001.SH'")
+        with pytest.raises(psycopg.errors.DiskFull):
+            upsert(connection, DAILY_KLINE, DEARER[0][:2], source="tushare")
+        assert written(connection) == before
+        assert connection.execute("SELECT count(*) FROM row_revisions").fetchone() == (0,)
+        assert upsert(connection, DAILY_KLINE, DEARER[0][:1], source="tushare") == Upserted(updated=1)
+        assert connection.execute("SELECT count(*) FROM row_revisions").fetchone() == (1,)
+
+
+def test_a_list_and_the_rows_that_it_ends_go_together(warehouse: Database) -> None:
+    where = {"screen": "dual_ma", "trade_date": SESSION}
+    codes = "SELECT string_agg(ts_code, '' ORDER BY ts_code) FROM screen_results"
+    with warehouse.connect(autocommit=True) as connection:
+        replace_rows(connection, SCREEN_RESULTS, hits("abc"), where=where)
+        break_writes(connection, "screen_results", "DELETE", "old.ts_code = 'b'")
+        with pytest.raises(psycopg.errors.DiskFull):
+            replace_rows(connection, SCREEN_RESULTS, hits("cde"), where=where)
+        assert connection.execute(codes).fetchone() == ("abc",), "neither is d there, nor a gone"
+        assert connection.execute("SELECT count(*) FROM row_revisions").fetchone() == (0,)
+
+
+def test_a_row_that_could_not_be_written_down_is_not_deleted(warehouse: Database) -> None:
+    where = {"screen": "dual_ma", "trade_date": SESSION}
+    with warehouse.connect(autocommit=True) as connection:
+        replace_rows(connection, SCREEN_RESULTS, hits("abc"), where=where)
+        break_writes(connection, "row_revisions", "INSERT", "new.key->>'ts_code' = 'b'")
+        with pytest.raises(psycopg.errors.DiskFull):
+            replace_rows(connection, SCREEN_RESULTS, hits("c"), where=where)
+        assert connection.execute("SELECT count(*) FROM screen_results").fetchone() == (3,)
+
+
+def test_a_list_that_is_replaced_twice_ends_each_time_what_left_it_then(connection: psycopg.Connection[Any]) -> None:
+    where = {"screen": "dual_ma", "trade_date": SESSION}
+    replace_rows(connection, SCREEN_RESULTS, hits("abc"), where=where)
+    assert replace_rows(connection, SCREEN_RESULTS, hits("bc"), where=where) == Upserted(unchanged=2, deleted=1)
+    assert replace_rows(connection, SCREEN_RESULTS, hits("ab"), where=where) == Upserted(inserted=1, unchanged=1, deleted=1)
+    gone = connection.execute("SELECT key->>'ts_code' FROM row_revisions ORDER BY id").fetchall()
+    assert gone == [("a",), ("c",)]
+
+
+def test_a_list_of_one_source_ends_no_row_of_another(connection: psycopg.Connection[Any]) -> None:
+    where = {"screen": "dual_ma", "trade_date": SESSION}
+    replace_rows(connection, SCREEN_RESULTS, hits("ab"), where=where, source="tushare")
+    replace_rows(connection, SCREEN_RESULTS, hits("cd"), where=where, source="akshare")
+    assert replace_rows(connection, SCREEN_RESULTS, hits("d"), where=where, source="akshare").deleted == 1
+    left = "SELECT source, string_agg(ts_code, '' ORDER BY ts_code) FROM screen_results GROUP BY 1 ORDER BY 1"
+    assert connection.execute(left).fetchall() == [("akshare", "d"), ("tushare", "ab")]
 
 
 SOURCES = ("tushare", "akshare", "baostock")
