@@ -7,6 +7,7 @@ import datetime as dt
 from quant_pipeline.market import rules
 from quant_pipeline.market.columns import Column, Rule, number, text
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
+from quant_pipeline.market.merging import united_halts
 
 PRE_CLOSE = number("pre_close", "昨收价", "Previous close, adjusted on ex-dates (除权价).", "元")
 PRICES = (
@@ -54,6 +55,7 @@ SUSPENSIONS = Dataset(
         text("suspend_type", "停复牌类型", "S suspended, R resumed.", required=True),
     ),
     rules=(rules.code_is_tushare,),
+    merge=united_halts(("ts_code", "trade_date", "suspend_type"), "suspend_timing"),
     coverage=Coverage.ANY,
     after=("trade_calendar",),
     universe=("stock_list",),

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from quant_pipeline.market.calendar import DATA_READY
 from quant_pipeline.market.columns import Column, Rule, date, text
+from quant_pipeline.market.merging import Merge
 
 
 class Partition(StrEnum):
@@ -57,6 +58,8 @@ class Dataset:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
+    merge: Merge | None = None
+    """How rows of one key that differ become one where they complete each other; None: they contradict each other."""
     coverage: Coverage = Coverage.SOME
     after: tuple[str, ...] = ()
     universe: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quant_pipeline.market import rules
 from quant_pipeline.market.columns import date, integer, number, text
 from quant_pipeline.market.dataset import CODE, Coverage, Dataset, Partition
+from quant_pipeline.market.merging import completed
 
 TRADE_CALENDAR = Dataset(
     "trade_calendar",
@@ -61,6 +62,7 @@ NAME_HISTORY = Dataset(
         text("change_reason", "变更原因", "改名, ST, *ST, 撤销ST …"),
     ),
     rules=(rules.code_is_tushare,),
+    merge=completed(("ts_code", "start_date", "name"), earliest=("ann_date",)),
 )
 
 BSE_MAPPING = Dataset(

@@ -41,7 +41,8 @@ def validate(
     in a required column, a broken rule, a trade_date that is not one of `sessions`, or not the `expected_session` that was
     asked for. Nothing is filled in: a row without a date is bad. Columns that the spec does
     not know are dropped. A list (not by session) may lack columns that are not required: servers differ in them, and they
-    come as null. Rows equal in all columns collapse into one; rows that agree in the key only are all bad.
+    come as null. Rows equal in all columns collapse into one, rows that complete each other by the data set's rule (`merge`)
+    too; others that agree in the key only are all bad.
     """
     absent = [column for column in dataset.columns if column.name not in frame.columns]
     if missing := [column.name for column in absent if dataset.dated or column.required]:
@@ -56,6 +57,7 @@ def validate(
     cast = cast.with_columns(pl.when(~where).then(pl.col(name)).alias(name) for name, where in unreadable.items())
     reasons = _reasons(dataset, frame, cast, unreadable, expected_session, sessions)
     sound = cast.filter(reasons == "").unique(maintain_order=True)
+    sound = _merged(dataset, sound)
     twice = pl.struct(dataset.key).is_duplicated()
     contradicting = sound.filter(twice).select(dataset.key).unique()
     if not contradicting.is_empty():
@@ -67,6 +69,23 @@ def validate(
     counted = {name: int((unreadable[name] & (reasons == "")).sum()) for name in optional if name in unreadable}
     bad = frame.with_columns(reasons.alias(REASON)).filter(pl.col(REASON) != "")
     return Checked(sound, bad, {name: count for name, count in counted.items() if count})
+
+
+def keys_of(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """The keys of raw rows, those that were refused say, in the spec's types; rows without a readable key are left out."""
+    key = [dataset.column(name) for name in dataset.key]
+    if any(column.name not in rows.columns for column in key):
+        return pl.DataFrame(schema={column.name: column.type.polars for column in key})
+    return rows.select(_cast(column, rows.schema[column.name]).alias(column.name) for column in key).drop_nulls().unique()
+
+
+def _merged(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows, where those of one key that complete each other are one,."""
+    twice = pl.struct(dataset.key).is_duplicated()
+    if dataset.merge is None or not rows.select(twice.any()).item():
+        return rows
+    merged = dataset.merge(rows.filter(twice))
+    return pl.concat([rows.join(merged, on=dataset.key, how="anti"), merged])
 
 
 def _unreadable(dataset: Dataset, raw: pl.DataFrame, cast: pl.DataFrame) -> dict[str, pl.Series]:

@@ -13,6 +13,7 @@ from psycopg import sql
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import TRADE_CALENDAR
+from quant_pipeline.market.validation import keys_of
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Answer
 from quant_pipeline.sources.units import Grain, Unit
@@ -71,18 +72,33 @@ class Store:
         return dict(zip(answers, written, strict=True))
 
     def _put_in_place(self, unit: Unit, answer: Answer) -> Upserted:
-        rows, refused = answer.checked.good, not answer.checked.bad.is_empty()
+        rows = answer.checked.good
         # A calendar is judged by what is known, not by who says it: what stands there may be what was not believed.
         force = self.force or self.dataset is TRADE_CALENDAR
-        if unit.grain in _WHOLE and not refused:
-            # A list is whole: what it no longer holds is gone (not where rows were refused, which may be those).
+        if unit.grain in _WHOLE:
+            # A list is whole: what it no longer holds is gone. What came and was refused is lacking, not gone.
             where = {"ts_code": unit.ts_code} if unit.grain is Grain.MEMBERS else None
+            kept = self._stored_though_refused(answer)
+            rows = pl.concat([rows, kept if where is None else kept.filter(pl.col("ts_code") == unit.ts_code)])
             return replace_rows(
                 self.connection, self.dataset, rows, where=where, source=answer.source, priority=self.priority, force=force
             )
         if self.dataset.periodic:
             self._drop_running(unit, rows)
         return upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority, force=force)
+
+    def _stored_though_refused(self, answer: Answer) -> pl.DataFrame:
+        """The stored rows of the source whose new ones were refused, and not replaced by other good ones."""
+        keys = keys_of(self.dataset, answer.checked.bad).join(answer.checked.good, on=self.dataset.key, how="anti")
+        statement = sql.SQL("SELECT {} FROM {} WHERE source = %s").format(
+            sql.SQL(", ").join(map(sql.Identifier, self.dataset.column_names)), sql.Identifier(self.dataset.name)
+        )
+        schema = {column.name: column.type.polars for column in self.dataset.columns}
+        if keys.is_empty():
+            return pl.DataFrame(schema=schema)
+        stored = self.connection.execute(statement, (answer.source,)).fetchall()
+        frame = pl.DataFrame(stored, schema=schema, orient="row")
+        return frame.join(keys, on=self.dataset.key, how="semi")
 
     def _drop_running(self, unit: Unit, rows: pl.DataFrame) -> None:
         """Deletes the rows of the same weeks or months that bear an earlier label: they were those of a running period."""
