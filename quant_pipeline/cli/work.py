@@ -26,9 +26,12 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
     """
     with plain_errors():
         from quant_pipeline.console import commands
+        from quant_pipeline.console.interruption import interruptible
 
         settings, console = prepared(as_json)
-        finish(commands.run(settings, console, date=date.date() if date else None), settings, console, as_json)
+        with interruptible():
+            done = commands.run(settings, console, date=date.date() if date else None)
+        finish(done, settings, console, as_json)
 
 
 @click.command()
@@ -76,6 +79,7 @@ def sync(
         raise click.UsageError("--force, --retry-failed and --repair exclude each other")
     with plain_errors():
         from quant_pipeline.console import choices, commands, windows
+        from quant_pipeline.console.interruption import interruptible
         from quant_pipeline.resources.warehouse import WarehouseResource
 
         settings, console = prepared(as_json)
@@ -104,7 +108,9 @@ def sync(
         if dry_run:
             _show_plan(*commands.plan(order), console, as_json)
         else:
-            finish(commands.sync(settings, console, order=order), settings, console, as_json)
+            with interruptible():
+                done = commands.sync(settings, console, order=order)
+            finish(done, settings, console, as_json)
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from quant_pipeline.console.instance import prepare_environment
+from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.sync import COMMAND_TAG, QUEUE_TAG
 
 if TYPE_CHECKING:
@@ -54,14 +57,25 @@ def launch(
     prepare_environment()
     ops = {dataset.name: {"config": dict(config)} for dataset in datasets} if config else {}
     named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", QUEUE_TAG: str(queue).lower()}
+    run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(job).execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(name) for name in selection] or None,
-            run_config=_QUIET | {"ops": ops},
-            tags=named,
-            raise_on_error=False,
-        )
+
+        def execute() -> dg.ExecuteInProcessResult:
+            return defs.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(name) for name in selection] or None,
+                run_config=_QUIET | {"ops": ops},
+                tags=named,
+                raise_on_error=False,
+                run_id=run_id,
+            )
+
+        # Beside this thread, which is where signals arrive: so they reach the command, not only the job that is under way.
+        try:
+            result = beside(execute)
+        except Interrupted:
+            cancel(instance, run_id)
+            raise
     return Launched(
         run_id=result.run_id,
         success=result.success,

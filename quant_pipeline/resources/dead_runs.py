@@ -15,7 +15,7 @@ import dagster as dg
 import psutil
 
 from quant_pipeline import settings
-from quant_pipeline.sync.ledger import close_dead
+from quant_pipeline.sync.ledger import INTERRUPTED, close_dead, close_interrupted
 from quant_pipeline.warehouse import run_presence
 from quant_pipeline.warehouse.database import Database
 
@@ -54,6 +54,15 @@ def end_dead_runs(instance: dg.DagsterInstance, database: Database, run_ids: Seq
         with database.connect() as connection:
             close_dead(connection)
     return ended
+
+
+def cancel(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Ends a run of this process that was interrupted, while its threads still hang in calls: nothing of it is told."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_canceled(run, f"The run was {INTERRUPTED}.")
+    with Database.from_settings(settings.load()).connect() as connection:
+        close_interrupted(connection, run_id)
 
 
 def _cause(database: Database, run_id: str, started: float | None) -> str:

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -76,6 +77,7 @@ class ClientProcess:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
+        _CLIENTS.add(self)
 
     def ask(self, function: str, *arguments: Any, timeout: float) -> Any:
         """The function's answer. ClientHung after `timeout` seconds, ClientDied, or ClientFailed with what it raised.
@@ -103,6 +105,11 @@ class ClientProcess:
         """Ends the process, if there is one."""
         with self._turn:
             self._end(farewell=_FAREWELL)
+
+    def kill(self) -> None:
+        """Kills the process, in the middle of a call or not, for one that ends itself at once."""
+        if (process := self._process) is not None:
+            process.kill()
 
     @property
     def pid(self) -> int | None:
@@ -135,6 +142,15 @@ class ClientProcess:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+_CLIENTS: weakref.WeakSet[ClientProcess] = weakref.WeakSet()
+
+
+def kill_all() -> None:
+    """Kills every client of this process, which is about to end without waiting for their calls: none of them outlives it."""
+    for client in list(_CLIENTS):
+        client.kill()
 
 
 def limit_memory(most: int) -> None:

@@ -135,6 +135,9 @@ _DEAD = f"SELECT id FROM sync_runs WHERE status = 'running' AND NOT {ALIVE}"
 DIED = "the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on"
 
 
+INTERRUPTED = "interrupted 已中断: what it had committed is kept, run it again to go on"
+
+
 class Ledger:
     """The ledger of one process: `presence` is its sign of life, by which others see that a run is still going on."""
 
@@ -178,6 +181,11 @@ class Ledger:
         """The run's row, as it stands."""
         with self._database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute("SELECT * FROM sync_runs WHERE id = %s", (run,)).fetchone()
+
+
+def close_interrupted(connection: psycopg.Connection, run: str) -> None:
+    """Closes the books of a run that was stopped in the middle. A run that keeps none has nothing to close."""
+    connection.execute(_SETTLE, {"id": run, "error": INTERRUPTED})
 
 
 def close_dead(connection: psycopg.Connection) -> None:
