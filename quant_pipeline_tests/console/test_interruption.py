@@ -49,14 +49,17 @@ def test_a_signal_ends_the_whole_command(
 def test_no_client_in_a_process_of_its_own_outlives_the_command(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAOSTOCK_PRIORITY", "1")
     monkeypatch.setenv("TUSHARE_PRIORITY", "0")
-    before = len(platform.sandbox.calls(server="baostock"))
     platform.sandbox.order_fault("hang", api="*", server="baostock", times=None)
     process = started("sync", "--datasets", "stock_list", "--force")
-    until(lambda: len(platform.sandbox.calls(server="baostock")) > before or process.poll() is not None, "a call")
+    until(lambda: bool(clients(process.pid)) or process.poll() is not None, "a client")
     assert process.poll() is None, process.communicate()
-    clients = [child for child in psutil.Process(process.pid).children() if "quant_pipeline.sources.worker" in child.cmdline()]
-    assert clients
+    asked = clients(process.pid)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=5 + 10)
-    gone, alive = psutil.wait_procs(clients, timeout=5)
-    assert (len(gone), alive) == (len(clients), [])
+    gone, alive = psutil.wait_procs(asked, timeout=5)
+    assert (len(gone), alive) == (len(asked), [])
+
+
+def clients(pid: int) -> list[psutil.Process]:
+    children = psutil.Process(pid).children()
+    return [child for child in children if "quant_pipeline.sources.worker" in child.cmdline()]
