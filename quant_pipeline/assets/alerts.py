@@ -22,6 +22,8 @@ def tell_failure(context: dg.HookContext) -> None:
     """Tells the user over WeChat that a step failed, and why."""
     current = settings.load()
     error = context.op_exception
+    if isinstance(error, KeyboardInterrupt | dg.DagsterExecutionInterruptedError):
+        return  # somebody stopped it, and knows
     message = run_failed(
         job=shown_job(context.job_name),
         step=context.op.name,

@@ -8,12 +8,14 @@ import dagster as dg
 from pydantic import Field
 
 from quant_pipeline.assets.alerts import tell_failure
+from quant_pipeline.assets.checks import judge_stored
 from quant_pipeline.assets.describe import column_schema, description
 from quant_pipeline.assets.events import NOTHING, everything_told
 from quant_pipeline.assets.metadata import failures_table, preview, sum_metadata, unit_metadata
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, key_of, sessions_of
+from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
@@ -53,7 +55,9 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         output_required=False,
         hooks={tell_failure},
     )
-    def synced(context: dg.AssetExecutionContext, config: SyncConfig, sync: SyncResource) -> Iterator[dg.Output[None]]:
+    def synced(
+        context: dg.AssetExecutionContext, config: SyncConfig, sync: SyncResource, pushplus: PushPlusResource
+    ) -> Iterator[dg.Output[None]]:
         request = Request(
             sessions=_ready_sessions(context, dataset, sync),
             codes=_asked_codes(dataset, config.symbols),
@@ -66,6 +70,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         outcome = sync.sync(dataset, request, on_committed=tell.committed)
         tell.ended(outcome)
         if outcome.failed:
+            judge_stored(context, dataset, sync.warehouse, pushplus)
             raise dg.Failure(
                 description=_failure_text(outcome.failed),
                 metadata={"failed": failures_table(outcome.failed.values())},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +76,20 @@ def launch(
         except Interrupted:
             cancel(instance, run_id)
             raise
+        checks = tuple(_evaluations(instance, run_id))
     return Launched(
         run_id=result.run_id,
         success=result.success,
         failures=tuple(_failures(result)),
-        checks=tuple(result.get_asset_check_evaluations()),
+        checks=checks,
     )
+
+
+def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckEvaluation]:
+    """What the run's checks found: as stored, for those that a failing step wrote are not among its result's events."""
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        if record.dagster_event is not None:
+            yield record.dagster_event.asset_check_evaluation_data
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -14,7 +14,7 @@ from quant_pipeline.resources.dagster_private import ADHOC_JOB
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
-from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.ledger import INTERRUPTED, Ledger
 from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.presence import Presence
@@ -74,6 +74,9 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return self._syncer.sync(dataset, request, on_committed=on_committed)
         except Exception as error:
             self._error = f"{dataset.name}: {error}"
+            raise
+        except BaseException:  # cancelled in the UI
+            self._error = INTERRUPTED
             raise
 
     def second_opinion(

@@ -183,6 +183,14 @@ class Ledger:
             return cursor.execute("SELECT * FROM sync_runs WHERE id = %s", (run,)).fetchone()
 
 
+def units_of(connection: psycopg.Connection, run: str, dataset: Dataset) -> dict[Unit, bool]:
+    """What the run recorded of the data set so far: unit -> whether it was stored, in part at least."""
+    rows = connection.execute(
+        "SELECT unit, status <> %s FROM sync_items WHERE sync_run = %s AND dataset = %s", (ItemStatus.FAILED, run, dataset.name)
+    ).fetchall()
+    return {Unit.parse(unit, snapshot=not dataset.dated): stored for unit, stored in rows}
+
+
 def close_interrupted(connection: psycopg.Connection, run: str) -> None:
     """Closes the books of a run that was stopped in the middle. A run that keeps none has nothing to close."""
     connection.execute(_SETTLE, {"id": run, "error": INTERRUPTED})

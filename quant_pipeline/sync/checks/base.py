@@ -43,6 +43,12 @@ class Scope:
     dataset: Dataset
     sessions: Sequence[dt.date]
     calendar: Calendar
+    codes: Sequence[str] = ()
+    """Only these were asked for; empty: all that owe rows. Checks that are `of_codes` look at them alone."""
+
+    def only(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the codes that were asked for."""
+        return rows.filter(pl.col("ts_code").is_in(list(self.codes))) if self.codes else rows
 
     def chunks(self) -> Iterator[Sequence[dt.date]]:
         """The sessions (of a weekly or monthly data set: the labels of their periods), some 250 sessions at a time."""
@@ -54,13 +60,15 @@ class Scope:
 
 @dataclass(frozen=True)
 class Check:
-    """A named check. `warns`: failing it is a warning, not an error."""
+    """A named check. `warns`: failing it is a warning, not an error · `of_codes`: it can be asked of a few codes alone,
+    of which completeness, say, has nothing to tell."""
 
     name: str
     zh: str
     doc: str
     judge: Callable[[Scope], Verdict]
     warns: bool = False
+    of_codes: bool = False
 
 
 def by_queries(scope: Scope, offending: str, looked_at: str, what: str) -> Verdict:

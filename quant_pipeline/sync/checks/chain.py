@@ -105,7 +105,7 @@ def _judge(chain: _Chain, offending: Callable[[pl.DataFrame], pl.DataFrame], wha
     def verdict(scope: Scope) -> Verdict:
         seen, found = 0, []
         for chunk in scope.chunks():
-            links = chain.links(scope, chunk[0], chunk[-1])
+            links = scope.only(chain.links(scope, chunk[0], chunk[-1]))
             seen += links.height
             found.append(offending(links).sort("trade_date", "ts_code"))
         rows = pl.concat(found) if found else pl.DataFrame()
@@ -123,6 +123,7 @@ PRE_CLOSE_CHAIN = Check(
     "昨收与复权因子一致",
     "pre_close = last close x last factor / factor: no gap, no spliced adjustment, no missed ex-date.",
     _judge(_SHARES, _SHARES.broken, _BREAK),
+    of_codes=True,
 )
 ETF_CHAIN = Check(
     "pre_close_chain",
@@ -130,10 +131,12 @@ ETF_CHAIN = Check(
     "pre_close = last close x last factor / factor, for funds that pay out or split.",
     _judge(_FUNDS, _FUNDS.broken, _BREAK),
     warns=True,
+    of_codes=True,
 )
 FACTOR_JUMPS = Check(
     "factor_jumps_on_ex_dates",
     "因子仅在除权日变动",
     "The factor changes between two bars if, and only if, the second one's pre_close is not the first one's close.",
     _judge(_SHARES, _SHARES.jumps, "bars and factors do not agree on an ex-date"),
+    of_codes=True,
 )

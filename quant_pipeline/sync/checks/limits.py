@@ -28,7 +28,7 @@ def _within_price_limits(scope: Scope) -> Verdict:
     looked_at = dict.fromkeys((EXCHANGE, RULES), 0)
     bars, found = 0, []
     for chunk in scope.chunks():
-        limited = _limited(scope, chunk[0], chunk[-1])
+        limited = scope.only(_limited(scope, chunk[0], chunk[-1]))
         bars += limited.height
         judged = limited.filter(pl.col(_BY).is_not_null())
         looked_at |= {by: looked_at[by] + count for by, count in judged[_BY].value_counts().iter_rows()}
@@ -99,4 +99,5 @@ WITHIN_PRICE_LIMITS = Check(
     "收盘价在涨跌停内",
     "No close lies outside the session's limit prices: the exchange's own, or where none are stored, the rules'.",
     _within_price_limits,
+    of_codes=True,
 )

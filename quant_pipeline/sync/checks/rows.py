@@ -29,7 +29,7 @@ def _rows(scope: Scope) -> Iterator[pl.DataFrame]:
         yield read(scope.database, scope.dataset)
         return
     for chunk in scope.chunks():
-        yield read(scope.database, scope.dataset, start=chunk[0], end=chunk[-1])
+        yield read(scope.database, scope.dataset, start=chunk[0], end=chunk[-1], codes=scope.codes or None)
 
 
 def _early_volume_fits(scope: Scope) -> Verdict:
@@ -37,6 +37,7 @@ def _early_volume_fits(scope: Scope) -> Verdict:
     early = [chunk for chunk in scope.chunks() if chunk[0] < VOLUME_FITS_SINCE]
     for chunk in early:
         bars = read(scope.database, scope.dataset, start=chunk[0], end=min(chunk[-1], VOLUME_FITS_SINCE - dt.timedelta(days=1)))
+        bars = scope.only(bars)
         looked_at += bars.height
         off.append(bars.filter(~volume_fits()))
     rows = pl.concat(off) if off else pl.DataFrame()
@@ -50,5 +51,8 @@ EARLY_VOLUME_FITS = Check(
     "Before 1994 vol and amount fit the price (Shenzhen's often do not; from 1994 on such rows are refused).",
     _early_volume_fits,
     warns=True,
+    of_codes=True,
 )
-ROWS_SANE = Check("rows_sane", "逐行合理", "Every row keeps the data set's rules (OHLC in order, units, …).", _rows_sane)
+ROWS_SANE = Check(
+    "rows_sane", "逐行合理", "Every row keeps the data set's rules (OHLC in order, units, …).", _rows_sane, of_codes=True
+)
