@@ -15,7 +15,9 @@ from quant_pipeline.market.datasets import (
     INDEX_LIST,
     MONTHLY_KLINE,
     NAME_HISTORY,
+    PRICE_LIMITS,
     STOCK_LIST,
+    SUSPENSIONS,
     THS_HOT,
     TRADE_CALENDAR,
     WEEKLY_KLINE,
@@ -51,6 +53,12 @@ catch_up = _job(
     "is compared with a second source.",
 )
 reference_sync = _job("reference_sync", dg.AssetSelection.assets(*LISTS), "All lists, before the open 开盘前更新基础列表.")
+_PRE_OPEN = (SUSPENSIONS.name, PRICE_LIMITS.name)
+pre_open_sync = _job(
+    "pre_open_sync",
+    dg.AssetSelection.assets(*([name for name in _PRE_OPEN if name in _ON] or _PRE_OPEN)),
+    "What holds for the session that is about to open: who is halted, the limit prices 开盘前：停牌与涨跌停价.",
+)
 auction_sync = _job("auction_sync", dg.AssetSelection.assets(AUCTION.name), "The opening auction 集合竞价.")
 hot_sync = _job("hot_sync", dg.AssetSelection.assets(THS_HOT.name), "THS's hot list, as it is now 同花顺热榜.")
 weekly_sync = _job("weekly_sync", dg.AssetSelection.assets(WEEKLY_KLINE.name), "Weekly bars 周线.")
@@ -68,6 +76,7 @@ JOBS = [
     daily_sync,
     catch_up,
     reference_sync,
+    pre_open_sync,
     auction_sync,
     hot_sync,
     weekly_sync,

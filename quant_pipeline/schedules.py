@@ -10,7 +10,7 @@ from quant_pipeline import jobs, settings, timetable
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, THS_HOT, WEEKLY_KLINE
+from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.partitions import key_of, range_tags
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -34,6 +34,7 @@ _ONE_DATASET = {
 }
 """The jobs that are for one data set: where it is switched off they have nothing to do."""
 _TIMES = timetable.load(settings.load().schedules)
+_FILE = f"{settings.load().schedules or timetable.FILE}"
 _FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
 
 
@@ -48,7 +49,7 @@ def _schedule(job: "AssetJob", words: str) -> Callable[..., dg.ScheduleDefinitio
             cron_schedule=times.cron,
             execution_timezone=str(EXCHANGE_ZONE),
             default_status=dg.DefaultScheduleStatus.RUNNING if times.on else dg.DefaultScheduleStatus.STOPPED,
-            description=words,
+            description=f"{timetable.spoken(times.cron)}: {words} Closed days are skipped 休市日跳过. Set in {_FILE} 时间设置",
         )
         def schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
             if _ONE_DATASET.get(job.name) in switched_off():
@@ -60,13 +61,21 @@ def _schedule(job: "AssetJob", words: str) -> Callable[..., dg.ScheduleDefinitio
     return declare
 
 
-@_schedule(jobs.daily_sync, "17:30 on every session of the exchange. 每个交易日 17:30")
+@_schedule(jobs.daily_sync, "The session's data, checks, screens, when it has ended. 收盘后：当日数据、检查、选股")
 def daily_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The session that has just ended."""
-    return _on_a_session(at, warehouse.calendar(), lambda day: _of_session(jobs.daily_sync, day))
+    once_more = (
+        [SUSPENSIONS.name] if SUSPENSIONS.name in jobs.BY_SESSION else []
+    )  # of 08:45, without the halts of the day itself
+    again = {"ops": {name: {"config": {"force": True}} for name in once_more}}
+    return _on_a_session(
+        at,
+        warehouse.calendar(),
+        lambda day: dg.RunRequest(run_key=f"daily_sync:{day}", partition_key=day.isoformat(), run_config=again),
+    )
 
 
-@_schedule(jobs.catch_up, "01:00 in the night after a session. 交易日次日 01:00 补数")
+@_schedule(jobs.catch_up, "The last ten sessions once more, in the night after a session. 夜间补数：最近十个交易日")
 def catch_up_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The last ten sessions."""
     calendar, eve = warehouse.calendar(), at.date() - dt.timedelta(days=1)
@@ -77,19 +86,29 @@ def catch_up_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     return dg.RunRequest(run_key=f"catch_up:{eve}", tags=tags)
 
 
-@_schedule(jobs.reference_sync, "08:30 on every session, before the open. 每个交易日 08:30")
+@_schedule(jobs.reference_sync, "All lists, before the open. 开盘前：基础列表")
 def reference_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """All lists."""
     return _on_a_session(at, warehouse.calendar(), lambda day: dg.RunRequest(run_key=f"reference_sync:{day}", tags=_QUEUED))
 
 
-@_schedule(jobs.auction_sync, "09:27 on every session, when the opening auction is over. 每个交易日 09:27")
+@_schedule(jobs.pre_open_sync, "Halts and limit prices of the session, before it opens. 开盘前停牌与涨跌停价")
+def pre_open_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """Today's halts and limit prices; it waits behind the lists of 08:30."""
+    return _on_a_session(
+        at,
+        warehouse.calendar(),
+        lambda day: dg.RunRequest(run_key=f"pre_open_sync:{day}", partition_key=day.isoformat(), tags=_QUEUED),
+    )
+
+
+@_schedule(jobs.auction_sync, "The opening auction, when it is over. 集合竞价结束后")
 def auction_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """Today's opening auction."""
     return _on_a_session(at, warehouse.calendar(), lambda day: _of_session(jobs.auction_sync, day))
 
 
-@_schedule(jobs.hot_sync, "Every hour of a session. 盘中每小时")
+@_schedule(jobs.hot_sync, "THS's hot list, again and again during a session. 盘中：同花顺热榜")
 def hot_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The hot list again, though it was synced an hour ago."""
     again = {"ops": {THS_HOT.name: {"config": {"force": True}}}}
@@ -102,7 +121,7 @@ def hot_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     )
 
 
-@_schedule(jobs.weekly_sync, "Monday 02:00: the week that has ended. 每周一 02:00")
+@_schedule(jobs.weekly_sync, "The week that has ended. 上周周线")
 def weekly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The weeks before this one."""
     monday = at.date() - dt.timedelta(days=at.weekday())
@@ -116,7 +135,7 @@ def weekly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSW
     )
 
 
-@_schedule(jobs.monthly_sync, "The 1st of the month, 03:00: the month that has ended. 每月 1 日 03:00")
+@_schedule(jobs.monthly_sync, "The month that has ended. 上月月线")
 def monthly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The months before this one."""
     end = at.date().replace(day=1) - dt.timedelta(days=1)
@@ -133,7 +152,7 @@ def monthly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANS
     )
 
 
-@_schedule(jobs.verification, "The 1st of the month, 04:00: the whole stored history. 每月 1 日 04:00 全历史校验")
+@_schedule(jobs.verification, "The whole stored history: what is short, broken or restated is fetched again. 全历史校验")
 def verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """Repairs what is short, broken or restated, from the first stored session to the latest."""
     first = read_sql(warehouse.database, _FIRST_STORED).item()
@@ -144,7 +163,7 @@ def verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANS
     return dg.RunRequest(run_key=f"verification:{at:%Y-%m}", run_config=dict(repair), tags=tags | _QUEUED)
 
 
-@_schedule(jobs.operations_report, "Every hour: status, sources, statistics. 每小时运行报告")
+@_schedule(jobs.operations_report, "Status, history, sources, statistics. 运行报告")
 def operations_report_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The reports of the group operations: on closed days nothing changes that they could tell."""
     return _on_a_session(at, warehouse.calendar(), lambda day: dg.RunRequest(run_key=f"operations_report:{day}T{at:%H:%M}"))
@@ -154,6 +173,7 @@ SCHEDULES = [
     daily_sync_schedule,
     catch_up_schedule,
     reference_sync_schedule,
+    pre_open_sync_schedule,
     auction_sync_schedule,
     hot_sync_schedule,
     weekly_sync_schedule,

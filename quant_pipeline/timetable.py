@@ -41,10 +41,12 @@ class Times(BaseModel):
         return cron
 
 
+_DAYS = ("Sunday 周日", "Monday 周一", "Tuesday 周二", "Wednesday 周三", "Thursday 周四", "Friday 周五", "Saturday 周六")
 DEFAULTS: dict[str, Times] = {
     "daily_sync": Times(cron="30 17 * * *"),
     "catch_up": Times(cron="0 1 * * *"),
     "reference_sync": Times(cron="30 8 * * *"),
+    "pre_open_sync": Times(cron="45 8 * * *"),
     "auction_sync": Times(cron="27 9 * * *"),
     "hot_sync": Times(cron="0 10-15 * * *"),
     "weekly_sync": Times(cron="0 2 * * 1"),
@@ -74,3 +76,18 @@ def load(path: Path | None) -> dict[str, Times]:
             text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "write a table, such as [daily_sync]"
             raise TimetableError(f"{path}, [{job}]: {text}") from None
     return times
+
+
+def spoken(cron: str) -> str:
+    """The time as a person says it: "17:30", "Monday 02:00"; an expression with more to it as it is. Shanghai time."""
+    minute, hour, day, month, weekday = cron.split()
+    if not (minute.isdigit() and (hour.isdigit() or hour == "*")) or month != "*":
+        return f"{cron} (Asia/Shanghai 上海时间)"
+    at = f"{int(hour):02}:{int(minute):02}" if hour != "*" else f"every hour at :{int(minute):02} 每小时第 {int(minute)} 分"
+    if day.isdigit() and weekday == "*":
+        at = f"the {int(day)}. of the month 每月 {int(day)} 日 {at}"
+    elif weekday.isdigit() and day == "*":
+        at = f"{_DAYS[int(weekday) % 7]} {at}"
+    elif (day, weekday) != ("*", "*"):
+        return f"{cron} (Asia/Shanghai 上海时间)"
+    return f"{at} Asia/Shanghai 上海时间"

@@ -66,6 +66,7 @@ def test_the_job_of_a_data_set_that_is_switched_off_says_so(
         ("monthly_sync", "0 3 1 * *"),
         ("verification", "0 4 1 * *"),
         ("reference_sync", "30 8 * * *"),
+        ("pre_open_sync", "45 8 * * *"),
         ("auction_sync", "27 9 * * *"),
         ("hot_sync", "0 10-15 * * *"),
     ],
@@ -90,7 +91,9 @@ def test_the_day_is_the_exchange_s_whatever_the_zone_of_the_tick(warehouse_at: W
     assert asked(warehouse_at, "2026-11-19T20:30-05:00", "daily_sync").partition_key == "2026-11-20"
 
 
-@pytest.mark.parametrize("job", ["daily_sync", "reference_sync", "auction_sync", "hot_sync", "operations_report"])
+@pytest.mark.parametrize(
+    "job", ["daily_sync", "reference_sync", "pre_open_sync", "auction_sync", "hot_sync", "operations_report"]
+)
 @pytest.mark.parametrize(
     ("moment", "day", "last"),
     [
@@ -196,3 +199,37 @@ def test_a_wrong_file_is_told_by_name_and_place(tmp_path: Path, text: str, says:
     with pytest.raises(TimetableError, match=says) as refused:
         timetable.load(mine)
     assert str(mine) in str(refused.value)
+
+
+def test_halts_and_limits_are_fetched_before_the_open_and_halts_once_more_in_the_evening(
+    warehouse_at: WarehouseResource,
+) -> None:
+    request = asked(warehouse_at, "2026-11-20T08:45+08:00", "pre_open_sync")
+    assert (request.partition_key, request.tags["quant/queue"]) == ("2026-11-20", "true")
+    evening = asked(warehouse_at, "2026-11-20T17:30+08:00", "daily_sync")
+    assert evening.run_config["ops"] == {"suspensions": {"config": {"force": True}}}
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("45 8 * * *", "08:45 Asia/Shanghai 上海时间"),
+        ("0 2 * * 1", "Monday 周一 02:00 Asia/Shanghai 上海时间"),
+        ("0 2 * * 7", "Sunday 周日 02:00 Asia/Shanghai 上海时间"),
+        ("0 3 1 * *", "the 1. of the month 每月 1 日 03:00 Asia/Shanghai 上海时间"),
+        ("15 * * * *", "every hour at :15 每小时第 15 分 Asia/Shanghai 上海时间"),
+        ("0 10-15 * * *", "0 10-15 * * * (Asia/Shanghai 上海时间)"),
+        ("0 3 1 * 1", "0 3 1 * 1 (Asia/Shanghai 上海时间)"),
+        ("0 3 1 6 *", "0 3 1 6 * (Asia/Shanghai 上海时间)"),
+    ],
+)
+def test_the_ui_says_when_a_schedule_runs_as_it_was_set(cron: str, words: str) -> None:
+    assert timetable.spoken(cron) == words
+
+
+def test_each_schedule_s_description_begins_with_its_own_time_and_names_its_file() -> None:
+    for schedule in SCHEDULES:
+        assert isinstance(schedule.cron_schedule, str)
+        assert schedule.description is not None
+        assert schedule.description.startswith(timetable.spoken(schedule.cron_schedule) + ": ")
+        assert "schedules.toml" in schedule.description

@@ -12,6 +12,8 @@ import click
 from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split
 
 if TYPE_CHECKING:
+    from quant_pipeline.console.windows import Window
+    from quant_pipeline.market.dataset import Dataset
     from quant_pipeline.sync.plan import Plan
 
 
@@ -87,18 +89,24 @@ def sync(
         chosen = choices.with_symbols(choices.chosen_datasets(split(datasets), split(periods)), split(symbols))
         only_lists = not any(dataset.dated for dataset in chosen)
         windowless = start is None and end is None and days_back is None and not all_history
-        order = commands.Order(
-            datasets=chosen,
-            window=windows.stored_window(warehouse.database, warehouse.calendar(), only_lists=only_lists)
-            if windowless and (retry_failed or repair)
-            else windows.asked_window(
-                warehouse.calendar(),
+        calendar = warehouse.calendar()
+
+        def window(dataset: Dataset) -> Window:
+            if windowless and (retry_failed or repair):
+                return windows.stored_window(warehouse.database, calendar, only_lists=only_lists)
+            return windows.asked_window(
+                calendar,
                 start=start.date() if start else None,
                 end=end.date() if end else None,
                 days_back=days_back,
                 all_history=all_history,
                 only_lists=only_lists,
-            ),
+                ready=dataset.ready,
+            )
+
+        order = commands.Order(
+            datasets=chosen,
+            windows={dataset.name: window(dataset) for dataset in chosen},
             symbols=split(symbols),
             sources=choices.chosen_sources(split(sources)),
             force=force,

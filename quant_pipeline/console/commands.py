@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,12 +38,17 @@ class Order:
     """What `sync` was asked for."""
 
     datasets: Sequence[Dataset]
-    window: Window
+    windows: Mapping[str, Window]
+    """Data set -> its sessions: what is ready before the open has one more than what is there in the evening."""
     symbols: Sequence[str] = ()
     sources: Sequence[str] = ()
     force: bool = False
     retry_failed: bool = False
     repair: bool = False
+
+    @property
+    def last_session(self) -> dt.date:
+        return max(window.end for window in self.windows.values())
 
     @property
     def config(self) -> dict[str, Any]:
@@ -88,9 +93,9 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     with progress.shown(console):
         launched = [
             _launched(task, config=order.config, queue=order.force, trigger="sync")
-            for task in tasks.asked_tasks(order.datasets, order.window)
+            for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
-    return _report(settings, database, order.window.end, launched, started, screened=False)
+    return _report(settings, database, order.last_session, launched, started, screened=False)
 
 
 def plan(order: Order) -> tuple[list[Plan], list[str]]:
@@ -108,7 +113,8 @@ def plan(order: Order) -> tuple[list[Plan], list[str]]:
         with SourcesResource(**one_by_one()).opened(database, calendar, presence) as (sources, ranking):
             syncer = Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run")
             for dataset in order.datasets:
-                sessions = calendar.between(order.window.start, order.window.end)
+                window = order.windows[dataset.name]
+                sessions = calendar.between(window.start, window.end)
                 codes = codes_of(dataset, order.symbols)
                 try:
                     plans += syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from quant_pipeline.console.windows import Window
@@ -71,14 +71,15 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[
     return tasks
 
 
-def asked_tasks(datasets: Sequence[Dataset], window: Window) -> list[Task]:
-    """The runs that these data sets take for the window: one per job that has them."""
+def asked_tasks(datasets: Sequence[Dataset], windows: Mapping[str, Window]) -> list[Task]:
+    """The runs that these data sets take, each for its window (by name): one per job and window."""
     job_of = dict.fromkeys((*DAILY_LISTS, *BY_SESSION), daily_sync.name)
     job_of |= {WEEKLY_KLINE.name: weekly_sync.name, MONTHLY_KLINE.name: monthly_sync.name}
-    jobs: dict[str, list[Dataset]] = {}
+    runs: dict[tuple[str, Window], list[Dataset]] = {}
     for dataset in datasets:
-        jobs.setdefault(job_of.get(dataset.name, reference_sync.name), []).append(dataset)
-    return [Task(job, tuple(of_job), window) for job, of_job in jobs.items()]
+        run = (job_of.get(dataset.name, reference_sync.name), windows[dataset.name])
+        runs.setdefault(run, []).append(dataset)
+    return [Task(job, tuple(of_run), window) for (job, window), of_run in runs.items()]
 
 
 def _sessions(database: Database, calendar: Calendar, end: dt.date, count: int, marked_by: str) -> list[Unit]:

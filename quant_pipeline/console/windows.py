@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
+from quant_pipeline.market.calendar import DATA_READY, FIRST_SESSION, Calendar
 from quant_pipeline.warehouse.database import Database
 
 
@@ -25,13 +25,16 @@ def asked_window(
     days_back: int | None,
     all_history: bool,
     only_lists: bool = False,
+    ready: dt.time = DATA_READY,
 ) -> Window:
     """The window of `sync`'s options: a range, the last N sessions, or everything; by default the latest session.
+
+    `ready`: when a session's data are there; before the open, the latest session of price limits is today's.
 
     ValueError when it holds no session, or reaches beyond the latest one. `only_lists`: nothing by session is asked for, so
     that it can be had past the calendar's end too; for anything else that is a CalendarError.
     """
-    latest = calendar.latest_known() if only_lists else calendar.latest()
+    latest = calendar.latest_known() if only_lists else calendar.latest(ready=ready)
     last = end or latest
     if last > latest:
         raise ValueError(f"{last} lies after the latest complete session, {latest}")

@@ -59,7 +59,7 @@ SUSPENSIONS = Dataset(
     coverage=Coverage.ANY,
     after=("trade_calendar",),
     universe=("stock_list",),
-    ready=dt.time(9, 0),
+    ready=dt.time(8, 40),
 )
 
 DAILY_KLINE = Dataset(

@@ -128,7 +128,19 @@ def test_an_earlier_session_that_is_there_is_not_missing_for_the_lists_sake(ware
 def test_what_is_asked_for_is_a_run_per_job(warehouse: Database) -> None:
     del warehouse
     window = Window(LAST_121[0], LATEST)
-    tasks = asked_tasks(chosen_datasets([], []), window)
+    tasks = asked_tasks(chosen_datasets([], []), dict.fromkeys(SOURCED, window))
     assert [task.job for task in tasks] == ["daily_sync", "reference_sync", "weekly_sync", "monthly_sync"]
     assert sorted(dataset.name for task in tasks for dataset in task.datasets) == sorted(SOURCED)
     assert {task.window for task in tasks} == {window}
+
+
+def test_what_is_ready_before_the_open_is_a_run_of_its_own() -> None:
+    """Price limits of today, bars of yesterday: no run asks for bars that do not exist yet."""
+    before, today = Window(dt.date(2026, 11, 19), dt.date(2026, 11, 19)), Window(LATEST, LATEST)
+    chosen = chosen_datasets(["daily_kline", "price_limits", "suspensions"], [])
+    windows = {"daily_kline": before, "price_limits": today, "suspensions": today}
+    tasks = asked_tasks(chosen, windows)
+    assert [(task.job, [each.name for each in task.datasets], task.window) for task in tasks] == [
+        ("daily_sync", ["suspensions", "price_limits"], today),
+        ("daily_sync", ["daily_kline"], before),
+    ]

@@ -8,6 +8,7 @@ import pytest
 
 from quant_pipeline.console.windows import Window, asked_window, stored_window
 from quant_pipeline.market.calendar import CalendarError
+from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.console.ledger import record
@@ -68,3 +69,12 @@ def test_past_the_calendar_s_end_lists_can_be_had_and_all_else_says_what_to_do(
     for options in ({}, {"days_back": 5}, {"all_history": True}):
         with pytest.raises(CalendarError, match="quant-pipeline sync --datasets trade_calendar"):
             asked(**options)
+
+
+def test_what_is_ready_before_the_open_has_today_as_its_latest_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T08:45")
+    today, before = dt.date(2026, 11, 20), dt.date(2026, 11, 19)
+    assert asked(ready=SOURCED["price_limits"].ready) == asked(ready=SOURCED["suspensions"].ready) == Window(today, today)
+    assert asked(ready=SOURCED["daily_kline"].ready) == asked() == Window(before, before)
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T08:39")
+    assert asked(ready=SOURCED["price_limits"].ready) == Window(before, before)

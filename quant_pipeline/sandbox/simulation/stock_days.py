@@ -34,7 +34,7 @@ class StockDays:
             "daily": GridTable(CLOSED, _traded, self._daily),
             "daily_basic": GridTable(CLOSED, _traded, Valuations(grid).build),
             "adj_factor": GridTable(dt.time(9, 20), _listed, self._adj_factor),
-            "suspend_d": GridTable(dt.time(9, 0), _marked, self._suspend_d),
+            "suspend_d": GridTable(dt.time(8, 40), _marked, self._suspend_d),
             "stk_limit": GridTable(dt.time(8, 40), _listed, self._stk_limit),
             "stk_auction_o": GridTable(dt.time(9, 26), _traded, Auctions(grid).build),
         }
