@@ -13,7 +13,7 @@ from quant_pipeline.warehouse.database import Database
 # A session that is complete once all its codes came has an item of its own, for which nobody was asked.
 _BY_DATASET = """
 SELECT dataset, min(trade_date) AS first, max(trade_date) AS last,
-       count(ts_code) AS codes, count(*) FILTER (WHERE status = 'success' AND calls + attempts > 0) AS units,
+       count(ts_code) AS codes, count(*) FILTER (WHERE status <> 'failed' AND calls + attempts > 0) AS units,
        count(*) FILTER (WHERE status = 'failed') AS failed,
        coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0)::bigint AS rows,
        sum(inserted)::bigint AS inserted,
@@ -24,7 +24,7 @@ FROM sync_items WHERE sync_run = ANY(%s) GROUP BY dataset ORDER BY min(finished_
 """
 _FAILED = """
 SELECT dataset, unit, error_class, error FROM sync_items
-WHERE sync_run = ANY(%s) AND status = 'failed' ORDER BY dataset, unit LIMIT 20
+WHERE sync_run = ANY(%s) AND status <> 'success' ORDER BY dataset, unit LIMIT 20
 """
 _HITS = """
 SELECT screen, ts_code, name, close, pct_chg, score, figures FROM screen_results

@@ -13,6 +13,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, WEEKLY_KLINE
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.switches import switched_on
+from quant_pipeline.sync.ledger import DONE
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.warehouse.database import Database
 
@@ -21,13 +22,13 @@ FIRST_RUN_SESSIONS = 121
 FIRST_RUN_EXTRA_SESSIONS = 5
 """Of what no screen needs (funds, bonds, auctions, hot lists) the first run takes these; `sync` brings the rest."""
 _SCREENED = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"}
-_MISSING = """
+_MISSING = f"""
 SELECT day.unit FROM unnest(%(units)s::text[]) AS day (unit)
 WHERE EXISTS (
     SELECT FROM unnest(%(datasets)s::text[]) AS needed (dataset)
     WHERE NOT EXISTS (
         SELECT FROM sync_items WHERE sync_items.dataset = needed.dataset AND sync_items.unit = day.unit
-        AND sync_items.status = 'success'))
+        AND {DONE}))
 ORDER BY 1
 """
 

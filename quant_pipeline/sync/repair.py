@@ -23,7 +23,7 @@ SELECT DISTINCT unit FROM (
     WHERE dataset = %(dataset)s AND right(unit, 10)::date BETWEEN %(start)s AND %(end)s
     ORDER BY unit, finished_at DESC
 ) AS last
-WHERE status <> 'success' OR missing > 0 OR rejected > 0
+WHERE status <> 'success' OR missing > 0
 """
 _RESTATED = """
 SELECT DISTINCT key ->> 'ts_code' AS ts_code FROM row_revisions

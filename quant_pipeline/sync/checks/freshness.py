@@ -68,7 +68,7 @@ def _last(scope: Scope) -> dt.date | None:
 
 def _last_synced(scope: Scope) -> dt.date | None:
     """The last session that was asked for and answered: every unit's name ends with it."""
-    query = "SELECT max(right(unit, 10))::date AS last FROM sync_items WHERE dataset = %(dataset)s AND status = 'success'"
+    query = "SELECT max(right(unit, 10))::date AS last FROM sync_items WHERE dataset = %(dataset)s AND status <> 'failed'"
     found: dt.date | None = read_sql(scope.database, query, {"dataset": scope.dataset.name}).item()
     return found
 

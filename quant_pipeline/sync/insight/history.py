@@ -26,7 +26,7 @@ SELECT id AS run, trigger,
        coalesce(so_far.rejected, rows_rejected) AS rows_rejected, coalesce(so_far.calls, sync_runs.calls) AS calls,
        by_source::text AS by_source, process, error
 FROM sync_runs LEFT JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE item.status = 'success') AS done, count(*) FILTER (WHERE item.status = 'failed') AS failed,
+    SELECT count(*) FILTER (WHERE item.status <> 'failed') AS done, count(*) FILTER (WHERE item.status = 'failed') AS failed,
            sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged,
            sum(rejected)::bigint AS rejected, sum(item.calls)::bigint AS calls, max(item.finished_at) AS last_at
     FROM sync_items AS item WHERE sync_run = sync_runs.id

@@ -16,26 +16,27 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.sync.checks.freshness import LIST_MAY_BE_OLD
 from quant_pipeline.sync.insight.running import RunningSync, running
+from quant_pipeline.sync.ledger import DONE
 from quant_pipeline.sync.periods import closed_labels
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
 # A list's units are named by the session as of which it was asked for: a later answer replaces an earlier failure.
-_SYNCED = """
+_SYNCED = f"""
 SELECT dataset, CASE WHEN dataset = ANY(%(lists)s) THEN right(unit, 10)::date ELSE trade_date END AS label,
        max(finished_at) AS synced_at
-FROM sync_items WHERE status = 'success' GROUP BY 1, 2
+FROM sync_items WHERE {DONE} GROUP BY 1, 2
 """
-_FAILED = """
+_FAILED = f"""
 SELECT dataset, count(*) AS failed FROM (
-    SELECT DISTINCT ON (dataset, part) dataset, status FROM (
-        SELECT dataset, status, finished_at,
+    SELECT DISTINCT ON (dataset, part) dataset, status, error_class FROM (
+        SELECT dataset, status, error_class, finished_at,
                CASE WHEN dataset = ANY(%(lists)s) THEN coalesce(ts_code, '') ELSE unit END AS part
         FROM sync_items
     ) AS item
     ORDER BY dataset, part, finished_at DESC
 ) AS last
-WHERE status = 'failed' GROUP BY dataset
+WHERE NOT {DONE} GROUP BY dataset
 """
 _STORED = (
     "SELECT {name} AS dataset, count(*) AS rows, coalesce(string_agg(DISTINCT source, ',' ORDER BY source), '') AS sources "
