@@ -112,6 +112,9 @@ def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_oth
         syncer.sync(dataset, Request())
     boards = len(bench.rows("SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries"))
     bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}
+    derived = DerivedSource(bench.database, bench.calendar, Limiter(bench.database.pool, bench.presence), bench.policies)
+    ranking = Ranking(bench.database.pool, {"tushare": 1, "derived": 9})
+    syncer = Syncer(bench.database, bench.calendar, [bench.source(), derived], ranking, bench.ledger, bench.run)
     bench.sandbox.order_fault("status", api="ths_member", after=3, times=1, status=500)
     outcome = syncer.sync(THS_MEMBERS, Request())
     assert (len(outcome.synced), len(outcome.failed)) == (boards - 1, 1)
