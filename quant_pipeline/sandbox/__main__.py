@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from quant_pipeline.sandbox import service
@@ -13,6 +14,7 @@ from quant_pipeline.sandbox.assembly import CALLS_A_MINUTE
 from quant_pipeline.sandbox.simulation.interface import Market
 
 CODES = 5_400
+_EXAMPLE = '{"kind": "status", "status": 502, "api": "daily", "times": 2}'
 
 
 def simulated(home: Path, codes: int) -> Market:
@@ -23,23 +25,33 @@ def simulated(home: Path, codes: int) -> Market:
     return SimulatedMarket(Exchange(codes=codes, cache=home / "sandbox"))
 
 
-def announce(addresses: Addresses) -> None:
-    """Prints where the sandbox listens, and the lines that point a pipeline at it."""
+def announce(addresses: Addresses, home: Path) -> None:
+    """Prints where the sandbox listens, how it is controlled, and the lines that point a pipeline at it."""
     print("SANDBOX 沙盒: a simulated exchange; every price and message is made up")
     print(f"  inbox    {addresses.inbox_url}")
-    print(f"  control  {addresses.control_url}")
+    print(f"  control  {addresses.control_url}, with the token in {service.token_file(home)}, for example:")
+    control = f"curl -H 'Authorization: Bearer {addresses.control_token}' -H 'Content-Type: application/json'"
+    print(f"    {control} {addresses.control_url}/faults -d '{_EXAMPLE}'")
+    print(f"    {control} {addresses.control_url}/calls")
     print(*(f"{name}={value}" for name, value in addresses.environment().items()), sep="\n", flush=True)
 
 
 def announce_as_json(addresses: Addresses) -> None:
     """The same as one JSON object on one line."""
-    facts = {"inbox": addresses.inbox_url, "control": addresses.control_url, "environment": addresses.environment()}
+    facts = {
+        "inbox": addresses.inbox_url,
+        "control": addresses.control_url,
+        "control_token": addresses.control_token,
+        "environment": addresses.environment(),
+    }
     print(json.dumps(facts), flush=True)
 
 
 def foreground(home: Path, *, port: int, as_json: bool) -> None:
     """Serves this home's sandbox until it is interrupted: what `quant-pipeline sandbox` does."""
-    service.serve(lambda: simulated(home, CODES), home, port=port, announce=announce_as_json if as_json else announce)
+    service.serve(
+        lambda: simulated(home, CODES), home, port=port, announce=announce_as_json if as_json else partial(announce, home=home)
+    )
 
 
 def main() -> None:
@@ -58,7 +70,7 @@ def main() -> None:
             port=options.port,
             calls_a_minute=options.calls_a_minute,
             idle=options.idle,
-            announce=announce,
+            announce=partial(announce, home=home),
         )
     except service.SandboxError as error:
         sys.exit(str(error))

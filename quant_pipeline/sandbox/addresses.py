@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, tushare_server
 
@@ -20,6 +20,8 @@ class Addresses:
     proxy_port: int
     ca_file: str
     """Certificate of the authority that the proxy's sites are signed by."""
+    control_token: str = field(default="", repr=False)
+    """What the control endpoint wants to be shown."""
 
     host = HOST
     token = TOKEN
@@ -30,6 +32,11 @@ class Addresses:
     def control_url(self) -> str:
         """The control endpoint; the inbox is at `/` of the same server."""
         return f"http://{HOST}:{self.port}/control"
+
+    @property
+    def control_headers(self) -> dict[str, str]:
+        """The headers of an order."""
+        return {"Authorization": f"Bearer {self.control_token}"}
 
     @property
     def inbox_url(self) -> str:

@@ -37,6 +37,10 @@ class Rehearsal(Addresses):
         """Sets a quota from now on; None: unlimited."""
         self._control("POST", "quota", {"server": server, "api": api, "calls": calls, "per": per})
 
+    def set_clock(self, now: str | None) -> None:
+        """Sets the servers' clock ("2026-11-20T18:00"); None gives it free."""
+        self._control("POST", "clock", {"now": now})
+
     def calls(self, api: str | None = None, *, server: str = "tushare") -> list[dict[str, Any]]:
         """The calls as the server counted them, oldest first."""
         listing: list[dict[str, Any]] = self._control(
@@ -53,7 +57,7 @@ class Rehearsal(Addresses):
         self, method: str, what: str, order: dict[str, Any] | None = None, parameters: dict[str, str] | None = None
     ) -> Any:
         url = f"{self.control_url}/{what}"
-        answer = requests.request(method, url, json=order, params=parameters, timeout=_PATIENCE)
+        answer = requests.request(method, url, json=order, params=parameters, headers=self.control_headers, timeout=_PATIENCE)
         if answer.status_code == 400:
             raise ValueError(answer.json()["error"])
         answer.raise_for_status()

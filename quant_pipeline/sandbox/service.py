@@ -47,9 +47,13 @@ class _Running:
     proxy_port: int
     ca_file: str
 
-    @property
-    def addresses(self) -> Addresses:
-        return Addresses(self.port, self.baostock_port, self.proxy_port, self.ca_file)
+    def addresses(self, home: Path) -> Addresses:
+        try:
+            token = token_file(home).read_text(encoding="ascii")
+        except FileNotFoundError:
+            why = f"the sandbox of {home} (pid {self.pid}) has no control token in {token_file(home)}"
+            raise SandboxError(f"{why}: it is ending, or of a former version; end it and try again") from None
+        return Addresses(self.port, self.baostock_port, self.proxy_port, self.ca_file, token)
 
     def alive(self) -> bool:
         with suppress(psutil.Error):
@@ -65,6 +69,11 @@ def _folder(home: Path) -> Path:
 
 def _state_file(home: Path) -> Path:
     return home / "sandbox" / "server.json"
+
+
+def token_file(home: Path) -> Path:
+    """Where the running sandbox's control token stands, for its owner only."""
+    return home / "sandbox" / "control.token"
 
 
 def _find(home: Path) -> _Running | None:
@@ -85,9 +94,11 @@ def ensure_running(home: Path) -> Addresses:
     folder = _folder(home)
     with FileLock(folder / "server.lock", timeout=2 * _START_LIMIT):
         running = _find(home) or _start(home)
-    addresses = running.addresses
+    addresses = running.addresses(home)
     moment = os.environ.get(clock.NOW_VARIABLE)
-    answer = requests.post(f"{addresses.control_url}/clock", json={"now": moment}, timeout=_STOP_LIMIT)
+    answer = requests.post(
+        f"{addresses.control_url}/clock", json={"now": moment}, headers=addresses.control_headers, timeout=_STOP_LIMIT
+    )
     answer.raise_for_status()
     return addresses
 
@@ -140,7 +151,7 @@ async def listening(servers: Servers, *, port: int = 0) -> AsyncIterator[Address
     await web.TCPSite(runner, HOST, port).start()
     baostock_port, proxy_port = await servers.baostock.start(HOST), await servers.web.start(HOST)
     try:
-        yield Addresses(runner.addresses[0][1], baostock_port, proxy_port, str(servers.ca_file))
+        yield Addresses(runner.addresses[0][1], baostock_port, proxy_port, str(servers.ca_file), servers.control_token)
     finally:
         await servers.baostock.stop()
         await servers.web.stop()
@@ -163,7 +174,7 @@ def serve(
     """
     running = _find(home)
     if running is not None and running.pid != os.getpid():
-        raise SandboxError(f"the sandbox of {home} already runs (pid {running.pid}, {running.addresses.inbox_url})")
+        raise SandboxError(f"the sandbox of {home} already runs (pid {running.pid}, {running.addresses(home).inbox_url})")
     quotas = {} if calls_a_minute is None else {"*": calls_a_minute}
     servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl", ca_file=_folder(home) / "ca.pem")
     # an answer is thousands of short-lived rows: looking for cycles among them costs as much as making them
@@ -177,7 +188,9 @@ async def _serve(servers: Servers, home: Path, port: int, idle: float | None, an
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     state_file = _state_file(home)
     async with listening(servers, port=port) as addresses:
-        state = _Running(os.getpid(), psutil.Process().create_time(), **asdict(addresses))
+        _write_privately(token_file(home), addresses.control_token)
+        places = {name: value for name, value in asdict(addresses).items() if name != "control_token"}
+        state = _Running(os.getpid(), psutil.Process().create_time(), **places)
         unfinished = state_file.with_suffix(".tmp")
         unfinished.write_bytes(orjson.dumps(asdict(state)))
         unfinished.replace(state_file)
@@ -190,3 +203,11 @@ async def _serve(servers: Servers, home: Path, port: int, idle: float | None, an
                     break  # nobody asks any more, or the home folder was removed
         finally:
             state_file.unlink(missing_ok=True)
+            token_file(home).unlink(missing_ok=True)
+
+
+def _write_privately(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(text)

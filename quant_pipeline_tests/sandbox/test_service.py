@@ -25,7 +25,9 @@ def own_home(tmp_path: Path) -> Iterator[Path]:
 
 
 def health(addresses: Addresses) -> dict[str, object]:
-    answer: dict[str, object] = requests.get(f"{addresses.control_url}/health", timeout=10).json()
+    answer: dict[str, object] = requests.get(
+        f"{addresses.control_url}/health", headers=addresses.control_headers, timeout=10
+    ).json()
     return answer
 
 
@@ -61,7 +63,9 @@ def test_its_clock_follows_whoever_asks(own_home: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-19T12:00")
     addresses = service.ensure_running(own_home)
     assert health(addresses)["now"] == "2026-11-19T12:00:00+08:00"
-    broken = requests.post(f"{addresses.control_url}/clock", json={"now": "noon"}, timeout=10)
+    broken = requests.post(
+        f"{addresses.control_url}/clock", json={"now": "noon"}, headers=addresses.control_headers, timeout=10
+    )
     assert broken.status_code == 400
     assert health(addresses)["now"] == "2026-11-19T12:00:00+08:00"
 
@@ -87,10 +91,24 @@ def test_a_start_that_fails_shows_the_log(own_home: Path) -> None:
         service.ensure_running(own_home)
 
 
+def test_the_control_token_is_for_its_owner_only_and_new_at_each_start(own_home: Path) -> None:
+    addresses = service.ensure_running(own_home)
+    file = own_home / "sandbox" / "control.token"
+    assert file.read_text() == addresses.control_token
+    assert file.stat().st_mode & 0o077 == 0
+    assert addresses.control_token not in (own_home / "sandbox" / "server.json").read_text()
+    assert addresses.control_token not in repr(addresses)
+    service.stop(own_home)
+    assert not file.exists()
+    assert service.ensure_running(own_home).control_token != addresses.control_token
+
+
 def test_the_foreground_command_prints_its_doors_and_ends_when_idle(own_home: Path) -> None:
     command = [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(own_home), "--codes", "40", "--idle", "0"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     lines = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    assert "curl -H 'Authorization: Bearer " in shown
+    assert str(own_home / "sandbox" / "control.token") in shown
     assert set(lines) == set(Addresses(1, 2, 3, "ca.pem").environment())
     assert "SANDBOX" in shown
     assert not (own_home / "sandbox" / "server.json").exists()

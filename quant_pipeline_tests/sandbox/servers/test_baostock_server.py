@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import requests
 
 from quant_pipeline.sandbox.addresses import HOST
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
@@ -120,8 +119,7 @@ def test_both_spellings_of_no_volume_occur(bs: Client) -> None:
 
 def test_a_session_is_served_from_half_past_five_on(bs: Client, sandbox: Rehearsal) -> None:
     def at(time: str) -> int:
-        order = {"now": f"{SESSION}T{time}"}
-        requests.post(f"{sandbox.control_url}/clock", json=order, timeout=10).raise_for_status()
+        sandbox.set_clock(f"{SESSION}T{time}")
         return len(bs.answer("query_daily_history_k_AStock", date=SESSION)[1])
 
     assert at("17:29") == 0
