@@ -39,10 +39,10 @@ def main(argv: list[str]) -> None:
         for child in children:
             child.join()
         seconds = time.perf_counter() - started
-        calls = requests.get(
-            f"{bench.sandbox.control_url}/calls", params={"server": "tushare", "api": "suspend_d"}, timeout=60
-        ).json()
-        stats = requests.get(f"{bench.sandbox.control_url}/stats", timeout=60).json()["tushare.suspend_d"]
+        control, headers = bench.sandbox.control_url, bench.sandbox.control_headers
+        asked = {"server": "tushare", "api": "suspend_d"}
+        calls = requests.get(f"{control}/calls", params=asked, headers=headers, timeout=60).json()
+        stats = requests.get(f"{control}/stats", headers=headers, timeout=60).json()["tushare.suspend_d"]
     arrivals = sorted(call["arrived"] for call in calls)
     windows = int((arrivals[-1] - arrivals[0]) // 60)
     used = sum(arrival < arrivals[0] + windows * 60 for arrival in arrivals) / (QUOTA * windows)

@@ -87,7 +87,7 @@ def test_a_longer_quota_fails_over_at_once_and_says_what_it_is(bench: Bench, per
     outcome = bench.sync(DAILY_KLINE, sessions)
     assert len(outcome.failed) == 3
     assert {item.error_class for item in outcome.failed.values()} == {"rate_limited"}
-    assert all("最多访问" in (item.error or "") for item in outcome.failed.values())
+    assert all("频率超限" in (item.error or "") for item in outcome.failed.values())
     assert len(bench.sandbox.calls("daily")) <= 4, "nobody knocks again while the source asks to wait"
 
 

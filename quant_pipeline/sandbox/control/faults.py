@@ -114,7 +114,7 @@ class Fault:
     status: Annotated[int, Field(ge=100, le=599)] = 502
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     per: Per = Per.MINUTE
-    wording: Literal["today", "former"] = "former"
+    wording: Literal["today", "former"] = "today"
     code: str = "10002007"
     columns: tuple[str, ...] = ()
     factor: float = 100.0

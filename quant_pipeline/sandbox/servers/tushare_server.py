@@ -157,5 +157,5 @@ def _refused(code: int, text: str) -> web.Response:
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 
-def _quota_refusal(api: str, per: Per, calls: int, wording: str = "former") -> web.Response:
+def _quota_refusal(api: str, per: Per, calls: int, wording: str = "today") -> web.Response:
     return _refused(_REFUSED, QUOTA_TEXTS[wording][per].format(api=api, calls=calls))

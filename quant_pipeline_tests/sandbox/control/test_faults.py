@@ -45,10 +45,10 @@ def test_a_page_instead_of_json(sandbox: Rehearsal, pro: DataApi) -> None:
 @pytest.mark.parametrize(
     ("order", "text"),
     [
-        ({"kind": "quota", "wording": "today"}, r"抱歉，您访问接口\(daily\)频率超限\(500次/分钟\)，具体频次详情：https"),
-        ({"kind": "quota", "wording": "today", "per": "hour"}, r"频率超限\(500次/小时\)"),
-        ({"kind": "quota", "wording": "today", "per": "day"}, r"频率超限\(500次/天\)"),
-        ({"kind": "quota"}, "每分钟最多访问该接口500次"),
+        ({"kind": "quota"}, r"抱歉，您访问接口\(daily\)频率超限\(500次/分钟\)，具体频次详情：https"),
+        ({"kind": "quota", "per": "hour"}, r"频率超限\(500次/小时\)"),
+        ({"kind": "quota", "per": "day"}, r"频率超限\(500次/天\)"),
+        ({"kind": "quota", "wording": "former"}, "每分钟最多访问该接口500次"),
         ({"kind": "quota", "wording": "former", "per": "hour"}, "每小时最多访问该接口"),
         ({"kind": "quota", "wording": "former", "per": "day"}, "每天最多访问该接口"),
         ({"kind": "permission"}, "没有接口访问权限"),

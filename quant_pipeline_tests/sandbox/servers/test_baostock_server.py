@@ -35,7 +35,7 @@ class Client:
 
     def answer(self, function: str, silence: float = 20.0, **parameters: str) -> tuple[list[str], list[list[str]], int]:
         answer: tuple[list[str], list[list[str]], int] = self.process.ask(
-            "query", self.account, silence, function, parameters, timeout=30
+            "query", self.account, silence, ALL, function, parameters, timeout=30
         )
         return answer
 
