@@ -14,7 +14,7 @@ import polars as pl
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage, Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, DAILY_KLINE, STOCK_LIST, TRADE_CALENDAR
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, NAME_HISTORY, STOCK_LIST, TRADE_CALENDAR
 from quant_pipeline.market.validation import Checked, validate
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source
@@ -22,12 +22,13 @@ from quant_pipeline.sources.failures import Incomplete
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.anchoring import anchored
 from quant_pipeline.sync.calendar_acceptance import demand_believable
+from quant_pipeline.sync.code_changes import renamed, under_new_codes
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.sync.plausibility import Plausibility
 from quant_pipeline.sync.pre_close import with_pre_close
 from quant_pipeline.sync.roster import FEW, Roster
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.reads import read_sql
 
 SHRINKING_ALLOWED = 0.02
 """A list that comes back shorter than the stored one by more than this share is taken for a cut answer."""
@@ -43,6 +44,8 @@ class ListAcceptance:
 
     def __call__(self, unit: Unit, frame: pl.DataFrame, source: Source) -> Checked:
         """The list's sound rows and its refused ones; Incomplete (or SpecError) for an answer that cannot be taken."""
+        if self._dataset in (STOCK_LIST, NAME_HISTORY):
+            frame = under_new_codes(renamed(self._database), self._dataset, frame)
         checked = validate(self._dataset, frame, expected_session=None, sessions=self._sessions)
         if self._dataset is TRADE_CALENDAR:
             demand_believable(self._database, checked.good, xshg(), clock.today())
@@ -80,7 +83,7 @@ class RowsAcceptance:
         self._calendar = calendar
         self._roster = roster
         self._sessions = frozenset(calendar.sessions)
-        self._renamed = _renamed(database) if STOCK_LIST.name in dataset.universe else {}
+        self._renamed = renamed(database) if STOCK_LIST.name in dataset.universe else {}
         self._plausibility = Plausibility(database, dataset, calendar, roster, units)
 
     def __call__(self, unit: Unit, frame: pl.DataFrame, source: Source) -> Checked:
@@ -105,8 +108,7 @@ class RowsAcceptance:
         return [Unit.session(day) for day in self._plausibility.contradicted()]
 
     def _validated(self, unit: Unit, frame: pl.DataFrame) -> Checked:
-        if self._renamed and "ts_code" in frame.columns:
-            frame = frame.with_columns(pl.col("ts_code").replace(self._renamed))
+        frame = under_new_codes(self._renamed, self._dataset, frame)
         if self._dataset is ADJ_FACTOR and unit.grain is Grain.CODE:
             frame = anchored(self._database, unit, frame)
         if self._dataset is DAILY_KLINE and unit.grain is Grain.CODE and "pre_close" in frame.columns:
@@ -155,8 +157,3 @@ def _refused(checked: Checked) -> str:
         return ""
     reasons = checked.bad["reason"].value_counts(sort=True)
     return f" ({checked.bad.height} rows were refused: {reasons['reason'][0]})"
-
-
-def _renamed(database: Database) -> dict[str, str]:
-    """Old BSE codes and what they are called now, as far as the list was synced."""
-    return dict(read(database, BSE_MAPPING, columns=["o_code", "n_code"]).iter_rows())

@@ -29,7 +29,7 @@ _RESTATED = """
 SELECT DISTINCT key ->> 'ts_code' AS ts_code FROM row_revisions
 WHERE dataset = 'adj_factor' AND former ->> 'adj_factor' IS NOT NULL
   AND (key ->> 'trade_date')::date BETWEEN %(start)s AND %(end)s
-  AND replaced_at > now() - interval '40 days'
+  AND replaced_by NOT LIKE 'new code %%' AND replaced_at > now() - interval '40 days'
 """
 
 

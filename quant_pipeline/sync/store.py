@@ -17,6 +17,7 @@ from quant_pipeline.market.validation import keys_of
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Answer
 from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.code_changes import SHOWN_BY, CodeChange, follow, shown_in
 from quant_pipeline.sync.ledger import Item, ItemStatus, Shortfall, item_of
 from quant_pipeline.sync.periods import span_of
 from quant_pipeline.warehouse.rejected import store_rejected
@@ -80,12 +81,20 @@ class Store:
             where = {"ts_code": unit.ts_code} if unit.grain is Grain.MEMBERS else None
             kept = self._stored_though_refused(answer)
             rows = pl.concat([rows, kept if where is None else kept.filter(pl.col("ts_code") == unit.ts_code)])
-            return replace_rows(
+            changes = self._code_changes(answer)
+            written = replace_rows(
                 self.connection, self.dataset, rows, where=where, source=answer.source, priority=self.priority, force=force
             )
+            follow(self.connection, changes, self.calendar, unit.start)
+            return written
         if self.dataset.periodic:
             self._drop_running(unit, rows)
         return upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority, force=force)
+
+    def _code_changes(self, answer: Answer) -> list[CodeChange]:
+        if self.dataset not in SHOWN_BY:
+            return []
+        return shown_in(self.connection, self.dataset, answer.checked.good, answer.source)
 
     def _stored_though_refused(self, answer: Answer) -> pl.DataFrame:
         """The stored rows of the source whose new ones were refused, and not replaced by other good ones."""

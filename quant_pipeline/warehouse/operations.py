@@ -149,6 +149,17 @@ ROW_REVISIONS = sa.Table(
     sa.Index("row_revisions_key", "dataset", "key"),
 )
 
+CODE_CHANGES = sa.Table(
+    "code_changes",
+    OPERATIONS,
+    sa.Column("old_code", sa.Text, primary_key=True, comment="000022.SZ"),
+    sa.Column("new_code", sa.Text, nullable=False, comment="001872.SZ: the company's rows of all days stand under it"),
+    sa.Column("name", sa.Text, comment="The name that both codes had"),
+    sa.Column("changed_on", sa.Date, comment="First session under the new code; null: published without a day"),
+    sa.Column("known_from", sa.Text, nullable=False, comment="stock_list|name_history (detected), bse_mapping (published)"),
+    _moment("recorded_at", now=True),
+)
+
 MESSAGES = sa.Table(
     "messages",
     OPERATIONS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
+from quant_pipeline.sync.code_changes import OLD_AND_NEW
 from quant_pipeline.warehouse.reads import read_sql
 
 UNKNOWN_TOLERATED = 0.005
@@ -14,9 +15,12 @@ _MEMBERS = """
 WITH boards AS (SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries)
 SELECT count(*) AS members, EXISTS (SELECT FROM boards) AND EXISTS (SELECT FROM stock_list) AS known FROM ths_members
 """
-_UNKNOWN = """
+_UNKNOWN = f"""
 WITH boards AS (SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries),
-shares AS (SELECT ts_code FROM stock_list UNION SELECT o_code FROM bse_mapping JOIN stock_list ON ts_code = n_code)
+shares AS (
+    SELECT ts_code FROM stock_list
+    UNION SELECT old_code FROM ({OLD_AND_NEW}) AS change JOIN stock_list ON ts_code = new_code
+)
 SELECT ths_members.ts_code, con_code, con_name, concat_ws(', ',
        CASE WHEN boards.ts_code IS NULL THEN 'no such board' END,
        CASE WHEN shares.ts_code IS NULL THEN 'no such share' END) AS found
@@ -42,7 +46,7 @@ def _judge(tolerated: float) -> Callable[[Scope], Verdict]:
 MEMBERS_KNOWN = Check(
     "members_known",
     "成分股存在",
-    f"At most {UNKNOWN_TOLERATED:.1%} of the members are of no known board or share (old BSE codes count as their new ones).",
+    f"At most {UNKNOWN_TOLERATED:.1%} of the members are of no known board or share (old codes count as their new ones).",
     _judge(UNKNOWN_TOLERATED),
 )
 ALL_MEMBERS_KNOWN = Check(
