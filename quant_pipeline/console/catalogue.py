@@ -23,6 +23,7 @@ _PARTITIONS = {
 }
 _COVERAGE = {
     Coverage.MARKET: "every listed code that was not suspended",
+    Coverage.EVERY: "every code of its list on every session while it is listed",
     Coverage.MOST: "most listed codes (a thin market)",
     Coverage.DAYS: "every calendar day from the first to the last",
     Coverage.SOME: "not nothing",
