@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -120,6 +121,12 @@ class Source(ABC):
         """Whether the source does not have this code at all (BaoStock has no BSE): its absence is no short answer."""
         del dataset, ts_code
         return False
+
+    def gives_not(self, dataset: Dataset, unit: Unit) -> frozenset[dt.date]:
+        """The days of the unit that the source knows it cannot give, though it gives the others: their absence is no short
+        answer."""
+        del dataset, unit
+        return frozenset()
 
     def close(self) -> None:  # noqa: B027  (most hold nothing)
         """Ends what the source holds open (a client's process, a connection)."""

@@ -100,13 +100,25 @@ class DerivedSource(Source):
         labels = self._labels(dataset, unit)
         if not labels:
             return pl.DataFrame(schema={column.name: column.type.polars for column in dataset.columns})
-        self._demand(DAILY_KLINE, "daily_kline", list(labels))
+        lost = self._without_bars(labels)
+        if unit.grain is Grain.SESSION or lost == set(labels.values()):
+            self._demand(DAILY_KLINE, "daily_kline", list(labels))
+        labels = {session: label for session, label in labels.items() if label not in lost}
         codes = None if unit.ts_code is None else [unit.ts_code]
         bars = read(
             self._database, DAILY_KLINE, start=min(labels), end=max(labels), codes=codes, timeout=self._timeout("daily_kline")
         )
         former = self._former_closes(bars, min(labels))
         return aggregated(bars, labels, former)
+
+    def gives_not(self, dataset: Dataset, unit: Unit) -> frozenset[dt.date]:
+        """The weeks (months) of one code's range of which a session has no daily bars at all."""
+        if not dataset.periodic or unit.grain is not Grain.CODE:
+            return frozenset()
+        return self._without_bars(self._labels(dataset, unit))
+
+    def _without_bars(self, labels: Mapping[dt.date, dt.date]) -> frozenset[dt.date]:
+        return frozenset(labels[session] for session in self._absent(DAILY_KLINE, "daily_kline", list(labels)))
 
     def _labels(self, dataset: Dataset, unit: Unit) -> dict[dt.date, dt.date]:
         """Session -> label of its period, for the sessions of all periods whose label lies in the unit.

@@ -125,7 +125,8 @@ class RowsAcceptance:
             return
         if unit.grain is Grain.CODE:
             labels = labels_of_unit(self._dataset, self._calendar, unit)
-            owed = [str(day) for day in self._roster.sessions(unit.ts_code or "", labels)]
+            given_not = source.gives_not(self._dataset, unit)
+            owed = [str(day) for day in self._roster.sessions(unit.ts_code or "", labels) if day not in given_not]
             came = {str(day) for day in checked.good["trade_date"]}
             what = "sessions"
         else:

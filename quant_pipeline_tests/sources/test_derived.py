@@ -202,6 +202,17 @@ def test_a_week_with_an_unsynced_session_is_not_made(warehouse: Database, source
     assert refused.value.failure is FailureClass.EMPTY
 
 
+def test_of_one_codes_range_each_week_is_given_that_can_be_and_the_others_are_named(
+    warehouse: Database, source: DerivedSource
+) -> None:
+    store(warehouse, DAILY_KLINE, quiet("600000.SH").filter(pl.col("trade_date") != FORTNIGHT[2]))
+    unit = Unit.code("600000.SH", FORTNIGHT[0], FORTNIGHT[-1])
+    labels = source.fetch(WEEKLY_KLINE, unit, Tally())["trade_date"].to_list()
+    lost = source.gives_not(WEEKLY_KLINE, unit)
+    assert len(labels) == len(lost) == 1
+    assert FORTNIGHT[2] <= min(lost) < labels[0]
+
+
 LISTED = {
     "600000.SH": "an ordinary day",
     "600001.SH": "an ex-date",
