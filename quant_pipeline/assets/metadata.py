@@ -38,6 +38,7 @@ def unit_metadata(item: Item) -> dict[str, Any]:
         "unchanged": item.unchanged,
         "rejected": item.rejected,
         "missing": item.missing,
+        **({"unreadable": item.unreadable} if item.unreadable else {}),
         "source": item.source or "",
         "calls": item.calls,
         "attempts": item.attempts,

@@ -54,6 +54,8 @@ class Item:
     rejected: int = 0
     missing: int = 0
     """Rows due that no source had."""
+    unreadable: str | None = None
+    """How many values of which optional columns could not be read and became null: "pe 831, pb 2"."""
     attempts: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -67,8 +69,8 @@ class Item:
 
 
 _COLUMNS = (
-    "unit, trade_date, ts_code, source, status, rows, inserted, updated, unchanged, rejected, missing, attempts, calls, "
-    "seconds, error_class, error"
+    "unit, trade_date, ts_code, source, status, rows, inserted, updated, unchanged, rejected, missing, unreadable, attempts, "
+    "calls, seconds, error_class, error"
 )
 _RECORD = f"""
 INSERT INTO sync_items (sync_run, dataset, {_COLUMNS})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from quant_pipeline.sync.periods import span_of
 from quant_pipeline.warehouse.rejected import store_rejected
 from quant_pipeline.warehouse.upsert import Upserted, replace_rows, upsert, upsert_each
 
+_logger = logging.getLogger(__name__)
 _WHOLE = (Grain.SNAPSHOT, Grain.MEMBERS)
 """The grains whose answer is a whole list: of everything, or of a board."""
 
@@ -119,6 +121,9 @@ class Store:
 
 
 def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
+    unreadable = ", ".join(f"{name} {count}" for name, count in answer.checked.unreadable.items())
+    if unreadable:
+        _logger.warning("%s: values of %s cannot be read, they are null now: %s", unit, answer.source, unreadable)
     doubted = {"status": ItemStatus.PARTIAL, "error_class": Shortfall.IMPLAUSIBLE.value, "error": answer.doubt}
     return item_of(
         unit,
@@ -128,6 +133,7 @@ def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
         updated=written.updated,
         unchanged=written.unchanged,
         rejected=answer.checked.bad.height,
+        unreadable=unreadable or None,
         attempts=answer.attempts,
         calls=answer.calls,
         seconds=answer.seconds,

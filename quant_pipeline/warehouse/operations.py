@@ -59,6 +59,7 @@ SYNC_ITEMS = sa.Table(
     _counter("unchanged"),
     _counter("rejected"),
     sa.Column("missing", sa.BigInteger, nullable=False, server_default="0", comment="Rows due that no source had"),
+    sa.Column("unreadable", sa.Text, comment="Values that could not be read and became null, by column: pe 831, pb 2"),
     _counter("attempts"),
     _counter("calls"),
     sa.Column("seconds", sa.Float, nullable=False, server_default="0"),

@@ -22,7 +22,7 @@ REFUSED = {"ts_code": "T00018.SH", "list_status": "D"}
 """Stands in Tushare's list every day: its code is none."""
 
 
-def write(database: Database, dataset: Dataset, unit: Unit, *rows: dict[str, Any], source: str = "tushare") -> dict[str, int]:
+def write(database: Database, dataset: Dataset, unit: Unit, *rows: dict[str, Any], source: str = "tushare") -> dict[str, Any]:
     """Takes an answer of these rows; what became of it."""
     schema = dict.fromkeys(dataset.column_names, pl.String)
     frame = pl.DataFrame([dict.fromkeys(dataset.column_names) | row for row in rows], schema=schema)
@@ -31,7 +31,7 @@ def write(database: Database, dataset: Dataset, unit: Unit, *rows: dict[str, Any
     with database.connect() as connection, connection.transaction():
         store = Store(connection, dataset, xshg(), ["tushare", "baostock"], force=False)
         item = store.write([Fetched(unit, answer, None)])[unit]
-    return {name: getattr(item, name) for name in ("inserted", "updated", "rejected")}
+    return {name: getattr(item, name) for name in ("inserted", "updated", "rejected", "unreadable")}
 
 
 def listed(code: str, status: str = "L") -> dict[str, Any]:
@@ -41,6 +41,15 @@ def listed(code: str, status: str = "L") -> dict[str, Any]:
 def codes(database: Database, table: str = "stock_list", column: str = "ts_code") -> set[str]:
     with database.connect() as connection:
         return {code for (code,) in connection.execute(f"SELECT {column} FROM {table}").fetchall()}
+
+
+def test_values_that_cannot_be_read_are_counted_in_the_books_and_logged(
+    warehouse: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [listed("600000.SH") | {"list_date": "--"}, listed("600001.SH") | {"list_date": "null", "delist_date": "-"}]
+    assert write(warehouse, STOCK_LIST, LIST, *rows)["unreadable"] == "list_date 2, delist_date 1"
+    assert "list_date 2, delist_date 1" in caplog.text
+    assert write(warehouse, STOCK_LIST, LIST, listed("600000.SH"))["unreadable"] is None
 
 
 def test_what_a_whole_list_no_longer_holds_leaves_whatever_else_was_refused(warehouse: Database) -> None:
@@ -53,7 +62,7 @@ def test_what_a_whole_list_no_longer_holds_leaves_whatever_else_was_refused(ware
 def test_what_came_and_was_refused_is_lacking_and_stays(warehouse: Database) -> None:
     write(warehouse, STOCK_LIST, LIST, listed("600000.SH"), listed("600001.SH"), listed("600002.SH"))
     written = write(warehouse, STOCK_LIST, LIST, listed("600000.SH"), {"ts_code": "600001.SH"})
-    assert written == {"inserted": 0, "updated": 0, "rejected": 1}
+    assert written == {"inserted": 0, "updated": 0, "rejected": 1, "unreadable": None}
     assert codes(warehouse) == {"600000.SH", "600001.SH"}
 
 
