@@ -136,11 +136,9 @@ class PushPlus:
         """The `data` of PushPlus's answer."""
         try:
             answer = bounded_http.request(method, self._url + path, timeout=timeout, largest=_LARGEST, **request)
-        except bounded_http.Redirected as error:
-            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus's address is not where PushPlus is: {error}") from None
         except requests.RequestException as error:
-            # Its text and its request hold more than may be shown.
-            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus gave no answer ({type(error).__name__})") from None
+            words = bounded_http.fault_in_words(error)
+            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus gave no answer: {words}") from None
         if answer.status_code != _OK:
             raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus answered with HTTP status {answer.status_code}")
         try:

@@ -64,6 +64,22 @@ def request(method: str, url: str, *, timeout: float, largest: int | None = None
         _deadline.reset(token)
 
 
+def fault_in_words(error: requests.RequestException) -> str:
+    """What went wrong on the way, for the user: requests' own words hold addresses and what was sent."""
+    match error:
+        case TooLarge() | Redirected():
+            return str(error)
+        case requests.exceptions.JSONDecodeError():
+            return "the answer is not JSON (a gateway's or a block page)"
+        case requests.exceptions.Timeout():
+            return "no answer in time"
+        case requests.exceptions.SSLError():
+            return "the connection failed: the server has no certificate that can be trusted"
+        case requests.exceptions.ProxyError():
+            return "the connection failed at the web proxy"
+    return "the connection failed"
+
+
 def _read(answer: requests.Response, largest: int) -> bytes:
     content = bytearray()
     for piece in answer.iter_content(_PIECE):

@@ -146,14 +146,8 @@ class ThsSource(Source):
         return records(body["data"])
 
     def classify(self, api: str, error: Exception) -> SourceError:
-        if isinstance(error, requests.exceptions.JSONDecodeError):
-            words = "the answer is not JSON (a gateway's or a block page)"
-        elif isinstance(error, requests.exceptions.Timeout):
-            words = "no answer in time"
-        elif isinstance(error, bounded_http.TooLarge | bounded_http.Redirected):
-            words = self.without_secrets(in_words(error))
-        elif isinstance(error, requests.exceptions.RequestException):
-            words = f"the connection failed ({type(error).__name__})"
+        if isinstance(error, requests.RequestException):
+            words = bounded_http.fault_in_words(error)
         else:
             words = f"the answer has not the interface's form: {self.without_secrets(in_words(error))}"
         return SourceError(FailureClass.RETRYABLE, self.name, api, words)

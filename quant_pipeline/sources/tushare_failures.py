@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import polars as pl
-
 from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.refusals import Refusal, Window, refused
@@ -29,17 +27,13 @@ def classified(api: str, error: Exception, text: str, minute: float) -> SourceEr
     """The error of an API by its type and `text` (without secrets); `minute` is the length of the quota's minute in seconds."""
     import requests
 
-    def failed(failure: FailureClass, words: str) -> SourceError:
-        return SourceError(failure, SOURCE, api, words)
+    def failed(words: str) -> SourceError:
+        return SourceError(FailureClass.RETRYABLE, SOURCE, api, words)
 
-    if isinstance(error, requests.exceptions.JSONDecodeError | json.JSONDecodeError):
-        return failed(FailureClass.RETRYABLE, "the answer is not JSON (a gateway's or a block page)")
-    if isinstance(error, requests.exceptions.Timeout):
-        return failed(FailureClass.RETRYABLE, "no answer in time")
-    if isinstance(error, bounded_http.TooLarge | bounded_http.Redirected):
-        return failed(FailureClass.RETRYABLE, text)
-    if isinstance(error, requests.exceptions.RequestException):
-        return failed(FailureClass.RETRYABLE, f"the connection failed ({type(error).__name__})")
-    if isinstance(error, KeyError | TypeError | AttributeError | ValueError | pl.exceptions.PolarsError):
-        return failed(FailureClass.RETRYABLE, f"the answer has not the protocol's form: {text}")
+    if isinstance(error, json.JSONDecodeError) and not isinstance(error, requests.RequestException):
+        error = requests.exceptions.JSONDecodeError(error.msg, error.doc, error.pos)
+    if isinstance(error, requests.RequestException):
+        return failed(bounded_http.fault_in_words(error))
+    if type(error) is not Exception:  # which is what the client raises for a refusal, and nothing else
+        return failed(f"the answer has not the protocol's form: {text}")
     return refused(TEXTS, SOURCE, api, text, minute=minute)

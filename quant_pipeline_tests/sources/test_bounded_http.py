@@ -131,3 +131,23 @@ def test_the_deadline_holds_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(bounded_http.TooSlow):
             bounded_http.request("GET", "http://nobody.invalid/daily", timeout=0.3)
         over.set()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (bounded_http.TooSlow("no whole answer within 3 s"), "no answer in time"),
+        (requests.exceptions.ConnectTimeout("x"), "no answer in time"),
+        (bounded_http.TooLarge("larger than"), "larger than"),
+        (bounded_http.Redirected("sends us on"), "sends us on"),
+        (requests.exceptions.JSONDecodeError("x", "x", 0), "not JSON"),
+        (requests.exceptions.SSLError("x"), "no certificate that can be trusted"),
+        (requests.exceptions.ProxyError("x"), "at the web proxy"),
+        (requests.exceptions.ConnectionError("http://user:secret@host"), "the connection failed"),
+        (requests.exceptions.ChunkedEncodingError("secret"), "the connection failed"),
+    ],
+)
+def test_each_fault_has_words_without_addresses(error: requests.RequestException, words: str) -> None:
+    told = bounded_http.fault_in_words(error)
+    assert words in told
+    assert "secret" not in told

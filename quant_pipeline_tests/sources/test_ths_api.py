@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from quant_pipeline.sources.refusals import refused
 from quant_pipeline.sources.ths_api import CODES, ThsSource, named, records
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline_tests.sandbox.servers.ths_market import ThsRehearsal, running
+from quant_pipeline_tests.sources.loopback import serving
 
 TODAY = dt.date(2026, 11, 20)
 KEY = "sandbox-a-secret-key"
@@ -120,6 +124,8 @@ def test_codes_have_their_class(code: int, failure: str, wait: float) -> None:
         ({"kind": "permission"}, "permanent_source", "2003"),
         ({"kind": "token"}, "permanent_source", "2001"),
         ({"kind": "quota"}, "rate_limited", "4001"),
+        ({"kind": "bomb", "megabytes": 65}, "retryable", "larger than|in time"),
+        ({"kind": "redirect", "url": "http://elsewhere.invalid/"}, "retryable", "sends us on to elsewhere.invalid"),
         ({"kind": "empty"}, "empty", "3001"),
     ],
 )
@@ -132,6 +138,22 @@ def test_faults_have_their_class(
         ThsSource(KEY, server.url, limiter, hasty).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
     assert error.value.failure == failure
     assert KEY not in str(error.value)
+
+
+def test_an_answer_that_drips_ends_with_the_policys_time(limiter: Limiter) -> None:
+    over = Event()
+
+    def drip(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while not over.wait(0.01):
+            handler.wfile.write(b" ")
+
+    hasty = {"ths": {"*": FREE["ths"]["*"].model_copy(update={"timeout": 0.3})}}
+    with serving(drip) as url:
+        with pytest.raises(SourceError, match="in time"):
+            ThsSource(KEY, url, limiter, hasty).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
+        over.set()
 
 
 def test_a_passing_fault_is_tried_again(server: ThsRehearsal, limiter: Limiter) -> None:

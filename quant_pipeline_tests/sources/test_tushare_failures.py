@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -83,11 +84,14 @@ def test_texts_have_their_class(limiter: Limiter, text: str, failure: str) -> No
         (KeyError("data"), "form"),
         (pl.exceptions.ColumnNotFoundError("pct_chg"), "form"),
         (TypeError("'NoneType' object is not subscriptable"), "form"),
+        (MemoryError(), "form"),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "not JSON"),
     ],
 )
 def test_faults_of_the_net_and_of_gateways_are_tried_again(limiter: Limiter, error: Exception, words: str) -> None:
     classified = TushareSource("t", None, limiter, FREE).classify("daily", error)
     assert classified.failure is FailureClass.RETRYABLE
+    assert not classified.unknown, "it is no refusal"
     assert words in classified.text
 
 

@@ -59,7 +59,7 @@ class AkshareSource(AkshareBars, AkshareLists):
             text = f"the answer has not the expected form: {in_words(error)}"
             return SourceError(FailureClass.BANNED, self.name, api, text)
         failure, words = _class_of(api, error)
-        return SourceError(failure, self.name, api, f"{words} ({error.kinds[0]})")
+        return SourceError(failure, self.name, api, words)
 
 
 def _class_of(api: str, error: ClientFailed) -> tuple[FailureClass, str]:
