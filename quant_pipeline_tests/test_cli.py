@@ -212,10 +212,12 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     )
     by_session = dict.fromkeys(BY_SESSION, NEW) | {"index_daily": len(SOURCED["index_daily"].codes)}
     asked_for = dict.fromkeys(DAILY_LISTS, 1) | by_session | {"weekly_kline": 1, "monthly_kline": 1}
+    ((boards,),) = shell.rows("SELECT (SELECT count(*) FROM ths_concepts) + (SELECT count(*) FROM ths_industries)")
+    asked_for |= {"ths_concepts": 1, "ths_industries": 1, "ths_members": boards}
     fetched = {name: units for name, units in asked_for.items() if name != "stock_list"}  # it came with the month's bars
     assert {row["dataset"]: row["units"] for row in first["datasets"]} == fetched
     assert {row["sources"] for row in first["datasets"]} == {"tushare", "derived"}
-    assert len(first["run_ids"]) == 4, "bars and lists, what no screen needs, weeks, months"
+    assert len(first["run_ids"]) == 5, "bars and lists, what no screen needs, weeks, months, boards"
     assert first["checks_failed"] == []
     assert first["checks_passed"] == sum(len(checks_of(SOURCED[name])) for name in asked_for)
     assert {message["status"] for message in first["messages"]} == {"delivered"}
@@ -254,7 +256,7 @@ def test_sync_of_some_symbols_asks_for_these_alone_and_says_how_many_rows_came(s
 
 
 def test_what_cannot_be_planned_is_told_in_plain_words(shell: Platform) -> None:
-    assert shell.rows("SELECT count(*) FROM ths_concepts") == [(0,)]
+    shell.execute("TRUNCATE ths_concepts, ths_industries")
     facts = report("sync", "--datasets", "ths_members", exit_code=1)
     words = "no board is known yet, sync ths_concepts and ths_industries first"
     assert facts["errors"] == [f"ths_members: ths_members: {words}"]

@@ -10,7 +10,7 @@ from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS, daily_sync, monthly_sync, reference_sync, weekly_sync
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, WEEKLY_KLINE
+from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, THS_CONCEPTS, THS_INDUSTRIES, THS_MEMBERS, WEEKLY_KLINE
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.ledger import DONE
@@ -30,6 +30,14 @@ WHERE EXISTS (
         SELECT FROM sync_items WHERE sync_items.dataset = needed.dataset AND sync_items.unit = day.unit
         AND {DONE}))
 ORDER BY 1
+"""
+
+_MOST_BOARDS = 0.9
+_MEMBERS_ASKED = """
+WITH boards AS (SELECT ts_code FROM ths_concepts UNION SELECT ts_code FROM ths_industries)
+SELECT count(*), count(*) FILTER (WHERE EXISTS (
+    SELECT FROM sync_items WHERE dataset = 'ths_members' AND sync_items.ts_code = boards.ts_code
+    AND right(unit, 10)::date >= %(since)s)) FROM boards
 """
 
 
@@ -69,7 +77,23 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[
         start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
         if start is not None:
             tasks.append(Task(job.name, (dataset,), Window(start, end)))
-    return tasks
+    boards = _missing_boards(database, calendar)
+    return [*tasks, Task(reference_sync.name, boards, Window(end, end))] if boards else tasks
+
+
+def _missing_boards(database: Database, calendar: Calendar) -> tuple[Dataset, ...]:
+    """THS's boards: their lists once per session, their members, a call for each of some hundred boards, once a week.
+
+    Members are there when nine of ten boards were asked for: one that fails does not bring all of them again every day.
+    """
+    on, latest = switched_on(), calendar.latest()
+    lists = [dataset for dataset in (THS_CONCEPTS, THS_INDUSTRIES) if dataset.name in on]
+    stale = bool(lists) and bool(_first_missing(database, [Unit.snapshot(latest)], lists))
+    since = latest - dt.timedelta(days=latest.weekday())
+    with database.connect() as connection:
+        known, asked = connection.execute(_MEMBERS_ASKED, {"since": since}).fetchall()[0]
+    wanted = THS_MEMBERS.name in on and asked < _MOST_BOARDS * known if known else THS_MEMBERS.name in on and stale
+    return (*(lists if stale else ()), *((THS_MEMBERS,) if wanted else ()))
 
 
 def asked_tasks(datasets: Sequence[Dataset], windows: Mapping[str, Window]) -> list[Task]:

@@ -46,14 +46,14 @@ def missing(warehouse: Database, end: dt.date = LATEST) -> dict[str, Window]:
     """What `run` would do: the first data set by session (or the period) of each run, and the window."""
     found = {}
     for task in missing_tasks(warehouse, CALENDAR, end):
-        first = next(dataset.name for dataset in task.datasets if dataset.dated)
+        first = next((dataset.name for dataset in task.datasets if dataset.dated), task.datasets[0].name)
         found[first] = task.window
     return found
 
 
 def complete(warehouse: Database, sessions: Sequence[dt.date] = LAST_121) -> None:
     record(warehouse, BY_SESSION, sessions)
-    record(warehouse, DAILY_LISTS, [LATEST])
+    record(warehouse, [*DAILY_LISTS, "ths_concepts", "ths_industries"], [LATEST])
     record(warehouse, ["weekly_kline"], WEEK_ENDS)
     record(warehouse, ["monthly_kline"], MONTH_ENDS)
 
@@ -144,3 +144,39 @@ def test_what_is_ready_before_the_open_is_a_run_of_its_own() -> None:
         ("daily_sync", ["suspensions", "price_limits"], today),
         ("daily_sync", ["daily_kline"], before),
     ]
+
+
+def boards_of(warehouse: Database) -> list[str]:
+    return [
+        each.name
+        for task in missing_tasks(warehouse, CALENDAR, LATEST)
+        if task.job == "reference_sync"
+        for each in task.datasets
+    ]
+
+
+def test_the_boards_of_ths_are_part_of_a_run_and_their_members_once_a_week(warehouse: Database) -> None:
+    assert boards_of(warehouse) == ["ths_concepts", "ths_industries", "ths_members"], "a first run takes them all"
+    complete(warehouse)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO ths_concepts (ts_code, name, type, source)"
+            " SELECT 8850 || lpad(n::text, 2, '0') || '.TI', 'x', 'N', 's' FROM generate_series(1, 10) AS n"
+        )
+    assert boards_of(warehouse) == ["ths_members"], "the lists are of today, the members were never asked for"
+
+    def asked_for(day: str, boards: int) -> None:
+        with warehouse.connect() as connection:
+            connection.execute(
+                "INSERT INTO sync_items (sync_run, dataset, unit, ts_code, status) SELECT (SELECT min(id) FROM sync_runs),"
+                " 'ths_members', ts_code || ' ' || %s, ts_code, 'success' FROM ths_concepts ORDER BY ts_code LIMIT %s"
+                " ON CONFLICT DO NOTHING",
+                (day, boards),
+            )
+
+    asked_for("2026-11-13", 10)
+    assert boards_of(warehouse) == ["ths_members"], "those of last week"
+    asked_for("2026-11-17", 8)
+    assert boards_of(warehouse) == ["ths_members"], "broken off in the middle"
+    asked_for("2026-11-17", 9)
+    assert boards_of(warehouse) == [], "since Tuesday of this week, but for one board that fails"
