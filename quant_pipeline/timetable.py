@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from quant_pipeline.configuration import ConfigurationError, read_toml
+
 FILE = Path("schedules.toml")
 """Looked for in the working folder, unless QUANT_SCHEDULES names another."""
 
 
-class TimetableError(ValueError):
+class TimetableError(ConfigurationError):
     """A schedules file that cannot be used; the text names it and what is wrong in it."""
 
 
@@ -58,15 +59,12 @@ DEFAULTS: dict[str, Times] = {
 
 
 def load(path: Path | None) -> dict[str, Times]:
-    """The times of every job. TimetableError when the file (default: schedules.toml, where there is one) cannot be used."""
+    """The times of every job. ConfigurationError when the file (default: schedules.toml, where there is one) cannot be used."""
     times = dict(DEFAULTS)
     if path is None and not FILE.is_file():
         return times
     path = path or FILE
-    try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise TimetableError(f"the schedules in {path} cannot be read: {error}") from None
+    written = read_toml(path, "the schedules")
     for job, fields in written.items():
         if job not in DEFAULTS:
             raise TimetableError(f"{path}: there is no job {job!r}; jobs are {', '.join(DEFAULTS)}")

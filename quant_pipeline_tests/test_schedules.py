@@ -9,11 +9,12 @@ import dagster as dg
 import pytest
 
 from quant_pipeline import timetable
+from quant_pipeline.configuration import ConfigurationError
 from quant_pipeline.jobs import BY_SESSION, JOBS
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
-from quant_pipeline.timetable import DEFAULTS, TimetableError
+from quant_pipeline.timetable import DEFAULTS
 from quant_pipeline.warehouse.database import Database
 
 BY_JOB = {schedule.job_name: schedule for schedule in SCHEDULES}
@@ -196,7 +197,7 @@ def test_a_file_of_one_s_own_changes_and_switches_off(tmp_path: Path) -> None:
 def test_a_wrong_file_is_told_by_name_and_place(tmp_path: Path, text: str, says: str) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(text, encoding="utf-8")
-    with pytest.raises(TimetableError, match=says) as refused:
+    with pytest.raises(ConfigurationError, match=says) as refused:
         timetable.load(mine)
     assert str(mine) in str(refused.value)
 

@@ -55,9 +55,11 @@ def leave(text: str, code: int) -> NoReturn:
 
 
 def read_settings() -> Settings:
-    from quant_pipeline import settings
+    from quant_pipeline import logbook, settings
 
-    return settings.load()
+    current = settings.load()
+    logbook.keep(current)
+    return current
 
 
 def open_database() -> Any:

@@ -35,20 +35,28 @@ def status(as_json: bool) -> None:
 )
 @click.option("--page", default=1, show_default=True, type=click.IntRange(min=1), help="Page, the latest first. 页码")
 @click.option("--per-page", type=click.IntRange(1, 1000), help="Rows a page (default: 20 runs, 100 units). 每页行数")
+@click.option("--logs", is_flag=True, help="The end of the log file instead (QUANT_HOME/logs, 30 days). 日志")
+@click.option("--lines", default=50, show_default=True, type=click.IntRange(min=1), help="So many lines of it. 日志行数")
 @as_json
-def history(begins: str | None, page: int, per_page: int | None, as_json: bool) -> None:
+def history(begins: str | None, page: int, per_page: int | None, logs: bool, lines: int, as_json: bool) -> None:
     """The last syncs: what each did, wrote and cost, and why it failed. 同步历史.
 
     \b
     quant-pipeline history
     quant-pipeline history --page 2 --per-page 50
     quant-pipeline history --run 3f2a91c0
+    quant-pipeline history --logs --lines 200
     """
     with plain_errors():
+        from quant_pipeline import logbook
         from quant_pipeline.console import insight
         from quant_pipeline.sync.insight import history as ledger
 
         settings, console = prepared(as_json)
+        if logs:
+            output = insight.log_output(logbook.folder_of(settings), logbook.last_lines(settings, lines))
+            show(output, settings, console, as_json)
+            return
         database = upgraded()
         if begins is None:
             output = insight.history_output(ledger.runs(database, page=page, per_page=per_page or ledger.PER_PAGE))

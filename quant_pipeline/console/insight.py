@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -55,6 +56,12 @@ def status_output(status: Status) -> Output:
     for each in status.datasets:
         table.add_row(*_status_cells(each))
     return Output(facts, [*(_running_line(each) for each in status.running), table, *_hints(status.datasets)])
+
+
+def log_output(folder: Path, lines: Sequence[str]) -> Output:
+    """The end of the log file, as it was written."""
+    shown = [Text(line) for line in lines] or [Text(f"nothing was logged yet in {folder} 暂无日志")]
+    return Output({"folder": str(folder), "lines": list(lines)}, shown)
 
 
 def history_output(page: Page) -> Output:

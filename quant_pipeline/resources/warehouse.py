@@ -5,7 +5,7 @@ import logging
 import dagster as dg
 from pydantic import PrivateAttr
 
-from quant_pipeline import settings
+from quant_pipeline import logbook, settings
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.xshg import xshg
@@ -24,7 +24,9 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def database(self) -> Database:
         """The database, with its migrations run; opened at the first use."""
         if self._database is None:
-            database = Database.from_settings(settings.load())
+            current = settings.load()
+            logbook.keep(current)  # every process of the platform's comes by here
+            database = Database.from_settings(current)
             database.upgrade()
             self._database = database
         return self._database

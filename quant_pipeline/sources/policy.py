@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from quant_pipeline.configuration import ConfigurationError, read_toml
 
 
 class RatePolicy(BaseModel):
@@ -26,7 +27,7 @@ class RatePolicy(BaseModel):
     cool_down: float = Field(60.0, ge=0, description="Seconds for which an open circuit refuses calls before it tries one")
 
 
-class PolicyError(ValueError):
+class PolicyError(ConfigurationError):
     """A rate-limit file that cannot be used."""
 
 
@@ -75,15 +76,12 @@ def load_policies(path: Path | None) -> Policies:
     """The defaults with the user's TOML file (`QUANT_RATE_LIMITS`) laid over them.
 
     A table per API: `[tushare.daily]` with any of RatePolicy's fields (`quota = false` lifts the quota and the pace).
-    PolicyError names the file and what is wrong in it.
+    ConfigurationError names the file and what is wrong in it.
     """
     policies = {source: dict(apis) for source, apis in DEFAULT_POLICIES.items()}
     if path is None:
         return policies
-    try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(f"the rate limits in {path} cannot be read: {error}") from None
+    written = read_toml(path, "the rate limits")
     for source, apis in written.items():
         if not isinstance(apis, dict) or not all(isinstance(fields, dict) for fields in apis.values()):
             raise PolicyError(f"{path}: {source!r} stands alone; write a table per API, such as [tushare.daily]")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from quant_pipeline.sources.policy import DEFAULT_POLICIES, PolicyError, RatePolicy, load_policies, policy_for
+from quant_pipeline.configuration import ConfigurationError
+from quant_pipeline.sources.policy import DEFAULT_POLICIES, RatePolicy, load_policies, policy_for
 
 
 def test_rate_limits_of_the_user_are_laid_over_the_defaults(tmp_path: Path) -> None:
@@ -33,9 +34,9 @@ def test_rate_limits_of_the_user_are_laid_over_the_defaults(tmp_path: Path) -> N
 def test_a_rate_limit_file_with_a_slip_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "limits.toml"
     file.write_text(text)
-    with pytest.raises(PolicyError, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         load_policies(file)
-    with pytest.raises(PolicyError, match=r"missing\.toml"):
+    with pytest.raises(ConfigurationError, match=r"missing\.toml"):
         load_policies(tmp_path / "missing.toml")
 
 
@@ -64,7 +65,7 @@ def test_two_sources_and_a_new_one_stand_in_one_file_and_a_source_s_star_is_for_
 def test_the_second_slip_of_a_file_is_named_as_well_as_a_first(tmp_path: Path) -> None:
     file = tmp_path / "limits.toml"
     file.write_text("[tushare.daily]\nper_minute = 5\n[tushare.weekly]\ntimeout = 0\n")
-    with pytest.raises(PolicyError, match=r"limits\.toml, \[tushare\.weekly\]"):
+    with pytest.raises(ConfigurationError, match=r"limits\.toml, \[tushare\.weekly\]"):
         load_policies(file)
 
 
