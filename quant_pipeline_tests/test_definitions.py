@@ -44,7 +44,7 @@ def test_the_names_that_users_type_are_these() -> None:
     assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == expected
     repository = defs.get_repository_def()
     jobs = (
-        "daily_sync catch_up reference_sync auction_sync hot_sync weekly_sync monthly_sync verification operations_report"
+        "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync weekly_sync monthly_sync verification operations_report"
     ).split()
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
@@ -131,12 +131,14 @@ def test_a_data_set_s_asset_stands_behind_what_it_is_judged_against_and_has_its_
 
 
 def test_the_checks_are_those_that_the_field_expects() -> None:
-    common = {"rows_sane", "no_closed_day", "no_future_row", "fresh", "row_count"}
+    dated = {"rows_sane", "no_closed_day", "no_future_row", "fresh", "nothing_refused"}
+    owed = dated | {"row_count", "every_row"}
     chained = {"within_price_limits", "pre_close_chain", "no_repeated_session"}
-    assert {check.name for check in checks_of(SOURCED["daily_kline"])} == common | chained
-    assert {check.name for check in checks_of(SOURCED["adj_factor"])} == common | {"factor_jumps_on_ex_dates"}
-    assert {check.name for check in checks_of(SOURCED["suspensions"])} == common - {"row_count"}
-    assert {check.name for check in checks_of(SOURCED["stock_list"])} == {"rows_sane", "fresh"}
+    of_rules = {"known_boards", "early_volume_fits"}
+    assert {check.name for check in checks_of(SOURCED["daily_kline"])} == owed | chained | of_rules
+    assert {check.name for check in checks_of(SOURCED["adj_factor"])} == owed | {"factor_jumps_on_ex_dates"}
+    assert {check.name for check in checks_of(SOURCED["suspensions"])} == dated
+    assert {check.name for check in checks_of(SOURCED["stock_list"])} >= {"rows_sane", "fresh", "known_boards"}
     assert {"one_bar_per_period", "as_daily_bars"} <= {check.name for check in checks_of(SOURCED["weekly_kline"])}
 
 
