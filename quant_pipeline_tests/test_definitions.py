@@ -44,7 +44,8 @@ def test_the_names_that_users_type_are_these() -> None:
     assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == expected
     repository = defs.get_repository_def()
     jobs = (
-        "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync weekly_sync monthly_sync verification operations_report"
+        "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync "
+        "weekly_sync monthly_sync verification operations_report"
     ).split()
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
