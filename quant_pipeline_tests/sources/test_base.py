@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from quant_pipeline.market.codes import CodeError
-from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE
+from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, NAME_HISTORY
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
@@ -138,3 +138,82 @@ def test_values_of_other_types_are_the_sources_failure_too(limiter: Limiter, war
         TushareSource("token", url, limiter, POLICIES).fetch(MONTHLY_KLINE, unit, Tally())
     assert failed.value.failure is FailureClass.RETRYABLE
     assert _outcomes(warehouse) == ["retryable"]
+
+
+class _Retried(_Plain):
+    """Its one call fails as often as the test says before it goes well."""
+
+    failures: list[Exception]
+
+    @serves(DAILY_KLINE, by=(Grain.SESSION, Grain.CODE), api="bars", page=10, asks=2, session_calls=1)
+    def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return self.call("bars", self._answer, tally)
+
+    @serves(MONTHLY_KLINE, by=(Grain.SESSION, Grain.CODE), api="months", page=10, running=True)
+    def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self.daily_kline(unit, tally)
+
+    def _answer(self) -> pl.DataFrame:
+        if self.failures:
+            raise self.failures.pop(0)
+        return pl.DataFrame({"close": [1.0]})
+
+
+def _retried(limiter: Limiter, *failures: Exception, retries: int = 1) -> _Retried:
+    source = _Retried(limiter, lambda rows: rows)
+    source._policies = {"plain": {"*": FREE.model_copy(update={"retries": retries, "backoff": 0.0})}}
+    source.failures = list(failures)
+    return source
+
+
+@pytest.mark.parametrize("failure", [FailureClass.RETRYABLE, FailureClass.BANNED])
+def test_a_passing_failure_is_tried_again_as_often_as_the_policy_says(
+    limiter: Limiter, warehouse: Database, failure: FailureClass
+) -> None:
+    errors = [SourceError(failure, "plain", "bars", f"number {number}") for number in range(4)]
+    tally = Tally()
+    _retried(limiter, *errors[:1]).fetch(DAILY_KLINE, Unit.session(SESSION), tally)
+    assert (tally.calls, len(tally.leases)) == (2, 2)
+    with pytest.raises(SourceError, match="number 3"):
+        _retried(limiter, *errors[2:]).fetch(DAILY_KLINE, Unit.session(SESSION), tally)
+    assert (tally.calls, len(tally.leases)) == (4, 2), "leases are those of the latest answer"
+    assert _outcomes(warehouse) == [failure.value, "ok", failure.value, failure.value]
+
+
+@pytest.mark.parametrize("failure", [FailureClass.EMPTY, FailureClass.PERMANENT_API, FailureClass.PERMANENT_SOURCE])
+def test_what_does_not_pass_is_asked_once(limiter: Limiter, failure: FailureClass) -> None:
+    tally = Tally()
+    with pytest.raises(SourceError, match="first"):
+        _retried(limiter, SourceError(failure, "plain", "bars", "first"), retries=3).fetch(
+            DAILY_KLINE, Unit.session(SESSION), tally
+        )
+    assert tally.calls == 1
+
+
+def test_an_answer_that_was_judged_and_refused_is_recorded_so_and_the_one_before_is_not(
+    limiter: Limiter, warehouse: Database
+) -> None:
+    source, tally = _retried(limiter), Tally()
+    for _ in range(2):
+        source.fetch(DAILY_KLINE, Unit.session(SESSION), tally)
+    source.disown(tally)
+    assert _outcomes(warehouse) == ["ok", "empty"]
+
+
+def test_what_a_source_serves_in_which_grain_and_at_which_price(limiter: Limiter) -> None:
+    source = _retried(limiter)
+    assert source.can_serve(DAILY_KLINE, Grain.CODE)
+    assert not source.can_serve(DAILY_KLINE, Grain.SNAPSHOT)
+    assert not source.can_serve(NAME_HISTORY, Grain.SNAPSHOT)
+    bars, months = source.servings["daily_kline"], source.servings["monthly_kline"]
+    assert [bars.calls_for(rows, Grain.CODE) for rows in (0, 9, 10, 25)] == [2, 2, 3, 4]
+    assert bars.calls_for(25, Grain.SESSION) == 1
+    assert months.calls_for(25, Grain.SESSION) == 3
+
+
+def test_the_running_month_is_had_by_those_that_say_so_and_a_closed_one_by_all(limiter: Limiter) -> None:
+    running, closed = Unit.session(SESSION), Unit.session(dt.date(2026, 10, 30))
+    source, tushare = _retried(limiter), TushareSource("token", None, limiter, POLICIES)
+    assert [source.reaches(MONTHLY_KLINE, unit) for unit in (running, closed)] == [True, True]
+    assert [tushare.reaches(MONTHLY_KLINE, unit) for unit in (running, closed)] == [False, True]
