@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -69,6 +70,10 @@ def _folder(home: Path) -> Path:
 
 def _state_file(home: Path) -> Path:
     return home / "sandbox" / "server.json"
+
+
+def _ports_file(home: Path) -> Path:
+    return home / "sandbox" / "ports.json"
 
 
 def token_file(home: Path) -> Path:
@@ -142,14 +147,24 @@ def stop(home: Path) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Ports:
+    """The ports of a sandbox; 0 is any free one."""
+
+    http: int = 0
+    baostock: int = 0
+    proxy: int = 0
+
+
 @asynccontextmanager
-async def listening(servers: Servers, *, port: int = 0) -> AsyncIterator[Addresses]:
-    """Listens on the loopback interface (port 0: a free one; the other servers take free ones) until the block ends."""
+async def listening(servers: Servers, ports: Ports = Ports()) -> AsyncIterator[Addresses]:
+    """Listens on the loopback interface until the block ends."""
     # a client that gives up ends its handler, so that a hanging fault holds nothing
     runner = web.AppRunner(servers.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
-    await web.TCPSite(runner, HOST, port).start()
-    baostock_port, proxy_port = await servers.baostock.start(HOST), await servers.web.start(HOST)
+    await web.TCPSite(runner, HOST, ports.http).start()
+    baostock_port = await servers.baostock.start(HOST, ports.baostock)
+    proxy_port = await servers.web.start(HOST, ports.proxy)
     try:
         yield Addresses(runner.addresses[0][1], baostock_port, proxy_port, str(servers.ca_file), servers.control_token)
     finally:
@@ -182,12 +197,32 @@ def serve(
     asyncio.run(_serve(servers, home, port, idle, announce))
 
 
+def _ports(home: Path, port: int) -> Ports:
+    """The ports that this home's sandbox had before, as far as they are free: a sync that goes on while the sandbox is
+    started again finds it where it was, whichever client asks and in whatever process. `port` is what was wished for."""
+    try:
+        former = Ports(**orjson.loads(_ports_file(home).read_bytes()))
+    except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+        former = Ports()
+    return Ports(port or _if_free(former.http), _if_free(former.baostock), _if_free(former.proxy))
+
+
+def _if_free(port: int) -> int:
+    with socket.socket() as attempt, suppress(OSError):
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        attempt.bind((HOST, port))
+        return port
+    return 0
+
+
 async def _serve(servers: Servers, home: Path, port: int, idle: float | None, announce: Callable[[Addresses], None]) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     state_file = _state_file(home)
-    async with listening(servers, port=port) as addresses:
+    async with listening(servers, _ports(home, port)) as addresses:
+        taken = Ports(addresses.port, addresses.baostock_port, addresses.proxy_port)
+        _ports_file(home).write_bytes(orjson.dumps(asdict(taken)))
         _write_privately(token_file(home), addresses.control_token)
         places = {name: value for name, value in asdict(addresses).items() if name != "control_token"}
         state = _Running(os.getpid(), psutil.Process().create_time(), **places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,23 @@ def test_a_killed_one_is_replaced(own_home: Path) -> None:
     process.kill()
     process.wait(10)
     assert health(service.ensure_running(own_home))["pid"] != first
+
+
+def test_one_that_is_started_again_is_found_where_it_was_unless_somebody_took_its_ports(own_home: Path) -> None:
+    def places(addresses: Addresses) -> list[int]:
+        return [addresses.port, addresses.baostock_port, addresses.proxy_port]
+
+    first = service.ensure_running(own_home)
+    process = psutil.Process(int(str(health(first)["pid"])))
+    process.kill()
+    process.wait(10)
+    second = service.ensure_running(own_home)
+    assert places(second) == places(first)
+    service.stop(own_home)
+    with socket.create_server((first.host, first.baostock_port)):
+        third = service.ensure_running(own_home)
+    assert third.port == first.port
+    assert third.baostock_port != first.baostock_port
 
 
 def test_it_ends_with_its_home_folder(own_home: Path) -> None:
