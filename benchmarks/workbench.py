@@ -55,7 +55,9 @@ class Workbench:
         ledger = Ledger(self.database, presence)
         run = f"{dataset.name}-{time.monotonic_ns()}"
         limiter = Limiter(self.database.pool, presence)
-        router = Router([TushareSource(self.sandbox.token, self.sandbox.tushare_url, limiter, {"tushare": {"*": policy}})])
+        policies = {"tushare": {"*": policy}}
+        source = TushareSource(self.sandbox.token, self.sandbox.tushare_url, self.calendar, xshg(), limiter, policies)
+        router = Router([source])
         universe = Roster.load(self.database, dataset, self.calendar)
         planned = plan_rows(dataset, router, universe, sessions) if dataset.dated else plan_list(dataset, router, as_of=LATEST)
         ledger.begin(run, "benchmark", {})

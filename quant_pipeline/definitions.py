@@ -10,7 +10,7 @@ import dagster as dg
 from quant_pipeline.assets import operations, reconciliation, screens, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.pushplus import PushPlusResource
-from quant_pipeline.resources.sources import SourcesResource, one_by_one
+from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
@@ -22,10 +22,8 @@ from quant_pipeline.sensors.source_health import source_health
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The platform's definitions; tests may put other resources in the place of the default ones."""
-    warehouse, each_source = WarehouseResource(), one_by_one()
-    sources = SourcesResource(**each_source)
+    warehouse, sources = WarehouseResource(), SourcesResource()
     resources = {
-        **each_source,
         "warehouse": warehouse,
         "sources": sources,
         "sync": SyncResource(warehouse=warehouse, sources=sources),

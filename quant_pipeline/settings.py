@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+AnyVariables = TypeVar("AnyVariables", bound="Variables")
 
 
 class Mode(StrEnum):
@@ -21,27 +24,18 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the text names it and says what to write, never its secret value."""
 
 
-class Settings(BaseSettings):
-    """The environment's settings; `.env.example` explains each. Empty values count as unset."""
+class Variables(BaseSettings):
+    """Variables of the environment or of `.env`. Empty values count as unset."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+
+class Settings(Variables):
+    """The platform's own settings; what a source needs, its adapter declares. `.env.example` explains each."""
 
     mode: Mode = Field(Mode.SANDBOX, alias="QUANT_MODE")
     home: Path = Field(Path(".quant"), alias="QUANT_HOME")
     database_url: SecretStr | None = Field(None, alias="QUANT_DATABASE_URL")
-    tushare_token: SecretStr | None = Field(None, alias="TUSHARE_TOKEN")
-    tushare_url: str | None = Field(None, alias="TUSHARE_URL")
-    tushare_priority: int = Field(1, alias="TUSHARE_PRIORITY", ge=0)
-    baostock_priority: int = Field(2, alias="BAOSTOCK_PRIORITY", ge=0)
-    akshare_priority: int = Field(3, alias="AKSHARE_PRIORITY", ge=0)
-    ths_priority: int = Field(4, alias="THS_PRIORITY", ge=0)
-    derived_priority: int = Field(9, alias="DERIVED_PRIORITY", ge=0)
-    baostock_host: str | None = Field(None, alias="BAOSTOCK_HOST")
-    baostock_port: int | None = Field(None, alias="BAOSTOCK_PORT", gt=0)
-    baostock_user: str = Field("anonymous", alias="BAOSTOCK_USER")
-    baostock_password: SecretStr = Field(SecretStr("123456"), alias="BAOSTOCK_PASSWORD")
-    ths_api_key: SecretStr | None = Field(None, alias="THS_API_KEY")
-    ths_api_url: str | None = Field(None, alias="THS_API_URL")
     pushplus_token: SecretStr | None = Field(None, alias="PUSHPLUS_TOKEN")
     pushplus_secret_key: SecretStr | None = Field(None, alias="PUSHPLUS_SECRET_KEY")
     pushplus_url: str | None = Field(None, alias="PUSHPLUS_URL")
@@ -68,17 +62,6 @@ class Settings(BaseSettings):
         return url
 
     @property
-    def priorities(self) -> dict[str, int]:
-        """source -> priority: 1 is first, 0 is off."""
-        return {
-            "tushare": self.tushare_priority,
-            "baostock": self.baostock_priority,
-            "akshare": self.akshare_priority,
-            "ths": self.ths_priority,
-            "derived": self.derived_priority,
-        }
-
-    @property
     def sandboxed(self) -> bool:
         return self.mode is Mode.SANDBOX
 
@@ -90,8 +73,13 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """Reads the environment and `.env`; SettingsError names the variable that cannot be used."""
+    return read(Settings)
+
+
+def read(kind: type[AnyVariables], instead: Mapping[str, Any] | None = None) -> AnyVariables:
+    """These variables out of the environment and `.env`, or out of `instead` (name -> value) where it has them."""
     try:
-        return Settings()
+        return kind(**(instead or {}))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise SettingsError(f"the settings cannot be used: {problems} (see .env.example)") from None

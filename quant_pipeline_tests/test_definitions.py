@@ -50,7 +50,7 @@ def test_the_names_that_users_type_are_these() -> None:
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
     assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure", "source_health"}
-    resources = "warehouse tushare baostock akshare ths derived sources sync pushplus".split()
+    resources = "warehouse sources sync pushplus".split()
     assert set(repository.get_top_level_resources()) == set(resources)
 
 
@@ -166,7 +166,7 @@ def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest
         name: set(resource.config_schema.config_type.fields) if hasattr(resource.config_schema.config_type, "fields") else set()
         for name, resource in resources.items()
     }
-    assert names["tushare"] == {"patience"}
+    assert names["sources"] == {"patience"}
     written = json.dumps(
         [[name, repr(vars(resource)), repr(resource.config_schema.default_value)] for name, resource in resources.items()]
     )
@@ -175,6 +175,6 @@ def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest
 
 
 def test_tests_and_users_may_put_another_resource_in_the_place_of_one() -> None:
-    other = build_defs({"tushare": dg.ResourceDefinition.hardcoded_resource("another")})
+    other = build_defs({"warehouse": dg.ResourceDefinition.hardcoded_resource("another")})
     assert other.resources is not None
-    assert isinstance(other.resources["tushare"], dg.ResourceDefinition)
+    assert isinstance(other.resources["warehouse"], dg.ResourceDefinition)

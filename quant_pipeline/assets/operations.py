@@ -11,8 +11,7 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.sources import controls
-from quant_pipeline.sources.policy import load_policies
+from quant_pipeline.sources import controls, registry
 from quant_pipeline.switches import switched_off
 from quant_pipeline.sync.insight import history, stats
 from quant_pipeline.sync.insight.health import health_of, prune, troubles
@@ -71,7 +70,7 @@ def sync_history(warehouse: WarehouseResource) -> dict[str, Any]:
 )
 def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
     current = settings.load()
-    health = health_of(warehouse.database, load_policies(current.rate_limits), current.priorities)
+    health = health_of(warehouse.database, registry.policies(current.rate_limits), registry.priorities())
     found = troubles(health)
     by_api = health.filter(pl.col("api") != controls.WHOLE)
     forgotten = prune(warehouse.database)

@@ -6,15 +6,10 @@ from collections.abc import Iterator
 
 from quant_pipeline.market.dataset import Coverage, Dataset, Partition
 from quant_pipeline.market.datasets import DATASETS
-from quant_pipeline.sources.akshare import AkshareSource
-from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.base import Source
-from quant_pipeline.sources.derived import DerivedSource
-from quant_pipeline.sources.ths_api import ThsSource
-from quant_pipeline.sources.tushare import TushareSource
+from quant_pipeline.sources.registry import priority_variable, registered
 from quant_pipeline.sync.checks import checks_of
 
-SOURCES: tuple[type[Source], ...] = (TushareSource, BaostockSource, AkshareSource, ThsSource, DerivedSource)
 _PARTITIONS = {
     Partition.SNAPSHOT: "none: a whole list, asked for once per session 整表",
     Partition.SESSION: "a session of the exchange 交易日",
@@ -49,6 +44,12 @@ def _index() -> Iterator[str]:
     for dataset in DATASETS.values():
         names = ", ".join(source.name for source in _servers(dataset)) or "computed"
         yield f"| [`{dataset.name}`](#{dataset.name}) | {dataset.zh} | {dataset.partition} | {names} |"
+    yield ""
+    yield "| source | asked as no. | its variables of the environment |"
+    yield "|---|--:|---|"
+    for source in registered().sources.values():
+        variables = [priority_variable(source.name), *(each.alias or "" for each in source.settings.model_fields.values())]
+        yield f"| {source.name} | {source.default_priority} | {', '.join(f'`{each}`' for each in variables)} |"
     yield ""
 
 
@@ -105,7 +106,7 @@ def _rules(dataset: Dataset) -> Iterator[str]:
 
 
 def _servers(dataset: Dataset) -> list[type[Source]]:
-    return [source for source in SOURCES if dataset.name in source.servings]
+    return [source for source in registered().sources.values() if dataset.name in source.servings]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import SOURCED
-from quant_pipeline.sources.policy import DEFAULT_POLICIES
+from quant_pipeline.sources.registry import registered
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.symbols import codes_of
 
@@ -46,6 +46,7 @@ def with_symbols(datasets: Sequence[Dataset], symbols: Sequence[str]) -> list[Da
 
 def chosen_sources(names: Sequence[str]) -> list[str]:
     """The sources of these names, in that order; ValueError names those that do not exist."""
-    if unknown := [name for name in names if name not in DEFAULT_POLICIES]:
-        raise ValueError(f"unknown source: {', '.join(unknown)}. Known: {', '.join(DEFAULT_POLICIES)}")
+    known = registered().sources
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"unknown source: {', '.join(unknown)}. Known: {', '.join(known)}")
     return list(names)

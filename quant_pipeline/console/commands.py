@@ -21,7 +21,7 @@ from quant_pipeline.jobs import daily_sync
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.partitions import range_tags
-from quant_pipeline.resources.sources import SourcesResource, one_by_one
+from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
 from quant_pipeline.sync.ledger import Ledger
@@ -110,7 +110,7 @@ def plan(order: Order) -> tuple[list[Plan], list[str]]:
     plans: list[Plan] = []
     problems = []
     try:
-        with SourcesResource(**one_by_one()).opened(database, calendar, presence) as (sources, ranking):
+        with SourcesResource().opened(database, calendar, presence) as (sources, ranking):
             syncer = Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run")
             for dataset in order.datasets:
                 window = order.windows[dataset.name]

@@ -14,7 +14,7 @@ from quant_pipeline.console.insight import Output, table_titled
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources import controls
 from quant_pipeline.sources.controls import WHOLE
-from quant_pipeline.sources.policy import DEFAULT_POLICIES, load_policies
+from quant_pipeline.sources.registry import policies, priorities, registered
 from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
 from quant_pipeline.warehouse.database import Database
 
@@ -32,7 +32,7 @@ def sources(database: Database, settings: Settings, *, events: bool, reset: str 
         done.append(f"{target}: priority 优先级 {written}{changed}")
     if events:
         return events_output(controls.events(database), done)
-    health = health_of(database, load_policies(settings.rate_limits), settings.priorities)
+    health = health_of(database, policies(settings.rate_limits), priorities())
     return sources_output(health, troubles(health), done)
 
 
@@ -67,13 +67,12 @@ def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
 
 def known_apis(database: Database) -> dict[str, set[str]]:
     """source -> the names of its APIs: those that serve a data set, have a pace of their own, or were called before."""
-    from quant_pipeline.console.catalogue import SOURCES
-
-    served = {source.name: {serving.api for serving in source.servings.values()} for source in SOURCES}
     called = controls.called_apis(database)
     return {
-        name: served.get(name, set()) | {*policies} - {WHOLE} | set(called.get(name, ()))
-        for name, policies in DEFAULT_POLICIES.items()
+        name: {serving.api for serving in source.servings.values()}
+        | {*source.default_policies} - {WHOLE}
+        | set(called.get(name, ()))
+        for name, source in registered().sources.items()
     }
 
 

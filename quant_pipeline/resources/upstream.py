@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from quant_pipeline.settings import Settings
+from quant_pipeline.settings import Settings, read
+from quant_pipeline.sources.base import Source
+from quant_pipeline.sources.context import SourceSettings
 
 if TYPE_CHECKING:
     from quant_pipeline.sandbox.addresses import Addresses
+
+
+def settings_of(source: type[Source], current: Settings) -> SourceSettings | None:
+    """What the source needs of the environment; SettingsError names a variable that cannot be used.
+
+    In sandbox mode a source whose address is not set by hand gets the sandbox's values, and nothing of the user's: a real
+    token is never sent to the sandbox. None for a source that the sandbox does not simulate: real data never meet its own.
+    """
+    kind = source.settings
+    own = read(kind)
+    if not current.sandboxed or kind.address is None or own.model_dump(by_alias=True)[kind.address] is not None:
+        return own
+    simulated = _sandbox(current).environment()
+    if kind.address not in simulated:
+        return None
+    defaults = {field.alias: field.get_default() for field in kind.model_fields.values() if field.alias}
+    return read(kind, {alias: simulated.get(alias, default) for alias, default in defaults.items()})
 
 
 @dataclass(frozen=True)
@@ -23,52 +41,10 @@ class Upstream:
     secret_key: str | None = None
 
 
-def tushare(settings: Settings) -> Upstream:
-    """Tushare's address and token. A real token is never sent to the sandbox."""
-    if settings.sandboxed and settings.tushare_url is None:
-        sandbox = _sandbox(settings)
-        return Upstream(sandbox.tushare_url, sandbox.token)
-    return Upstream(settings.tushare_url, _plain(settings.tushare_token))
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A server's host and port; None means the client's own (the real service)."""
-
-    host: str | None
-    port: int | None
-
-
-def baostock(settings: Settings) -> Endpoint:
-    """BaoStock's address."""
-    if settings.sandboxed and settings.baostock_host is None:
-        sandbox = _sandbox(settings)
-        return Endpoint(sandbox.host, sandbox.baostock_port)
-    return Endpoint(settings.baostock_host, settings.baostock_port)
-
-
-def web(settings: Settings) -> dict[str, str]:
-    """The environment in which AKShare's client finds its web sites: in sandbox mode the sandbox's, behind its proxy.
-
-    Empty in live mode, and where HTTPS_PROXY was set by hand: the process's own environment holds.
-    """
-    if settings.sandboxed and "HTTPS_PROXY" not in os.environ:
-        return _sandbox(settings).web_environment()
-    return {}
-
-
-def ths_api(settings: Settings) -> Upstream:
-    """THS's official API; no token means that it is not in use."""
-    if settings.sandboxed and settings.ths_api_url is None:
-        sandbox = _sandbox(settings)
-        return Upstream(sandbox.ths_api_url, sandbox.token)
-    return Upstream(settings.ths_api_url, _plain(settings.ths_api_key))
-
-
 def pushplus(settings: Settings) -> Upstream:
     """PushPlus's address and token; no token means that messages are only logged.
 
-    Without the secret key they are sent, but PushPlus does not tell whether they arrived.
+    Without the secret key they are sent, but PushPlus does not say whether they arrived.
     """
     if settings.sandboxed and settings.pushplus_url is None:
         sandbox = _sandbox(settings)

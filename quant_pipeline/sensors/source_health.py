@@ -7,7 +7,7 @@ from quant_pipeline.market import clock
 from quant_pipeline.notify.messages import sources_unhealthy
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.sources.policy import load_policies
+from quant_pipeline.sources import registry
 from quant_pipeline.sync.insight.health import health_of, troubles
 from quant_pipeline.warehouse.database import Database
 
@@ -22,7 +22,7 @@ _KEY = "sources-unhealthy"
 def source_health(warehouse: WarehouseResource, pushplus: PushPlusResource) -> dg.SkipReason:
     """Nothing is run: the tick itself looks and tells. One message names all that is new; its key says what it named."""
     current, database = settings.load(), warehouse.database
-    found = troubles(health_of(database, load_policies(current.rate_limits), current.priorities))
+    found = troubles(health_of(database, registry.policies(current.rate_limits), registry.priorities()))
     event = f"{_KEY}:{clock.now():%Y-%m-%dT%H}:"
     known = _told(database, event)
     new = {name: words for name, words in found.items() if name not in known}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from typing import ClassVar
 
 import polars as pl
+from pydantic import Field, SecretStr
 
 from quant_pipeline.market import clock, codes
-from quant_pipeline.market.calendar import FIRST_SESSION
+from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.codes import Board
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
@@ -25,13 +27,13 @@ from quant_pipeline.market.datasets import (
     TRADE_CALENDAR,
     WEEKLY_KLINE,
 )
-from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.baostock_client import Account, Refused
 from quant_pipeline.sources.base import Source, Tally, serves
+from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.paging import MOST
-from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.refusals import Refusal, Window, refused
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sources.worker import ClientFailed, ClientProcess
@@ -70,6 +72,16 @@ CODES = (
 """What the service's error codes mean: those of its client's list. The black list and the login limit are the account's."""
 
 
+class BaostockSettings(SourceSettings):
+    """The server and the account: by default the public ones."""
+
+    address = "BAOSTOCK_HOST"
+    host: str | None = Field(None, alias="BAOSTOCK_HOST")
+    port: int | None = Field(None, alias="BAOSTOCK_PORT", gt=0)
+    user: str = Field("anonymous", alias="BAOSTOCK_USER")
+    password: SecretStr = Field(SecretStr("123456"), alias="BAOSTOCK_PASSWORD")
+
+
 class BaostockSource(Source):
     """BaoStock, or any server that speaks its protocol, at `host` and `port` (None: the client's own).
 
@@ -77,6 +89,22 @@ class BaostockSource(Source):
     """
 
     name = "baostock"
+    default_priority = 2
+    # One call at a time for the whole account, whatever the API: parallel calls mix up answers and end on its black list.
+    default_policies: ClassVar = {
+        "*": RatePolicy(
+            per_minute=None,
+            per_second=5,
+            burst=5,
+            concurrency=1,
+            one_account=True,
+            retries=2,
+            timeout=60,
+            trip=3,
+            cool_down=300,
+        )
+    }
+    settings = BaostockSettings
 
     def __init__(
         self,
@@ -84,26 +112,30 @@ class BaostockSource(Source):
         port: int | None,
         user: str,
         password: str,
+        calendar: Calendar,
         limiter: Limiter,
         policies: Policies,
         *,
         patience: float = 120.0,
     ) -> None:
-        super().__init__(limiter, policies, patience=patience)
+        super().__init__(calendar, limiter, policies, patience=patience)
         self._account = Account(host, port, user, password)
         self._client = ClientProcess("quant_pipeline.sources.baostock_client")
         self._listed: dict[dt.date, pl.DataFrame] = {}
         self._listing = threading.Lock()
 
-    def unavailable(self) -> str | None:
-        return None
+    @classmethod
+    def build(cls, settings: BaostockSettings, context: Context) -> BaostockSource:
+        account = (settings.host, settings.port, settings.user, settings.password.get_secret_value())
+        given = (context.calendar, context.limiter, context.policies)
+        return cls(*account, *given, patience=context.patience)
 
     def secrets(self) -> tuple[str, ...]:
         return (self._account.password,)
 
     def reaches(self, dataset: Dataset, unit: Unit) -> bool:
         del dataset
-        return unit.grain is Grain.SNAPSHOT or unit.end <= xshg().latest(ready=READY)
+        return unit.grain is Grain.SNAPSHOT or unit.end <= self._calendar.latest(ready=READY)
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
         return ts_code.endswith(".BJ") or (
@@ -181,12 +213,12 @@ class BaostockSource(Source):
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         monday = unit.start - dt.timedelta(days=unit.start.weekday())
         bars = self._periods(unit, "w", monday, tally)
-        return _labelled(bars, {day: xshg().week_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
+        return _labelled(bars, {day: self._calendar.week_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
 
     @serves(MONTHLY_KLINE, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
     def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         bars = self._periods(unit, "m", unit.start.replace(day=1), tally)
-        return _labelled(bars, {day: xshg().month_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
+        return _labelled(bars, {day: self._calendar.month_end(day) for day in bars["trade_date"].drop_nulls().unique()}, unit)
 
     @serves(ADJ_FACTOR, by=(Grain.CODE,), api="query_adjust_factor", page=20_000)  # its steps fill no page
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -196,7 +228,7 @@ class BaostockSource(Source):
         life = self._lives(tally).filter(pl.col("ts_code") == unit.ts_code)
         steps = self._query("query_adjust_factor", tally, code=code, start_date=str(FIRST_SESSION), end_date=until)
         steps = steps.select(_date("dividOperateDate").alias("trade_date"), _number("backAdjustFactor").alias("adj_factor"))
-        days = xshg().between(xshg().shift(unit.start, -1), unit.end)
+        days = self._calendar.between(self._calendar.shift(unit.start, -1), unit.end)
         sessions = pl.DataFrame({"trade_date": days}, schema={"trade_date": pl.Date}).join(life, how="cross")
         listed = (pl.col("trade_date") >= pl.col("ipoDate")) & (pl.col("trade_date") < pl.col("outDate")).fill_null(value=True)
         factors = sessions.filter(listed).join_asof(steps.sort("trade_date"), on="trade_date")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -13,7 +13,9 @@ import polars as pl
 import psycopg
 import tenacity
 
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.paging import MOST
@@ -95,6 +97,12 @@ class Source(ABC):
     name: ClassVar[str]
     shares: ClassVar[bool] = True
     """Whether it takes its share of a long plan beside others; a source that bans is only asked for what they lack."""
+    default_priority: ClassVar[int]
+    """Where the environment does not rank it (`<NAME>_PRIORITY`): 1 is first, 0 is off."""
+    default_policies: ClassVar[Mapping[str, RatePolicy]]
+    """The pace that each of its APIs bears, as far as it is known; `*` holds for the others."""
+    settings: ClassVar[type[SourceSettings]] = SourceSettings
+    """The variables of the environment that it needs."""
     servings: ClassVar[dict[str, Serving]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -103,19 +111,26 @@ class Source(ABC):
         marked = (getattr(member, "__serving__", None) for member in members)
         cls.servings = {serving.dataset.name: serving for serving in marked if serving is not None}
 
-    def __init__(self, limiter: Limiter, policies: Policies, *, patience: float = 120.0) -> None:
+    @classmethod
+    def build(cls, settings: Any, context: Context) -> Source | None:
+        """The source, with its settings (of the type that it declares); None where it is optional and not set up."""
+        del settings
+        return cls(context.calendar, context.limiter, context.policies, patience=context.patience)
+
+    def __init__(self, calendar: Calendar, limiter: Limiter, policies: Policies, *, patience: float = 120.0) -> None:
         """`patience`: the longest wait (seconds) for a place under the quota before the next source is asked."""
+        self._calendar = calendar
         self._limiter = limiter
         self._policies = policies
         self._patience = patience
 
-    @abstractmethod
     def unavailable(self) -> str | None:
-        """Why this source cannot be used now (no token, say), in words for the user; None when it can."""
+        """Why this source cannot be used (no token, say), in words for the user; None when it can."""
+        return None
 
     def reaches(self, dataset: Dataset, unit: Unit) -> bool:
         """Whether the source can have this very unit: if not, it is not asked. Most do not have the running week or month."""
-        return self.servings[dataset.name].running or not is_running(dataset, unit.end)
+        return self.servings[dataset.name].running or not is_running(dataset, unit.end, self._calendar)
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
         """Whether the source does not have this code at all (BaoStock has no BSE): its absence is no short answer."""

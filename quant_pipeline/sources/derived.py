@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import polars as pl
 
@@ -15,9 +16,10 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
 from quant_pipeline.sources.base import Source, Tally, serves
+from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
@@ -72,14 +74,17 @@ class DerivedSource(Source):
 
     name = "derived"
     shares = False
+    default_priority = 9
+    default_policies: ClassVar = {"*": RatePolicy(per_minute=None, per_second=None, concurrency=2, retries=0, timeout=300)}
 
     def __init__(self, database: Database, calendar: Calendar, limiter: Limiter, policies: Policies) -> None:
-        super().__init__(limiter, policies)
+        super().__init__(calendar, limiter, policies)
         self._database = database
-        self._calendar = calendar
 
-    def unavailable(self) -> str | None:
-        return None
+    @classmethod
+    def build(cls, settings: SourceSettings, context: Context) -> DerivedSource:
+        del settings
+        return cls(context.database, context.calendar, context.limiter, context.policies)
 
     def classify(self, api: str, error: Exception) -> SourceError:
         return SourceError(FailureClass.RETRYABLE, self.name, api, f"the warehouse did not answer: {in_words(error)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,37 +35,6 @@ class PolicyError(ConfigurationError):
 Policies = dict[str, dict[str, RatePolicy]]
 """source -> api -> policy; the api `*` holds for the source's other APIs."""
 
-_TUSHARE_BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
-_WEB = RatePolicy(
-    per_minute=30, per_second=0.5, burst=2, concurrency=1, retries=1, backoff=3.0, timeout=60, trip=2, cool_down=1800
-)
-DEFAULT_POLICIES: Policies = {
-    "tushare": {
-        "*": RatePolicy(),
-        **dict.fromkeys(("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d"), _TUSHARE_BULK),
-        "stock_basic": RatePolicy(per_minute=50, per_second=2, burst=5, concurrency=1),
-    },
-    # One call at a time for the whole account, whatever the API: parallel calls mix up answers and end on its black list.
-    "baostock": {
-        "*": RatePolicy(
-            per_minute=None,
-            per_second=5,
-            burst=5,
-            concurrency=1,
-            one_account=True,
-            retries=2,
-            timeout=60,
-            trip=3,
-            cool_down=300,
-        )
-    },
-    # By web site, not by function: a site bans an address, whatever it was asked for.
-    "akshare": {"*": _WEB, "jisilu": RatePolicy(**_WEB.model_dump() | {"per_minute": 6})},
-    "ths": {"*": RatePolicy(per_minute=60, per_second=2, burst=4, concurrency=2)},
-    "derived": {"*": RatePolicy(per_minute=None, per_second=None, concurrency=2, retries=0, timeout=300)},
-}
-"""What the sources bear, as far as it is known. `akshare`'s APIs are web sites: eastmoney, sina, tencent, ths, …"""
-
 
 def policy_for(policies: Policies, source: str, api: str) -> RatePolicy:
     """The policy of that API: its own, else the source's `*`, else the general default."""
@@ -72,13 +42,13 @@ def policy_for(policies: Policies, source: str, api: str) -> RatePolicy:
     return of_source.get(api) or of_source.get("*") or RatePolicy()
 
 
-def load_policies(path: Path | None) -> Policies:
-    """The defaults with the user's TOML file (`QUANT_RATE_LIMITS`) laid over them.
+def load_policies(path: Path | None, defaults: Mapping[str, Mapping[str, RatePolicy]]) -> Policies:
+    """The sources' defaults with the user's TOML file (`QUANT_RATE_LIMITS`) laid over them.
 
     A table per API: `[tushare.daily]` with any of RatePolicy's fields (`quota = false` lifts the quota and the pace).
     ConfigurationError names the file and what is wrong in it.
     """
-    policies = {source: dict(apis) for source, apis in DEFAULT_POLICIES.items()}
+    policies = {source: dict(apis) for source, apis in defaults.items()}
     if path is None:
         return policies
     written = read_toml(path, "the rate limits")

@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import requests
+from pydantic import Field, SecretStr
 
 from quant_pipeline.market import clock
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import to_tushare
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.base import Source, Tally, serves
+from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.refusals import Refusal, refused
 from quant_pipeline.sources.units import Grain, Unit
 
@@ -64,23 +67,39 @@ CODES = (
 """What the interface's own codes mean."""
 
 
+class ThsSettings(SourceSettings):
+    """The key, and a server of one's own."""
+
+    address = "THS_API_URL"
+    key: SecretStr | None = Field(None, alias="THS_API_KEY")
+    url: str | None = Field(None, alias="THS_API_URL")
+
+
 class ThsSource(Source):
     """The official interface under `url` (None: the vendor's own address)."""
 
     name = "ths"
+    default_priority = 4
+    default_policies: ClassVar = {"*": RatePolicy(per_minute=60, per_second=2, burst=4, concurrency=2)}
+    settings = ThsSettings
 
     def __init__(
-        self, key: str | None, url: str | None, limiter: Limiter, policies: Policies, *, patience: float = 120.0
+        self, key: str, url: str | None, calendar: Calendar, limiter: Limiter, policies: Policies, *, patience: float = 120.0
     ) -> None:
-        super().__init__(limiter, policies, patience=patience)
+        super().__init__(calendar, limiter, policies, patience=patience)
         self._key = key
         self._url = (url or DEFAULT_URL).rstrip("/")
 
-    def unavailable(self) -> str | None:
-        return None if self._key else "no key: set THS_API_KEY (同花顺 Financial API), or THS_PRIORITY=0"
+    @classmethod
+    def build(cls, settings: ThsSettings, context: Context) -> ThsSource | None:
+        """None without a key: it is optional."""
+        if settings.key is None:
+            return None
+        given = (context.calendar, context.limiter, context.policies)
+        return cls(settings.key.get_secret_value(), settings.url, *given, patience=context.patience)
 
     def secrets(self) -> tuple[str, ...]:
-        return (self._key or "",)
+        return (self._key,)
 
     @serves(
         THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="ths-index-list", page=_WHOLE, asks=2, only=pl.col("type").is_in(["N", "R"])
@@ -130,11 +149,8 @@ class ThsSource(Source):
 
     def _ask(self, api: str, path: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
         """The records of one answer; SourceError for a refusal."""
-        reason = self.unavailable()
-        if reason:
-            raise SourceError(FailureClass.PERMANENT_SOURCE, self.name, api, reason)
         policy = policy_for(self._policies, self.name, api)
-        headers = {"X-api-key": self._key or ""}
+        headers = {"X-api-key": self._key}
         answer = bounded_http.request("GET", self._url + path, params=params, headers=headers, timeout=policy.timeout)
         if answer.status_code != requests.codes.ok:
             raise SourceError(FailureClass.RETRYABLE, self.name, api, f"HTTP {answer.status_code}")

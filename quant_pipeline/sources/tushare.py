@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
+from pydantic import Field, SecretStr
 
-from quant_pipeline.market.calendar import FIRST_SESSION
+from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.codes import Board, board_of
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
@@ -38,16 +39,19 @@ from quant_pipeline.market.datasets import (
     WEEKLY_KLINE,
 )
 from quant_pipeline.sources.base import Source, Tally, serves
+from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.paging import Pages
-from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.tushare_client import client_of
 from quant_pipeline.sources.tushare_failures import SOURCE, classified
 from quant_pipeline.sources.tushare_periods import month_end, monthly, weekly
 from quant_pipeline.sources.units import Grain, Unit
 
+_NO_TOKEN = "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
+_BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
 _SNAPSHOT = (Grain.SNAPSHOT,)
 _DAILY = (Grain.SESSION, Grain.CODE)
 _LIST_STATES = ("L", "D", "P")
@@ -55,31 +59,51 @@ _INDEX_MARKETS = ("SSE", "SZSE", "CSI")
 _BOARD_TYPES = ("N", "R", "S", "ST", "TH", "BB")
 """THS's boards that are no industries."""
 _HOT_LIST = "热股"
-_IN_OTHER_TERMS = {WEEKLY_KLINE.name: weekly, MONTHLY_KLINE.name: monthly}
-"""What brings an answer to the platform's terms, where Tushare's are others."""
+
+
+class TushareSettings(SourceSettings):
+    """The account, and a server of one's own."""
+
+    address = "TUSHARE_URL"
+    token: SecretStr | None = Field(None, alias="TUSHARE_TOKEN")
+    url: str | None = Field(None, alias="TUSHARE_URL")
 
 
 class TushareSource(Source):
     """Tushare, or any server that speaks its protocol, under `url` (None: the client's own)."""
 
     name = SOURCE
+    default_priority = 1
+    default_policies: ClassVar = {
+        "*": RatePolicy(),
+        **dict.fromkeys(("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d"), _BULK),
+        "stock_basic": RatePolicy(per_minute=50, per_second=2, burst=5, concurrency=1),
+    }
+    settings = TushareSettings
 
     def __init__(
         self,
         token: str | None,
         url: str | None,
+        calendar: Calendar,
         limiter: Limiter,
         policies: Policies,
         *,
         patience: float = 120.0,
     ) -> None:
-        super().__init__(limiter, policies, patience=patience)
+        super().__init__(calendar, limiter, policies, patience=patience)
         self._token = token
         self._url = url.rstrip("/") if url else None
         self._clients: dict[float, Any] = {}
 
+    @classmethod
+    def build(cls, settings: TushareSettings, context: Context) -> TushareSource:
+        token = settings.token.get_secret_value() if settings.token else None
+        given = (context.calendar, context.limiter, context.policies)
+        return cls(token, settings.url, *given, patience=context.patience)
+
     def unavailable(self) -> str | None:
-        return None if self._token else "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
+        return None if self._token else _NO_TOKEN
 
     def secrets(self) -> tuple[str, ...]:
         return (self._token or "",)
@@ -228,13 +252,14 @@ class TushareSource(Source):
             # The client turns every HTTP status from 400 up into a frame without columns.
             raise SourceError(FailureClass.RETRYABLE, self.name, api, "the server answered with an HTTP error, not with data")
         rows = to_polars(frame)
-        return _IN_OTHER_TERMS[dataset.name](rows) if dataset.name in _IN_OTHER_TERMS else rows
+        if dataset is WEEKLY_KLINE:
+            return weekly(rows)
+        return monthly(rows, self._calendar) if dataset is MONTHLY_KLINE else rows
 
     def _connect(self, api: str) -> Any:
         """The client that gives each answer as long as the API's policy does."""
-        reason = self.unavailable()
-        if reason:
-            raise SourceError(FailureClass.PERMANENT_SOURCE, self.name, "*", reason)
+        if not self._token:
+            raise SourceError(FailureClass.PERMANENT_SOURCE, self.name, "*", _NO_TOKEN)
         timeout = policy_for(self._policies, self.name, api).timeout
         if timeout not in self._clients:
             self._clients[timeout] = client_of(self._token, self._url, timeout)

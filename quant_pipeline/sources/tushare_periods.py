@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
+import calendar as civil
 import datetime as dt
 
 import polars as pl
 
-from quant_pipeline.market.xshg import xshg
+from quant_pipeline.market.calendar import Calendar
 
 
 def weekly(bars: pl.DataFrame) -> pl.DataFrame:
@@ -20,13 +20,13 @@ def weekly(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.with_columns(pl.when(fraction).then((said * 100).round(6)).when(~fraction).then(said).alias("pct_chg"))
 
 
-def monthly(bars: pl.DataFrame) -> pl.DataFrame:
+def monthly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
     """As for weeks; and a label that is the month's last day becomes its last session."""
     label = pl.col("trade_date").cast(pl.String)
     labels = bars.select(label.unique().drop_nulls()).to_series()
     days = labels.str.to_date("%Y%m%d", strict=False)
     sessions = {
-        label: f"{xshg().on_or_before(day):%Y%m%d}"
+        label: f"{calendar.on_or_before(day):%Y%m%d}"
         for label, day in zip(labels, days, strict=True)
         if day is not None and day == month_end(day)
     }
@@ -35,4 +35,4 @@ def monthly(bars: pl.DataFrame) -> pl.DataFrame:
 
 def month_end(day: dt.date) -> dt.date:
     """The last calendar day of the day's month."""
-    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+    return day.replace(day=civil.monthrange(day.year, day.month)[1])

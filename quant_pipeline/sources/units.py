@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.xshg import xshg
 
 
 class Grain(StrEnum):
@@ -69,11 +69,11 @@ class Unit:
         return f"{self.ts_code} {self.start}" if self.grain is Grain.MEMBERS else self.start.isoformat()
 
 
-def is_running(dataset: Dataset, last: dt.date) -> bool:
+def is_running(dataset: Dataset, last: dt.date, calendar: Calendar) -> bool:
     """Whether `last` lies in a week or month of the data set that goes on after it."""
     match dataset.partition:
         case Partition.WEEK:
-            return xshg().week_end(last) > last
+            return calendar.week_end(last) > last
         case Partition.MONTH:
-            return xshg().month_end(last) > last
+            return calendar.month_end(last) > last
     return False

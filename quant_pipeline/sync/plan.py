@@ -98,7 +98,7 @@ def plan_rows(
 
 
 def _by_code(dataset: Dataset, roster: Roster, labels: Sequence[dt.date], codes: Sequence[str], *, whole: bool) -> _Way:
-    running = [label for label in labels if is_running(dataset, label)]
+    running = [label for label in labels if is_running(dataset, label, roster.calendar)]
     units: list[Unit] = []
     rows: list[int] = []
     for part in ([label for label in labels if label not in running], running):

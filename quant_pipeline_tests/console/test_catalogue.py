@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from quant_pipeline.console.catalogue import SOURCES, page
+from quant_pipeline.console.catalogue import page
 from quant_pipeline.market.datasets import DATASETS, SOURCED
+from quant_pipeline.sources.registry import registered
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 
@@ -26,7 +27,7 @@ def test_every_data_set_has_its_chapter_with_each_column(name: str) -> None:
 @pytest.mark.parametrize("name", SOURCED)
 def test_every_data_set_is_served_by_tushare_and_its_api_is_named(name: str) -> None:
     chapter = page().split(f"\n## {name}\n", 1)[1].split("\n## ", 1)[0]
-    for source in SOURCES:
+    for source in registered().sources.values():
         if name in source.servings:
             assert f"| {source.name} | `{source.servings[name].api}` |" in chapter
     assert "| tushare |" in chapter

@@ -6,12 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import Field, SecretStr
 
 from quant_pipeline.resources import upstream
 from quant_pipeline.sandbox import service
 from quant_pipeline.settings import load
+from quant_pipeline.sources.akshare import AkshareSettings, AkshareSource
+from quant_pipeline.sources.baostock import BaostockSettings, BaostockSource
+from quant_pipeline.sources.context import SourceSettings
+from quant_pipeline.sources.tushare import TushareSettings, TushareSource
 
 REAL = "a-real-token-of-the-user"
+
+
+def account() -> TushareSettings:
+    found = upstream.settings_of(TushareSource, load())
+    assert isinstance(found, TushareSettings)
+    return found
+
+
+def plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 @pytest.fixture
@@ -25,17 +40,63 @@ def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 def test_in_sandbox_mode_the_sandbox_is_started_and_the_user_s_tokens_stay_at_home(sandbox_home: Path) -> None:
     assert sandbox_home.exists()
-    for at in (upstream.tushare(load()), upstream.pushplus(load())):
-        assert at.url is not None
-        assert at.url.startswith("http://127.0.0.1:")
-        assert at.token is not None
-        assert at.token.startswith("sandbox")
+    tushare, pushplus = account(), upstream.pushplus(load())
+    for url, token in ((tushare.url, plain(tushare.token)), (pushplus.url, pushplus.token)):
+        assert url is not None
+        assert url.startswith("http://127.0.0.1:")
+        assert token is not None
+        assert token.startswith("sandbox")
+
+
+@pytest.mark.usefixtures("sandbox_home")
+def test_no_password_of_the_user_goes_to_the_sandbox_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAOSTOCK_PASSWORD", REAL)
+    baostock = upstream.settings_of(BaostockSource, load())
+    assert isinstance(baostock, BaostockSettings)
+    assert (baostock.host, baostock.port is not None) == ("127.0.0.1", True)
+    assert plain(baostock.password) != REAL
+    monkeypatch.setenv("BAOSTOCK_HOST", "baostock.example")
+    by_hand = upstream.settings_of(BaostockSource, load())
+    assert isinstance(by_hand, BaostockSettings)
+    assert (by_hand.host, by_hand.port, plain(by_hand.password)) == ("baostock.example", None, REAL)
+
+
+@pytest.mark.usefixtures("sandbox_home")
+def test_akshare_finds_the_sandbox_s_sites_unless_a_proxy_is_set_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    web = upstream.settings_of(AkshareSource, load())
+    assert isinstance(web, AkshareSettings)
+    assert web.environment["HTTPS_PROXY"].startswith("http://127.0.0.1:")
+    assert Path(web.environment["REQUESTS_CA_BUNDLE"]).exists()
+    for variable in ("HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    by_hand = upstream.settings_of(AkshareSource, load())
+    assert isinstance(by_hand, AkshareSettings)
+    assert by_hand.environment == {"HTTPS_PROXY": "http://proxy.example:3128"}
+
+
+@pytest.mark.usefixtures("sandbox_home")
+def test_a_source_that_the_sandbox_does_not_simulate_is_left_out_there_and_used_in_live_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its real rows would meet the simulated ones in one table."""
+
+    class Elsewhere(SourceSettings):
+        address = "ELSEWHERE_URL"
+        url: str | None = Field(None, alias="ELSEWHERE_URL")
+
+    class ElsewhereSource(TushareSource):
+        name, settings = "elsewhere", Elsewhere
+
+    assert upstream.settings_of(ElsewhereSource, load()) is None
+    monkeypatch.setenv("QUANT_MODE", "live")
+    assert upstream.settings_of(ElsewhereSource, load()) is not None
 
 
 @pytest.mark.usefixtures("sandbox_home")
 def test_in_live_mode_the_client_s_own_address_and_the_user_s_token_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_MODE", "live")
-    assert upstream.tushare(load()) == upstream.Upstream(None, REAL)
+    assert (account().url, plain(account().token)) == (None, REAL)
     assert upstream.pushplus(load()) == upstream.Upstream(None, REAL, None)
 
 
@@ -45,7 +106,7 @@ def test_a_url_set_by_hand_wins_in_every_mode(monkeypatch: pytest.MonkeyPatch, m
     monkeypatch.setenv("QUANT_MODE", mode)
     monkeypatch.setenv("TUSHARE_URL", "http://tushare.example")
     monkeypatch.setenv("PUSHPLUS_URL", "http://pushplus.example")
-    assert upstream.tushare(load()).url == "http://tushare.example"
+    assert (account().url, plain(account().token)) == ("http://tushare.example", REAL)
     assert upstream.pushplus(load()).url == "http://pushplus.example"
 
 

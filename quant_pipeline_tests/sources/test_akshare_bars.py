@@ -85,14 +85,14 @@ def source(
     policies: Policies,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AkshareSource:
-    source = AkshareSource(warehouse, sandbox.web_environment(), limiter, policies)
+    source = AkshareSource(warehouse, sandbox.web_environment(), xshg(), limiter, policies)
     monkeypatch.setattr(source, "_client", client)
     return source
 
 
 @pytest.fixture
 def tushare(sandbox: Rehearsal, limiter: Limiter, policies: Policies) -> TushareSource:
-    return TushareSource(sandbox.token, sandbox.tushare_url, limiter, policies)
+    return TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, policies)
 
 
 def good(source: Source, dataset: Dataset, unit: Unit, tally: Tally | None = None) -> pl.DataFrame:
@@ -360,12 +360,12 @@ EASTMONEY, TENCENT, SINA, EXCHANGES, THS = "eastmoney", "tencent", "sina", "exch
 def test_what_the_client_raises_has_its_class(
     warehouse: Database, limiter: Limiter, site: str, kinds: str, text: str, failure: str
 ) -> None:
-    error = AkshareSource(warehouse, {}, limiter, {}).classify(site, ClientFailed((*kinds.split(), "Exception"), text))
+    error = AkshareSource(warehouse, {}, xshg(), limiter, {}).classify(site, ClientFailed((*kinds.split(), "Exception"), text))
     assert (error.failure, error.api) == (failure, site)
 
 
 def test_a_client_that_hangs_or_dies_is_asked_again(warehouse: Database, limiter: Limiter) -> None:
-    source = AkshareSource(warehouse, {}, limiter, {})
+    source = AkshareSource(warehouse, {}, xshg(), limiter, {})
     for error in (ClientHung("no answer within 60 s"), ClientDied("it ended")):
         assert source.classify(EASTMONEY, error).failure is FailureClass.RETRYABLE
 

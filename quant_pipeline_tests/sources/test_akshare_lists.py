@@ -20,6 +20,7 @@ from quant_pipeline.market.datasets import (
     THS_INDUSTRIES,
 )
 from quant_pipeline.market.validation import validate
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
@@ -72,7 +73,7 @@ def sandbox(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 def source(
     sandbox: Rehearsal, client: ClientProcess, warehouse: Database, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> AkshareSource:
-    source = AkshareSource(warehouse, sandbox.web_environment(), limiter, UNHURRIED)
+    source = AkshareSource(warehouse, sandbox.web_environment(), xshg(), limiter, UNHURRIED)
     monkeypatch.setattr(source, "_client", client)
     return source
 

@@ -89,7 +89,7 @@ def source_at(process: ClientProcess, limiter: Limiter, policies: Policies) -> I
     process.ask("drop", timeout=30)
 
     def source(port: int) -> BaostockSource:
-        made = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, limiter, policies)
+        made = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, xshg(), limiter, policies)
         made._client = process
         return made
 
@@ -104,7 +104,7 @@ def bs(source_at: SourceAt, sandbox: Rehearsal) -> BaostockSource:
 
 @pytest.fixture
 def tushare(sandbox: Rehearsal, limiter: Limiter, policies: Policies) -> TushareSource:
-    return TushareSource(sandbox.token, sandbox.tushare_url, limiter, policies)
+    return TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, policies)
 
 
 def good(source: BaostockSource | TushareSource, dataset: Dataset, unit: Unit, *, bse: bool = False) -> pl.DataFrame:
@@ -230,6 +230,16 @@ def test_weeks_and_months_equal_what_the_days_give(bs: BaostockSource, dataset: 
     assert bars["pre_close"].null_count() == 0
 
 
+def test_periods_and_factors_lie_on_the_sessions_of_the_calendar_that_it_is_given(
+    bs: BaostockSource, tushare: TushareSource
+) -> None:
+    code = good(tushare, DAILY_KLINE, Unit.session(SESSION))["ts_code"].sort()[0]
+    thursday = xshg().shift(SESSION, -1)
+    bs._calendar = xshg().overruled_by({SESSION: False})
+    for dataset in (WEEKLY_KLINE, ADJ_FACTOR):
+        assert good(bs, dataset, Unit.code(code, thursday, SESSION))["trade_date"].max() == thursday
+
+
 def test_pages_are_counted_as_calls(bs: BaostockSource, sandbox: Rehearsal) -> None:
     tally = Tally()
     rows = bs.fetch(TRADE_CALENDAR, Unit.snapshot(SESSION), tally)
@@ -237,7 +247,6 @@ def test_pages_are_counted_as_calls(bs: BaostockSource, sandbox: Rehearsal) -> N
 
 
 def test_what_it_lacks_and_what_it_reaches(bs: BaostockSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bs.unavailable() is None
     lacking = {code: bs.lacks(DAILY_KLINE, code) for code in ("920001.BJ", "900901.SH", "200011.SZ", "600000.SH", "300750.SZ")}
     assert lacking == {"920001.BJ": True, "900901.SH": True, "200011.SZ": True, "600000.SH": False, "300750.SZ": False}
     today, yesterday = Unit.session(SESSION), Unit.session(xshg().shift(SESSION, -1))
@@ -260,7 +269,7 @@ CLASSES = {
 
 
 def test_codes_have_their_class(limiter: Limiter, policies: Policies) -> None:
-    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    source = BaostockSource(None, None, "somebody", PASSWORD, xshg(), limiter, policies)
     for failure, listed in CLASSES.items():
         for code in listed.split():
             error = source.classify(WHOLE_MARKET, ClientFailed(("Refused", "Exception"), f"{code} words with {PASSWORD}"))
@@ -272,7 +281,7 @@ def test_codes_have_their_class(limiter: Limiter, policies: Policies) -> None:
 def test_every_code_of_the_clients_list_is_known_and_another_is_told(limiter: Limiter, policies: Policies) -> None:
     from baostock.common import contants
 
-    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    source = BaostockSource(None, None, "somebody", PASSWORD, xshg(), limiter, policies)
     listed = [code for name, code in vars(contants).items() if name.startswith("BSERR") and code != contants.BSERR_SUCCESS]
     assert len(listed) > 40
     for code in [*listed, "10009999"]:
@@ -282,7 +291,7 @@ def test_every_code_of_the_clients_list_is_known_and_another_is_told(limiter: Li
 
 
 def test_a_client_that_fails_is_asked_again(limiter: Limiter, policies: Policies) -> None:
-    source = BaostockSource(None, None, "somebody", PASSWORD, limiter, policies)
+    source = BaostockSource(None, None, "somebody", PASSWORD, xshg(), limiter, policies)
     for error in (
         ClientHung("no answer within 60 s"),
         ClientDied("ended"),
@@ -496,7 +505,7 @@ def test_a_bomb_is_the_nets_failure_and_the_next_call_is_answered(limiter: Limit
         return next(bombs, b"") or answered(asked, FIELDS, [("2026-11-20", "sh.600000", "0")])
 
     with serving(bomb) as port:
-        source = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, limiter, policies)
+        source = BaostockSource("127.0.0.1", port, "somebody", PASSWORD, xshg(), limiter, policies)
         source._client = ClientProcess("quant_pipeline.sources.baostock_client", memory=400 * 2**20)
         try:
             with pytest.raises(SourceError) as failed:

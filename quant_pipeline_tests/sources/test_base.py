@@ -13,6 +13,7 @@ import pytest
 
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, NAME_HISTORY
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
@@ -33,11 +34,8 @@ class _Plain(Source):
     name = "plain"
 
     def __init__(self, limiter: Limiter, make: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-        super().__init__(limiter, POLICIES)
+        super().__init__(xshg(), limiter, POLICIES)
         self._make = make
-
-    def unavailable(self) -> str | None:
-        return None
 
     def secrets(self) -> tuple[str, ...]:
         return "hush", "hush-hush", ""
@@ -135,7 +133,7 @@ def test_values_of_other_types_are_the_sources_failure_too(limiter: Limiter, war
 
     unit = Unit.code("600000.SH", dt.date(2026, 10, 1), SESSION)
     with serving(respond) as url, pytest.raises(SourceError) as failed:
-        TushareSource("token", url, limiter, POLICIES).fetch(MONTHLY_KLINE, unit, Tally())
+        TushareSource("token", url, xshg(), limiter, POLICIES).fetch(MONTHLY_KLINE, unit, Tally())
     assert failed.value.failure is FailureClass.RETRYABLE
     assert _outcomes(warehouse) == ["retryable"]
 
@@ -214,6 +212,6 @@ def test_what_a_source_serves_in_which_grain_and_at_which_price(limiter: Limiter
 
 def test_the_running_month_is_had_by_those_that_say_so_and_a_closed_one_by_all(limiter: Limiter) -> None:
     running, closed = Unit.session(SESSION), Unit.session(dt.date(2026, 10, 30))
-    source, tushare = _retried(limiter), TushareSource("token", None, limiter, POLICIES)
+    source, tushare = _retried(limiter), TushareSource("token", None, xshg(), limiter, POLICIES)
     assert [source.reaches(MONTHLY_KLINE, unit) for unit in (running, closed)] == [True, True]
     assert [tushare.reaches(MONTHLY_KLINE, unit) for unit in (running, closed)] == [False, True]

@@ -19,7 +19,6 @@ from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.derived import DerivedSource, aggregated
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.policy import DEFAULT_POLICIES
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -139,7 +138,7 @@ def limiter(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Li
 
 @pytest.fixture
 def source(warehouse: Database, limiter: Limiter) -> DerivedSource:
-    return DerivedSource(warehouse, CALENDAR, limiter, DEFAULT_POLICIES)
+    return DerivedSource(warehouse, CALENDAR, limiter, {DerivedSource.name: DerivedSource.default_policies})
 
 
 def store(database: Database, dataset: Dataset, frame: pl.DataFrame) -> None:
@@ -279,8 +278,7 @@ def test_factors_need_the_session_before(warehouse: Database, chained: DerivedSo
     assert refused.value.failure is FailureClass.EMPTY
 
 
-def test_it_is_always_there_and_a_database_that_fails_is_tried_again(warehouse: Database, source: DerivedSource) -> None:
-    assert source.unavailable() is None
+def test_a_database_that_fails_is_tried_again(warehouse: Database, source: DerivedSource) -> None:
     with warehouse.connect() as connection:
         connection.execute("DROP TABLE daily_kline CASCADE")
     with pytest.raises(SourceError) as refused:
@@ -303,7 +301,7 @@ def test_a_statement_ends_when_the_policys_time_is_over(
     store(
         warehouse, ADJ_FACTOR, pl.DataFrame({"ts_code": CODES[:1], "trade_date": [dt.date(2026, 11, 17)], "adj_factor": [1.0]})
     )
-    quick = DEFAULT_POLICIES["derived"]["*"].model_copy(update={"timeout": 0.2})
+    quick = DerivedSource.default_policies["*"].model_copy(update={"timeout": 0.2})
     source = DerivedSource(warehouse, CALENDAR, limiter, {"derived": {"*": quick}})
     with warehouse.connect() as connection:
         connection.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
@@ -28,9 +29,6 @@ class _Named(Source):
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         raise NotImplementedError
 
-    def unavailable(self) -> str | None:
-        return None
-
     def classify(self, api: str, error: Exception) -> SourceError:
         return SourceError(FailureClass.RETRYABLE, self.name, api, str(error))
 
@@ -47,7 +45,7 @@ class _Third(_Named):
 
 @pytest.fixture
 def sources(limiter: Limiter) -> list[Source]:
-    return [_Named(limiter, {}), _Second(limiter, {}), _Third(limiter, {})]
+    return [_Named(xshg(), limiter, {}), _Second(xshg(), limiter, {}), _Third(xshg(), limiter, {})]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DAILY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.validation import Checked
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.limiter import Limiter
@@ -32,7 +33,7 @@ class Scripted(Source):
     name = "first"
 
     def __init__(self, limiter: Limiter, answer: Answer) -> None:
-        super().__init__(limiter, {self.name: {"*": QUICK}}, patience=0.0)
+        super().__init__(xshg(), limiter, {self.name: {"*": QUICK}}, patience=0.0)
         self.answer = answer
         self.asked = 0
 
@@ -48,9 +49,6 @@ class Scripted(Source):
     def _answer(self) -> pl.DataFrame:
         self.asked += 1
         return self.answer()
-
-    def unavailable(self) -> str | None:
-        return None
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
         del dataset

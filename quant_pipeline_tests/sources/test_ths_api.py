@@ -13,6 +13,7 @@ import pytest
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.market.validation import validate
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.control.faults import Fault
 from quant_pipeline.sandbox.control.quotas import Per
 from quant_pipeline.sources.base import Tally
@@ -39,7 +40,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThsRehearsal]:
 
 @pytest.fixture
 def source(server: ThsRehearsal, limiter: Limiter) -> ThsSource:
-    return ThsSource(KEY, server.url, limiter, FREE)
+    return ThsSource(KEY, server.url, xshg(), limiter, FREE)
 
 
 def rows(source: ThsSource, dataset: Dataset, unit: Unit) -> list[dict[str, object]]:
@@ -135,7 +136,7 @@ def test_faults_have_their_class(
     hasty = {"ths": {"*": FREE["ths"]["*"].model_copy(update={"timeout": 0.3})}}
     server.faults.order(Fault.ordered({"server": "ths", **fault}))
     with pytest.raises(SourceError, match=words) as error:
-        ThsSource(KEY, server.url, limiter, hasty).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
+        ThsSource(KEY, server.url, xshg(), limiter, hasty).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
     assert error.value.failure == failure
     assert KEY not in str(error.value)
 
@@ -160,13 +161,13 @@ def test_a_passing_fault_is_tried_again(server: ThsRehearsal, limiter: Limiter) 
     server.faults.order(Fault.ordered({"server": "ths", "kind": "status", "times": 2}))
     patient = {"ths": {"*": FREE["ths"]["*"].model_copy(update={"retries": 2, "backoff": 0.01})}}
     tally = Tally()
-    ThsSource(KEY, server.url, limiter, patient).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), tally)
+    ThsSource(KEY, server.url, xshg(), limiter, patient).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), tally)
     assert tally.calls == 3
 
 
 def test_a_used_up_quota_holds_every_process_back(server: ThsRehearsal, limiter: Limiter) -> None:
     server.quotas.set("ths-index-list", Per.MINUTE, 1)
-    source = ThsSource(KEY, server.url, limiter, FREE, patience=5)
+    source = ThsSource(KEY, server.url, xshg(), limiter, FREE, patience=5)
     source.fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
     for calls_made in (1, 0):
         tally = Tally()
@@ -174,12 +175,3 @@ def test_a_used_up_quota_holds_every_process_back(server: ThsRehearsal, limiter:
             source.fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), tally)
         assert error.value.failure is FailureClass.RATE_LIMITED
         assert tally.calls == calls_made
-
-
-def test_without_a_key_it_says_what_to_set(server: ThsRehearsal, limiter: Limiter) -> None:
-    source = ThsSource(None, server.url, limiter, FREE)
-    assert "THS_API_KEY" in (source.unavailable() or "")
-    with pytest.raises(SourceError, match="THS_API_KEY") as error:
-        source.fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
-    assert error.value.failure is FailureClass.PERMANENT_SOURCE
-    assert not server.calls.calls

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from quant_pipeline.market.datasets import DAILY_KLINE, ETF_LIST, NAME_HISTORY, STOCK_LIST
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources import bounded_http
@@ -44,7 +45,7 @@ def sandbox(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reh
 
 
 def test_pages_are_asked_for_until_one_is_short(limiter: Limiter, sandbox: Rehearsal) -> None:
-    whole = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE)
+    whole = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE)
     everything = whole.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
 
     class SmallPages(TushareSource):
@@ -54,7 +55,9 @@ def test_pages_are_asked_for_until_one_is_short(limiter: Limiter, sandbox: Rehea
         "daily_kline": Serving(DAILY_KLINE, (Grain.SESSION,), "daily", everything.height // 3, "daily_kline")
     }
     tally = Tally()
-    paged = SmallPages(sandbox.token, sandbox.tushare_url, limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), tally)
+    paged = SmallPages(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE).fetch(
+        DAILY_KLINE, Unit.session(SESSION), tally
+    )
     assert tally.calls == 4
     assert paged.sort("ts_code").equals(everything.sort("ts_code"))
 
@@ -84,7 +87,7 @@ def _outcomes(database: Database) -> list[str]:
 def test_a_server_that_forgets_the_offset_is_noticed_at_the_second_page(limiter: Limiter, warehouse: Database) -> None:
     tally = Tally()
     with serving(_answering(lambda asked: _names(asked, first=0))) as url, pytest.raises(SourceError, match="page 2") as failed:
-        _OfTwo("token", url, limiter, FREE).fetch(NAME_HISTORY, Unit.snapshot(SESSION), tally)
+        _OfTwo("token", url, xshg(), limiter, FREE).fetch(NAME_HISTORY, Unit.snapshot(SESSION), tally)
     assert failed.value.failure is FailureClass.RETRYABLE
     assert tally.calls == 2
     assert _outcomes(warehouse) == ["retryable", "retryable"]
@@ -96,7 +99,7 @@ def test_a_server_that_never_ends_is_left_when_it_gave_more_than_there_can_be(li
         serving(_answering(lambda asked: _names(asked, first=asked["params"]["offset"]))) as url,
         pytest.raises(SourceError, match="more than 9 rows"),
     ):
-        _OfTwo("token", url, limiter, FREE).fetch(NAME_HISTORY, Unit.snapshot(SESSION), tally)
+        _OfTwo("token", url, xshg(), limiter, FREE).fetch(NAME_HISTORY, Unit.snapshot(SESSION), tally)
     assert tally.calls == 5
 
 
@@ -104,7 +107,7 @@ def test_a_second_answer_may_equal_the_first_one(limiter: Limiter) -> None:
     """Pages are compared within an answer: the same list asked for twice is no repetition."""
     rows = tushare_rows(["ts_code", "name", "start_date"], [["600000.SH", "浦发银行", "19991110"]])
     with serving(_answering(lambda _: rows)) as url:
-        source = _OfTwo("token", url, limiter, FREE)
+        source = _OfTwo("token", url, xshg(), limiter, FREE)
         answers = [source.fetch(NAME_HISTORY, Unit.snapshot(SESSION), Tally()) for _ in range(2)]
     assert answers[0].equals(answers[1])
     assert answers[0].height == 1
@@ -126,7 +129,7 @@ def test_each_api_has_the_time_that_its_policy_gives(limiter: Limiter) -> None:
         send_json(handler, tushare_rows(DAILY_KLINE.column_names, []))
 
     with serving(respond) as url:
-        source = TushareSource("token", url, limiter, policies)
+        source = TushareSource("token", url, xshg(), limiter, policies)
         with pytest.raises(SourceError, match="in time") as failed:
             source.fetch(NAME_HISTORY, Unit.snapshot(SESSION), Tally())
         assert failed.value.failure is FailureClass.RETRYABLE
@@ -149,7 +152,7 @@ def test_no_token_follows_a_redirect(limiter: Limiter) -> None:
             handler.end_headers()
 
         with serving(respond) as url, pytest.raises(SourceError, match=r"sends us on to 127\.0\.0\.1 \(HTTP 307\)"):
-            TushareSource("secret", url, limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+            TushareSource("secret", url, xshg(), limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert asked == []
 
 
@@ -157,7 +160,7 @@ def test_an_answer_larger_than_any_true_one_is_dropped(limiter: Limiter, monkeyp
     monkeypatch.setattr(bounded_http, "LARGEST", 2**20)
     bomb = tushare_rows(["ts_code"], [["x" * 2**21]])
     with serving(_answering(lambda _: bomb)) as url, pytest.raises(SourceError, match="larger than"):
-        TushareSource("token", url, limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+        TushareSource("token", url, xshg(), limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
 
 
 def test_tushare_itself_is_asked_over_https_and_an_address_set_by_hand_as_it_stands() -> None:
@@ -167,7 +170,7 @@ def test_tushare_itself_is_asked_over_https_and_an_address_set_by_hand_as_it_sta
 
 
 def test_one_code_over_a_range_is_asked_for_as_one(limiter: Limiter, sandbox: Rehearsal) -> None:
-    source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE)
+    source = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE)
     code = source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())["ts_code"][0]
     unit = Unit.code(code, dt.date(2026, 11, 2), SESSION)
     rows = source.fetch(DAILY_KLINE, unit, Tally())
@@ -177,15 +180,14 @@ def test_one_code_over_a_range_is_asked_for_as_one(limiter: Limiter, sandbox: Re
 
 
 def test_the_stock_list_holds_the_delisted_too(limiter: Limiter, sandbox: Rehearsal) -> None:
-    source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE)
+    source = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE)
     listed = source.fetch(STOCK_LIST, Unit.snapshot(SESSION), Tally())
     assert {"L", "D"} <= set(listed["list_status"].to_list())
     assert not source.fetch(NAME_HISTORY, Unit.snapshot(SESSION), Tally()).is_empty()
 
 
 def test_without_a_token_it_says_where_to_get_one(limiter: Limiter) -> None:
-    source = TushareSource(None, None, limiter, FREE)
-    assert "TUSHARE_TOKEN" in (source.unavailable() or "")
+    source = TushareSource(None, None, xshg(), limiter, FREE)
     with pytest.raises(SourceError, match="TUSHARE_TOKEN") as refused:
         source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert refused.value.failure is FailureClass.PERMANENT_SOURCE

@@ -22,6 +22,7 @@ from quant_pipeline.market.datasets import (
     THS_MEMBERS,
 )
 from quant_pipeline.market.validation import validate
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
@@ -58,7 +59,7 @@ def rehearsal(market: SimulatedMarket) -> Iterator[Rehearsal]:
 def source(rehearsal: Rehearsal, warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TushareSource]:
     monkeypatch.setenv("QUANT_NOW", f"{SESSION}T23:00")
     presence = Presence(warehouse.connect())
-    yield TushareSource(rehearsal.token, rehearsal.tushare_url, Limiter(warehouse.pool, presence), FREE)
+    yield TushareSource(rehearsal.token, rehearsal.tushare_url, xshg(), Limiter(warehouse.pool, presence), FREE)
     presence.close()
 
 

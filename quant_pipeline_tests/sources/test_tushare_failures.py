@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.base import Tally
@@ -66,7 +67,7 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "failure"), TEXTS)
 def test_texts_have_their_class(limiter: Limiter, text: str, failure: str) -> None:
-    source = TushareSource("secret-token", None, limiter, FREE)
+    source = TushareSource("secret-token", None, xshg(), limiter, FREE)
     error = source.classify("daily", Exception(f"{text} secret-token"))
     assert error.failure == failure
     assert not error.unknown
@@ -89,7 +90,7 @@ def test_texts_have_their_class(limiter: Limiter, text: str, failure: str) -> No
     ],
 )
 def test_faults_of_the_net_and_of_gateways_are_tried_again(limiter: Limiter, error: Exception, words: str) -> None:
-    classified = TushareSource("t", None, limiter, FREE).classify("daily", error)
+    classified = TushareSource("t", None, xshg(), limiter, FREE).classify("daily", error)
     assert classified.failure is FailureClass.RETRYABLE
     assert not classified.unknown, "it is no refusal"
     assert words in classified.text
@@ -112,7 +113,7 @@ def test_quotas_say_how_long_to_wait(
     limiter: Limiter, monkeypatch: pytest.MonkeyPatch, now: str, text: str, wait: float, per_minute: int | None
 ) -> None:
     monkeypatch.setenv("QUANT_NOW", now)
-    error = TushareSource("t", None, limiter, FREE).classify("daily", Exception(text))
+    error = TushareSource("t", None, xshg(), limiter, FREE).classify("daily", Exception(text))
     assert error.failure is FailureClass.RATE_LIMITED
     assert (error.wait, error.per_minute) == (wait, per_minute)
 
@@ -140,7 +141,7 @@ def test_what_the_server_does_has_its_class(
     limiter: Limiter, sandbox: Rehearsal, order: dict[str, object], failure: FailureClass, words: str
 ) -> None:
     quick = FREE["tushare"]["*"].model_copy(update={"timeout": 0.5})
-    source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, {"tushare": {"*": quick}})
+    source = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, {"tushare": {"*": quick}})
     sandbox.order_fault(api="daily", **order)  # type: ignore[arg-type]
     with pytest.raises(SourceError, match=words) as failed:
         source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
@@ -157,7 +158,7 @@ def test_todays_quota_is_a_quota_of_all_and_no_fault_of_the_source(limiter: Limi
         send_json(handler, next(answers))
 
     with serving(respond) as url:
-        source = TushareSource("token", url, limiter, FREE, patience=0)
+        source = TushareSource("token", url, xshg(), limiter, FREE, patience=0)
         for _ in range(2):  # the second call is not made: the first one's answer holds for it
             with pytest.raises(SourceError, match="8次/分钟") as failed:
                 source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
@@ -179,7 +180,7 @@ def test_words_that_nobody_knows_are_recorded_once_and_tried_again(
         send_json(handler, tushare_refusal(next(answers)))
 
     with serving(respond) as url:
-        source = TushareSource("secret", url, limiter, FREE)
+        source = TushareSource("secret", url, xshg(), limiter, FREE)
         for text in said:
             with pytest.raises(SourceError, match=text) as failed:
                 source.fetch(DAILY_KLINE, Unit.session(SESSION), Tally())

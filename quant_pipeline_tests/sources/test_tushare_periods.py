@@ -10,6 +10,7 @@ import pytest
 
 from quant_pipeline.market.datasets import MONTHLY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.validation import validate
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sandbox.simulation.interface import Market
@@ -67,7 +68,7 @@ def fetched(market: Market, limiter: Limiter, unit: Unit) -> tuple[pl.DataFrame,
     """The sound months of a unit, and the calls they cost."""
     with running(market, quotas={"*": None}) as sandbox:
         tally = Tally()
-        frame = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE).fetch(MONTHLY_KLINE, unit, tally)
+        frame = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE).fetch(MONTHLY_KLINE, unit, tally)
     sessions = Exchange(codes=1, first_year=2026).sessions.days.astype(object).tolist()
     checked = validate(MONTHLY_KLINE, frame, expected_session=None, sessions=sessions)
     assert checked.bad.is_empty(), checked.bad
@@ -85,19 +86,19 @@ def test_fractions_and_percentages_both_become_percentages() -> None:
     said = weekly(bars)["pct_chg"].to_list()
     assert said == pytest.approx([5.0, 5.0, -10.0, 0.0, 0.01, 200.0, None, None])
     labelled = bars.with_columns(pl.lit("20261030").alias("trade_date"))
-    assert monthly(labelled)["pct_chg"].to_list() == pytest.approx(said)
+    assert monthly(labelled, xshg())["pct_chg"].to_list() == pytest.approx(said)
 
 
 def test_a_label_that_is_the_months_last_day_becomes_its_last_session() -> None:
     labels = ["20261031", "20261030", "20261130", "20260228", "2026", None, "20261029"]
     bars = pl.DataFrame({"trade_date": labels, "close": 1.0, "pre_close": 1.0, "pct_chg": 0.0})
     expected = ["20261030", "20261030", "20261130", "20260227", "2026", None, "20261029"]
-    assert monthly(bars)["trade_date"].to_list() == expected
+    assert monthly(bars, xshg())["trade_date"].to_list() == expected
 
 
 def test_an_answer_without_rows_stays_one() -> None:
     empty = pl.DataFrame({name: pl.Series([], dtype=pl.Null) for name in ("trade_date", "close", "pre_close", "pct_chg")})
-    assert monthly(empty).is_empty()
+    assert monthly(empty, xshg()).is_empty()
 
 
 @pytest.mark.parametrize("by_code", [False, True])
@@ -114,7 +115,7 @@ def test_months_come_whichever_way_they_are_labelled(market: SimulatedMarket, li
 
 def test_weeks_are_percentages(market: SimulatedMarket, limiter: Limiter) -> None:
     with running(market, quotas={"*": None}) as sandbox:
-        source = TushareSource(sandbox.token, sandbox.tushare_url, limiter, FREE)
+        source = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE)
         bars = source.fetch(WEEKLY_KLINE, Unit.session(dt.date(2026, 11, 20)), Tally())
     given = market.frame("weekly", {"trade_date": "20261120"}, 1_000)
     assert bars["pct_chg"].to_list() == pytest.approx((given["pct_chg"] * 100).to_list())

@@ -69,7 +69,7 @@ def _backfill(
     database = Database(database_url, Mode.SANDBOX)
     presence = Presence(database.connect())
     ledger = Ledger(database, presence)
-    source = TushareSource("sandbox-token", tushare_url, Limiter(database.pool, presence), {"tushare": {"*": policy}})
+    source = TushareSource("sandbox-token", tushare_url, xshg(), Limiter(database.pool, presence), {"tushare": {"*": policy}})
     router = Router([source])
     pipe.send("ready")
     pipe.recv()

@@ -51,7 +51,7 @@ class Bench:
             source: {api: policy.model_copy(update={"timeout": timeout}) for api, policy in apis.items()}
             for source, apis in self.policies.items()
         }
-        return TushareSource(self.token, self.sandbox.tushare_url, limiter, policies, patience=30)
+        return TushareSource(self.token, self.sandbox.tushare_url, xshg(), limiter, policies, patience=30)
 
     def sessions(self, count: int) -> tuple[dt.date, ...]:
         return self.calendar.window(LATEST, count)

@@ -147,8 +147,8 @@ def test_a_lying_calendar_is_that_source_s_failure_and_the_next_one_is_asked(
 ) -> None:
     with running(_Lying(exchange, lie), quotas={"*": None}) as sandbox:
         limiter = Limiter(bench.database.pool, bench.presence)
-        tushare = TushareSource(sandbox.token, sandbox.tushare_url, limiter, QUICK, patience=30)
-        baostock = BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", limiter, QUICK)
+        tushare = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, QUICK, patience=30)
+        baostock = BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", xshg(), limiter, QUICK)
         try:
             for sources in ([tushare], [tushare, baostock]):
                 router = Router(sources)

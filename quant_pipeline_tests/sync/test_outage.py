@@ -65,9 +65,6 @@ class Interrupted(Source):
 
     name = "interrupted"
 
-    def unavailable(self) -> str | None:
-        return None
-
     def classify(self, api: str, error: Exception) -> SourceError:
         return SourceError(FailureClass.RETRYABLE, self.name, api, str(error))
 
@@ -87,11 +84,11 @@ def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         limiter = Limiter(warehouse.pool, presence)
         ledger = Ledger(warehouse, presence)
         ledger.begin("run", "test", {})
-        baostock = BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", limiter, POLICIES)
+        baostock = BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", xshg(), limiter, POLICIES)
         sources = [
-            TushareSource(sandbox.token, sandbox.tushare_url, limiter, POLICIES),
+            TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, POLICIES),
             baostock,
-            AkshareSource(warehouse, sandbox.web_environment(), limiter, POLICIES),
+            AkshareSource(warehouse, sandbox.web_environment(), xshg(), limiter, POLICIES),
             DerivedSource(warehouse, calendar, limiter, POLICIES),
         ]
         ranking = Ranking(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
@@ -168,7 +165,7 @@ def test_a_session_whose_gaps_were_never_asked_for_is_not_done(platform: Platfor
     """Killed between the short answer and the rest, the ledger must not say that the session is there."""
     for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS):
         platform.syncer.sync(dataset, Request(sessions=[LATEST]))
-    sources = [platform.baostock, Interrupted(platform.baostock._limiter, POLICIES)]
+    sources = [platform.baostock, Interrupted(xshg(), platform.baostock._limiter, POLICIES)]
     ranking = Ranking(platform.database.pool, {"baostock": 1, "interrupted": 2})
     syncer = Syncer(platform.database, xshg(), sources, ranking, platform.ledger, "run")
     with pytest.raises(KeyboardInterrupt):

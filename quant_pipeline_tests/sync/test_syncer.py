@@ -21,6 +21,7 @@ from quant_pipeline.market.datasets import (
     TRADE_CALENDAR,
     WEEKLY_KLINE,
 )
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.limiter import Limiter
@@ -46,7 +47,7 @@ def syncer(bench: Bench) -> Syncer:
 def baostock(bench: Bench) -> Iterator[BaostockSource]:
     account = (bench.sandbox.host, bench.sandbox.baostock_port, "anonymous", "123456")
     policies = {"baostock": {"*": RatePolicy(per_minute=None, per_second=None, concurrency=1)}}
-    source = BaostockSource(*account, Limiter(bench.database.pool, bench.presence), policies)
+    source = BaostockSource(*account, xshg(), Limiter(bench.database.pool, bench.presence), policies)
     yield source
     source.close()
 

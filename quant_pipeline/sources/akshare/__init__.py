@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import polars as pl
+from pydantic import Field
 
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.sources.akshare.bars import TENCENT, AkshareBars
 from quant_pipeline.sources.akshare.concept_pages import ConceptPages
 from quant_pipeline.sources.akshare.lists import AkshareLists
 from quant_pipeline.sources.base import Tally
+from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.sources.policy import Policies, policy_for
+from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.worker import ClientDied, ClientFailed, ClientHung, ClientProcess
 from quant_pipeline.warehouse.database import Database
 
+_WEB = RatePolicy(
+    per_minute=30, per_second=0.5, burst=2, concurrency=1, retries=1, backoff=3.0, timeout=60, trip=2, cool_down=1800
+)
 _CLIENT = "quant_pipeline.sources.akshare.client"
 _BLOCK_PAGES = frozenset(
     {"JSONDecodeError", "JSONParseException", "IndexError", "KeyError", "AttributeError", "SyntaxError", "JSEvalException"}
@@ -24,26 +31,49 @@ _BLOCK_PAGES = frozenset(
 """What the client stumbles over where it expects data and gets a page for people."""
 
 
+class AkshareSettings(SourceSettings):
+    """The way to the web: the standard variables, of which none need be set."""
+
+    address = "HTTPS_PROXY"
+    https_proxy: str | None = Field(None, alias="HTTPS_PROXY")
+    http_proxy: str | None = Field(None, alias="HTTP_PROXY")
+    no_proxy: str | None = Field(None, alias="NO_PROXY")
+    requests_ca_bundle: str | None = Field(None, alias="REQUESTS_CA_BUNDLE")
+    curl_ca_bundle: str | None = Field(None, alias="CURL_CA_BUNDLE")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Those that are set, as a process finds them."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
 class AkshareSource(AkshareBars, AkshareLists):
     """AKShare; `environment` (a proxy, a certificate authority) is its client's own, `database` remembers concepts' pages."""
 
     name = "akshare"
+    default_priority = 3
+    # By web site, not by function: a site bans an address, whatever it was asked for.
+    default_policies: ClassVar = {"*": _WEB, "jisilu": RatePolicy(**_WEB.model_dump() | {"per_minute": 6})}
+    settings = AkshareSettings
 
     def __init__(
         self,
         database: Database,
         environment: Mapping[str, str],
+        calendar: Calendar,
         limiter: Limiter,
         policies: Policies,
         *,
         patience: float = 120.0,
     ) -> None:
-        super().__init__(limiter, policies, patience=patience)
+        super().__init__(calendar, limiter, policies, patience=patience)
         self.concept_pages = ConceptPages(database.pool)
         self._client = ClientProcess(_CLIENT, environment)
 
-    def unavailable(self) -> str | None:
-        return None
+    @classmethod
+    def build(cls, settings: AkshareSettings, context: Context) -> AkshareSource:
+        given = (context.calendar, context.limiter, context.policies)
+        return cls(context.database, settings.environment, *given, patience=context.patience)
 
     def close(self) -> None:
         self._client.close()

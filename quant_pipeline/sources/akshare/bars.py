@@ -13,7 +13,6 @@ from quant_pipeline.market import clock, codes
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, TRADE_CALENDAR, WEEKLY_KLINE
-from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.akshare import kline
 from quant_pipeline.sources.akshare.lists import EASTMONEY, EXCHANGES
 from quant_pipeline.sources.base import Source, Tally, serves
@@ -47,7 +46,7 @@ class AkshareBars(Source):
         """By session only the latest one, and only while no later one has begun: the quotations are of this moment."""
         if dataset is DAILY_KLINE and unit.grain is Grain.SESSION:
             try:
-                return unit.start == xshg().latest() == xshg().on_or_before(clock.today())
+                return unit.start == self._calendar.latest() == self._calendar.on_or_before(clock.today())
             except CalendarError:
                 return False
         return super().reaches(dataset, unit)
@@ -79,7 +78,7 @@ class AkshareBars(Source):
     @serves(ADJ_FACTOR, by=(Grain.CODE,), api=SINA, page=_WHOLE, asks=_BARS_AND_FACTORS)
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """Sina's steps, spread over the sessions from the one before the unit on, for as long as the code is listed."""
-        factors = kline.spread(self._steps(unit, tally), unit)
+        factors = kline.spread(self._steps(unit, tally), unit, self._calendar)
         days = self.ask(SINA, "sina_bars", _symbol(unit), tally=tally)["date"].cast(pl.Date)
         first, last = days.min(), days.max()
         listed = factors.filter(pl.col("trade_date") >= first)
@@ -105,7 +104,7 @@ class AkshareBars(Source):
 
     def _period(self, dataset: Dataset, unit: Unit, tally: Tally) -> pl.DataFrame:
         bars = self._completed(unit, self._eastmoney(dataset, unit, tally), tally)
-        return _within(unit, kline.relabelled(dataset, bars))
+        return _within(unit, kline.relabelled(dataset, bars, self._calendar))
 
     def _routed(self, routes: list[Route], unit: Unit, tally: Tally) -> pl.DataFrame:
         """The bars of the first route that has any in the unit; none where the routes that answer have none.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from quant_pipeline.market import codes
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import DAILY_KLINE
-from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.units import Unit
 
 RAW = pl.Schema(
@@ -106,18 +106,16 @@ def from_quotations(unit: Unit, quotes: pl.DataFrame) -> pl.DataFrame:
     return with_changes(traded).select(DAILY_KLINE.column_names)
 
 
-def relabelled(dataset: Dataset, bars: pl.DataFrame) -> pl.DataFrame:
+def relabelled(dataset: Dataset, bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
     """The bars under the last session of their week or month; the one that is still running is left out."""
-    calendar = xshg()
     end = calendar.week_end if dataset.partition is Partition.WEEK else calendar.month_end
     labels = {day: end(calendar.on_or_before(day)) for day in bars["trade_date"].to_list()}
     named = bars.with_columns(pl.col("trade_date").replace_strict(labels, return_dtype=pl.Date))
     return named.filter(pl.col("trade_date") <= calendar.latest())
 
 
-def spread(steps: pl.DataFrame, unit: Unit) -> pl.DataFrame:
+def spread(steps: pl.DataFrame, unit: Unit, calendar: Calendar) -> pl.DataFrame:
     """The steps as a row per session, from the one before the unit on: a factor is anchored on the session before."""
-    calendar = xshg()
     days = calendar.between(calendar.shift(unit.start, -1), unit.end)
     each = pl.DataFrame({"trade_date": days}, schema={"trade_date": pl.Date}).join_asof(steps, on="trade_date")
     return each.select(pl.lit(unit.ts_code).alias("ts_code"), "trade_date", "adj_factor")
