@@ -56,7 +56,7 @@ class Workbench:
         run = f"{dataset.name}-{time.monotonic_ns()}"
         limiter = Limiter(self.database.pool, presence)
         policies = {"tushare": {"*": policy}}
-        source = TushareSource(self.sandbox.token, self.sandbox.tushare_url, self.calendar, xshg(), limiter, policies)
+        source = TushareSource(self.sandbox.token, self.sandbox.tushare_url, self.calendar, limiter, policies)
         router = Router([source])
         universe = Roster.load(self.database, dataset, self.calendar)
         planned = plan_rows(dataset, router, universe, sessions) if dataset.dated else plan_list(dataset, router, as_of=LATEST)

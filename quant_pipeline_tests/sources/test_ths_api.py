@@ -153,7 +153,7 @@ def test_an_answer_that_drips_ends_with_the_policys_time(limiter: Limiter) -> No
     hasty = {"ths": {"*": FREE["ths"]["*"].model_copy(update={"timeout": 0.3})}}
     with serving(drip) as url:
         with pytest.raises(SourceError, match="in time"):
-            ThsSource(KEY, url, limiter, hasty).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
+            ThsSource(KEY, url, xshg(), limiter, hasty).fetch(THS_INDUSTRIES, Unit.snapshot(TODAY), Tally())
         over.set()
 
 

@@ -203,5 +203,5 @@ def test_an_etf_of_a_new_prefix_is_one_and_other_funds_are_not(limiter: Limiter)
         ["159915.SZ", "创业板ETF"],
     ]
     with serving(_answering(lambda _: tushare_rows(["ts_code", "name"], funds))) as url:
-        listed = TushareSource("token", url, limiter, FREE).fetch(ETF_LIST, Unit.snapshot(SESSION), Tally())
+        listed = TushareSource("token", url, xshg(), limiter, FREE).fetch(ETF_LIST, Unit.snapshot(SESSION), Tally())
     assert listed["ts_code"].to_list() == ["510300.SH", "550001.SH", "159915.SZ"]

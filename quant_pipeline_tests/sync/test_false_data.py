@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from quant_pipeline.market.datasets import DAILY_BASIC, DAILY_KLINE
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
@@ -34,7 +35,7 @@ def both(bench: Bench) -> Iterator[Syncer]:
     bench.policies |= {"baostock": {"*": _FAST}}
     bench.policies["tushare"] = {"*": bench.policies["tushare"]["*"].model_copy(update={"retries": 0})}
     account = (bench.sandbox.host, bench.sandbox.baostock_port, "anonymous", "123456")
-    baostock = BaostockSource(*account, Limiter(bench.database.pool, bench.presence), bench.policies)
+    baostock = BaostockSource(*account, xshg(), Limiter(bench.database.pool, bench.presence), bench.policies)
     ranking = Ranking(bench.database.pool, {"tushare": 1, "baostock": 2})
     yield Syncer(bench.database, bench.calendar, [bench.source(), baostock], ranking, bench.ledger, bench.run)
     baostock.close()
