@@ -1,4 +1,4 @@
-"""The commands of the database: upgrade, url, psql, stop."""
+"""The commands of the database: upgrade, current, history, downgrade, url, psql, stop."""
 
 from __future__ import annotations
 
@@ -24,6 +24,48 @@ def upgrade(as_json: bool) -> None:
         database = open_database()
         database.upgrade()
         say({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
+
+
+@db.command()
+@as_json
+def current(as_json: bool) -> None:
+    """Where the database stands: its revision and fingerprint. 当前版本."""
+    with plain_errors():
+        from quant_pipeline.warehouse.revisions import standing
+
+        now = standing(open_database())
+        words = "up to date" if now.current else "not those of this version: `quant-pipeline db upgrade`"
+        text = f"revision {now.revision} (newest {now.newest}), fingerprint {now.fingerprint}, mode {now.mode}; tables: {words}"
+        say(vars(now), text, as_json)
+
+
+@db.command()
+@as_json
+def history(as_json: bool) -> None:
+    """The revisions of the tables, the newest first; those that the database has are marked. 版本历史."""
+    with plain_errors():
+        from quant_pipeline.warehouse.revisions import revisions
+
+        known = revisions(open_database())
+        text = "\n".join(f"{'*' if each.applied else ' '} {each.revision}  {each.words}" for each in known)
+        say({"revisions": [vars(each) for each in known]}, text, as_json)
+
+
+@db.command()
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Also where rows or values are lost by it. 即使会丢失数据")
+@as_json
+def downgrade(revision: str, yes: bool, as_json: bool) -> None:
+    """Take the tables back to REVISION, for an older version of the package. 降级.
+
+    The next command of this version upgrades them again.
+    """
+    with plain_errors():
+        from quant_pipeline.warehouse import revisions
+
+        lost = revisions.downgrade(open_database(), revision, even_if_rows_are_lost=yes)
+        text = f"The database stands at revision {revision}." + (f" Lost: {', '.join(lost)}." if lost else "")
+        say({"revision": revision, "lost": lost}, text, as_json)
 
 
 @db.command()

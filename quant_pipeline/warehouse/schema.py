@@ -15,11 +15,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse import timescale
 from quant_pipeline.warehouse.tables import IDENTITY, metadata_of
 from quant_pipeline.warehouse.views import DEFINITIONS, create_views
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from alembic.operations.ops import MigrateOperation
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 VERSION_TABLE = "quant_alembic_version"
@@ -57,7 +60,7 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
     nobody wrote (a new required column, and rows that have no value for it).
     """
     with engine.begin() as connection:
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        lock(connection)
         driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
         if is_current(driver, mode):
             return
@@ -68,6 +71,7 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
         except sa.exc.IntegrityError as error:
             raise SchemaError(f"a change of the tables needs a revision (warehouse/migrations): {error.orig}") from error
         create_views(driver)
+        timescale.apply(driver)
         connection.execute(
             postgresql.insert(IDENTITY)
             .values(mode=mode.value, fingerprint=fingerprint())
@@ -97,19 +101,48 @@ def _definitions(metadata: sa.MetaData) -> Iterator[sa.schema.ExecutableDDLEleme
         yield from (CreateIndex(index) for index in sorted(table.indexes, key=lambda index: str(index.name)))
 
 
-def _revise(connection: sa.Connection) -> None:
-    """Runs the revisions that the database has not seen; a new database begins at the newest."""
-    from alembic import command
+def lock(connection: sa.Connection) -> None:
+    """One process at a time changes the tables, for the rest of its transaction."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def config_of(connection: sa.Connection | None = None) -> Config:
+    """Alembic's configuration, for its commands over this connection."""
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
-    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-    stands_at = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    return config
+
+
+def scripts() -> ScriptDirectory:
+    """The revisions that this version has."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(config_of())
+
+
+def newest_revision() -> str:
+    """Where a new database begins."""
+    return str(scripts().get_current_head())
+
+
+def revision_of(connection: sa.Connection) -> str | None:
+    """Where the database stands; None when it has no tables of ours."""
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def _revise(connection: sa.Connection) -> None:
+    """Runs the revisions that the database has not seen; a new database begins at the newest."""
+    from alembic import command
+    from alembic.util import CommandError
+
+    stands_at = revision_of(connection)
     try:
-        (command.stamp if stands_at is None else command.upgrade)(config, "head")
+        (command.stamp if stands_at is None else command.upgrade)(config_of(connection), "head")
     except CommandError as error:
         raise SchemaError(
             f"the database stands at revision {stands_at}, which this version does not know: it was made by a newer "
