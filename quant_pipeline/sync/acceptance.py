@@ -92,11 +92,14 @@ class RowsAcceptance:
         Incomplete, Implausible or SpecError for an answer that cannot be taken (Implausible: not on this word alone).
         """
         checked = self._validated(unit, frame)
-        if unit.grain is Grain.SESSION:
-            checked = self._plausibility.without_impossible_rows(unit.start, checked)
+        if unit.grain is not Grain.SESSION:
+            self._demand_whole(unit, checked, source)
+            return checked
+        checked, doubt = self._plausibility.looked_at(unit.start, checked)
         self._demand_whole(unit, checked, source)
-        if unit.grain is Grain.SESSION:
-            self._plausibility.demand(unit.start, checked)
+        if doubt is not None:
+            raise doubt
+        self._plausibility.remember(unit.start, checked.good)
         return checked
 
     def settled(self, unit: Unit) -> None:
@@ -135,7 +138,8 @@ class RowsAcceptance:
                 raise Incomplete(f"no good row came, though {unit.start} is a session{_refused(checked)}")
             if not self._dataset.universe:
                 return
-            owed = [code for code in self._roster.codes(unit.start) if not source.lacks(self._dataset, code)]
+            due = self._roster.codes(unit.start)
+            owed = due.filter(~due.is_in(self._roster.lacked_by(source).implode())).to_list()
             came = set(checked.good["ts_code"])
             what = "codes that should have traded"
         missing = [each for each in owed if each not in came]

@@ -11,6 +11,7 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage, Dataset
+from quant_pipeline.market.validation import Checked
 from quant_pipeline.sources.failures import FailureClass
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.acceptance import labels_of_unit
@@ -20,6 +21,8 @@ from quant_pipeline.sync.store import Fetched
 
 MOST_CODES = 800
 """Gaps of more codes than these are no gaps: the other sources are slow, and would not like it."""
+_KEY = ["ts_code", "trade_date"]
+_SCHEMA = {"ts_code": pl.String, "trade_date": pl.Date}
 _OWING = (Coverage.MARKET, Coverage.EVERY)
 """Where a code that owes a row is asked of the next sources; in thin markets only refused rows are."""
 
@@ -64,18 +67,17 @@ class Gaps:
         for each in group:
             if each.answer is None:
                 continue
-            good, bad = each.answer.checked.good, each.answer.checked.bad
             due = self._due(each.unit)
-            came = _keys(good)
-            refused = _refused_keys(bad, each.unit) - came
+            missing = due.join(each.answer.checked.good, on=_KEY, how="anti") if due.height else due
+            refused = _refused(each.answer.checked, each.unit)
             if self._dataset.universe:
-                refused &= due  # a refused row of a code that owes none (it was halted, it is in no list) lacks nowhere
-            lacking = (due - came if self._dataset.coverage in _OWING else set()) | refused
+                refused &= _keys(missing)  # a refused row of a code that owes none (it was halted, say) lacks nowhere
+            lacking = (_keys(missing) if self._dataset.coverage in _OWING else set()) | refused
             if not lacking:
                 continue
-            labels = sorted({day for _, day in due}) or [each.unit.end]
-            may_lack = self._roster.may_lack(labels, len(due), each.unit.ts_code)
-            gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, refused, len(due), may_lack)
+            labels = sorted(due["trade_date"].unique()) or [each.unit.end]
+            may_lack = self._roster.may_lack(labels, due.height, each.unit.ts_code)
+            gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, refused, due.height, may_lack)
             gap.held_back = gap.wide or bool(refused)
             counted[each.unit] = self._settled(gap, lambda _: True)
             self._left_by.add(each.answer.source)
@@ -114,8 +116,8 @@ class Gaps:
         came = wanted & _keys(rows)
         for gap in self._gaps.values():
             gap.lacking -= came
-        keys = pl.DataFrame(sorted(came), schema={"ts_code": pl.String, "trade_date": pl.Date}, orient="row")
-        return rows.join(keys, on=["ts_code", "trade_date"], how="semi")
+        keys = pl.DataFrame(sorted(came), schema=_SCHEMA, orient="row")
+        return rows.join(keys, on=_KEY, how="semi")
 
     def cost(self, unit: Unit, item: Item) -> None:
         """Adds what filling a unit as a whole cost and wrote, and who did it, to the unit's item."""
@@ -154,26 +156,28 @@ class Gaps:
             return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.UNSERVED.value, error=text)
         return item
 
-    def _due(self, unit: Unit) -> set[Key]:
+    def _due(self, unit: Unit) -> pl.DataFrame:
+        """ts_code, trade_date of the rows that the unit owes."""
         if not self._dataset.universe or unit.grain not in (Grain.SESSION, Grain.CODE):
-            return set()
+            return pl.DataFrame(schema=_SCHEMA)
         if unit.grain is Grain.SESSION:
-            return {(code, unit.start) for code in self._roster.codes(unit.start)}
+            return self._roster.codes(unit.start).to_frame("ts_code").with_columns(trade_date=pl.lit(unit.start))
         labels = labels_of_unit(self._dataset, self._calendar, unit)
-        return {(unit.ts_code or "", day) for day in self._roster.sessions(unit.ts_code or "", labels)}
+        days = self._roster.sessions(unit.ts_code or "", labels)
+        return pl.DataFrame({"ts_code": [unit.ts_code] * len(days), "trade_date": days}, schema=_SCHEMA)
 
 
 def _keys(rows: pl.DataFrame) -> set[Key]:
-    if rows.is_empty() or not {"ts_code", "trade_date"} <= set(rows.columns):
-        return set()
     return set(rows.select("ts_code", "trade_date").iter_rows())
 
 
-def _refused_keys(bad: pl.DataFrame, unit: Unit) -> set[Key]:
-    """What the refused rows were rows of, as far as can be told: by session of a code, by code of a session."""
-    if bad.is_empty() or unit.grain is not Grain.SESSION or "ts_code" not in bad.columns:
+def _refused(checked: Checked, unit: Unit) -> set[Key]:
+    """What the refused rows were rows of and no good one is, as far as can be told: by session."""
+    bad = checked.bad
+    if bad.is_empty() or unit.grain is not Grain.SESSION or not {"ts_code"} <= set(bad.columns) & set(checked.good.columns):
         return set()
-    return {(code, unit.start) for code in bad["ts_code"].cast(pl.String).drop_nulls()}
+    codes = bad["ts_code"].cast(pl.String).drop_nulls()
+    return {(code, unit.start) for code in codes.filter(~codes.is_in(checked.good["ts_code"].implode()))}
 
 
 def _named(keys: set[Key]) -> str:

@@ -20,7 +20,7 @@ from quant_pipeline.sources.failures import Implausible
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read
+from quant_pipeline.warehouse.reads import read, read_sql
 
 REPEATS = 0.01
 """Share of the codes whose whole bar may equal the former session's: chance gives none."""
@@ -40,7 +40,16 @@ ENOUGH = 30
 """Codes below which no share is judged."""
 _NO_TRADE = 1.0
 """手: what a source fills in for a code that did not trade."""
+_KEPT = 64
+"""Sessions whose bars are kept: more than there are workers."""
+_BEFORE = "_before"
+_PRICE = pl.coalesce("pre_close", "close")
 _BAR = ("open", "high", "low", "close", "vol", "amount")
+
+_LIMITED = """
+SELECT DISTINCT trade_date FROM sync_items
+WHERE dataset = 'price_limits' AND status <> 'failed' AND trade_date BETWEEN %(start)s AND %(end)s
+"""
 
 
 class Plausibility:
@@ -63,6 +72,10 @@ class Plausibility:
         self._unchecked: set[dt.date] = set()
         self._contradicted: set[dt.date] = set()
         self._lock = threading.Lock()
+        self._known_codes = pl.Series(sorted(roster.known | set(dataset.codes)), dtype=pl.String)
+        halts = roster.halted.partition_by("trade_date", as_dict=True) if self._bars and roster.halted.height else {}
+        self._halted = {day: of_day["ts_code"] for (day,), of_day in halts.items()}
+        self._limited = self._sessions_with_limits(units) if dataset is DAILY_KLINE and units else frozenset()
 
     def settled(self, session: dt.date) -> None:
         """The session has its answer, or none: what is stored of it is what there is."""
@@ -79,24 +92,46 @@ class Plausibility:
         found, self._contradicted = sorted(self._contradicted), set()
         return found
 
-    def without_impossible_rows(self, session: dt.date, checked: Checked) -> Checked:
-        """The answer with its rows that cannot be true among the refused ones."""
-        if not self._bars or checked.good.is_empty():
-            return checked
+    def looked_at(self, session: dt.date, checked: Checked) -> tuple[Checked, Implausible | None]:
+        """The answer with its rows that cannot be true among the refused ones; and what speaks against all of it, if anything.
+
+        A sound answer that is then taken is to be remembered (`remember`).
+        """
+        doubt = None
+        try:
+            checked = self._without_impossible_rows(session, checked) if self._bars else checked
+            if checked.good.height >= ENOUGH:
+                if self._dataset is DAILY_BASIC:
+                    self._demand_closes(session, checked)
+                elif self._dataset is PRICE_LIMITS:
+                    self._demand_limits(session, checked)
+                elif self._bars:
+                    self._demand_known_codes(checked)
+                    self._demand_within_limits(session, checked)
+        except Implausible as contradiction:
+            doubt = contradiction
+        return checked, doubt
+
+    def _without_impossible_rows(self, session: dt.date, checked: Checked) -> Checked:
+        """Raises Implausible where many rows contradict the session before; refuses the few that do."""
         rows = checked.good
-        halted = self._roster.halted.filter(pl.col("trade_date") == session)["ts_code"]
-        idle = (pl.col("vol") <= _NO_TRADE) | (pl.col("amount") <= _NO_TRADE)
-        impossible = [
-            (pl.col("ts_code").is_in(halted.implode()) & idle, pl.lit("it hardly traded, and suspensions say it was halted"))
-        ]
+        if rows.is_empty():
+            return checked
+        impossible = []
+        halted = self._halted.get(session)
+        if halted is not None:
+            idle = (pl.col("vol") <= _NO_TRADE) | (pl.col("amount") <= _NO_TRADE)
+            words = pl.lit("it hardly traded, and suspensions say it was halted")
+            impossible.append((pl.col("ts_code").is_in(halted.implode()) & idle, words))
         former = self._former(session)
         if former is not None:
-            rows = rows.join(former.select("ts_code", last_close="close"), on="ts_code", how="left", maintain_order="left")
-            ratio = pl.coalesce("pre_close", "close") / pl.col("last_close")
-            scaled = (ratio > OTHER_SCALE) | (ratio < 1 / OTHER_SCALE)
-            if not self._many(rows.select(scaled.sum()).item(), rows.height):
-                words = pl.format("its previous close is {} times the stored close {}", ratio.round(3), "last_close")
-                impossible.append((scaled, words))
+            rows = rows.join(former, on="ts_code", how="left", suffix=_BEFORE, maintain_order="left")
+            self._compare(session, rows, checked)
+            ratio = _PRICE / pl.col(f"close{_BEFORE}")
+            words = pl.format("its previous close is {} times the stored close {}", ratio.round(3), f"close{_BEFORE}")
+            impossible.append((_out_of(ratio, OTHER_SCALE), words))
+        if not impossible:
+            return checked
         reasons = rows.select(pl.coalesce(pl.when(no).then(why) for no, why in impossible).alias(REASON)).to_series()
         if reasons.null_count() == len(reasons):
             return checked
@@ -104,59 +139,57 @@ class Plausibility:
         bad = pl.concat([checked.bad, refused], how="diagonal_relaxed") if checked.bad.height else refused
         return replace(checked, good=checked.good.filter(reasons.is_null()), bad=bad)
 
-    def demand(self, session: dt.date, checked: Checked) -> None:
-        """Raises Implausible when the session's rows, taken together, contradict what is known; else remembers them."""
-        rows = checked.good
-        if rows.height >= ENOUGH:
-            if self._bars:
-                self._demand_bars(session, checked)
-            elif self._dataset is DAILY_BASIC:
-                self._demand_closes(session, checked)
-            elif self._dataset is PRICE_LIMITS:
-                self._demand_limits(session, checked)
-        self._remember(session, rows)
+    def _compare(self, session: dt.date, both: pl.DataFrame, checked: Checked) -> None:
+        """Raises Implausible when many rows contradict those of the session before (`*_before`, null where there is none)."""
+        before = self._calendar.shift(session, -1)
+        same = pl.all_horizontal(pl.col(name) == pl.col(f"{name}{_BEFORE}") for name in _BAR) & (pl.col("vol") > 0)
+        traded = (pl.col(name) > _NO_TRADE for name in ("vol", "amount", f"vol{_BEFORE}", f"amount{_BEFORE}"))
+        found = both.select(
+            codes=pl.col(f"close{_BEFORE}").count(),
+            same=same.sum(),
+            scaled=_out_of(_PRICE / pl.col(f"close{_BEFORE}"), OTHER_SCALE).sum(),
+            wild=(
+                pl.all_horizontal(traded)
+                & (
+                    _out_of(pl.col("vol") / pl.col(f"vol{_BEFORE}"), OTHER_VOLUME)
+                    | _out_of(pl.col("amount") / pl.col(f"amount{_BEFORE}"), OTHER_VOLUME)
+                )
+            ).sum(),
+        ).row(0, named=True)
+        codes = found["codes"]
+        if codes < ENOUGH:
+            return
+        if found["same"] > max(REPEATS * codes, 2):
+            self._doubt(f"the bars of {found['same']} of {codes} codes are those of {before}", checked, impossible=True)
+        if _many(found["scaled"], codes):
+            text = f"the prices of {found['scaled']} of {codes} codes are of another scale than those of {before}"
+            self._doubt(text, checked, impossible=True)
+        if _many(found["wild"], codes):
+            text = (
+                f"volume of {found['wild']} of {codes} codes is more than {OTHER_VOLUME:.0f} times that of {before}, or a part"
+            )
+            self._doubt(text, checked, impossible=False)
 
-    def _demand_bars(self, session: dt.date, checked: Checked) -> None:
-        rows = checked.good
-        former = self._former(session)
-        if former is not None:
-            self._compare(session, rows, former, checked)
-        unknown = self._roster.unknown(rows["ts_code"].to_list())
+    def _demand_known_codes(self, checked: Checked) -> None:
+        if not self._roster.known:
+            return
+        unknown = checked.good.filter(~pl.col("ts_code").is_in(self._known_codes.implode()))["ts_code"].sort()
         if len(unknown) > UNKNOWN_CODES:
             self._doubt(f"{len(unknown)} codes are in no list: {', '.join(unknown[:5])}, …", checked, impossible=False)
-        if self._dataset is DAILY_KLINE:
-            limits = read(self._database, PRICE_LIMITS, start=session, end=session)
-            limited = rows.join(limits, on="ts_code").filter(pl.col("up_limit") > 0)
-            outside = (pl.col("close") > pl.col("up_limit") + 0.005) | (pl.col("close") < pl.col("down_limit") - 0.005)
-            count = limited.select(outside.sum()).item()
-            if count > max(OUTSIDE_LIMITS * limited.height, 2):
-                self._doubt(f"{count} of {limited.height} closes lie outside the session's limits", checked, impossible=True)
 
-    def _compare(self, session: dt.date, rows: pl.DataFrame, former: pl.DataFrame, checked: Checked) -> None:
-        """Against the bars of the session before."""
-        both, before = rows.join(former, on="ts_code", suffix="_before"), self._calendar.shift(session, -1)
-        if both.height < ENOUGH:
+    def _demand_within_limits(self, session: dt.date, checked: Checked) -> None:
+        if session not in self._limited:
             return
-        codes = both.height
-        same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in _BAR) & (pl.col("vol") > 0)
-        repeated = both.select(same.sum()).item()
-        if repeated > max(REPEATS * codes, 2):
-            self._doubt(f"the bars of {repeated} of {codes} codes are those of {before}", checked, impossible=True)
-        price = pl.coalesce("pre_close", "close") / pl.col("close_before")
-        scaled = both.select(((price > OTHER_SCALE) | (price < 1 / OTHER_SCALE)).sum()).item()
-        if self._many(scaled, codes):
-            self._doubt(
-                f"the prices of {scaled} of {codes} codes are of another scale than those of {before}", checked, impossible=True
-            )
-        for name in ("vol", "amount"):
-            traded = both.filter(pl.col(name) > _NO_TRADE, pl.col(f"{name}_before") > _NO_TRADE)
-            moved = pl.col(name) / pl.col(f"{name}_before")
-            wild = traded.select(((moved > OTHER_VOLUME) | (moved < 1 / OTHER_VOLUME)).sum()).item()
-            if self._many(wild, codes):
-                text = (
-                    f"{name} of {wild} of {codes} codes is more than {OTHER_VOLUME:.0f} times, or a part of, that of {before}"
-                )
-                self._doubt(text, checked, impossible=False)
+        limits = read(self._database, PRICE_LIMITS, start=session, end=session)
+        limited = checked.good.join(limits, on="ts_code").filter(pl.col("up_limit") > 0)
+        outside = (pl.col("close") > pl.col("up_limit") + 0.005) | (pl.col("close") < pl.col("down_limit") - 0.005)
+        count = limited.select(outside.sum()).item()
+        if count > max(OUTSIDE_LIMITS * limited.height, 2):
+            self._doubt(f"{count} of {limited.height} closes lie outside the session's limits", checked, impossible=True)
+
+    def _sessions_with_limits(self, units: Sequence[Unit]) -> frozenset[dt.date]:
+        window = {"start": min(unit.start for unit in units), "end": max(unit.end for unit in units)}
+        return frozenset(read_sql(self._database, _LIMITED, window)["trade_date"])
 
     def _demand_closes(self, session: dt.date, checked: Checked) -> None:
         bars = read(self._database, DAILY_KLINE, start=session, end=session, columns=["ts_code", "close"])
@@ -180,9 +213,6 @@ class Plausibility:
     def _doubt(self, text: str, checked: Checked, *, impossible: bool) -> None:
         raise Implausible(f"implausible: {text}", checked, impossible=impossible)
 
-    def _many(self, count: int, codes: int) -> bool:
-        return codes >= ENOUGH and count > max(MANY * codes, 2)
-
     def _former(self, session: dt.date) -> pl.DataFrame | None:
         """The bars of the session before; None where there are none, or none yet (then it is compared later)."""
         if session == self._calendar.sessions[0]:
@@ -200,7 +230,7 @@ class Plausibility:
                 self._seen[before] = found
         return None if found.is_empty() else found
 
-    def _remember(self, session: dt.date, rows: pl.DataFrame) -> None:
+    def remember(self, session: dt.date, rows: pl.DataFrame) -> None:
         """Keeps the session's bars, and compares the next session's with them, if these came first."""
         if not self._bars:
             return
@@ -218,11 +248,16 @@ class Plausibility:
         former = self._former(session)
         try:
             if former is not None:
-                self._compare(session, rows, former, Checked(rows, rows.clear()))
+                both = rows.join(former, on="ts_code", how="left", suffix=_BEFORE)
+                self._compare(session, both, Checked(rows, rows.clear()))
         except Implausible:
             with self._lock:
                 self._contradicted.add(session)
 
 
-_KEPT = 64
-"""Sessions whose bars are kept: more than there are workers."""
+def _out_of(ratio: pl.Expr, scale: float) -> pl.Expr:
+    return (ratio > scale) | (ratio < 1 / scale)
+
+
+def _many(count: int, codes: int) -> bool:
+    return count > max(MANY * codes, 2)

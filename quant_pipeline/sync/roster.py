@@ -37,6 +37,8 @@ CHUNK = 250
 
 _CHUNK = {Partition.WEEK: 50, Partition.MONTH: 12}
 _NONE = pl.DataFrame(schema={"ts_code": pl.String, "list_date": pl.Date, "delist_date": pl.Date})
+_REMEMBERED = 64
+"""Sessions whose codes are kept: an answer is judged by them, and its gaps are counted by them."""
 _KEY = ["ts_code", "trade_date"]
 _HALTED = """
 SELECT DISTINCT ts_code, trade_date FROM suspensions
@@ -73,6 +75,8 @@ class Roster:
     halts_known_of: dict[str, list[Span]] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     """Every code that the lists name, with or without a first day."""
+    _codes: dict[dt.date, pl.Series] = field(default_factory=dict, compare=False, repr=False)
+    _lacked: dict[str, pl.Series] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def load(
@@ -97,7 +101,18 @@ class Roster:
 
     def codes(self, label: dt.date) -> pl.Series:
         """The codes that owe a row labelled with the session, in order."""
-        return self.due([label])["ts_code"]
+        if label not in self._codes:
+            if len(self._codes) > _REMEMBERED:
+                self._codes.clear()
+            self._codes[label] = self.due([label])["ts_code"]
+        return self._codes[label]
+
+    def lacked_by(self, source: Source) -> pl.Series:
+        """The listed codes that the source does not have at all."""
+        if source.name not in self._lacked:
+            lacked = [code for code in self.listed["ts_code"] if source.lacks(self.dataset, code)]
+            self._lacked[source.name] = pl.Series(lacked, dtype=pl.String)
+        return self._lacked[source.name]
 
     def due(self, labels: Sequence[dt.date]) -> pl.DataFrame:
         """trade_date (the label), ts_code of every row that is due under these labels."""
@@ -149,8 +164,7 @@ class Roster:
 
     def whole_for(self, source: Source, labels: Sequence[dt.date]) -> frozenset[dt.date]:
         """The labels under which the source can have every code that owes a row."""
-        lacking = [code for code in self.listed["ts_code"] if source.lacks(self.dataset, code)]
-        of_others = self.listed.filter(pl.col("ts_code").is_in(lacking))
+        of_others = self.listed.filter(pl.col("ts_code").is_in(self.lacked_by(source).implode()))
         counts = Roster(self.dataset, self.calendar, of_others).rows_on(labels)
         return frozenset(label for label, count in zip(labels, counts, strict=True) if count == 0)
 

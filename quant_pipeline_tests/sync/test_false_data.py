@@ -173,7 +173,7 @@ def test_what_is_only_unlikely_is_taken_where_all_say_the_same_marked_and_asked_
     bench.sandbox.order_fault("scaled", api="daily", columns=["vol", "amount"], share=1.0, times=1)
     (item,) = _latest(alone).synced.values()
     assert (item.status, item.error_class) == (ItemStatus.PARTIAL, "implausible")
-    assert "vol of" in str(item.error)
+    assert "volume of" in str(item.error)
     (item,) = _latest(alone).synced.values()
     assert item.status is ItemStatus.SUCCESS
     assert _stored(bench) == truth
