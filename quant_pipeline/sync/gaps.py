@@ -67,9 +67,11 @@ class Gaps:
         for each in group:
             if each.answer is None:
                 continue
+            refused = _refused(each.answer.checked, each.unit)
+            if not refused and self._dataset.coverage not in _OWING:
+                continue
             due = self._due(each.unit)
             missing = due.join(each.answer.checked.good, on=_KEY, how="anti") if due.height else due
-            refused = _refused(each.answer.checked, each.unit)
             if self._dataset.universe:
                 refused &= _keys(missing)  # a refused row of a code that owes none (it was halted, say) lacks nowhere
             lacking = (_keys(missing) if self._dataset.coverage in _OWING else set()) | refused
