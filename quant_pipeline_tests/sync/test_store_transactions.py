@@ -208,6 +208,8 @@ def test_only_the_running_label_of_the_same_week_and_code_goes(ledgered: Databas
     write(ledgered, [Fetched(Unit.code(one, friday, friday), closed, None)], WEEKLY_KLINE)
     left = stored(ledgered, "SELECT ts_code, trade_date FROM weekly_kline ORDER BY 1, 2")
     assert left == [(one, before), (one, friday), (two, before), (two, monday)]
+    again = write(ledgered, [Fetched(Unit.code(one, friday, friday), closed, None)], WEEKLY_KLINE)
+    assert counts(again) == [(0, 0, 1, 0)], "a closed week's own row is no running one"
 
 
 def test_what_fills_a_gap_is_no_overwrite(ledgered: Database) -> None:
