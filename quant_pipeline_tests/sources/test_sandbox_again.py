@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from quant_pipeline.market.datasets import TRADE_CALENDAR
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox import service
 from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.sources.baostock import BaostockSource
@@ -27,11 +28,11 @@ Made = Callable[[Addresses, Limiter], Source]
 
 
 def of_tushare(at: Addresses, limiter: Limiter) -> Source:
-    return TushareSource(at.token, at.tushare_url, limiter, {"tushare": {"*": PATIENT}})
+    return TushareSource(at.token, at.tushare_url, xshg(), limiter, {"tushare": {"*": PATIENT}})
 
 
 def of_baostock(at: Addresses, limiter: Limiter) -> Source:
-    return BaostockSource(at.host, at.baostock_port, "anonymous", "123456", limiter, {"baostock": {"*": PATIENT}})
+    return BaostockSource(at.host, at.baostock_port, "anonymous", "123456", xshg(), limiter, {"baostock": {"*": PATIENT}})
 
 
 @pytest.fixture

@@ -38,6 +38,18 @@ class LyingMarket:
                 return self._with_twin(api, params, rows)
             case Kind.CHANGED_CODE:
                 return self._with_changed_code(api, params, rows)
+            case Kind.WITHDRAWN_CODE if api == "stock_basic":
+                return self._with_withdrawn_code(params, rows)
+            case Kind.NAMES_TWICE if api == "namechange":
+                frame = self.market.frame(api, params, rows)
+                ended = frame.filter(pl.col("end_date").is_not_null()).head(self.fault.count)
+                return pl.concat([frame, ended.with_columns(end_date=pl.lit(None, pl.String))])
+            case Kind.HALTS_TWICE if api == "suspend_d":
+                frame = self.market.frame(api, params, rows)
+                whole = frame.filter((pl.col("suspend_type") == "S") & pl.col("suspend_timing").is_null())
+                return pl.concat([frame, whole.head(self.fault.count).with_columns(suspend_timing=pl.lit("09:30-10:30"))])
+            case Kind.BARS_BEFORE_LISTING if api == "stock_basic":
+                return self._listed_later(self.market.frame(api, params, rows))
             case Kind.ALL_CLOSED | Kind.HOLIDAY_OPEN | Kind.SESSION_CLOSED if api == "trade_cal":
                 return self._calendar(params, rows)
         return self.market.frame(api, params, rows)
@@ -103,6 +115,32 @@ class LyingMarket:
             if not params["ts_code"].strip(","):
                 return self.market.frame(api, {**params, "ts_code": "none"}, rows)
         return _renamed(self.market.frame(api, params, rows), {old: new})
+
+    def _with_withdrawn_code(self, params: Mapping[str, str], rows: int) -> pl.DataFrame:
+        frame = self.market.frame("stock_basic", params, rows)
+        status = str(params.get("list_status") or "L").split(",")
+        if "D" not in status or params.get("ts_code") or params.get("exchange") not in (None, "", "SSE"):
+            return frame
+        stands = {
+            "ts_code": "T00018.SH",
+            "symbol": "T00018",
+            "name": "上港集箱(退)",
+            "market": "主板",
+            "exchange": "SSE",
+            "list_status": "D",
+            "list_date": "20000719",
+            "delist_date": "20061020",
+            "is_hs": "N",
+        }
+        row = {name: stands.get(name) for name in frame.columns}
+        return pl.concat([frame, pl.DataFrame([row], schema=frame.schema)])
+
+    def _listed_later(self, frame: pl.DataFrame) -> pl.DataFrame:
+        calendar = self.market.frame("trade_cal", {"is_open": "1"}, _EVERY_ROW)["cal_date"].sort()
+        places = calendar.search_sorted(frame["list_date"]) + self.fault.count
+        later = calendar.gather(places.clip(0, len(calendar) - 1))
+        of_bse = pl.col("ts_code").str.ends_with(".BJ")
+        return frame.with_columns(list_date=pl.when(of_bse).then(later).otherwise(pl.col("list_date")))
 
     def _model(self) -> str:
         """The first share of the ChiNext that is listed, or of any board where there is none."""

@@ -29,7 +29,7 @@ _BAR = "ts_code,trade_date,open,high,low,close,pre_close,change,pct_chg,vol,amou
 APIS: Mapping[str, Api] = {
     "stock_basic": Api(
         _columns("ts_code,symbol,name,area,industry,cnspell,market,list_date,act_name,act_ent_type"),
-        _columns("exchange,list_status,delist_date,is_hs"),
+        _columns("fullname,enname,exchange,curr_type,list_status,delist_date,is_hs"),
         cap=6_000,
     ),
     "trade_cal": Api(_columns("exchange,cal_date,is_open,pretrade_date")),

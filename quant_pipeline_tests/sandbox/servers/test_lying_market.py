@@ -102,3 +102,50 @@ def test_calendars_that_lie(sandbox: Rehearsal, pro: DataApi) -> None:
     sandbox.order_fault("session_closed", api="trade_cal", day="20261103")
     assert "20261103" not in calendar(pro, is_open="1")
     assert calendar(pro) == true
+
+
+def test_a_code_that_was_withdrawn_stands_in_the_list(sandbox: Rehearsal, pro: DataApi) -> None:
+    sandbox.order_fault("withdrawn_code", times=None)
+    (row,) = pro.stock_basic(exchange="", list_status="D").query("ts_code == 'T00018.SH'").to_dict("records")
+    assert row["symbol"] == "T00018"
+    assert "T00018.SH" not in set(pro.stock_basic(exchange="", list_status="L")["ts_code"])
+
+
+def test_a_name_period_with_and_without_its_end(sandbox: Rehearsal, pro: DataApi) -> None:
+    sandbox.order_fault("names_twice", count=3)
+    names = pl.from_pandas(pro.namechange())
+    twice = names.filter(pl.struct("ts_code", "start_date").is_duplicated())
+    assert len(twice) == 6
+    assert twice["end_date"].null_count() == 3
+
+
+def test_a_halt_as_a_whole_day_and_as_a_span(sandbox: Rehearsal, pro: DataApi) -> None:
+    sandbox.order_fault("halts_twice", count=2)
+    halts = pl.from_pandas(pro.suspend_d(trade_date=SESSION, suspend_type="S"))
+    twice = halts.filter(pl.col("ts_code").is_duplicated())
+    assert twice["suspend_timing"].to_list().count("09:30-10:30") == len(twice) // 2 > 0
+
+
+def test_bars_before_the_listing(sandbox: Rehearsal, pro: DataApi) -> None:
+    def listed() -> dict[str, str]:
+        stocks = pro.stock_basic()
+        return dict(zip(stocks["ts_code"], stocks["list_date"], strict=True))
+
+    true = listed()
+    sandbox.order_fault("bars_before_listing", api="stock_basic", count=2)
+    told = listed()
+    assert {code[-2:] for code in true if told[code] != true[code]} == {"BJ"}
+    code = max((code for code in true if code.endswith("BJ")), key=lambda code: true[code])
+    bars = daily(pro, ts_code=code, trade_date="", start_date=true[code], end_date=told[code])
+    assert len(bars.filter(pl.col("trade_date") < told[code])) == 2
+    first = bars.row(-1, named=True)
+    assert first["pre_close"] > 0
+
+
+def test_the_list_gives_every_column_that_tushare_documents(pro: DataApi) -> None:
+    fields = "ts_code,symbol,name,area,industry,fullname,enname,cnspell,market,exchange,curr_type,list_status,list_date"
+    asked = f"{fields},delist_date,is_hs,act_name,act_ent_type"
+    stocks = pro.stock_basic(fields=asked)
+    assert list(stocks.columns) == asked.split(",")
+    assert set(stocks["curr_type"]) == {"CNY"}
+    assert set(stocks["is_hs"]) <= {"N", "H", "S"}
