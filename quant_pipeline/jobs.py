@@ -65,8 +65,14 @@ weekly_sync = _job("weekly_sync", dg.AssetSelection.assets(WEEKLY_KLINE.name), "
 monthly_sync = _job("monthly_sync", dg.AssetSelection.assets(MONTHLY_KLINE.name), "Monthly bars 月线.")
 verification = _job(
     "verification",
-    dg.AssetSelection.assets(*BY_SESSION),
+    dg.AssetSelection.assets(*LISTS, *BY_SESSION),
     "The whole stored history 全历史校验: what is short, breaks a check or was restated is fetched again.",
+)
+weekly_verification = _job(
+    "weekly_verification", dg.AssetSelection.assets(WEEKLY_KLINE.name), "All stored weeks once more 周线全历史校验."
+)
+monthly_verification = _job(
+    "monthly_verification", dg.AssetSelection.assets(MONTHLY_KLINE.name), "All stored months once more 月线全历史校验."
 )
 operations_report = _job(
     "operations_report", dg.AssetSelection.groups("operations"), "Status, history, sources and statistics 运行报告."
@@ -82,5 +88,7 @@ JOBS = [
     weekly_sync,
     monthly_sync,
     verification,
+    weekly_verification,
+    monthly_verification,
     operations_report,
 ]

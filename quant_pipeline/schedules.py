@@ -1,8 +1,8 @@
 """When jobs run: by the exchange's calendar, in its time zone, at the times of `schedules.toml`."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -31,6 +31,8 @@ _ONE_DATASET = {
     jobs.hot_sync.name: THS_HOT.name,
     jobs.weekly_sync.name: WEEKLY_KLINE.name,
     jobs.monthly_sync.name: MONTHLY_KLINE.name,
+    jobs.weekly_verification.name: WEEKLY_KLINE.name,
+    jobs.monthly_verification.name: MONTHLY_KLINE.name,
 }
 """The jobs that are for one data set: where it is switched off they have nothing to do."""
 _TIMES = timetable.load(settings.load().schedules)
@@ -154,13 +156,20 @@ def monthly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANS
 
 @_schedule(jobs.verification, "The whole stored history: what is short, broken or restated is fetched again. 全历史校验")
 def verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
-    """Repairs what is short, broken or restated, from the first stored session to the latest."""
-    first = read_sql(warehouse.database, _FIRST_STORED).item()
-    if first is None:
-        return dg.SkipReason("尚无数据: nothing is stored yet, there is nothing to verify.")
-    repair: Mapping[str, Any] = {"ops": {name: {"config": {"repair": True}} for name in jobs.BY_SESSION}}
-    tags = range_tags(Partition.SESSION, first, warehouse.calendar().on_or_before(at.date() - dt.timedelta(days=1)))
-    return dg.RunRequest(run_key=f"verification:{at:%Y-%m}", run_config=dict(repair), tags=tags | _QUEUED)
+    """Repairs what is short, broken or restated, from the first stored session to the latest; the lists are fetched again."""
+    return _repair(at, warehouse, jobs.verification, Partition.SESSION, [*jobs.LISTS, *jobs.BY_SESSION])
+
+
+@_schedule(jobs.weekly_verification, "All stored weeks: what is short or broken is fetched again. 周线全历史校验")
+def weekly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """Repairs the weeks."""
+    return _repair(at, warehouse, jobs.weekly_verification, Partition.WEEK, [WEEKLY_KLINE.name])
+
+
+@_schedule(jobs.monthly_verification, "All stored months: what is short or broken is fetched again. 月线全历史校验")
+def monthly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """Repairs the months."""
+    return _repair(at, warehouse, jobs.monthly_verification, Partition.MONTH, [MONTHLY_KLINE.name])
 
 
 @_schedule(jobs.operations_report, "Status, history, sources, statistics. 运行报告")
@@ -179,6 +188,8 @@ SCHEDULES = [
     weekly_sync_schedule,
     monthly_sync_schedule,
     verification_schedule,
+    weekly_verification_schedule,
+    monthly_verification_schedule,
     operations_report_schedule,
 ]
 
@@ -187,6 +198,18 @@ def _on_a_session(at: dt.datetime, calendar: Calendar, request: Callable[[dt.dat
     """Asks the calendar, which knows the holidays (and says so loudly where it ends)."""
     day = at.date()
     return request(day) if calendar.is_session(day) else _closed(day, calendar)
+
+
+def _repair(
+    at: dt.datetime, warehouse: WarehouseResource, job: "AssetJob", partition: Partition, datasets: Sequence[str]
+) -> _ANSWER:
+    """A run that repairs these data sets, from the first stored session to the latest before the tick."""
+    first = read_sql(warehouse.database, _FIRST_STORED).item()
+    if first is None:
+        return dg.SkipReason("尚无数据: nothing is stored yet, there is nothing to verify.")
+    repair = {"ops": {name: {"config": {"repair": True}} for name in datasets}}
+    tags = range_tags(partition, first, warehouse.calendar().on_or_before(at.date() - dt.timedelta(days=1)))
+    return dg.RunRequest(run_key=f"{job.name}:{at:%Y-%m}", run_config=repair, tags=tags | _QUEUED)
 
 
 def _closed(day: dt.date, calendar: Calendar) -> dg.SkipReason:

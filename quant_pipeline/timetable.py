@@ -53,6 +53,8 @@ DEFAULTS: dict[str, Times] = {
     "weekly_sync": Times(cron="0 2 * * 1"),
     "monthly_sync": Times(cron="0 3 1 * *"),
     "verification": Times(cron="0 4 1 * *"),
+    "weekly_verification": Times(cron="20 4 1 * *"),
+    "monthly_verification": Times(cron="30 4 1 * *"),
     "operations_report": Times(cron="15 * * * *"),
 }
 """job -> when it runs."""

@@ -45,7 +45,7 @@ def test_the_names_that_users_type_are_these() -> None:
     repository = defs.get_repository_def()
     jobs = (
         "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync "
-        "weekly_sync monthly_sync verification operations_report"
+        "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report"
     ).split()
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}

@@ -10,7 +10,7 @@ import pytest
 
 from quant_pipeline import timetable
 from quant_pipeline.configuration import ConfigurationError
-from quant_pipeline.jobs import BY_SESSION, JOBS
+from quant_pipeline.jobs import BY_SESSION, JOBS, LISTS
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
@@ -66,6 +66,8 @@ def test_the_job_of_a_data_set_that_is_switched_off_says_so(
         ("weekly_sync", "0 2 * * 1"),
         ("monthly_sync", "0 3 1 * *"),
         ("verification", "0 4 1 * *"),
+        ("weekly_verification", "20 4 1 * *"),
+        ("monthly_verification", "30 4 1 * *"),
         ("reference_sync", "30 8 * * *"),
         ("pre_open_sync", "45 8 * * *"),
         ("auction_sync", "27 9 * * *"),
@@ -163,7 +165,11 @@ def test_the_verification_repairs_all_that_is_stored(warehouse_at: WarehouseReso
         )
     request = asked(warehouse_at, "2026-11-01T04:00+08:00", "verification")
     assert span(request) == ("2019-05-06", "2026-10-30")
-    assert all(request.run_config["ops"][name]["config"] == {"repair": True} for name in BY_SESSION)
+    assert all(request.run_config["ops"][name]["config"] == {"repair": True} for name in (*LISTS, *BY_SESSION))
+    weeks = asked(warehouse_at, "2026-11-01T04:20+08:00", "weekly_verification")
+    assert weeks.run_config == {"ops": {"weekly_kline": {"config": {"repair": True}}}}
+    months = asked(warehouse_at, "2026-11-01T04:30+08:00", "monthly_verification")
+    assert span(months) == ("2019-05", "2026-10")
 
 
 def test_the_hot_list_is_fetched_again_every_hour(warehouse_at: WarehouseResource) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import Checked, SpecError
 from quant_pipeline.sources.base import Source, Tally
@@ -89,7 +90,7 @@ class Router:
         """Whether any source in use that has not failed for good has rows of that code at all."""
         return any(
             dataset.name in source.servings
-            and not source.lacks(dataset, ts_code)
+            and not _lacks(source, dataset, ts_code)
             and self._known_failure(source, dataset) is None
             for source in self.in_use(dataset)
             if source.unavailable() is None
@@ -164,7 +165,7 @@ class Router:
 
     def can_have(self, source: Source, dataset: Dataset, unit: Unit) -> bool:
         """Whether the source has the unit's code, and the unit itself yet: if not, it is not asked."""
-        if unit.ts_code is not None and source.lacks(dataset, unit.ts_code):
+        if unit.ts_code is not None and _lacks(source, dataset, unit.ts_code):
             return False
         return source.reaches(dataset, unit)
 
@@ -223,6 +224,14 @@ class Router:
     def _known_failure(self, source: Source, dataset: Dataset) -> SourceError | None:
         """The permanent failure of the source, or of the API that serves the data set."""
         return self._out.get((source.name, "*")) or self._out.get((source.name, source.servings[dataset.name].api))
+
+
+def _lacks(source: Source, dataset: Dataset, ts_code: str) -> bool:
+    """Whether the source has no rows of the code; nobody has any of a text that is no code."""
+    try:
+        return source.lacks(dataset, ts_code)
+    except CodeError:
+        return True
 
 
 def _all_say_so(doubtful: Sequence[tuple[Source, Implausible]]) -> bool:

@@ -47,7 +47,7 @@ from quant_pipeline.sources.paging import Pages
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.tushare_client import client_of
 from quant_pipeline.sources.tushare_failures import SOURCE, classified
-from quant_pipeline.sources.tushare_periods import month_end, monthly, weekly
+from quant_pipeline.sources.tushare_periods import month_end, monthly, week_end, weekly
 from quant_pipeline.sources.units import Grain, Unit
 
 _NO_TOKEN = "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
@@ -166,18 +166,21 @@ class TushareSource(Source):
 
     @serves(WEEKLY_KLINE, by=_DAILY, api="weekly", page=6000)
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        return self._query(WEEKLY_KLINE, tally, **_asked(unit))
+        return self._periods(WEEKLY_KLINE, unit, tally, week_end(unit.end))
 
     @serves(MONTHLY_KLINE, by=_DAILY, api="monthly", page=4500)
     def monthly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        """The months are asked for by their last session and by their last day: Tushare's samples show both as labels."""
-        asked, last_day = _asked(unit), month_end(unit.end)
+        return self._periods(MONTHLY_KLINE, unit, tally, month_end(unit.end))
+
+    def _periods(self, dataset: Dataset, unit: Unit, tally: Tally, last_day: dt.date) -> pl.DataFrame:
+        """Periods are asked for by their last session and by their last day: Tushare's samples show both as labels."""
+        asked = _asked(unit)
         if unit.grain is Grain.CODE:
-            bars = self._query(MONTHLY_KLINE, tally, **{**asked, "end_date": _compact(last_day)})
+            bars = self._query(dataset, tally, **{**asked, "end_date": _compact(last_day)})
             return bars.filter(pl.col("trade_date") <= asked["end_date"])
-        bars = self._query(MONTHLY_KLINE, tally, **asked)
+        bars = self._query(dataset, tally, **asked)
         if bars.is_empty() and last_day != unit.end:
-            bars = self._query(MONTHLY_KLINE, tally, trade_date=_compact(last_day))
+            bars = self._query(dataset, tally, trade_date=_compact(last_day))
         return bars
 
     @serves(ADJ_FACTOR, by=_DAILY, api="adj_factor", page=6000)
@@ -253,7 +256,7 @@ class TushareSource(Source):
             raise SourceError(FailureClass.RETRYABLE, self.name, api, "the server answered with an HTTP error, not with data")
         rows = to_polars(frame)
         if dataset is WEEKLY_KLINE:
-            return weekly(rows)
+            return weekly(rows, self._calendar)
         return monthly(rows, self._calendar) if dataset is MONTHLY_KLINE else rows
 
     def _connect(self, api: str) -> Any:

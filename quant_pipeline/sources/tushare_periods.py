@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import calendar as civil
 import datetime as dt
+from collections.abc import Callable
 
 import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 
 
-def weekly(bars: pl.DataFrame) -> pl.DataFrame:
-    """pct_chg as a percentage. Tushare writes it as a fraction in weekly bars, and not so in all monthly ones: what is nearer
-    to close / pre_close - 1 than to a hundred times that is a fraction. Where pre_close is missing it cannot be known: null.
+def weekly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
+    """A label that is a closed Friday becomes the week's last session; pct_chg as a percentage."""
+    return _as_percentage(_relabelled(bars, calendar, week_end))
+
+
+def monthly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
+    """A label that is the month's last day becomes its last session; pct_chg as a percentage."""
+    return _as_percentage(_relabelled(bars, calendar, month_end))
+
+
+def _as_percentage(bars: pl.DataFrame) -> pl.DataFrame:
+    """Tushare writes pct_chg as a fraction in weekly bars, and not so in all monthly ones: what is nearer to
+    close / pre_close - 1 than to a hundred times that is a fraction. Where pre_close is missing it cannot be known: null.
     """
     said, close, before = (pl.col(name).cast(pl.Float64, strict=False) for name in ("pct_chg", "close", "pre_close"))
     growth = close / before - 1
@@ -20,17 +31,22 @@ def weekly(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.with_columns(pl.when(fraction).then((said * 100).round(6)).when(~fraction).then(said).alias("pct_chg"))
 
 
-def monthly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
-    """As for weeks; and a label that is the month's last day becomes its last session."""
+def _relabelled(bars: pl.DataFrame, calendar: Calendar, end_of: Callable[[dt.date], dt.date]) -> pl.DataFrame:
+    """The labels that are the last day of their period as its last session: both stand in Tushare's samples."""
     label = pl.col("trade_date").cast(pl.String)
     labels = bars.select(label.unique().drop_nulls()).to_series()
     days = labels.str.to_date("%Y%m%d", strict=False)
     sessions = {
         label: f"{calendar.on_or_before(day):%Y%m%d}"
         for label, day in zip(labels, days, strict=True)
-        if day is not None and day == month_end(day)
+        if day is not None and day == end_of(day)
     }
-    return weekly(bars).with_columns(label.replace(sessions))
+    return bars.with_columns(label.replace(sessions))
+
+
+def week_end(day: dt.date) -> dt.date:
+    """The Friday of the day's week."""
+    return day + dt.timedelta(days=4 - day.weekday())
 
 
 def month_end(day: dt.date) -> dt.date:

@@ -83,7 +83,7 @@ def test_fractions_and_percentages_both_become_percentages() -> None:
             "pct_chg": [0.05, 5.0, -0.1, 0.0, 0.0001, 200.0, 0.05, None],
         }
     )
-    said = weekly(bars)["pct_chg"].to_list()
+    said = weekly(bars.with_columns(pl.lit("20261030").alias("trade_date")), xshg())["pct_chg"].to_list()
     assert said == pytest.approx([5.0, 5.0, -10.0, 0.0, 0.01, 200.0, None, None])
     labelled = bars.with_columns(pl.lit("20261030").alias("trade_date"))
     assert monthly(labelled, xshg())["pct_chg"].to_list() == pytest.approx(said)
@@ -129,3 +129,36 @@ def test_a_month_of_the_whole_market_takes_two_pages(limiter: Limiter) -> None:
     assert calls == 2
     assert len(months) == len(given) > 5_000
     assert months["ts_code"].to_list() == given["ts_code"].to_list()
+
+
+class FridayWeeks(CalendarMonths):
+    """A market whose weeks are labelled with their Friday, closed or not."""
+
+    def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
+        del rows
+        every = {name: value for name, value in params.items() if name == "ts_code"}
+        bars = self._market.frame(api, every, 100_000)
+        day = pl.col("trade_date").str.to_date("%Y%m%d")
+        bars = bars.with_columns((day + pl.duration(days=5 - day.dt.weekday())).dt.strftime("%Y%m%d").alias("trade_date"))
+        label = pl.col("trade_date")
+        for name, fits in (("trade_date", label.eq), ("start_date", label.ge), ("end_date", label.le)):
+            if name in params:
+                bars = bars.filter(fits(pl.lit(params[name])))
+        return bars
+
+
+BEFORE_MAY_DAY = dt.date(2026, 4, 30)
+"""A Thursday: the last session of a week whose Friday is a holiday."""
+
+
+@pytest.mark.parametrize("by_code", [False, True])
+def test_a_week_labelled_with_its_holiday_friday_bears_its_last_session(
+    market: SimulatedMarket, limiter: Limiter, by_code: bool
+) -> None:
+    code = str(market.frame("weekly", {"trade_date": "20260430"}, 100)["ts_code"][0])
+    unit = Unit.code(code, BEFORE_MAY_DAY, BEFORE_MAY_DAY) if by_code else Unit.session(BEFORE_MAY_DAY)
+    with running(FridayWeeks(market), quotas={"*": None}) as sandbox:
+        source = TushareSource(sandbox.token, sandbox.tushare_url, xshg(), limiter, FREE)
+        weeks = source.fetch(WEEKLY_KLINE, unit, Tally())
+    assert weeks["trade_date"].unique().to_list() == ["20260430"]
+    assert code in weeks["ts_code"]
