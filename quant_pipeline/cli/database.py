@@ -22,7 +22,7 @@ def upgrade(as_json: bool) -> None:
     """Make or upgrade the tables (every start does it too). 升级表结构."""
     with plain_errors():
         database = open_database()
-        database.upgrade()
+        database.upgrade(again=True)
         say({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
 
 

@@ -163,18 +163,20 @@ class Database:
 
         return dbapi.connect(self.url, autocommit=True)
 
-    def upgrade(self) -> None:
+    def upgrade(self, *, again: bool = False) -> None:
         """Makes or upgrades the tables; takes milliseconds when nothing is to do. Many processes may call it at once.
+
+        `again`: looks at every table, also where the version is the same (the server may have got TimescaleDB since).
 
         SchemaError when the database holds the other mode's data, or was made by a newer version.
         """
         from quant_pipeline.warehouse import schema
 
         with self.connect() as connection:
-            if schema.is_current(connection, self.mode):
+            if schema.is_current(connection, self.mode) and not again:
                 return
         with refusals_in_words():
-            schema.upgrade(self.engine, self.mode)
+            schema.upgrade(self.engine, self.mode, again=again)
 
     def close(self) -> None:
         """Closes what is kept open (pool, engine, Arrow); the database can be used again afterwards."""

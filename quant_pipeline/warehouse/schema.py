@@ -53,8 +53,8 @@ def is_current(connection: psycopg.Connection[Any], mode: Mode) -> bool:
     return bool(row[1] == fingerprint())
 
 
-def upgrade(engine: sa.Engine, mode: Mode) -> None:
-    """Upgrades the database in one transaction; rows survive. Processes that start at once do it one after the other.
+def upgrade(engine: sa.Engine, mode: Mode, *, again: bool = False) -> None:
+    """Upgrades the database in one transaction (`again`: also one that is current); rows survive. Processes that start at once do it one after the other.
 
     SchemaError when the database was made by a newer version, holds the other mode's data, or needs a revision that
     nobody wrote (a new required column, and rows that have no value for it).
@@ -62,7 +62,7 @@ def upgrade(engine: sa.Engine, mode: Mode) -> None:
     with engine.begin() as connection:
         lock(connection)
         driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
-        if is_current(driver, mode):
+        if is_current(driver, mode) and not again:
             return
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
         _revise(connection)
