@@ -54,7 +54,9 @@ def is_current(connection: psycopg.Connection[Any], mode: Mode) -> bool:
 
 
 def upgrade(engine: sa.Engine, mode: Mode, *, again: bool = False) -> None:
-    """Upgrades the database in one transaction (`again`: also one that is current); rows survive. Processes that start at once do it one after the other.
+    """Upgrades the database in one transaction (`again`: also one that is current); rows survive.
+
+    Processes that start at once do it one after the other.
 
     SchemaError when the database was made by a newer version, holds the other mode's data, or needs a revision that
     nobody wrote (a new required column, and rows that have no value for it).
