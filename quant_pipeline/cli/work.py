@@ -40,7 +40,7 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
 @click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
 @click.option("--periods", help="Comma-separated K-line periods: daily,weekly,monthly. K 线周期")
 @click.option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ. 股票代码")
-@click.option("--sources", help="Only these sources, in this order: tushare,baostock (all: `sources`). 数据源")
+@click.option("--sources", help="Only these sources, in their ranking: tushare,baostock (all: `sources`). 数据源")
 @click.option("--start", type=DAY, help="First day. 起始日")
 @click.option("--end", type=DAY, help="Last day (default: the latest complete session). 截止日")
 @click.option("--days-back", type=click.IntRange(min=1), help="The last N sessions. 最近 N 个交易日")
