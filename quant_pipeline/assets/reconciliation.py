@@ -1,4 +1,4 @@
-"""Reconciliation: a daily sample of the stored bars against a second source, as a report and a check."""
+"""Reconciliation: the stored rows against second sources, as a report of what differs and a check that names it."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -13,47 +13,52 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, description
 from quant_pipeline.assets.events import NOTHING, everything_told
 from quant_pipeline.assets.metadata import origin, table
-from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.reports import RECONCILIATION
-from quant_pipeline.notify.messages import checks_failed
+from quant_pipeline.notify.messages import sources_differ
 from quant_pipeline.partitions import SESSIONS, sessions_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.sync.reconcile import (
-    ERROR_BELOW,
-    FIELDS,
-    WARN_BELOW,
-    Agreement,
-    Reconciliation,
-    judge,
-    reconcile,
-    sample,
-)
+from quant_pipeline.switches import switched_on
+from quant_pipeline.sync.reconcile import COMPARED, ROTATION, Heard
+from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
-from quant_pipeline.warehouse.upsert import replace_rows
 
-_WINDOW = 20
-"""Sessions that one sample is fetched for: a call by code brings them all."""
-_AGREEMENT = """
-SELECT field, second_source, sum(compared)::bigint AS compared, sum(agreeing)::bigint AS agreeing,
-       100.0::float8 * sum(agreeing) / sum(compared) AS agreement,
-       (array_agg(worst_code ORDER BY worst_difference DESC))[1] AS worst_code
-FROM reconciliation WHERE trade_date BETWEEN %(start)s AND %(end)s AND dataset = %(dataset)s
-GROUP BY field, second_source ORDER BY agreement, field, second_source
+_SHOWN = 100
+_NAMED = 3
+_LATEST_SESSIONS = 20
+_HEARD = """
+SELECT dataset, second_source, codes, compared, differing, failed, error FROM reconciliation_runs
+WHERE sync_run = coalesce(
+    (SELECT sync_run FROM reconciliation_runs WHERE sync_run = %(run)s LIMIT 1),
+    (SELECT sync_run FROM reconciliation_runs ORDER BY finished_at DESC LIMIT 1)
+)
+ORDER BY dataset, second_source
+"""
+_FINDINGS = """
+SELECT trade_date, dataset, ts_code, field, stored, stored_source, second, second_source, difference, tolerated,
+       updated_at >= coalesce((SELECT started_at FROM sync_runs WHERE id = %(run)s), 'infinity') AS new
+FROM reconciliation WHERE trade_date BETWEEN %(start)s AND %(end)s
+ORDER BY new DESC, trade_date DESC, dataset, ts_code, field, second_source
 """
 
 
 class ReconciliationConfig(dg.Config):
     """What to compare. 对账选项"""
 
-    codes: int = Field(30, ge=1, le=500, description="Codes in the sample: one call each. 抽样股票数，每只一次调用")
-    seed: int = Field(1, description="Another seed draws other codes. 抽样种子")
+    rotation: int = Field(
+        ROTATION,
+        ge=1,
+        le=250,
+        description="In so many sessions every code comes round with the sources that are asked code by code; 1: all at once. "
+        "多少个交易日内轮完全部股票",
+    )
 
 
 @dg.asset(
     name=RECONCILIATION.name,
-    deps=[DAILY_KLINE.name],
+    deps=[dataset.name for dataset in COMPARED if dataset.partition is Partition.SESSION and dataset.name in switched_on()],
     group_name=RECONCILIATION.group,
     description=description(RECONCILIATION),
     kinds={"polars", "postgres"},
@@ -69,97 +74,93 @@ def reconciliation(
     context: dg.AssetExecutionContext, config: ReconciliationConfig, sync: SyncResource
 ) -> Iterator[dg.Output[None]]:
     sessions = sessions_of(context.run.tags, sync.calendar)
-    for first in range(0, len(sessions), _WINDOW):
-        _compare(context, config, sync, sessions[first : first + _WINDOW])
+    chosen = [dataset for dataset in COMPARED if dataset.name in switched_on()]
+    heard = [told for dataset in chosen for told in sync.reconcile(dataset, sessions, config.rotation)]
+    found = read(sync.warehouse.database, RECONCILIATION, start=sessions[0], end=sessions[-1])
+    for session in sessions:
+        rows = found.filter(pl.col("trade_date") == session)
+        metadata = origin() | {"dagster/row_count": rows.height}
+        if not rows.is_empty():
+            metadata["differences"] = table(rows.head(_SHOWN))
+        if session == sessions[-1]:
+            metadata |= _report(heard)
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=metadata))
     yield everything_told()
 
 
-def _compare(
-    context: dg.AssetExecutionContext, config: ReconciliationConfig, sync: SyncResource, sessions: Sequence[dt.date]
-) -> None:
-    """Samples codes of the window's last session, and compares them over the whole window."""
-    database = sync.warehouse.database
-    codes = sample(database, sessions[-1], config.codes, config.seed)
-    stored = read(database, DAILY_KLINE, start=sessions[0], end=sessions[-1], codes=codes, columns=[*_COMPARED, "source"])
-    found = reconcile(stored, _second_opinions(sync, codes, stored, sessions))
-    by_session = found.agreement("trade_date").with_columns(dataset=pl.lit(DAILY_KLINE.name))
-    for session in sessions:
-        rows = by_session.filter(pl.col("trade_date") == session)
-        with database.connect() as connection, connection.transaction():
-            where = {"trade_date": session, "dataset": DAILY_KLINE.name}
-            replace_rows(connection, RECONCILIATION, rows, where=where)
-        metadata = origin() | {"dagster/row_count": rows.height, "sample": len(codes)}
-        if session == sessions[-1]:
-            metadata |= _report(found)
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=metadata))
-
-
-_COMPARED = ("ts_code", "trade_date", *FIELDS)
-
-
-def _second_opinions(
-    sync: SyncResource, codes: Sequence[str], stored: pl.DataFrame, sessions: Sequence[dt.date]
-) -> pl.DataFrame:
-    """The codes' rows as every other source gives them, with `source`. A source that owns all rows is not asked again."""
-    owners = stored["source"].unique().to_list()
-    none = stored.clear()
-    if not codes:
-        return none
-    not_from = owners if len(owners) == 1 else []
-    opinions = sync.second_opinion(DAILY_KLINE, codes, sessions[0], sessions[-1], not_from=not_from)
-    return pl.concat([none, *(rows.select(_COMPARED).with_columns(source=pl.lit(name)) for name, rows in opinions)])
-
-
-def _report(found: Reconciliation) -> dict[str, Any]:
-    agreement, worst = found.agreement(), found.worst()
+def _report(heard: Sequence[Heard]) -> dict[str, Any]:
     report: dict[str, Any] = {
-        "rows_compared": found.rows,
-        "second_sources": ", ".join(sorted(set(agreement["second_source"]))) or "none could be asked 无可用的第二数据源",
+        "values_compared": sum(told.compared for told in heard),
+        "values_differing": sum(told.differing for told in heard),
+        "second_sources": ", ".join(sorted({told.source for told in heard})) or "none could be asked 无可用的第二数据源",
     }
-    if not agreement.is_empty():
-        report |= {"lowest_agreement": agreement["agreement"].min(), "agreement": table(agreement)}
-    return report | ({"worst_differences": table(worst)} if not worst.is_empty() else {})
+    columns = ["dataset", "second_source", "codes", "compared", "differing", "failed", "error"]
+    rows = [
+        (told.dataset, told.source, len(told.codes), told.compared, told.differing, told.failed, told.error or "")
+        for told in heard
+    ]
+    return report | ({"compared": table(pl.DataFrame(rows, schema=columns, orient="row"))} if rows else {})
 
 
 @dg.asset_check(
     asset=RECONCILIATION.name,
     name="sources_agree",
-    description=f"多源一致 · A second source agrees with every field of the stored bars: below {WARN_BELOW:g} % a warning, "
-    f"below {ERROR_BELOW:g} % an error.",
+    description="多源一致 · No stored value differs from what a second source says by more than its field's tolerance: each "
+    "session, code and field is judged by itself. A warning names what differs.",
 )
 def sources_agree(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
 ) -> dg.AssetCheckResult:
     calendar = warehouse.calendar()
-    sessions = sessions_of(context.run.tags, calendar) or list(calendar.window(calendar.latest(), _WINDOW))
-    span = {"start": sessions[0], "end": sessions[-1], "dataset": DAILY_KLINE.name}
-    agreement = read_sql(warehouse.database, _AGREEMENT, span)
-    verdict, text = judge(agreement), _text(agreement)
-    if verdict is Agreement.BROKEN:
+    sessions = sessions_of(context.run.tags, calendar) or list(calendar.window(calendar.latest(), _LATEST_SESSIONS))
+    start = min(sessions[0], calendar.shift(sessions[-1], -ROTATION))  # by code, a whole rotation is compared at once
+    heard = read_sql(warehouse.database, _HEARD, {"run": context.run.run_id})
+    found = _findings(warehouse.database, context.run.run_id, start, sessions[-1])
+    new = found.filter("new").drop("new")
+    if not new.is_empty():
         current = settings.load()
-        message = checks_failed(
-            dataset=RECONCILIATION.name,
-            sessions=f"{sessions[0]} .. {sessions[-1]}",
-            failed=[("多源一致 sources_agree", text)],
+        message = sources_differ(
+            differences=[_in_words(row) for row in new.head(_SHOWN).iter_rows(named=True)],
+            count=new.height,
             run_id=context.run.run_id,
             ui_url=current.ui_url,
             sandbox=current.sandboxed,
         )
-        pushplus.tell(f"checks-failed:{context.run.run_id}:{RECONCILIATION.name}", message)
+        pushplus.tell(f"sources-differ:{context.run.run_id}", message)
+    metadata = origin() | {"differing": found.height, "new": new.height}
+    if not heard.is_empty():
+        metadata["compared"] = table(heard.with_columns(pl.col("error").fill_null("")))
+    if not found.is_empty():
+        metadata["rows"] = table(found.head(_SHOWN))
+    nothing_said = heard["failed"].sum() > 0 and heard["compared"].sum() == 0
     return dg.AssetCheckResult(
-        passed=verdict is Agreement.GOOD,
-        severity=dg.AssetCheckSeverity.ERROR if verdict is Agreement.BROKEN else dg.AssetCheckSeverity.WARN,
-        description=text,
-        metadata=origin() | ({} if agreement.is_empty() else {"agreement": table(agreement)}),
+        passed=found.is_empty() and not nothing_said,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_text(found, heard),
+        metadata=metadata,
     )
 
 
-def _text(agreement: pl.DataFrame) -> str:
-    """In one sentence; the rows come with the lowest agreement first."""
-    if agreement.is_empty():
-        return "no second source was asked for these sessions"
-    lowest = agreement.row(0, named=True)
-    return (
-        f"the lowest agreement is {lowest['agreement']:.1f} %: {lowest['field']} with {lowest['second_source']} "
-        f"({lowest['agreeing']} of {lowest['compared']} rows, farthest off {lowest['worst_code']})"
-    )
+def _findings(database: Database, run: str, start: dt.date, end: dt.date) -> pl.DataFrame:
+    """The differences of these sessions, the run's own first."""
+    return read_sql(database, _FINDINGS, {"run": run, "start": start, "end": end})
+
+
+def _text(found: pl.DataFrame, heard: pl.DataFrame) -> str:
+    """What differs, what was compared, and what could not be."""
+    if heard.is_empty() and found.is_empty():
+        return "no second source could be asked: nothing was compared 未对账"
+    compared = ", ".join(sorted(set(heard["second_source"]))) or "nobody"
+    text = f"{found.height} values differ ({heard['compared'].sum()} compared with {compared})"
+    if not found.is_empty():
+        named = "; ".join(" ".join(_in_words(row)) for row in found.head(_NAMED).iter_rows(named=True))
+        text += f": {named}" + ("; …" if found.height > _NAMED else "")
+    failed = heard.filter(pl.col("failed") > 0)
+    for row in failed.iter_rows(named=True):
+        text += f". {row['second_source']} did not answer {row['failed']} times for {row['dataset']}: {row['error']}"
+    return text
+
+
+def _in_words(row: dict[str, Any]) -> tuple[str, str]:
+    where = f"{row['dataset']} {row['ts_code']} {row['trade_date']} {row['field']}"
+    return where, f"{row['stored']:.10g} ({row['stored_source']}), {row['second']:.10g} ({row['second_source']})"

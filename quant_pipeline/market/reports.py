@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from quant_pipeline.market.columns import integer, number, text
-from quant_pipeline.market.dataset import TRADE_DATE, Coverage, Dataset, Partition
+from quant_pipeline.market.columns import number, text
+from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
 
 RECONCILIATION = Dataset(
     "reconciliation",
-    zh="多源对账",
-    doc="How far a second source agrees with the stored rows, per session and field, over a daily sample of codes.",
+    zh="多源对账差异",
+    doc="Every stored value that differs from what a second source says: a row per session, code, field and source. What was "
+    "compared at all stands in reconciliation_runs. A row goes when the two agree again, or the stored value is another.",
     group="quality",
     partition=Partition.SESSION,
-    key=("trade_date", "dataset", "field", "second_source"),
+    key=("trade_date", "dataset", "ts_code", "field", "second_source"),
     columns=(
         TRADE_DATE,
-        text("dataset", "数据集", "The data set whose rows were compared.", required=True),
-        text("field", "字段", "The column that was compared.", required=True),
-        text("second_source", "第二数据源", "The source that the stored rows were compared with.", required=True),
-        integer("compared", "比对行数", "Rows that have the value in both.", required=True),
-        integer("agreeing", "一致行数", "Those of them that agree within the field's tolerance.", required=True),
-        number("agreement", "一致率", "agreeing over compared.", "%", required=True),
-        number("worst_difference", "最大差异", "Of the row that is farthest off for its size, in the field's own unit."),
-        text("worst_code", "最大差异代码", "The code that it was found at."),
+        text("dataset", "数据集", "The data set whose row it is.", required=True),
+        CODE,
+        text("field", "字段", "The column; of factors it is the ratio to the session before.", required=True),
+        text("stored_source", "入库来源", "The source of the stored row.", required=True),
+        text("second_source", "第二数据源", "The source that says otherwise.", required=True),
+        number("stored", "入库值", "The stored value, in the field's own unit.", required=True),
+        number("second", "第二来源值", "What the second source says.", required=True),
+        number("difference", "差异", "How far the two are apart.", required=True),
+        number("tolerated", "容差", "How far they may be, by the field's tolerance.", required=True),
     ),
     coverage=Coverage.ANY,
-    after=("daily_kline",),
+    after=("daily_kline", "weekly_kline", "monthly_kline", "adj_factor", "daily_basic"),
     sourced=False,
 )

@@ -14,6 +14,7 @@ import polars as pl
 LISTED_HITS = 30
 _LISTED_CHECKS = 20
 _LISTED_SOURCES = 20
+_LISTED_DIFFERENCES = 20
 _LONGEST_CAUSE = 1_500
 _LONGEST_LINE = 200
 _LONGEST_TITLE = 80
@@ -88,6 +89,21 @@ def check_noticed(*, dataset: str, check: str, text: str, run_id: str, ui_url: s
     """A check came upon something new, which is told once."""
     lines = [f"- 数据集 Dataset：{_inline(dataset)}", f"- 发现 Finding：{_inline(text)}", "", _run_link(ui_url, run_id)]
     return _message(f"{check}：{dataset}", lines, sandbox)
+
+
+def sources_differ(*, differences: Sequence[tuple[str, str]], count: int, run_id: str, ui_url: str, sandbox: bool) -> Message:
+    """Second sources contradict stored values; `differences` holds the first of all `count` as (which value, who says what)."""
+    lines = [
+        "| 数值 Value | 入库值与第二来源 Stored and second |",
+        "|---|---|",
+        *(f"| {_inline(value)} | {_inline(words)} |" for value, words in differences[:_LISTED_DIFFERENCES]),
+        *_remainder(count, _LISTED_DIFFERENCES, "项"),
+        "",
+        "数据未改动；全部差异见 reconciliation 表。Nothing was changed; the table `reconciliation` has them all.",
+        "",
+        _run_link(ui_url, run_id),
+    ]
+    return _message(f"多源不一致 Sources differ：{differences[0][0]}（{count} 项）", lines, sandbox)
 
 
 def sources_unhealthy(*, troubles: Sequence[tuple[str, str]], ui_url: str, sandbox: bool) -> Message:

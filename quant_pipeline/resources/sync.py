@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
-import polars as pl
 from pydantic import PrivateAttr
 
 from quant_pipeline.market.calendar import Calendar
@@ -15,6 +14,7 @@ from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
 from quant_pipeline.sync.ledger import INTERRUPTED, Ledger
+from quant_pipeline.sync.reconcile import Heard
 from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.presence import Presence
@@ -79,11 +79,9 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._error = INTERRUPTED
             raise
 
-    def second_opinion(
-        self, dataset: Dataset, codes: Sequence[str], start: dt.date, end: dt.date, not_from: Sequence[str] = ()
-    ) -> list[tuple[str, pl.DataFrame]]:
-        """What the other sources say of these codes: name and rows of each."""
-        return self._syncer.second_opinion(dataset, codes, start, end, not_from=not_from)
+    def reconcile(self, dataset: Dataset, sessions: Sequence[dt.date], rotation: int) -> list[Heard]:
+        """Compares stored rows with what second sources say; what was heard of each."""
+        return self._syncer.reconcile(dataset, sessions, rotation)
 
 
 def _told(tags: Mapping[str, str]) -> dict[str, str]:

@@ -8,23 +8,21 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-import polars as pl
-
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, SUSPENSIONS, TRADE_CALENDAR
-from quant_pipeline.sources.base import Source, Tally
-from quant_pipeline.sources.failures import Incomplete, SourceError
+from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync import repair
-from quant_pipeline.sync.acceptance import RowsAcceptance, labels_of_unit
+from quant_pipeline.sync.acceptance import labels_of_unit
 from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
 from quant_pipeline.sync.ledger import UNKNOWN_CODE, Item, ItemStatus, Ledger, item_of, record
 from quant_pipeline.sync.periods import labels_of, span_of
 from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan_units
+from quant_pipeline.sync.reconcile import Heard, reconcile
 from quant_pipeline.sync.references import lists_of, needs_halts
 from quant_pipeline.sync.roster import Roster, groups
 from quant_pipeline.warehouse.database import Database
@@ -126,31 +124,10 @@ class Syncer:
                 outcome.add(engine.sync(planned, again=True, on_committed=on_committed))
         return outcome
 
-    def second_opinion(
-        self, dataset: Dataset, codes: Sequence[str], start: dt.date, end: dt.date, *, not_from: Sequence[str] = ()
-    ) -> list[tuple[str, pl.DataFrame]]:
-        """What each other source says of these codes: its name and its good rows, nothing of which is stored.
-
-        A source that fails is left out after its third code.
-        """
-        roster = Roster.load(self._database, dataset, self._calendar, start, end)
-        accept = RowsAcceptance(self._database, dataset, self._calendar, roster, ())
-        said = []
-        for source in self._router(Request()).serving(dataset, Grain.CODE):
-            if source.name in not_from:
-                continue
-            frames, failures = [], 0
-            for unit in (Unit.code(code, start, end) for code in codes if not source.lacks(dataset, code)):
-                try:
-                    frames.append(accept(unit, source.fetch(dataset, unit, Tally()), source).good)
-                except (SourceError, Incomplete) as error:
-                    _logger.info("%s %s: %s", dataset.name, unit, error)
-                    failures += 1
-                if failures == 3:
-                    break
-            if frames:
-                said.append((source.name, pl.concat(frames)))
-        return said
+    def reconcile(self, dataset: Dataset, sessions: Sequence[dt.date], rotation: int) -> list[Heard]:
+        """Compares the data set's stored rows with what second sources say: see `reconcile`."""
+        router = self._router(Request())
+        return reconcile(self._database, self._calendar, router, self._run, dataset, sessions, rotation)
 
     def _done(self, dataset: Dataset, request: Request) -> dict[Unit, Item]:
         """The sessions (weeks, months) asked for whose rows of all codes were synced before, and need not be again."""

@@ -69,6 +69,22 @@ SYNC_ITEMS = sa.Table(
     sa.Index("sync_items_unit", "dataset", "unit", "status"),
 )
 
+RECONCILIATION_RUNS = sa.Table(
+    "reconciliation_runs",
+    OPERATIONS,
+    sa.Column("sync_run", sa.Text, sa.ForeignKey("sync_runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("second_source", sa.Text, primary_key=True),
+    sa.Column("first_session", sa.Date, nullable=False),
+    sa.Column("last_session", sa.Date, nullable=False),
+    sa.Column("codes", sa.BigInteger, nullable=False, server_default="0", comment="Codes of which a value was compared"),
+    sa.Column("compared", sa.BigInteger, nullable=False, server_default="0", comment="Values that both sides have"),
+    sa.Column("differing", sa.BigInteger, nullable=False, server_default="0", comment="Those that are rows of reconciliation"),
+    sa.Column("failed", sa.BigInteger, nullable=False, server_default="0", comment="Sessions or codes that it did not answer"),
+    sa.Column("error", sa.Text, comment="Its last failure"),
+    _moment("finished_at", now=True),
+)
+
 SOURCE_CALLS = sa.Table(
     "source_calls",
     OPERATIONS,

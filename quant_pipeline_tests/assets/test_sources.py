@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+import dagster as dg
 import pytest
 
 from quant_pipeline.sandbox.simulation.exchange import Exchange
@@ -59,26 +59,40 @@ def test_with_tushare_cut_the_bars_come_from_the_others_and_the_events_say_so(ev
     assert all(check.passed for check in result.get_asset_check_evaluations() if check.severity.value == "ERROR")
 
 
-def test_a_sample_is_compared_with_the_other_sources_field_by_field(everywhere: Platform) -> None:
+def test_what_differs_from_a_second_source_is_a_row_a_warning_and_one_message(everywhere: Platform) -> None:
     everywhere.execute("TRUNCATE daily_kline, source_state")
     everywhere.execute("DELETE FROM sync_items WHERE dataset = 'daily_kline'")
     sessions = everywhere.sessions(2)
-    config = {"reconciliation": {"codes": 4}}
+    config = {"reconciliation": {"rotation": 20}}
     result = everywhere.run(sessions, "daily_kline", "reconciliation", job="catch_up", config=config)
     assert result.success, texts(result)
-    compared = everywhere.rows("SELECT second_source, field, sum(compared), sum(agreeing) FROM reconciliation GROUP BY 1, 2")
-    assert {source for source, *_ in compared} == {"baostock", "akshare"}
-    assert {field for _, field, *_ in compared} >= {"open", "high", "low", "close", "vol", "amount"}
-    assert all(agreeing == count > 0 for _, _, count, agreeing in compared), compared
-    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "sources_agree"]
+    compared = everywhere.rows(
+        "SELECT second_source, compared > 0, failed FROM reconciliation_runs WHERE dataset = 'daily_kline'"
+    )
+    assert ("baostock", True, 0) in compared
+    assert everywhere.rows("SELECT count(*) FROM reconciliation") == [(0,)]
+    check = agreement(result)
     assert check.passed
+    assert "baostock" in (check.description or "")
 
-    spoiled = "UPDATE daily_kline SET close = close * 1.1, high = greatest(high, close * 1.1) WHERE trade_date = %s"
-    everywhere.execute(spoiled, LATEST)
-    again = everywhere.run(sessions[1:], "reconciliation", job="catch_up", config=config)
-    (check,) = [each for each in again.get_asset_check_evaluations() if each.check_name == "sources_agree"]
-    assert not check.passed
-    assert "close" in json.dumps({name: str(value.value) for name, value in check.metadata.items()})
+    query = "SELECT min(ts_code) FROM daily_kline WHERE trade_date = %s AND ts_code LIKE '6%%'"
+    ((code,),) = everywhere.rows(query, LATEST)
+    everywhere.execute("UPDATE daily_kline SET close = close + 0.01 WHERE ts_code = %s AND trade_date = %s", code, LATEST)
+    for _ in range(2):  # the second run finds it again, and says so in the check alone
+        again = everywhere.run(sessions, "reconciliation", job="catch_up", config=config)
+        assert again.success, texts(again)
+        check = agreement(again)
+        assert not check.passed
+        assert check.severity is dg.AssetCheckSeverity.WARN
+        assert f"daily_kline {code} {LATEST} close" in (check.description or "")
+        told = everywhere.rows("SELECT title, content FROM messages WHERE dedupe_key LIKE 'sources-differ:%%'")
+        assert len(told) == 1
+        assert code in told[0][0] + told[0][1]
+
+
+def agreement(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "sources_agree"]
+    return check
 
 
 def test_what_no_source_has_is_named_and_can_be_tried_again(everywhere: Platform) -> None:

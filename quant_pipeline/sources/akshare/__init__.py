@@ -55,6 +55,7 @@ class AkshareSource(AkshareBars, AkshareLists):
     # By web site, not by function: a site bans an address, whatever it was asked for.
     default_policies: ClassVar = {"*": _WEB, "jisilu": RatePolicy(**_WEB.model_dump() | {"per_minute": 6})}
     settings = AkshareSettings
+    shares = False
 
     def __init__(
         self,
