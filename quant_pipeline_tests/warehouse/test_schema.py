@@ -148,3 +148,17 @@ def test_every_column_says_what_it_is(warehouse: Database) -> None:
     assert not columns["updated_at"]["nullable"]
     key = sa.inspect(warehouse.engine).get_pk_constraint("daily_kline")["constrained_columns"]
     assert set(key) == set(DAILY_KLINE.key)
+
+
+def test_reconciliation_s_sums_of_the_first_version_give_way_to_its_rows_by_code(warehouse: Database) -> None:
+    make_older(
+        warehouse,
+        "DROP TABLE reconciliation, reconciliation_runs",
+        "CREATE TABLE reconciliation (trade_date date, dataset text, field text, second_source text, compared bigint NOT NULL,"
+        " PRIMARY KEY (trade_date, dataset, field, second_source))",
+        "INSERT INTO reconciliation VALUES ('2026-11-20', 'daily_kline', 'close', 'baostock', 30)",
+        f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'",
+    )
+    warehouse.upgrade()
+    assert differences(warehouse) == []
+    assert read_sql(warehouse, "SELECT count(ts_code) AS n FROM reconciliation").item() == 0

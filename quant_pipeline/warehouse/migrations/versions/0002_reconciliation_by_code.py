@@ -11,3 +11,8 @@ down_revision = "0001"
 def upgrade() -> None:
     """Drops the table: it is made again as its spec has it."""
     op.execute("DROP TABLE IF EXISTS reconciliation")
+
+
+def downgrade() -> None:
+    """Drops it too: the version before makes its own."""
+    op.execute("DROP TABLE IF EXISTS reconciliation")
