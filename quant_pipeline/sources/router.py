@@ -19,6 +19,7 @@ from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ranking import Ranking
+from quant_pipeline.sources.registry import registered
 from quant_pipeline.sources.units import Grain, Unit
 
 Judge = Callable[[pl.DataFrame, Source], Checked]
@@ -81,6 +82,16 @@ class Router:
     def in_use(self, dataset: Dataset) -> tuple[Source, ...]:
         """The sources that are switched on, best first for the data set."""
         return tuple(self._sources if self._ranking is None else self._ranking.order(dataset, self._sources))
+
+    def not_in_use(self, dataset: Dataset) -> list[str]:
+        """The sources that serve the data set and are switched off, left out, or not to be had (no token, say)."""
+        usable = {
+            source.name
+            for source in self.in_use(dataset)
+            if source.unavailable() is None and dataset.name in source.servings and self._known_failure(source, dataset) is None
+        }
+        every = registered().sources
+        return [name for name, source in every.items() if dataset.name in source.servings and name not in usable]
 
     def concurrency(self, dataset: Dataset, grain: Grain) -> int:
         """How many units may be fetched at once: from all sources together, for each may be busy with other units."""

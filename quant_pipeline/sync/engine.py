@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 import polars as pl
@@ -214,7 +215,9 @@ class Engine:
 
     def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, report: OnCommitted) -> None:
         """Records what became of the units that had gaps; those that lack too much have failed."""
-        for unit, item in gaps.settled(lambda code: self._router.could_have(plan.dataset, code)):
+        others = self._router.not_in_use(plan.dataset)
+        elsewhere = f" (not in use: {', '.join(others)}, which may have them 未启用的数据源可能有)" if others else ""
+        for unit, item in gaps.settled(partial(self._router.could_have, plan.dataset), elsewhere=elsewhere):
             record(connection, self._run, plan.dataset, [item])
             if gaps.holds_back(unit):
                 self._report(plan, unit, item, outcome, report)

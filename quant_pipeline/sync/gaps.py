@@ -129,12 +129,12 @@ class Gaps:
         names = [gap.item.source] if item.source in (gap.item.source or "").split(", ") else [gap.item.source, item.source]
         gap.item = replace(gap.item, source=", ".join(name for name in names if name), **sums)
 
-    def settled(self, could_have: Callable[[str], bool]) -> Iterator[tuple[Unit, Item]]:
+    def settled(self, could_have: Callable[[str], bool], *, elsewhere: str = "") -> Iterator[tuple[Unit, Item]]:
         """Each unit that had a gap, with its item as it stands now. `could_have`: whether a source in use has it at all."""
         for unit, gap in self._gaps.items():
-            yield unit, self._settled(gap, could_have)
+            yield unit, self._settled(gap, could_have, elsewhere)
 
-    def _settled(self, gap: _Gap, could_have: Callable[[str], bool]) -> Item:
+    def _settled(self, gap: _Gap, could_have: Callable[[str], bool], elsewhere: str = "") -> Item:
         """The item with what is known now.
 
         A unit that lacks too much has failed, though what came is kept. One of whose rows some were refused and not replaced
@@ -154,7 +154,7 @@ class Gaps:
             return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.REFUSED.value, error=text)
         if len(gap.lacking) - len(had) > gap.may_lack:
             nobody = gap.lacking - had
-            text = f"{len(nobody)}{of} rows that are due are of codes that no source in use has: {_named(nobody)}"
+            text = f"{len(nobody)}{of} rows that are due are of codes that no source in use has: {_named(nobody)}{elsewhere}"
             return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.UNSERVED.value, error=text)
         return item
 

@@ -12,11 +12,13 @@ from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.checks import Scope, checks_of
+from quant_pipeline.sync.checks.completeness import ROW_COUNT
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
+_ROW = {"trade_date": pl.Date, "ts_code": pl.String}
 _NOT_WHOLE = """
 SELECT DISTINCT unit FROM (
     SELECT DISTINCT ON (unit) unit, trade_date, ts_code, status, missing, rejected FROM sync_items
@@ -45,13 +47,18 @@ def units(
         return []
     attempts = _not_whole(database, dataset, labels)
     lacking = _lacking(database, dataset, calendar, labels)
-    wrong = set(_failing(database, dataset, calendar, labels))
+    wrong = _failing(database, dataset, calendar, labels)
     if not by_session:
-        in_wrong = pl.col("trade_date").is_in(list(wrong))
-        codes = Roster.load(database, dataset, calendar, labels[0], labels[-1]).due(labels).filter(in_wrong)
-        spans = pl.concat([lacking, codes]).group_by("ts_code").agg(first=pl.min("trade_date"), last=pl.max("trade_date"))
+        whole = wrong.filter(pl.col("ts_code").is_null())["trade_date"]
+        due = Roster.load(database, dataset, calendar, labels[0], labels[-1]).due(labels)
+        rows = pl.concat([lacking, wrong.drop_nulls(), due.filter(pl.col("trade_date").is_in(whole.implode()))])
+        spans = rows.group_by("ts_code").agg(first=pl.min("trade_date"), last=pl.max("trade_date"))
         return sorted({Unit.code(*span) for span in spans.iter_rows()} | {unit for unit in attempts if unit.ts_code})
-    sessions = wrong | set(lacking["trade_date"]) | {day for unit in attempts for day in _days_of(unit, dataset, calendar)}
+    sessions = (
+        set(wrong["trade_date"])
+        | set(lacking["trade_date"])
+        | {day for unit in attempts for day in _days_of(unit, dataset, calendar)}
+    )
     if dataset is ADJ_FACTOR:
         sessions |= {labels[0], labels[-1]}
     return [Unit.session(day) for day in labels if day in sessions]
@@ -78,7 +85,7 @@ def _days_of(unit: Unit, dataset: Dataset, calendar: Calendar) -> Sequence[dt.da
 
 def _lacking(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> pl.DataFrame:
     """trade_date, ts_code of the rows that are due and not stored."""
-    none = pl.DataFrame(schema={"trade_date": pl.Date, "ts_code": pl.String})
+    none = pl.DataFrame(schema=_ROW)
     if dataset.coverage not in (Coverage.MARKET, Coverage.EVERY):
         return none
     roster = Roster.load(database, dataset, calendar, labels[0], labels[-1])
@@ -86,9 +93,11 @@ def _lacking(database: Database, dataset: Dataset, calendar: Calendar, labels: S
     return pl.concat([none, *parts])
 
 
-def _failing(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> list[dt.date]:
-    """The sessions that a failed check names."""
+def _failing(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> pl.DataFrame:
+    """trade_date, ts_code of what a failed check names (null: the whole session); what only lacks is counted elsewhere."""
     scope = Scope(database, dataset, labels, calendar)
-    verdicts = [check.judge(scope) for check in checks_of(dataset) if not check.warns]
+    verdicts = [check.judge(scope) for check in checks_of(dataset) if not check.warns and check is not ROW_COUNT]
     named = [verdict.offending for verdict in verdicts if not verdict.passed and "trade_date" in verdict.offending.columns]
-    return [day for offending in named for day in offending["trade_date"].to_list()]
+    code = [rows.get_column("ts_code", default=pl.Series([None] * rows.height, dtype=pl.String)) for rows in named]
+    parts = [rows.select("trade_date").with_columns(ts_code=codes) for rows, codes in zip(named, code, strict=True)]
+    return pl.concat([pl.DataFrame(schema=_ROW), *parts])

@@ -29,9 +29,11 @@ from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.tushare import TushareSource
 from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync import plan
 from quant_pipeline.sync.engine import Outcome
-from quant_pipeline.sync.ledger import item_of, record
+from quant_pipeline.sync.ledger import ItemStatus, Ledger, item_of, record
 from quant_pipeline.sync.plan import PlanError
+from quant_pipeline.sync.roster import Roster
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline_tests.sync.conftest import LATEST, Bench
 
@@ -279,3 +281,106 @@ def test_a_restated_factor_is_fetched_again_over_the_whole_history(bench: Bench,
     assert len(bench.rows("SELECT DISTINCT adj_factor FROM adj_factor WHERE ts_code = %s", code)) <= 2
     former = bench.rows("SELECT count(*) FROM row_revisions WHERE dataset = 'adj_factor' AND key ->> 'ts_code' = %s", code)
     assert former == [(8,)], "what stood there before is kept"
+
+
+def test_a_long_plan_is_shared_out_over_the_sources_that_can_have_whole_sessions(
+    bench: Bench, baostock: BaostockSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Tushare at a few calls a second, BaoStock does not stand idle; each session is asked for once."""
+    sessions = bench.sessions(12)
+    bench.reference(sessions)
+    with bench.database.connect() as connection:
+        connection.execute("DELETE FROM stock_list WHERE ts_code LIKE '%.BJ'")  # BaoStock has the whole market then
+    slow = bench.policies["tushare"]["*"].model_copy(update={"per_second": 5.0, "burst": 1, "concurrency": 1})
+    bench.policies["tushare"] = {"*": slow}
+    ranking = Ranking(bench.database.pool, {"tushare": 1, "baostock": 2})
+    monkeypatch.setattr(Ledger, "done", lambda *_: {})  # the list is what this test made of it
+    syncer = Syncer(bench.database, bench.calendar, [bench.source(), baostock], ranking, bench.ledger, bench.run)
+    monkeypatch.setattr("quant_pipeline.sync.syncer.lists_of", lambda _dataset: [])
+    monkeypatch.setattr(plan, "SHARED_FROM", 0.0)
+    *_, planned = syncer.plan(DAILY_KLINE, Request(sessions=sessions))
+    assert planned.shared
+    outcome = syncer.sync(DAILY_KLINE, Request(sessions=sessions))
+    assert not outcome.failed
+    assert {item.source for item in outcome.synced.values()} == {"tushare", "baostock"}
+    assert len(outcome.synced) == 12
+    assert {item.calls for item in outcome.synced.values()} == {1}
+    assert planned.minutes < 12 / 5 / 60
+
+
+def test_where_a_source_lacks_a_board_whole_sessions_are_not_its_share(bench: Bench, baostock: BaostockSource) -> None:
+    sessions = bench.sessions(5)
+    bench.reference(sessions)
+    roster = Roster.load(bench.database, DAILY_KLINE, bench.calendar)
+    assert roster.whole_for(bench.source(), sessions) == set(sessions)
+    assert roster.whole_for(baostock, sessions) == frozenset(), "BaoStock has no BSE"
+
+
+def test_one_codes_history_asks_for_that_codes_halts_only(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(60)
+    bench.sync(TRADE_CALENDAR)
+    syncer.sync(SOURCED["stock_list"], Request())
+    ((code,),) = bench.rows("SELECT min(ts_code) FROM stock_list WHERE list_date < '2025-06-01' AND list_status = 'L'")
+    request = Request(sessions=sessions, codes=[str(code)])
+    plans = {each.dataset.name: each for each in syncer.plan(DAILY_KLINE, request)}
+    assert list(plans) == ["bse_mapping", "suspensions", "daily_kline"], "references first, and counted"
+    assert not syncer.sync(DAILY_KLINE, request).failed
+    assert _made(bench, "suspend_d") == plans["suspensions"].calls == 1
+    assert _made(bench, "daily") == plans["daily_kline"].calls == 1
+    assert _made(bench, "bse_mapping") == plans["bse_mapping"].calls == 1
+
+
+def test_what_is_retried_brings_nothing_else_with_it(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(6)
+    bench.reference(sessions)
+    with bench.database.connect() as connection:
+        connection.execute("DELETE FROM sync_items WHERE dataset = 'suspensions'")
+        record(connection, bench.run, DAILY_KLINE, [item_of(Unit.session(sessions[2]), status="failed")])
+    before = _made(bench, "suspend_d")
+    outcome = syncer.sync(DAILY_KLINE, Request(sessions=sessions, failed=True))
+    assert [unit.start for unit in outcome.synced] == [sessions[2]]
+    assert _made(bench, "suspend_d") == before + 1, "the halts of that session, and of no other"
+
+
+def test_weeks_of_a_code_come_from_the_source_and_only_the_running_one_is_derived(
+    bench: Bench, syncer: Syncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-18T18:00")
+    sessions = bench.calendar.between(dt.date(2026, 10, 12), dt.date(2026, 11, 18))
+    bench.reference(sessions)
+    ((code,),) = bench.rows("SELECT min(ts_code) FROM stock_list WHERE list_date < '2025-06-01' AND list_status = 'L'")
+    for dataset in (DAILY_KLINE, WEEKLY_KLINE):
+        assert not syncer.sync(dataset, Request(sessions=sessions, codes=[str(code)])).failed
+    rows = bench.rows("SELECT trade_date, source FROM weekly_kline ORDER BY 1")
+    assert [source for _, source in rows] == ["tushare"] * 5 + ["derived"]
+    assert rows[-1][0] == dt.date(2026, 11, 18)
+
+
+def test_an_index_with_a_hole_is_repaired_code_by_code(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(30)
+    bench.reference(sessions)
+    assert not syncer.sync(INDEX_DAILY, Request(sessions=sessions)).failed
+    with bench.database.connect() as connection:
+        connection.execute(
+            "DELETE FROM index_daily WHERE ts_code = '000300.SH' AND trade_date BETWEEN %s AND %s", (sessions[5], sessions[20])
+        )
+    (planned,) = syncer.plan(INDEX_DAILY, Request(sessions=sessions, repair=True))
+    assert [(unit.ts_code, unit.start, unit.end) for unit in planned.units] == [("000300.SH", sessions[5], sessions[20])]
+    assert not syncer.sync(INDEX_DAILY, Request(sessions=sessions, repair=True)).failed
+    assert bench.rows("SELECT count(*) FROM index_daily WHERE ts_code = '000300.SH'") == [(30,)]
+
+
+def test_a_market_without_one_board_is_partial_says_who_lacks_and_is_not_asked_for_for_ever(
+    bench: Bench, baostock: BaostockSource
+) -> None:
+    sessions = bench.sessions(2)
+    bench.reference(sessions)
+    ranking = Ranking(bench.database.pool, {"baostock": 1})
+    syncer = Syncer(bench.database, bench.calendar, [baostock], ranking, bench.ledger, bench.run)
+    outcome = syncer.sync(DAILY_KLINE, Request(sessions=sessions))
+    assert not outcome.failed
+    (item, _) = outcome.synced.values()
+    assert (item.status, item.error_class) == (ItemStatus.PARTIAL, "unserved")
+    assert ".BJ" in str(item.error)
+    assert "tushare" in str(item.error), "who could have it"
+    assert not syncer.sync(DAILY_KLINE, Request(sessions=sessions)).synced
