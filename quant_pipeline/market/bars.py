@@ -164,6 +164,7 @@ PRICE_LIMITS = Dataset(
     columns=(
         CODE,
         TRADE_DATE,
+        PRE_CLOSE,
         number("up_limit", "涨停价", "Upper limit.", "元", required=True),
         number("down_limit", "跌停价", "Lower limit.", "元", required=True),
     ),

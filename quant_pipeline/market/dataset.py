@@ -80,6 +80,11 @@ class Dataset:
                 raise ValueError(f"{self.name}: key column {part!r} must be one of the columns, and required")
         if self.dated and "trade_date" not in names:
             raise ValueError(f"{self.name}: a data set by {self.partition} needs the column trade_date")
+        if self.coverage in (Coverage.MARKET, Coverage.EVERY, Coverage.MOST) and not self.universe:
+            raise ValueError(
+                f"{self.name}: coverage {self.coverage} needs a universe, the lists whose codes owe rows: without one an "
+                "answer of a single row would be taken for the whole market's"
+            )
 
     @property
     def column_names(self) -> tuple[str, ...]:

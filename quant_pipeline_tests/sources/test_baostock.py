@@ -46,7 +46,7 @@ SESSION = dt.date(2026, 11, 20)
 START = dt.date(2025, 2, 10)
 WHOLE_MARKET, HISTORY = "query_daily_history_k_AStock", "query_history_k_data_plus"
 PASSWORD = "not-to-be-told"
-NOT_STORED = frozenset({"area", "industry"})
+NOT_STORED = frozenset("area industry fullname enname cnspell curr_type is_hs act_name act_ent_type".split())
 """What BaoStock's list does not say."""
 
 

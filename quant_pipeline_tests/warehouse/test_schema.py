@@ -103,6 +103,29 @@ def test_to_add_a_data_set_or_a_column_is_to_add_a_spec(warehouse: Database, mon
     assert read(warehouse, another).is_empty()
 
 
+def test_a_database_of_before_gets_the_columns_that_tushare_documents_and_keeps_its_rows(warehouse: Database) -> None:
+    since = {
+        "stock_list": ("fullname", "enname", "cnspell", "curr_type", "is_hs", "act_name", "act_ent_type"),
+        "price_limits": ("pre_close",),
+    }
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO stock_list (ts_code, list_status, is_hs, source) VALUES ('600000.SH', 'L', 'H', 'tushare')"
+        )
+        connection.execute(
+            "INSERT INTO price_limits (ts_code, trade_date, up_limit, down_limit, source)"
+            " VALUES ('600000.SH', '2026-11-20', 11, 9, 'tushare')"
+        )
+    dropped = [f"ALTER TABLE {table} DROP COLUMN {column} CASCADE" for table, columns in since.items() for column in columns]
+    make_older(warehouse, *dropped)
+    warehouse.upgrade()
+    assert differences(warehouse) == []
+    for table, columns in since.items():
+        (row,) = read(warehouse, DATASETS[table]).to_dicts()
+        assert row["ts_code"] == "600000.SH"
+        assert [row[column] for column in columns] == [None] * len(columns)
+
+
 def test_a_new_required_column_asks_for_a_revision_where_rows_have_no_value(
     warehouse: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,136 @@
+"""The README's recipe "a data set is a spec and one mapping per source", followed to the letter."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from quant_pipeline.assets.checks import dataset_checks
+from quant_pipeline.assets.dataset_asset import dataset_asset
+from quant_pipeline.console.catalogue import page
+from quant_pipeline.market import rules
+from quant_pipeline.market.columns import number
+from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
+from quant_pipeline.market.datasets import DATASETS, SOURCED, STOCK_LIST
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sources import registry
+from quant_pipeline.sources.base import Tally, serves
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies, RatePolicy
+from quant_pipeline.sources.ranking import Ranking
+from quant_pipeline.sources.tushare import TushareSource, _asked
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.checks import checks_of
+from quant_pipeline.sync.engine import Outcome
+from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.syncer import Request, Syncer
+from quant_pipeline.warehouse import schema
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline.warehouse.reads import read
+from quant_pipeline_tests.sources.loopback import send_json, serving, tushare_refusal, tushare_rows
+from quant_pipeline_tests.sync.stored import CODES, LATEST, LISTED, NOW, store
+
+MONEYFLOW = Dataset(
+    "moneyflow",
+    zh="个股资金流向",
+    doc="Bought and sold by size of order.",
+    group="market",
+    partition=Partition.SESSION,
+    key=("ts_code", "trade_date"),
+    columns=(CODE, TRADE_DATE, number("net_mf_amount", "净流入额", "Bought less sold.", "万元")),
+    rules=(rules.code_is_tushare,),
+    coverage=Coverage.MARKET,
+    universe=("stock_list",),
+    after=("stock_list", "suspensions"),
+)
+FREE: Policies = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0, trip=1000)}}
+
+
+class Tushare(TushareSource):
+    """As it is when the recipe's method stands in it."""
+
+    @serves(MONEYFLOW, by=(Grain.SESSION, Grain.CODE), api="moneyflow", page=6000)
+    def moneyflow(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self._query(MONEYFLOW, tally, **_asked(unit))
+
+
+@pytest.fixture
+def added(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The platform with the recipe carried out, and a market of 64 shares."""
+    monkeypatch.setenv("QUANT_NOW", NOW)
+    for catalogue in (DATASETS, SOURCED):
+        monkeypatch.setitem(catalogue, MONEYFLOW.name, MONEYFLOW)
+    monkeypatch.setattr(registry, "BUILT_IN", (Tushare, *registry.BUILT_IN[1:]))
+    registry.registered.cache_clear()
+    schema.fingerprint.cache_clear()  # a process that starts with the spec in place has none yet
+    warehouse.upgrade()
+    store(warehouse, STOCK_LIST, [{"ts_code": code, "list_status": "L", "list_date": LISTED} for code in CODES])
+    yield warehouse
+    registry.registered.cache_clear()
+    schema.fingerprint.cache_clear()
+
+
+def synced(database: Database, days: tuple[dt.date, ...], given: list[str]) -> Outcome:
+    """A sync of the sessions from a server that gives the rows of these codes, and the right to nothing else."""
+
+    def answer(handler: Any, asked: dict[str, Any]) -> None:
+        if asked["api_name"] != "moneyflow":
+            return send_json(handler, tushare_refusal("抱歉，您没有访问该接口的权限"))
+        rows = [[code, asked["params"]["trade_date"], 12.5] for code in given]
+        return send_json(handler, tushare_rows(["ts_code", "trade_date", "net_mf_amount"], rows))
+
+    presence = Presence(database.connect())
+    try:
+        ledger = Ledger(database, presence)
+        ledger.begin("run", "test", {})
+        with serving(answer) as url:
+            source = Tushare("token", url, xshg(), Limiter(database.pool, presence), FREE)
+            ranking = Ranking(database.pool, {"tushare": 1})
+            syncer = Syncer(database, xshg(), [source], ranking, ledger, "run")
+            return syncer.sync(MONEYFLOW, Request(sessions=days))
+    finally:
+        presence.close()
+
+
+def test_it_gets_its_table_and_its_rows(added: Database) -> None:
+    days = xshg().window(LATEST, 2)
+    outcome = synced(added, days, CODES)
+    assert set(outcome.synced) == {Unit.session(day) for day in days}, outcome.failed
+    assert read(added, MONEYFLOW).height == 2 * len(CODES)
+
+
+def test_one_row_is_not_taken_for_the_market(added: Database) -> None:
+    outcome = synced(added, (LATEST,), CODES[:1])
+    (item,) = outcome.failed.values()
+    assert "63 of 64 codes that should have traded are missing" in str(item.error)
+
+
+def test_it_gets_its_asset_its_checks_and_its_page(added: Database) -> None:
+    del added
+    asset, checks = dataset_asset(MONEYFLOW), dataset_checks(MONEYFLOW)
+    (spec,) = asset.specs
+    assert (spec.key, spec.group_name) == (dg.AssetKey("moneyflow"), "market")
+    assert {dep.asset_key.to_user_string() for dep in spec.deps} == {"stock_list", "suspensions"}
+    assert {key.name for key in checks.check_keys} == {check.name for check in checks_of(MONEYFLOW)} > {"rows_sane"}
+    assert "| [`moneyflow`](#moneyflow) | 个股资金流向 | session | tushare |" in page()
+
+
+@pytest.mark.parametrize("coverage", [Coverage.MARKET, Coverage.EVERY, Coverage.MOST])
+def test_a_spec_whose_codes_owe_rows_says_which_codes(coverage: Coverage) -> None:
+    with pytest.raises(ValueError, match=r"moneyflow: coverage .* needs a universe"):
+        Dataset(
+            "moneyflow",
+            zh="个股资金流向",
+            doc="As the recipe had it once.",
+            group="market",
+            partition=Partition.SESSION,
+            key=("ts_code", "trade_date"),
+            columns=(CODE, TRADE_DATE),
+            coverage=coverage,
+        )
