@@ -73,9 +73,9 @@ def test_a_session_in_which_nobody_was_suspended_is_not_stale(rows: Platform) ->
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        (f"DELETE FROM daily_kline WHERE trade_date = '{LATEST}' AND ts_code = {ONE}", {"row_count"}),
-        (f"DELETE FROM daily_kline WHERE trade_date = '{LATEST}'", {"row_count", "fresh"}),
-        (f"DELETE FROM daily_kline WHERE trade_date = '2026-11-19' AND ts_code = {ONE}", {"row_count"}),
+        (f"DELETE FROM daily_kline WHERE trade_date = '{LATEST}' AND ts_code = {ONE}", {"row_count", "every_row"}),
+        (f"DELETE FROM daily_kline WHERE trade_date = '{LATEST}'", {"row_count", "every_row", "fresh"}),
+        (f"DELETE FROM daily_kline WHERE trade_date = '2026-11-19' AND ts_code = {ONE}", {"row_count", "every_row"}),
         (f"UPDATE daily_kline SET low = high + 1 WHERE trade_date = '{LATEST}' AND ts_code = {ONE}", {"rows_sane"}),
         (f"UPDATE daily_kline SET vol = vol / 100 WHERE trade_date = '{LATEST}' AND ts_code = {ONE}", {"rows_sane"}),
         (
@@ -159,14 +159,14 @@ def test_suspended_and_unlisted_codes_owe_no_row(rows: Platform) -> None:
     where = f"trade_date = '{LATEST}' AND ts_code = {ONE}"
     ((code,),) = rows.rows(f"SELECT {ONE}")
     rows.execute(f"DELETE FROM daily_kline WHERE {where}")
-    assert red(rows, DAILY_KLINE) == {"row_count"}
+    assert red(rows, DAILY_KLINE) == {"row_count", "every_row"}
     rows.execute(
         "INSERT INTO suspensions (ts_code, trade_date, suspend_type, suspend_timing, source)"
         " VALUES (%s, %s, 'S', '9:30-10:00', 'tushare')",
         code,
         LATEST,
     )
-    assert red(rows, DAILY_KLINE) == {"row_count"}, "a halt of half an hour excuses no bar"
+    assert red(rows, DAILY_KLINE) == {"row_count", "every_row"}, "a halt of half an hour excuses no bar"
     rows.execute("UPDATE suspensions SET suspend_timing = NULL WHERE ts_code = %s", code)
     assert red(rows, DAILY_KLINE) == set()
     rows.execute("DELETE FROM suspensions WHERE ts_code = %s", code)
@@ -193,7 +193,7 @@ def test_a_red_check_shows_its_rows_in_the_ui_is_told_once_and_stops_no_run(rows
     result = rows.alone(rows.sessions(SESSIONS), "daily_kline")
     assert result.success
     found = evaluations(result)
-    assert [name for name, each in found.items() if not each.passed] == ["row_count"]
+    assert [name for name, each in found.items() if not each.passed] == ["row_count", "every_row"]
     check = found["row_count"]
     assert check.severity is dg.AssetCheckSeverity.ERROR
     assert check.description.startswith("1 of ")
