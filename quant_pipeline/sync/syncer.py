@@ -9,13 +9,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from quant_pipeline.market import clock
-from quant_pipeline.market.calendar import Calendar, CalendarError
+from quant_pipeline.market.calendar import FIRST_SESSION, Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.router import Router
-from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sources.units import Grain, Unit, is_running
 from quant_pipeline.sync import repair
 from quant_pipeline.sync.acceptance import labels_of_unit
 from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
@@ -112,7 +112,7 @@ class Syncer:
             self._sync_lists(router, engine, dataset)
         plans = self._plans(dataset, router, request, done)
         if any(plan.units for plan in plans):
-            self._sync_halts(router, engine, dataset, plans, request)
+            self._sync_days(router, engine, dataset, plans, request)
         outcome = Outcome(before=done)
         self._ledger.plan(self._run, len(done), len(done))
         self._refuse_unknown(dataset, request, outcome)
@@ -207,7 +207,10 @@ class Syncer:
         return [plan_units(dataset, router, grain, list(of_grain)) for grain, of_grain in by_grain.items()]
 
     def _stored(self, dataset: Dataset) -> int:
+        """About how many rows a list will have: as many as it had; of a calendar also where none is stored yet."""
         rows: int = read_sql(self._database, f"SELECT count(*) AS n FROM {dataset.name}").item()
+        if dataset is TRADE_CALENDAR:
+            return max(rows, (dt.date(self.as_of(dataset).year + 1, 12, 31) - FIRST_SESSION).days)
         return rows
 
     def _lacking(self, planned: Plan) -> Plan:
@@ -226,7 +229,7 @@ class Syncer:
         for reference in lists_of(dataset):
             with contextlib.suppress(PlanError):
                 found += [self._lacking(each) for each in self._plans(reference, router, Request(), {})]
-        return [*found, *self._halts(dataset, router, plans, request)]
+        return [*found, *self._halts(dataset, router, plans, request), *self._running_bars(dataset, router, plans, request)]
 
     def _halts(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
         """The plan for the suspensions of what is planned: of its sessions, or only those of the codes that are asked for."""
@@ -244,6 +247,21 @@ class Syncer:
             return []
         return [self._lacking(each) for each in plans]
 
+    def _running_bars(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
+        """The plan for the daily bars that the running week or month is made of, as far as they are lacking."""
+        running = [unit for plan in plans for unit in plan.units if is_running(dataset, unit.end, self._calendar)]
+        derived = [source for source in router.in_use(dataset) if dataset.name in source.servings]
+        if not running or not any(source.servings[dataset.name].running for source in derived):
+            return []
+        days = sorted({day for unit in running for day in span_of(dataset, self._calendar, unit.end)})
+        codes = sorted({unit.ts_code for unit in running if unit.ts_code is not None}) if request.codes else []
+        wanted = Request(sessions=days, codes=codes)
+        try:
+            plans = self._plans(DAILY_KLINE, router, wanted, self._done(DAILY_KLINE, replace(wanted, codes=())))
+        except PlanError:
+            return []
+        return [self._lacking(each) for each in plans]
+
     def _sync_lists(self, router: Router, engine: Engine, dataset: Dataset) -> None:
         """Without them (no permission, say) the sync goes on, and judges more leniently."""
         for reference in lists_of(dataset):
@@ -255,10 +273,13 @@ class Syncer:
             if failed:
                 _logger.warning("%s could not be synced: answers are judged without it", reference.name)
 
-    def _sync_halts(self, router: Router, engine: Engine, dataset: Dataset, plans: Sequence[Plan], request: Request) -> None:
+    def _sync_days(self, router: Router, engine: Engine, dataset: Dataset, plans: Sequence[Plan], request: Request) -> None:
         halts = self._halts(dataset, router, plans, request)
         if needs_halts(dataset) and (not halts or any(plan.units and engine.sync(plan).failed for plan in halts)):
             _logger.warning("%s could not be synced: answers are judged without it", SUSPENSIONS.name)
+        for planned in self._running_bars(dataset, router, plans, request):
+            if planned.units:
+                engine.sync(planned)  # what fails here is named by the period that cannot be made
 
     def _router(self, request: Request) -> Router:
         if not request.sources:

@@ -384,3 +384,18 @@ def test_a_market_without_one_board_is_partial_says_who_lacks_and_is_not_asked_f
     assert ".BJ" in str(item.error)
     assert "tushare" in str(item.error), "who could have it"
     assert not syncer.sync(DAILY_KLINE, Request(sessions=sessions)).synced
+
+
+def test_the_running_weeks_days_are_fetched_with_it(bench: Bench, syncer: Syncer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-18T18:00")
+    wednesday = dt.date(2026, 11, 18)
+    planned = {plan.dataset.name: plan.calls for plan in syncer.plan(WEEKLY_KLINE, Request(sessions=[wednesday]))}
+    assert not syncer.sync(WEEKLY_KLINE, Request(sessions=[wednesday])).failed
+    assert planned["daily_kline"] == _made(bench, "daily") == 3
+    assert planned["suspensions"] == _made(bench, "suspend_d") == 3
+
+
+def test_a_first_calendar_is_planned_with_its_pages(bench: Bench, syncer: Syncer) -> None:
+    (planned,) = syncer.plan(TRADE_CALENDAR, Request())
+    syncer.sync(TRADE_CALENDAR, Request())
+    assert planned.calls == _made(bench, "trade_cal") > 1
