@@ -37,6 +37,9 @@ uitest: setup ## Look at the UI in headless Chromium (needs chromium and chromed
 bench: setup ## Measure the speeds that the README names 性能测试
 	$(BIN)/python -m benchmarks
 
+mutants: setup ## Put slips into the sync decisions, one at a time: do the tests notice? 变异测试
+	$(BIN)/python -m benchmarks.mutants
+
 docs: setup ## Make docs/datasets.md from the specs 生成数据集文档
 	@$(BIN)/python -m quant_pipeline.console.catalogue > .datasets.new && mv .datasets.new docs/datasets.md
 
@@ -49,4 +52,4 @@ clean: ## Stop the embedded server and the sandbox, and remove what was made 清
 	@test ! -x $(BIN)/quant-pipeline || $(BIN)/quant-pipeline db stop
 	rm -rf $(VENV) .quant build *.egg-info
 
-.PHONY: help setup run ui test uitest bench docs freeze clean
+.PHONY: help setup run ui test uitest bench mutants docs freeze clean
