@@ -18,6 +18,7 @@ from quant_pipeline.market.codes import Board
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
+    DAILY_BASIC,
     DAILY_KLINE,
     INDEX_DAILY,
     INDEX_LIST,
@@ -44,6 +45,7 @@ _WHOLE_MARKET = "query_daily_history_k_AStock"
 _HISTORY = "query_history_k_data_plus"
 _DAILY = (Grain.SESSION, Grain.CODE)
 _DAILY_FIELDS = "date,code,open,high,low,close,preclose,volume,amount,tradestatus,pctChg"
+_BASIC_FIELDS = "date,code,close,turn,tradestatus,peTTM,pbMRQ,psTTM"
 _PERIOD_FIELDS = "date,code,open,high,low,close,volume,amount,pctChg"
 _CORE_INDEX = pl.col("ts_code").is_in([code for code in INDEX_DAILY.codes if not code.endswith(".BJ")])
 _PAGE = 2000
@@ -197,6 +199,16 @@ class BaostockSource(Source):
         rows = self._days(unit, _DAILY_FIELDS, tally).filter(~_SUSPENDED)
         return _bars(rows, pre_close=_number("preclose"))
 
+    @serves(DAILY_BASIC, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
+    def daily_basic(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Turnover and the ratios that BaoStock has; the other columns are null. A ratio to a loss is null, as Tushare's is."""
+        rows = self._days(unit, _BASIC_FIELDS, tally).filter(~_SUSPENDED)
+        theirs = {"turnover_rate": "turn", "pe_ttm": "peTTM", "pb": "pbMRQ", "ps_ttm": "psTTM"}
+        known = {"ts_code": pl.col("ts_code"), "trade_date": pl.col("date"), "close": _number("close")} | {
+            name: _positive(column) for name, column in theirs.items()
+        }
+        return rows.select(known.get(name, pl.lit(None)).alias(name) for name in DAILY_BASIC.column_names)
+
     @serves(SUSPENSIONS, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)
     def suspensions(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         halted = self._days(unit, "date,code,tradestatus", tally).filter(_SUSPENDED)
@@ -312,6 +324,12 @@ def _labelled(bars: pl.DataFrame, ends: dict[dt.date, dt.date], unit: Unit) -> p
 
 def _number(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Float64, strict=False)
+
+
+def _positive(name: str) -> pl.Expr:
+    """The figure; null where it is nought or below, which is how BaoStock writes a loss and what it does not know."""
+    figure = _number(name)
+    return pl.when(figure > 0).then(figure)
 
 
 def _date(name: str) -> pl.Expr:

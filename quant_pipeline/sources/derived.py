@@ -1,4 +1,4 @@
-"""Rows derived from the warehouse's own daily bars: weekly and monthly bars, and factors from the chain of closes.
+"""Rows derived from what the warehouse holds: weekly and monthly bars, factors from the chain of closes, limits by the rules.
 
 The last source in priority: it asks nobody, so weekly and monthly never fail while daily bars come, and the running week
 and month exist. What daily bars do not say it does not give.
@@ -14,7 +14,8 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, PRICE_LIMITS, STOCK_LIST, WEEKLY_KLINE
+from quant_pipeline.sources import limits_by_rules
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
@@ -100,6 +101,18 @@ class DerivedSource(Source):
     @serves(ADJ_FACTOR, by=(Grain.SESSION,), api="close_chain", page=_EVERYTHING)
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self.call("close_chain", lambda: self._factors(unit.start), tally)
+
+    @serves(PRICE_LIMITS, by=(Grain.SESSION,), api="trading_rules", page=_EVERYTHING)
+    def price_limits(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        return self.call("trading_rules", lambda: self._limits(unit.start), tally)
+
+    def _limits(self, session: dt.date) -> pl.DataFrame:
+        known = read_sql(self._database, limits_by_rules.KNOWN, {"session": session}, timeout=self._timeout("trading_rules"))
+        rows = limits_by_rules.counted(known, session, self._calendar)
+        if rows.is_empty():
+            text = f"there is nothing to count limits from: sync {STOCK_LIST.name}, and the session's {DAILY_KLINE.name} or "
+            raise SourceError(FailureClass.EMPTY, self.name, "trading_rules", f"{text}{ADJ_FACTOR.name}, first")
+        return rows
 
     def _periods(self, dataset: Dataset, unit: Unit) -> pl.DataFrame:
         labels = self._labels(dataset, unit)

@@ -18,6 +18,7 @@ import pytest
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
+    DAILY_BASIC,
     DAILY_KLINE,
     INDEX_DAILY,
     INDEX_LIST,
@@ -238,6 +239,32 @@ def test_periods_and_factors_lie_on_the_sessions_of_the_calendar_that_it_is_give
     bs._calendar = xshg().overruled_by({SESSION: False})
     for dataset in (WEEKLY_KLINE, ADJ_FACTOR):
         assert good(bs, dataset, Unit.code(code, thursday, SESSION))["trade_date"].max() == thursday
+
+
+def test_valuations_are_tushares_where_it_has_them_and_null_where_not(bs: BaostockSource, tushare: TushareSource) -> None:
+    served = ["close", "turnover_rate", "pe_ttm", "pb", "ps_ttm"]
+    codes_of_day = good(tushare, DAILY_BASIC, Unit.session(SESSION))["ts_code"].to_list()
+    for code in codes_of_day[:4]:
+        ours, theirs = (good(source, DAILY_BASIC, Unit.code(code, START, SESSION)) for source in (bs, tushare))
+        assert ours.select("ts_code", "trade_date").equals(theirs.select("ts_code", "trade_date"))
+        for name in served:
+            mine, other = ours[name], theirs[name]
+            assert mine.is_null().equals(other.is_null(), check_names=False), name
+            assert ((mine - other).abs() <= 1e-6 + other.abs() * 1e-6).all(), name
+        others = [name for name in DAILY_BASIC.column_names if name not in ("ts_code", "trade_date", *served)]
+        assert ours.select(others).null_count().row(0) == (ours.height,) * len(others)
+
+
+@pytest.mark.parametrize(("said", "known"), [("-3.2", None), ("0.000000", None), ("", None), ("12.5", 12.5)])
+def test_a_ratio_to_a_loss_is_null_as_tushares_is(
+    bs: BaostockSource, monkeypatch: pytest.MonkeyPatch, said: str, known: float | None
+) -> None:
+    row = {"date": "2026-11-20", "code": "sh.600000", "close": "10.00", "turn": "0.5", "tradestatus": "1"}
+    rows = pl.DataFrame([row | {"peTTM": said, "pbMRQ": "1.1", "psTTM": "2.0"}])
+    monkeypatch.setattr(bs, "_query", lambda *_, **__: rows)
+    basic = good(bs, DAILY_BASIC, Unit.code("600000.SH", SESSION, SESSION))
+    assert basic["pe_ttm"].to_list() == [known]
+    assert basic.select("turnover_rate", "pb", "ps_ttm").row(0) == (0.5, 1.1, 2.0)
 
 
 def test_pages_are_counted_as_calls(bs: BaostockSource, sandbox: Rehearsal) -> None:
