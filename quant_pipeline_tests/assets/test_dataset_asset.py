@@ -124,11 +124,11 @@ def test_an_unknown_source_or_symbol_is_refused_by_its_name(
 def test_a_failing_run_shows_no_token_anywhere(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "no-such-token-51d0c3"
     monkeypatch.setenv("TUSHARE_TOKEN", wrong)
-    result = platform.run(platform.sessions(2), "price_limits")
-    assert "token" in texts(result)["price_limits"]
+    result = platform.run(platform.sessions(2), "daily_basic")
+    assert "token" in texts(result)["daily_basic"]
     monkeypatch.setenv("TUSHARE_TOKEN", TOKEN)
-    platform.sandbox.order_fault("disconnect", api="stk_limit", times=None)
-    cut = platform.run(platform.sessions(2), "price_limits")
+    platform.sandbox.order_fault("disconnect", api="daily_basic", times=None)
+    cut = platform.run(platform.sessions(2), "daily_basic")
     assert not cut.success
     logs = [dg.serialize_value(record) for run in (result, cut) for record in platform.instance.all_logs(run.run_id)]
     tables = platform.rows(
@@ -138,6 +138,6 @@ def test_a_failing_run_shows_no_token_anywhere(platform: Platform, monkeypatch: 
     )
     runs = [dg.serialize_value(platform.instance.get_run_by_id(run.run_id)) for run in (result, cut)]
     written = "\n".join([*logs, *runs, *(row for (row,) in tables)])
-    assert "price_limits" in written
+    assert "daily_basic" in written
     assert wrong not in written
     assert TOKEN not in written
