@@ -43,6 +43,7 @@ def unit_metadata(item: Item) -> dict[str, Any]:
         "calls": item.calls,
         "attempts": item.attempts,
         "seconds": round(item.seconds, 3),
+        **({"not_whole": item.error} if item.error else {}),
     }
 
 

@@ -141,3 +141,27 @@ def test_a_failing_run_shows_no_token_anywhere(platform: Platform, monkeypatch: 
     assert "daily_basic" in written
     assert wrong not in written
     assert TOKEN not in written
+
+
+def test_a_refused_row_that_nobody_replaces_is_stored_around_shown_checked_and_asked_for_again(platform: Platform) -> None:
+    (session,) = platform.sessions(8)[:1]
+    spoilt = {"kind": "scaled", "columns": ["amount"], "factor": 1000.0, "share": 0.02}
+    platform.sandbox.order_fault(api="daily", times=None, **spoilt)
+    result = platform.alone([session], "daily_kline")
+    assert result.success, "the session is there, and what follows it runs"
+    assert session.isoformat() in platform.materialized("daily_kline")
+    (event,) = result.asset_materializations_for_node("daily_kline")
+    assert "were refused" in str(event.metadata["not_whole"].value)
+    assert platform.rows("SELECT status FROM sync_runs WHERE id = %s", result.run_id) == [("success_with_errors",)]
+    red = {each.check_name for each in result.get_asset_check_evaluations() if not each.passed}
+    assert "nothing_refused" in red
+    messages = platform.rows("SELECT content FROM messages WHERE dedupe_key = %s", f"checks-failed:{result.run_id}:daily_kline")
+    assert len(messages) == 1
+    platform.sandbox.clear_faults()
+    before = platform.asked("daily")
+    assert platform.alone([session], "daily_kline").success
+    assert platform.asked("daily") == before + 1
+    assert platform.rows(
+        "SELECT status FROM sync_items WHERE dataset = 'daily_kline' AND unit = %s ORDER BY finished_at DESC LIMIT 1",
+        f"{session}",
+    ) == [("success",)]
