@@ -25,13 +25,19 @@ CODES = [f"60000{n}.SH" for n in range(10)]
 KEYS = {"ts_code": pl.String, "trade_date": pl.Date}
 
 
-def gaps(codes: Sequence[str] = CODES, *, dataset: Dataset = DAILY_KLINE, halted: Sequence[tuple[str, dt.date]] = ()) -> Gaps:
+def gaps(
+    codes: Sequence[str] = CODES,
+    *,
+    dataset: Dataset = DAILY_KLINE,
+    halted: Sequence[tuple[str, dt.date]] = (),
+    halts_known: Sequence[dt.date] = WEEK,
+) -> Gaps:
     listed = pl.DataFrame(
         {"ts_code": codes, "list_date": [dt.date(2020, 1, 2)] * len(codes), "delist_date": [None] * len(codes)},
         schema={"ts_code": pl.String, "list_date": pl.Date, "delist_date": pl.Date},
     )
     halts = pl.DataFrame(list(halted), schema=KEYS, orient="row")
-    return Gaps(dataset, xshg(), Roster(dataset, xshg(), listed, halts, frozenset(WEEK), known=frozenset(codes)))
+    return Gaps(dataset, xshg(), Roster(dataset, xshg(), listed, halts, frozenset(halts_known), known=frozenset(codes)))
 
 
 def rows(*keys: tuple[str, dt.date]) -> pl.DataFrame:
@@ -170,6 +176,12 @@ def test_a_code_owes_the_sessions_of_its_range_but_for_its_halts() -> None:
     )
 
 
+def test_a_range_may_lack_more_where_the_halts_of_its_first_days_are_not_known() -> None:
+    found = gaps(halts_known=[FRI])
+    unit = Unit.code(CODES[0], MON, FRI)
+    assert seen(found, came(unit, rows((CODES[0], MON), (CODES[0], FRI))))[unit].status is ItemStatus.SUCCESS
+
+
 def test_two_gaps_of_one_code_in_two_sessions_are_closed_by_one_answer() -> None:
     found = gaps()
     first, second = Unit.session(MON), Unit.session(WED)
@@ -266,4 +278,6 @@ def test_five_names_are_shown_and_of_more_that_there_are_more() -> None:
     assert str(seen(six, came(unit, codes[6:]))[unit].error).endswith("600003.SH, 600004.SH, …")
     range_of_six, range_of_five = Unit.code(codes[0], dt.date(2026, 11, 9), MON), Unit.code(codes[0], MON, FRI)
     assert str(seen(five, came(range_of_six, rows()))[range_of_six].error).endswith("2026-11-12, 2026-11-13, …")
+    range_of_one = Unit.code(codes[0], FRI, FRI)
+    assert str(seen(five, came(range_of_one, rows()))[range_of_one].error).endswith("source: 600000.SH")
     assert str(seen(five, came(range_of_five, rows()))[range_of_five].error).endswith("2026-11-19, 2026-11-20")
