@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from quant_pipeline import jobs, settings, timetable
-from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
@@ -56,7 +56,14 @@ def _schedule(job: "AssetJob", words: str) -> Callable[..., dg.ScheduleDefinitio
         def schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
             if _ONE_DATASET.get(job.name) in switched_off():
                 return dg.SkipReason(f"{_ONE_DATASET[job.name]} 已停用: it is switched off (QUANT_WITHOUT).")
-            return decide(context.scheduled_execution_time.astimezone(EXCHANGE_ZONE), warehouse)
+            at = context.scheduled_execution_time.astimezone(EXCHANGE_ZONE)
+            try:
+                return decide(at, warehouse)
+            except CalendarError as error:
+                # In the first days of a year the calendar may not reach so far: the lists bring the new one, all else waits.
+                if job.name == jobs.reference_sync.name:
+                    return dg.RunRequest(run_key=f"{job.name}:{at.date()}", tags=_QUEUED)
+                return dg.SkipReason(f"日历未更新: {error}")
 
         return schedule
 

@@ -125,11 +125,6 @@ def test_the_synced_calendar_overrules_the_built_in_one(
     assert isinstance(tick(warehouse_at, "2026-11-20T17:30+08:00"), dg.SkipReason)
 
 
-def test_past_the_calendar_s_end_it_says_so_and_does_not_guess(warehouse_at: WarehouseResource) -> None:
-    with pytest.raises(Exception, match="the calendar knows"):
-        tick(warehouse_at, "2060-11-19T17:30+08:00")
-
-
 def test_the_night_after_a_session_the_last_ten_are_looked_at_again(warehouse_at: WarehouseResource) -> None:
     request = asked(warehouse_at, "2026-11-21T01:00+08:00", "catch_up")
     assert span(request) == ("2026-11-09", "2026-11-20")
@@ -176,6 +171,17 @@ def test_the_hot_list_is_fetched_again_every_hour(warehouse_at: WarehouseResourc
     requests = [asked(warehouse_at, f"2026-11-20T{hour}:00+08:00", "hot_sync") for hour in (10, 11)]
     assert requests[0].run_key != requests[1].run_key
     assert requests[0].run_config["ops"]["ths_hot"]["config"]["force"] is True
+
+
+def test_past_the_calendar_s_end_the_lists_are_synced_and_all_else_says_why_it_waits(
+    warehouse_at: WarehouseResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2027-01-04T18:00")
+    asked(warehouse_at, "2027-01-04T08:30+08:00", "reference_sync")
+    for job in ("daily_sync", "pre_open_sync", "catch_up"):
+        answer = tick(warehouse_at, "2027-01-04T17:30+08:00", job)
+        assert isinstance(answer, dg.SkipReason)
+        assert "sync trade_calendar" in str(answer.skip_message)
 
 
 def test_the_file_that_is_shipped_says_what_holds_without_it() -> None:

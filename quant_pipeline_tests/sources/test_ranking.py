@@ -108,6 +108,18 @@ def test_one_that_fails_too_often_goes_behind_the_next_and_comes_back(
     ]
 
 
+def test_one_whose_calls_fail_two_of_three_opens_no_circuit_and_goes_behind_the_next(
+    warehouse: Database, ranking: Ranking, limiter: Limiter, sources: list[Source]
+) -> None:
+    """What demotion is for: an address that is cut now and then, never often enough in a row to be left alone."""
+    for _ in range(4):
+        _call(limiter, 2, fails=True)
+        _call(limiter, 1, fails=False)
+    with warehouse.connect() as connection:
+        assert connection.execute("SELECT DISTINCT circuit FROM source_state").fetchall() == [("closed",)]
+    assert _names(ranking.order(DAILY_KLINE, sources)) == ["second", "first", "third"]
+
+
 def test_half_an_hour_later_it_gets_another_chance(
     warehouse: Database, ranking: Ranking, limiter: Limiter, sources: list[Source]
 ) -> None:
