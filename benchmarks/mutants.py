@@ -64,7 +64,7 @@ def slips(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Constant(value=int() as value):
             changed.value = value + 1
         case ast.Constant(value=float() as value):
-            changed.value = value * 2
+            changed.value = value * 2 or 1.0
         case ast.Name(id=name) if name in _NAMES:
             changed.id = _NAMES[name]
         case ast.IfExp(body=body, orelse=orelse):

@@ -52,12 +52,22 @@ class Wide(Base):
     def weekly(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         raise NotImplementedError
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="list", page=10, asks=3)
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="list", page=2, asks=3)
     def stocks(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         raise NotImplementedError
 
-    @serves(THS_MEMBERS, by=(Grain.MEMBERS,), api="members", page=10)
+    @serves(THS_MEMBERS, by=(Grain.MEMBERS,), api="members", page=2)
     def members(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        raise NotImplementedError
+
+
+class Narrow(Base):
+    """By session, pages of two rows."""
+
+    name = "narrow"
+
+    @serves(DAILY_KLINE, by=(Grain.SESSION,), api="daily", page=2)
+    def daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         raise NotImplementedError
 
 
@@ -199,14 +209,16 @@ def test_given_units_are_a_page_each_and_a_grain_nobody_serves_is_planned_withou
     units = [Unit.session(day) for day in DAYS[:3]]
     found = plan_units(DAILY_KLINE, Router([Wide()]), Grain.SESSION, units)
     assert (found.calls, found.units, found.shared) == (3, tuple(units), False)
+    assert plan_units(DAILY_KLINE, Router([Narrow()]), Grain.SESSION, units).calls == 3
     found = plan_units(DAILY_KLINE, Router([ByCode()]), Grain.SESSION, units)
     assert (found.calls, found.units, found.grain) == (0, tuple(units), Grain.SESSION)
+    assert (found.minutes, found.shared, found.source) == (0, False, "")
 
 
 def test_a_list_is_one_unit_and_members_are_one_for_each_board() -> None:
     found = plan_list(STOCK_LIST, Router([Wide()]), as_of=DAYS[0])
     assert (found.grain, names(found), found.calls) == (Grain.SNAPSHOT, [str(DAYS[0])], 3)
-    assert plan_list(STOCK_LIST, Router([Wide()]), as_of=DAYS[0], rows=25).calls == 5
+    assert plan_list(STOCK_LIST, Router([Wide()]), as_of=DAYS[0], rows=25).calls == 15
     found = plan_list(THS_MEMBERS, Router([Wide()]), as_of=DAYS[0], groups=["885001.TI", "885002.TI"])
     assert (names(found), found.calls) == ([f"885001.TI {DAYS[0]}", f"885002.TI {DAYS[0]}"], 2)
     assert str(found) == "ths_members: 2 boards, 2 calls to wide, 0.0 min at its pace"
