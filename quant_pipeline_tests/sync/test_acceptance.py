@@ -14,6 +14,7 @@ from quant_pipeline.market.datasets import (
     BSE_MAPPING,
     DAILY_KLINE,
     ETF_DAILY,
+    STOCK_LIST,
     SUSPENSIONS,
     THS_CONCEPTS,
     THS_HOT,
@@ -54,6 +55,10 @@ class Whole(Source):
 
     @serves(THS_MEMBERS, by=(Grain.MEMBERS,), api="members", page=100)
     def members(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        raise NotImplementedError
+
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="stocks", page=100)
+    def stocks(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         raise NotImplementedError
 
     @serves(BSE_MAPPING, by=(Grain.SNAPSHOT,), api="mapping", page=100)
@@ -262,3 +267,18 @@ def test_the_labels_of_a_unit_lie_in_its_range(monkeypatch: pytest.MonkeyPatch) 
     assert labels_of_unit(WEEKLY_KLINE, xshg(), unit) == [dt.date(2026, 11, 13), WED]
     assert labels_of_unit(WEEKLY_KLINE, xshg(), Unit.code(CODES[0], MON, TUE)) == [], "that week ends later"
     assert labels_of_unit(DAILY_KLINE, xshg(), Unit.code(CODES[0], MON, WED)) == [MON, TUE, WED]
+
+
+def test_what_comes_under_a_former_code_is_taken_under_the_one_of_now(warehouse: Database) -> None:
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO code_changes (old_code, new_code, known_from) VALUES ('600099.SH', '600000.SH', 'stock_list')"
+        )
+    unit = Unit.session(MON)
+    former = pl.col("ts_code").replace({"600000.SH": "600099.SH"})
+    accept = rows_acceptance(warehouse, unit)
+    rows = accept(unit, bars(CODES, [MON]).with_columns(former), source()).good
+    assert set(rows["ts_code"]) == set(CODES)
+    lists = ListAcceptance(warehouse, STOCK_LIST, xshg())
+    listed = pl.DataFrame({"ts_code": ["600099.SH"], "list_status": ["L"]})
+    assert lists(Unit.snapshot(MON), listed, source()).good["ts_code"].to_list() == ["600000.SH"]
