@@ -272,15 +272,15 @@ def test_indexes_are_counted_by_what_was_asked_for(shell: Platform) -> None:
 
 
 def test_a_session_that_fails_is_named_and_the_exit_code_is_1(shell: Platform) -> None:
-    shell.sandbox.order_fault("status", api="stk_limit", times=2)
+    shell.sandbox.order_fault("status", api="daily_basic", times=2)
     try:
-        facts = report("sync", "--datasets", "price_limits", "--days-back", "2", "--force", exit_code=1)
+        facts = report("sync", "--datasets", "daily_basic", "--days-back", "2", "--force", exit_code=1)
     finally:
         shell.sandbox.clear_faults()
     assert facts["status"] == "success_with_errors"
     assert [failure["unit"] for failure in facts["failures"]] == ["2026-11-19"]
-    assert "tushare.stk_limit" in facts["failures"][0]["error"]
-    assert facts["errors"][0].startswith("price_limits: price_limits 2026-11-19: tushare.stk_limit: ")
+    assert "tushare.daily_basic" in facts["failures"][0]["error"]
+    assert facts["errors"][0].startswith("daily_basic: daily_basic 2026-11-19: tushare.daily_basic: ")
 
 
 def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
@@ -306,6 +306,20 @@ def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
     assert "weekly_kline" in text
     assert "minutes at the sources' pace" in text
     assert (shell.asked(), shell.rows("SELECT count(*) FROM sync_runs")) == (before, runs)
+
+
+def test_what_no_source_in_use_serves_is_noted_or_where_it_was_named_an_error(
+    shell: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del shell
+    monkeypatch.setenv("QUANT_WITHOUT", ",".join(name for name in SOURCED if name != "auction"))
+    facts = report("sync", "--sources", "derived", "--days-back", "1")
+    assert (facts["status"], facts["errors"]) == ("success", [])
+    assert facts["skipped"] == ["auction: none of the sources in use (derived) serves it. Skipped 已跳过"]
+    assert "! auction: none of the sources" in invoke("sync", "--sources", "derived", "--days-back", "1").output
+    facts = report("sync", "--datasets", "auction", "--sources", "derived", "--days-back", "1", "--force", exit_code=1)
+    assert facts["skipped"] == []
+    assert "auction: none of the sources in use (derived) serves it" in facts["errors"][0]
 
 
 def test_what_failed_is_tried_again_and_nothing_else(shell: Platform) -> None:

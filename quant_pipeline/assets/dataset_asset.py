@@ -15,6 +15,7 @@ from quant_pipeline.assets.metadata import failures_table, preview, sum_metadata
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, key_of, sessions_of
+from quant_pipeline.resources.dagster_private import ADHOC_JOB
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.sources.units import Grain, Unit
@@ -25,6 +26,8 @@ from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request
 
 OWNERS = ["team:market-data"]
+SKIPPED = "skipped"
+"""Metadata of the observation that says why a run left the data set out."""
 
 
 class SyncConfig(dg.Config):
@@ -35,6 +38,9 @@ class SyncConfig(dg.Config):
     symbols: list[str] = Field([], description="Only these codes (600000.SH, 000001, …). 仅同步这些股票")
     retry_failed: bool = Field(False, description="Only what failed at its last attempt. 仅重试失败的单元")
     repair: bool = Field(False, description="Only what is short, breaks a check or was restated. 仅修复有问题的数据")
+    named: bool = Field(
+        False, description="Fail where no source in use serves it; else it is skipped with a note. 无可用数据源时报错，而非跳过"
+    )
 
 
 def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
@@ -66,6 +72,13 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
             failed=config.retry_failed,
             repair=config.repair,
         )
+        unserved = None if config.named or context.run.job_name == ADHOC_JOB else sync.unserved(dataset, request)
+        if unserved is not None:
+            note = f"{unserved}. Skipped 已跳过"
+            context.log.warning(note)
+            context.log_event(dg.AssetObservation(context.asset_key, metadata={SKIPPED: note}))
+            yield everything_told()
+            return
         tell = _Teller(context, dataset, sync, request)
         outcome = sync.sync(dataset, request, on_committed=tell.committed)
         tell.ended(outcome)

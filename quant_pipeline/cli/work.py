@@ -112,6 +112,7 @@ def sync(
             force=force,
             retry_failed=retry_failed,
             repair=repair,
+            named=bool(datasets or periods),
         )
         if dry_run:
             _show_plan(*commands.plan(order), console, as_json)

@@ -45,6 +45,8 @@ class Order:
     force: bool = False
     retry_failed: bool = False
     repair: bool = False
+    named: bool = False
+    """Whether the data sets were named: then one that no source in use serves is a failure, else it is skipped."""
 
     @property
     def last_session(self) -> dt.date:
@@ -59,6 +61,7 @@ class Order:
             "symbols": list(self.symbols),
             "retry_failed": self.retry_failed,
             "repair": self.repair,
+            "named": self.named,
         }
 
 
@@ -169,6 +172,7 @@ def _report(
         made,
         status=_worst([_status(database, each) for each in launched]),
         errors=[text for each in launched for text in each.failures],
+        skipped=[note for each in launched for note in each.skipped],
         checks_passed=sum(each.checks_passed for each in launched),
         checks_failed=[_failed_check(check) for each in launched for check in each.checks_failed],
         **report.synced(database, run_ids),

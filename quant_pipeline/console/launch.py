@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from quant_pipeline.assets.dataset_asset import SKIPPED
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
@@ -30,6 +31,8 @@ class Launched:
     success: bool
     failures: tuple[str, ...]
     checks: tuple[dg.AssetCheckEvaluation, ...]
+    skipped: tuple[str, ...] = ()
+    """What was left out, and why."""
 
     @property
     def checks_passed(self) -> int:
@@ -77,12 +80,20 @@ def launch(
             cancel(instance, run_id)
             raise
         checks = tuple(_evaluations(instance, run_id))
+        skipped = tuple(_skipped(instance, run_id))
     return Launched(
         run_id=result.run_id,
         success=result.success,
         failures=tuple(_failures(result)),
         checks=checks,
+        skipped=skipped,
     )
+
+
+def _skipped(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION):
+        if record.asset_observation is not None and SKIPPED in record.asset_observation.metadata:
+            yield str(record.asset_observation.metadata[SKIPPED].value)
 
 
 def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckEvaluation]:

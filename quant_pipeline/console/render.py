@@ -85,6 +85,8 @@ def _show_sync(report: Report, console: Console) -> None:
         console.print(f"[red]✗[/] {escape(failure['error'])}", highlight=False)
     for error in report.errors:
         console.print(f"[red]✗[/] {escape(error)}", highlight=False)
+    for note in report.skipped:
+        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
 
 
 def _show_checks(report: Report, console: Console) -> None:

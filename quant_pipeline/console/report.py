@@ -50,6 +50,8 @@ class Report:
     datasets: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    """Data sets that no source in use serves, and why; not those that were named."""
     checks_passed: int = 0
     checks_failed: list[dict[str, Any]] = field(default_factory=list)
     hits: list[dict[str, Any]] | None = None

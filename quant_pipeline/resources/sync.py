@@ -79,6 +79,10 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._error = INTERRUPTED
             raise
 
+    def unserved(self, dataset: Dataset, request: Request) -> str | None:
+        """Why no source in use can give the data set; None where one can."""
+        return self._syncer.unserved(dataset, request)
+
     def reconcile(self, dataset: Dataset, sessions: Sequence[dt.date], rotation: int) -> list[Heard]:
         """Compares stored rows with what second sources say; what was heard of each."""
         return self._syncer.reconcile(dataset, sessions, rotation)

@@ -84,6 +84,16 @@ class Syncer:
                 raise
             return clock.today()
 
+    def unserved(self, dataset: Dataset, request: Request) -> str | None:
+        """Why no source in use can give the data set (what those lack that could), in words; None where one can."""
+        in_use = self._router(request).in_use(dataset)
+        able = [source for source in in_use if dataset.name in source.servings]
+        if any(source.unavailable() is None for source in able):
+            return None
+        named = ", ".join(source.name for source in in_use) or "none"
+        lacking = "".join(f"; {source.name}: {source.unavailable()}" for source in able)
+        return f"{dataset.name}: none of the sources in use ({named}) serves it{lacking}"
+
     def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
         """What will be fetched, references first, without what was synced before, or planned before by this syncer.
 

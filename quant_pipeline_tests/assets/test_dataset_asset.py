@@ -165,3 +165,28 @@ def test_a_refused_row_that_nobody_replaces_is_stored_around_shown_checked_and_a
         "SELECT status FROM sync_items WHERE dataset = 'daily_kline' AND unit = %s ORDER BY finished_at DESC LIMIT 1",
         f"{session}",
     ) == [("success",)]
+
+
+def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, before = platform.sessions(1), platform.asked()
+    monkeypatch.setenv("TUSHARE_PRIORITY", "0")
+    result = platform.run(sessions, "auction")
+    assert result.success
+    (observed,) = [event for event in result.all_events if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION]
+    note = observed.asset_observation_data.asset_observation.metadata["skipped"].value
+    assert note == "auction: none of the sources in use (derived) serves it. Skipped 已跳过"
+    assert platform.materialized("auction") == []
+    for named in (platform.run(sessions, "auction", config={"auction": {"named": True}}), platform.alone(sessions, "auction")):
+        assert not named.success
+        assert "auction: none of the sources in use (derived) serves it" in str(
+            [event.step_failure_data.error_display_string for event in named.all_events if event.is_step_failure]
+        )
+    monkeypatch.setenv("TUSHARE_PRIORITY", "1")
+    monkeypatch.delenv("TUSHARE_TOKEN")
+    result = platform.run(sessions, "auction")
+    assert result.success
+    (observed,) = [event for event in result.all_events if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION]
+    assert "tushare: no token: set TUSHARE_TOKEN" in observed.asset_observation_data.asset_observation.metadata["skipped"].value
+    assert platform.asked() == before
