@@ -15,6 +15,7 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import TRADE_CALENDAR
 from quant_pipeline.market.validation import keys_of
+from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Answer
 from quant_pipeline.sources.units import Grain, Unit
@@ -68,7 +69,8 @@ class Store:
 
     def _write_rows(self, answers: Mapping[Unit, Answer]) -> dict[Unit, Upserted]:
         """Sessions and codes in one go; whole lists and periods one by one, for they put an end to what stood before."""
-        if self.dataset.periodic or any(unit.grain in _WHOLE for unit in answers):
+        counted = any(answer.source == DerivedSource.name for answer in answers.values())
+        if self.dataset.periodic or (self.force and counted) or any(unit.grain in _WHOLE for unit in answers):
             return {unit: self._put_in_place(unit, answer) for unit, answer in answers.items()}
         frames = [(answer.checked.good, answer.source) for answer in answers.values()]
         written = upsert_each(self.connection, self.dataset, frames, priority=self.priority, force=self.force)
@@ -77,7 +79,8 @@ class Store:
     def _put_in_place(self, unit: Unit, answer: Answer) -> Upserted:
         rows = answer.checked.good
         # A calendar is judged by what is known, not by who says it: what stands there may be what was not believed.
-        force = self.force or self.dataset is TRADE_CALENDAR
+        # What we count ourselves takes no upstream's place, by force neither: an exchange's limit stays its own.
+        force = (self.force and answer.source != DerivedSource.name) or self.dataset is TRADE_CALENDAR
         if unit.grain in _WHOLE:
             # A list is whole: what it no longer holds is gone. What came and was refused is lacking, not gone.
             where = {"ts_code": unit.ts_code} if unit.grain is Grain.MEMBERS else None

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import STOCK_LIST, THS_MEMBERS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import PRICE_LIMITS, STOCK_LIST, THS_MEMBERS, TRADE_CALENDAR
 from quant_pipeline.market.validation import validate
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.router import Answer
@@ -22,14 +22,16 @@ REFUSED = {"ts_code": "T00018.SH", "list_status": "D"}
 """Stands in Tushare's list every day: its code is none."""
 
 
-def write(database: Database, dataset: Dataset, unit: Unit, *rows: dict[str, Any], source: str = "tushare") -> dict[str, Any]:
+def write(
+    database: Database, dataset: Dataset, unit: Unit, *rows: dict[str, Any], source: str = "tushare", force: bool = False
+) -> dict[str, Any]:
     """Takes an answer of these rows; what became of it."""
     schema = dict.fromkeys(dataset.column_names, pl.String)
     frame = pl.DataFrame([dict.fromkeys(dataset.column_names) | row for row in rows], schema=schema)
     checked = validate(dataset, frame, expected_session=None, sessions=frozenset(xshg().sessions))
     answer = Answer(source, checked, attempts=1, calls=1, seconds=0.0)
     with database.connect() as connection, connection.transaction():
-        store = Store(connection, dataset, xshg(), ["tushare", "baostock"], force=False)
+        store = Store(connection, dataset, xshg(), ["tushare", "baostock", "derived"], force=force)
         item = store.write([Fetched(unit, answer, None)])[unit]
     return {name: getattr(item, name) for name in ("inserted", "updated", "rejected", "unreadable")}
 
@@ -96,3 +98,12 @@ def test_a_calendar_is_taken_from_whoever_tells_the_truth(warehouse: Database) -
     write(warehouse, STOCK_LIST, LIST, {**listed("600000.SH"), "name": "浦发银行"})
     write(warehouse, STOCK_LIST, LIST, {**listed("600000.SH"), "name": "浦发"}, source="baostock")
     assert codes(warehouse, "stock_list", "name") == {"浦发银行"}, "any other list is owned by priority"
+
+
+def test_what_is_counted_takes_no_upstreams_place_by_force_neither(warehouse: Database) -> None:
+    limits = {"ts_code": "600000.SH", "trade_date": f"{LATEST}", "up_limit": "11.0", "down_limit": "9.0"}
+    unit = Unit.session(LATEST)
+    write(warehouse, PRICE_LIMITS, unit, limits)
+    counted = limits | {"up_limit": "10.5", "down_limit": "9.5"}
+    assert write(warehouse, PRICE_LIMITS, unit, counted, source="derived", force=True)["updated"] == 0
+    assert write(warehouse, PRICE_LIMITS, unit, counted, source="baostock", force=True)["updated"] == 1
