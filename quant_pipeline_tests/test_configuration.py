@@ -9,7 +9,7 @@ import pytest
 from quant_pipeline import timetable
 from quant_pipeline.configuration import ConfigurationError, read_toml
 from quant_pipeline.settings import Settings
-from quant_pipeline.sources.policy import load_policies
+from quant_pipeline.sources.registry import policies
 
 FILE = """
 limit = "${QUANT_TEST_LIMIT}"
@@ -81,11 +81,11 @@ def test_rate_limits_and_schedules_take_them(tmp_path: Path, monkeypatch: pytest
     limits.write_text('[tushare.daily]\nper_minute = "${QUANT_TEST_PER_MINUTE}"\n')
     schedules.write_text('[daily_sync]\ncron = "${QUANT_TEST_CRON}"\non = "${QUANT_TEST_ON}"\n')
     with pytest.raises(ConfigurationError, match=r"limits\.toml, tushare, daily, per_minute: .*QUANT_TEST_PER_MINUTE"):
-        load_policies(limits)
+        policies(limits)
     with pytest.raises(ConfigurationError, match=r"schedules\.toml, daily_sync, cron: .*QUANT_TEST_CRON"):
         timetable.load(schedules)
     monkeypatch.setenv("QUANT_TEST_PER_MINUTE", "8")
     monkeypatch.setenv("QUANT_TEST_CRON", "0 18 * * *")
     monkeypatch.setenv("QUANT_TEST_ON", "false")
-    assert load_policies(limits)["tushare"]["daily"].per_minute == 8
+    assert policies(limits)["tushare"]["daily"].per_minute == 8
     assert (timetable.load(schedules)["daily_sync"].cron, timetable.load(schedules)["daily_sync"].on) == ("0 18 * * *", False)

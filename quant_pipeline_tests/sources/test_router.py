@@ -130,6 +130,7 @@ def test_when_all_only_rest_the_unit_waits_and_is_answered(limiter: Limiter) -> 
 
 def test_patience_ends_and_every_source_s_last_word_is_told(limiter: Limiter) -> None:
     first, second = Scripted(limiter, fails(FailureClass.RETRYABLE)), Second(limiter, ROWS.clear)
+    first._policies = {first.name: {"*": QUICK.model_copy(update={"cool_down": 60.0})}}
     router = Router([first, second], patience=0.0)
     with pytest.raises(Unanswered, match=r"daily_kline 2026-11-20: .*\[retryable\]; second\.daily: nothing came \[empty\]"):
         router.fetch(DAILY_KLINE, UNIT, judge)

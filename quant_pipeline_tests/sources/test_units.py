@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.units import Grain, Unit, is_running
 
 FRIDAY, THURSDAY = dt.date(2026, 11, 20), dt.date(2026, 11, 19)
@@ -43,6 +44,6 @@ def test_each_grain_has_its_days() -> None:
     ],
 )
 def test_a_week_or_month_runs_until_its_last_session(last: dt.date, week: bool, month: bool) -> None:
-    assert (is_running(WEEKLY_KLINE, last), is_running(MONTHLY_KLINE, last)) == (week, month)
-    assert not is_running(DAILY_KLINE, last)
-    assert not is_running(STOCK_LIST, last)
+    assert (is_running(WEEKLY_KLINE, last, xshg()), is_running(MONTHLY_KLINE, last, xshg())) == (week, month)
+    assert not is_running(DAILY_KLINE, last, xshg())
+    assert not is_running(STOCK_LIST, last, xshg())
