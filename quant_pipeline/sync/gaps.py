@@ -78,8 +78,9 @@ class Gaps:
             if not lacking:
                 continue
             labels = sorted(due["trade_date"].unique()) or [each.unit.end]
-            may_lack = self._roster.may_lack(labels, due.height, each.unit.ts_code)
-            gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, refused, due.height, may_lack)
+            owed = 0 if self._dataset.coverage is Coverage.ANY else due.height  # who is halted, say, owes nothing every day
+            may_lack = self._roster.may_lack(labels, owed, each.unit.ts_code)
+            gap = self._gaps[each.unit] = _Gap(items[each.unit], lacking, refused, owed, may_lack)
             gap.held_back = gap.wide or bool(refused)
             counted[each.unit] = self._settled(gap, lambda _: True)
             self._left_by.add(each.answer.source)

@@ -11,6 +11,7 @@ import pytest
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
     BSE_MAPPING,
     DAILY_KLINE,
     ETF_DAILY,
@@ -282,3 +283,23 @@ def test_what_comes_under_a_former_code_is_taken_under_the_one_of_now(warehouse:
     lists = ListAcceptance(warehouse, STOCK_LIST, xshg())
     listed = pl.DataFrame({"ts_code": ["600099.SH"], "list_status": ["L"]})
     assert lists(Unit.snapshot(MON), listed, source()).good["ts_code"].to_list() == ["600000.SH"]
+
+
+def test_factors_are_scaled_to_the_stored_ones_and_pre_closes_completed_of_one_code_only(warehouse: Database) -> None:
+    """A whole session comes in its source's own terms; one code's history is joined on to what is stored."""
+    code, both = CODES[0], [MON, TUE]
+    store(warehouse, ADJ_FACTOR, [{"ts_code": code, "trade_date": MON, "adj_factor": 10.0}])
+    factors = pl.DataFrame({"ts_code": [code] * 2, "trade_date": both, "adj_factor": [1.0, 2.0]})
+    by_code = rows_acceptance(warehouse, dataset=ADJ_FACTOR, codes=[code])(Unit.code(code, MON, TUE), factors, source())
+    assert by_code.good["adj_factor"].to_list() == [10.0, 20.0]
+    of_session = factors.filter(pl.col("trade_date") == TUE)
+    by_session = rows_acceptance(warehouse, dataset=ADJ_FACTOR, codes=[code])(Unit.session(TUE), of_session, source())
+    assert by_session.good["adj_factor"].to_list() == [2.0]
+
+    store(warehouse, ADJ_FACTOR, [{"ts_code": code, "trade_date": day, "adj_factor": 10.0} for day in both])
+    store(warehouse, DAILY_KLINE, bars([code], [MON]))
+    silent = bars([code], both).filter(pl.col("trade_date") == TUE).with_columns(pre_close=pl.lit(None, pl.Float64))
+    by_code = rows_acceptance(warehouse, codes=[code])(Unit.code(code, TUE, TUE), silent, source())
+    assert by_code.good["pre_close"].to_list() == [bars([code], [MON])["close"][0]]
+    by_session = rows_acceptance(warehouse, codes=[code])(Unit.session(TUE), silent, source())
+    assert by_session.good["pre_close"].to_list() == [None]

@@ -148,6 +148,13 @@ def test_where_nobody_owes_rows_a_refused_one_lacks_and_fails_nothing() -> None:
     )
 
 
+def test_of_halts_a_refused_one_is_one_of_none_that_are_owed() -> None:
+    unit = Unit.session(MON)
+    item = seen(gaps(dataset=SUSPENSIONS), came(unit, [], refused=CODES[:6]))[unit]
+    assert (item.status, item.error_class, item.missing) == (ItemStatus.PARTIAL, Shortfall.REFUSED, 6)
+    assert str(item.error).startswith("6 rows were refused")
+
+
 def test_in_a_thin_market_only_refused_rows_are_asked_of_others() -> None:
     found = gaps(dataset=ETF_DAILY)
     silent, refused = Unit.session(MON), Unit.session(TUE)

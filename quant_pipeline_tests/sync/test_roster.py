@@ -57,7 +57,11 @@ def test_it_is_what_the_lists_hold_without_paused_shares_and_unknown_days(wareho
             "INSERT INTO index_list (ts_code, list_date, source) VALUES ('000300.SH', '2005-04-08', 't'),"
             " ('399998.SZ', '2015-01-01', 't')"
         )
-    assert Roster.load(warehouse, DAILY_KLINE, xshg()).listed["ts_code"].to_list() == ["600000.SH", "600003.SH"]
+        connection.execute("UPDATE stock_list SET delist_date = '2010-05-06' WHERE ts_code = '600003.SH'")
+    shares = Roster.load(warehouse, DAILY_KLINE, xshg())
+    assert shares.listed["ts_code"].to_list() == ["600000.SH", "600003.SH"]
+    assert shares.codes(dt.date(2010, 5, 5)).to_list() == ["600000.SH", "600003.SH"]
+    assert shares.codes(dt.date(2010, 5, 6)).to_list() == ["600000.SH"]
     assert Roster.load(warehouse, INDEX_DAILY, xshg()).listed["ts_code"].to_list() == ["000300.SH"], "the core indexes only"
 
 
