@@ -28,6 +28,8 @@ OTHER_SCALE = 20.0
 """A price this many times the last close (or a part of it) is no price of that share: the largest splits are 1 to 10."""
 OTHER_VOLUME = 30.0
 """Volume and turnover of one code may well be so many times yesterday's; those of many codes at once are not."""
+STEADY_VOLUME_FROM = dt.date(1997, 1, 1)
+"""Shares' volumes are compared since then: the young market's leapt, and those of funds and bonds do to this day."""
 MANY = 0.05
 """Share of the codes that is many at once."""
 OUTSIDE_LIMITS = 0.02
@@ -164,7 +166,8 @@ class Plausibility:
         if _many(found["scaled"], codes):
             text = f"the prices of {found['scaled']} of {codes} codes are of another scale than those of {before}"
             self._doubt(text, checked, impossible=True)
-        if _many(found["wild"], codes):
+        steady = self._dataset is DAILY_KLINE and session >= STEADY_VOLUME_FROM
+        if steady and _many(found["wild"], codes):
             text = (
                 f"volume of {found['wild']} of {codes} codes is more than {OTHER_VOLUME:.0f} times that of {before}, or a part"
             )

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, ETF_DAILY, PRICE_LIMITS
 from quant_pipeline.market.validation import Checked
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.failures import Implausible
@@ -144,6 +144,17 @@ def test_thirty_times_the_volume_of_many_codes_is_doubted_and_may_be_taken(colum
         assert looked_at(first(day(TUE), 3, **{column: last * times}), after_monday) == (0, text, False)
     for times in (29, 1 / 29):
         assert looked_at(first(day(TUE), 9, **{column: last * times}), after_monday) == (0, None, None)
+
+
+def test_volumes_of_funds_and_of_the_young_market_may_leap(warehouse: Database) -> None:
+    leaping = first(day(TUE), 9, vol=pl.col("vol") * 100, amount=pl.col("amount") * 100)
+    store(warehouse, ETF_DAILY, day(MON))
+    assert looked_at(leaping, plausibility(warehouse, Unit.session(TUE), dataset=ETF_DAILY))[1] is None
+    for former, session, doubted in (("1996-12-30", "1996-12-31", False), ("1997-01-02", "1997-01-03", True)):
+        before, then = dt.date.fromisoformat(former), dt.date.fromisoformat(session)
+        store(warehouse, DAILY_KLINE, day(MON).with_columns(trade_date=pl.lit(before)))
+        of = plausibility(warehouse, Unit.session(then))
+        assert (looked_at(leaping.with_columns(trade_date=pl.lit(then)), of, then)[1] is not None) is doubted
 
 
 def test_codes_that_hardly_trade_are_not_compared_by_volume(after_monday: Plausibility) -> None:
