@@ -42,7 +42,7 @@ def test_a_closed_day_is_empty_with_columns(market: SimulatedMarket, api: str) -
         ("daily", "15:59", "16:00"),
         ("daily_basic", "15:59", "16:00"),
         ("adj_factor", "09:19", "09:20"),
-        ("suspend_d", "08:59", "09:00"),
+        ("suspend_d", "08:39", "08:40"),
         ("stk_limit", "08:39", "08:40"),
         ("stk_auction_o", "09:25", "09:26"),
         ("ths_hot", "09:29", "09:30"),
