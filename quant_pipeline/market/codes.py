@@ -89,13 +89,7 @@ def parse(text: str) -> str:
     CodeError when it is no code, an index, or the market written beside it is not its own (000001.SH is the index, not
     平安银行).
     """
-    for spelling in _SPELLINGS:
-        if (match := spelling.fullmatch(text.strip().upper())) is not None:
-            break
-    else:
-        raise CodeError(f"{text!r} is no security code; write 600000.SH or 600000")
-    digits, written = match["digits"], match.groupdict().get("market")
-    allowed = _MARKETS.get(written, (written,)) if written is not None else ()
+    digits, allowed = spelled(text)
     if digits[:3] in _INDEXES:
         raise CodeError(f"{text!r} is an index, no security")
     known = _known(digits)
@@ -105,6 +99,19 @@ def parse(text: str) -> str:
     if allowed and market not in allowed:
         raise CodeError(f"{text!r}: the code {digits} belongs to {market}; write {digits}.{market}")
     return f"{digits}.{market}"
+
+
+def spelled(text: str) -> tuple[str, Sequence[str]]:
+    """The six digits of a code in any usual spelling, and the markets that the one written beside them allows (none is
+    written: empty). Whether there is such a code, and of what, is not asked. CodeError when the text is no code.
+    """
+    for spelling in _SPELLINGS:
+        if (match := spelling.fullmatch(text.strip().upper())) is not None:
+            break
+    else:
+        raise CodeError(f"{text!r} is no security code; write 600000.SH or 600000")
+    written = match.groupdict().get("market")
+    return match["digits"], _MARKETS.get(written, (written,)) if written is not None else ()
 
 
 def board(ts_code: str) -> Board:
