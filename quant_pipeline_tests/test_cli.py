@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
@@ -20,6 +21,7 @@ from click.testing import CliRunner, Result
 from quant_pipeline.cli import main
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.resources.sync import COMMAND_ID_TAG
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sync.checks import checks_of
 from quant_pipeline.sync.ledger import Ledger
@@ -219,6 +221,13 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     assert {row["dataset"]: row["units"] for row in first["datasets"]} == fetched
     assert {row["sources"] for row in first["datasets"]} == {"tushare", "derived"}
     assert len(first["run_ids"]) == 5, "bars and lists, what no screen needs, weeks, months, boards"
+    ((command_id, runs),) = shell.rows(
+        "SELECT command_id, array_agg(id ORDER BY started_at) FROM sync_runs WHERE command_id IS NOT NULL GROUP BY 1"
+    )
+    assert runs == first["run_ids"], "the runs of one call of the command are one group"
+    with dg.DagsterInstance.get() as instance:
+        tagged = instance.get_runs(dg.RunsFilter(tags={COMMAND_ID_TAG: command_id}))
+    assert {each.run_id for each in tagged} == set(runs)
     assert first["checks_failed"] == []
     assert first["checks_passed"] == sum(len(checks_of(SOURCED[name])) for name in asked_for)
     assert {message["status"] for message in first["messages"]} == {"delivered"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,11 +78,12 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     clear_up(warehouse, console)
     refuse_when_busy(database)
     todo = tasks.missing_tasks(database, calendar, session)
+    command_id = str(uuid.uuid4())
     with progress.shown(console):
-        launched = [_launched(task, screens=task.whole, trigger="run") for task in todo]
+        launched = [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in todo]
     if not any(task.whole for task in todo) and not _screened(session):
         tags = range_tags(Partition.SESSION, session, session)
-        launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run"))
+        launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run", command_id=command_id))
     return _report(settings, database, session, launched, started, screened=True)
 
 
@@ -93,9 +95,10 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     clear_up(warehouse, console)
     if not order.force:
         refuse_when_busy(database)
+    command_id = str(uuid.uuid4())
     with progress.shown(console):
         launched = [
-            _launched(task, config=order.config, queue=order.force, trigger="sync")
+            _launched(task, config=order.config, queue=order.force, trigger="sync", command_id=command_id)
             for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
     return _report(settings, database, order.last_session, launched, started, screened=False)
@@ -135,12 +138,22 @@ def _launched(
     config: dict[str, Any] | None = None,
     queue: bool = False,
     trigger: str,
+    command_id: str,
 ) -> Launched:
     """Runs a task."""
     selection = [*(dataset.name for dataset in task.datasets), *(SCREENS if screens else [])]
     partition = next((dataset.partition for dataset in task.datasets if dataset.dated), Partition.SESSION)
     tags = range_tags(partition, task.window.start, task.window.end)
-    return launch(task.job, tags, selection=selection, config=config, datasets=task.datasets, queue=queue, trigger=trigger)
+    return launch(
+        task.job,
+        tags,
+        selection=selection,
+        config=config,
+        datasets=task.datasets,
+        queue=queue,
+        trigger=trigger,
+        command_id=command_id,
+    )
 
 
 def refuse_when_busy(database: Database) -> None:

@@ -15,7 +15,7 @@ from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.resources.dead_runs import cancel
-from quant_pipeline.resources.sync import COMMAND_TAG, QUEUE_TAG
+from quant_pipeline.resources.sync import COMMAND_ID_TAG, COMMAND_TAG, QUEUE_TAG
 
 if TYPE_CHECKING:
     from quant_pipeline.resources.dagster_private import ErrorInfo
@@ -52,14 +52,16 @@ def launch(
     datasets: Sequence[Dataset] = (),
     queue: bool = False,
     trigger: str,
+    command_id: str,
 ) -> Launched:
     """Runs the job, or the `selection` of its assets, for the partitions that the tags name; waits for its end.
 
-    `config` goes to each of the `datasets`. The run is stored under the job's name, tagged with the command that asked.
+    `config` goes to each of the `datasets`. The run is stored under the job's name, tagged with the command that asked, and
+    with the id that all runs of that call of it have.
     """
     prepare_environment()
     ops = {dataset.name: {"config": dict(config)} for dataset in datasets} if config else {}
-    named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", QUEUE_TAG: str(queue).lower()}
+    named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", COMMAND_ID_TAG: command_id, QUEUE_TAG: str(queue).lower()}
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
 

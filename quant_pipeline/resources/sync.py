@@ -23,6 +23,8 @@ QUEUE_TAG = "quant/queue"
 """Run tag: wait behind the sync that is going on, instead of being refused."""
 COMMAND_TAG = "quant/command"
 """Run tag: the command that asked for the run."""
+COMMAND_ID_TAG = "quant-pipeline/command_id"
+"""Run tag: which call of a command asked for the run; the runs of one call have the same."""
 
 
 class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -54,6 +56,7 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 run.run_id,
                 run.tags.get(COMMAND_TAG, run.job_name),
                 {"tags": _told(run.tags), "run_config": dict(run.run_config)},
+                command_id=run.tags.get(COMMAND_ID_TAG),
             )
             try:
                 with self.sources.opened(database, self._calendar, presence) as (sources, ranking):

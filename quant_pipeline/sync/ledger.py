@@ -98,8 +98,8 @@ WHERE NOT {done} AND error_class IS DISTINCT FROM '{unknown}' ORDER BY unit
 _WHOLE = {True: "unit", False: "coalesce(ts_code, '')"}
 """What is asked for again under the same name: a dated unit, or the list (the board), of whatever day."""
 _BEGIN = """
-INSERT INTO sync_runs (id, trigger, parameters, status, process, presence)
-VALUES (%(id)s, %(trigger)s, %(parameters)s, 'running', %(process)s, %(presence)s)
+INSERT INTO sync_runs (id, command_id, trigger, parameters, status, process, presence)
+VALUES (%(id)s, %(command_id)s, %(trigger)s, %(parameters)s, 'running', %(process)s, %(presence)s)
 ON CONFLICT (id) DO UPDATE SET
     status = 'running', finished_at = NULL, process = excluded.process, presence = excluded.presence
 """
@@ -147,10 +147,13 @@ class Ledger:
         self._database = database
         self._presence = presence
 
-    def begin(self, run: str, trigger: str, parameters: Mapping[str, Any]) -> None:
-        """Opens the run (again, when a later step of the same run calls it); closes those whose process died."""
+    def begin(self, run: str, trigger: str, parameters: Mapping[str, Any], *, command_id: str | None = None) -> None:
+        """Opens the run (again, when a later step of the same run calls it); closes those whose process died.
+
+        `command_id`: which call of a command asked for it, if one did; the runs of one call have the same.
+        """
         me = {"process": self._presence.process, "presence": self._presence.id}
-        values = {"id": run, "trigger": trigger, "parameters": Jsonb(dict(parameters))}
+        values = {"id": run, "command_id": command_id, "trigger": trigger, "parameters": Jsonb(dict(parameters))}
         with self._database.connect() as connection:
             close_dead(connection)
             connection.execute(_BEGIN, values | me)

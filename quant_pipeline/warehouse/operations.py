@@ -23,6 +23,7 @@ SYNC_RUNS = sa.Table(
     OPERATIONS,
     sa.Column("id", sa.Text, primary_key=True, comment="The Dagster run's id, or one of its own"),
     sa.Column("trigger", sa.Text, nullable=False, comment="Name of the job or command that asked for it"),
+    sa.Column("command_id", sa.Text, comment="Which call of a command asked for it: its runs have the same; null: no command"),
     sa.Column("parameters", JSONB, nullable=False, server_default="{}"),
     sa.Column("status", sa.Text, nullable=False, comment="idle|running|success|success_with_errors|failed"),
     _moment("started_at", now=True),
