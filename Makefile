@@ -24,6 +24,9 @@ run: setup ## Run the main job: sync, check, screen, notify 运行主任务
 ui: setup ## Start the Dagster web UI on http://127.0.0.1:3000 启动界面
 	@$(BIN)/quant-pipeline ui
 
+serve: setup ## Serve our own pages alone on http://127.0.0.1:8000 仅启动自带页面
+	@$(BIN)/quant-pipeline serve
+
 test: setup ## Run ruff, mypy, the house's import rules and the tests 测试
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +55,4 @@ clean: ## Stop the embedded server and the sandbox, and remove what was made 清
 	@test ! -x $(BIN)/quant-pipeline || $(BIN)/quant-pipeline db stop
 	rm -rf $(VENV) .quant build *.egg-info
 
-.PHONY: help setup run ui test uitest bench mutants docs freeze clean
+.PHONY: help setup run ui serve test uitest bench mutants docs freeze clean

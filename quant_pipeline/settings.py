@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -40,6 +41,9 @@ class Settings(Variables):
     pushplus_secret_key: SecretStr | None = Field(None, alias="PUSHPLUS_SECRET_KEY")
     pushplus_url: str | None = Field(None, alias="PUSHPLUS_URL")
     ui_url: str = Field("http://127.0.0.1:3000", alias="QUANT_UI_URL")
+    serve_host: str = Field("127.0.0.1", alias="QUANT_SERVE_HOST")
+    serve_port: int = Field(8000, ge=0, le=65535, alias="QUANT_SERVE_PORT")
+    pages: str | None = Field(None, alias="QUANT_PAGES_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
     schedules: Path | None = Field(None, alias="QUANT_SCHEDULES")
     without: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_WITHOUT")
@@ -64,6 +68,15 @@ class Settings(Variables):
     @property
     def sandboxed(self) -> bool:
         return self.mode is Mode.SANDBOX
+
+    @property
+    def pages_url(self) -> str:
+        """The address that links to our own pages begin with: by default the port after the UI's, where `ui` serves them."""
+        if self.pages is not None:
+            return self.pages.rstrip("/")
+        ui = urlsplit(self.ui_url)
+        host = f"[{ui.hostname}]" if ":" in (ui.hostname or "") else ui.hostname
+        return f"{ui.scheme}://{host}:{(ui.port or 3000) + 1}"
 
     @property
     def database_name(self) -> str:

@@ -6,6 +6,7 @@ import click
 
 from quant_pipeline.cli.database import db
 from quant_pipeline.cli.insight import history, sources, stats, status
+from quant_pipeline.cli.pages import serve
 from quant_pipeline.cli.work import run, sandbox, sync, ui
 
 
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for _command in (run, sync, status, history, sources, stats, ui, sandbox, db):
+for _command in (run, sync, status, history, sources, stats, ui, serve, sandbox, db):
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""The command `ui`: Dagster's webserver, daemon and code server, kept running, one such set for a database."""
+"""The command `ui`: Dagster's webserver, daemon and code server, and our own pages: kept running, one set for a database."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def serve(host: str, port: int, *, log_format: str) -> NoReturn:
                 scripts / "dagster-webserver",
                 ("--host", host, "--port", str(port), "--workspace", str(workspace), *formatted),
             ),
+            Server("pages", scripts / "quant-pipeline", ("serve", "--host", host, "--port", str(port + 1))),
         ]
         with kept_running(servers) as look_after_them:
             while True:

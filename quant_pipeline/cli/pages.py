@@ -1,0 +1,33 @@
+"""The commands of our own pages: serve."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from quant_pipeline.cli.command import as_json, plain_errors, read_settings
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: QUANT_SERVE_HOST, 127.0.0.1). 监听地址")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port, 0: any (default: QUANT_SERVE_PORT, 8000). 端口")
+@as_json
+def serve(host: str | None, port: int | None, as_json: bool) -> None:
+    """Our own pages alone: a day at a glance, K-lines, screens, sync, data. 仅启动自带页面.
+
+    `ui` serves them as well, on the port after its own. They are read-only, and on the loopback unless --host says otherwise.
+    """
+    with plain_errors():
+        from quant_pipeline.door import server
+
+        settings = read_settings()
+        chosen = host or settings.serve_host
+        with server.listen(chosen, settings.serve_port if port is None else port) as listening:
+            url = server.address_of(listening)
+            if as_json:
+                click.echo(json.dumps({"mode": settings.mode.value, "url": url}))
+            else:
+                mark = "SANDBOX 沙盒 · " if settings.sandboxed else ""
+                click.echo(f"{mark}Pages 页面: {url} (Ctrl-C stops it 按 Ctrl-C 停止)", err=True)
+            server.serve(settings, listening, chosen)

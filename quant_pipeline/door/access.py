@@ -1,0 +1,62 @@
+"""What a route works with: the settings, the database and the calendar of this request."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from quant_pipeline.market import clock
+from quant_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from quant_pipeline.market.calendar import Calendar
+    from quant_pipeline.warehouse.database import Database
+
+
+class Access:
+    """Opened at the first use, by whichever thread comes first; one for the life of the application."""
+
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+        """`database`: an upgraded one instead of the settings'."""
+        self.settings = settings
+        self._database = database
+        self._opening = threading.Lock()
+
+    @property
+    def database(self) -> Database:
+        """The database, its tables made. DatabaseError, ServerError, SchemaError when it cannot be had."""
+        with self._opening:
+            if self._database is None:
+                from quant_pipeline.warehouse.database import Database
+
+                opened = Database.from_settings(self.settings)
+                opened.upgrade()
+                self._database = opened
+            return self._database
+
+    def calendar(self) -> Calendar:
+        """The exchange's calendar, as it is now."""
+        from quant_pipeline.sync.calendar_acceptance import stored_calendar
+
+        return stored_calendar(self.database, self._builtin, clock.today())
+
+    @cached_property
+    def _builtin(self) -> Calendar:
+        from quant_pipeline.market.xshg import xshg
+
+        return xshg()
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+
+def _of(request: Request) -> Access:
+    return cast(Access, request.app.state.access)
+
+
+Reached = Annotated[Access, Depends(_of)]
+"""A route's parameter: `def page(request: Request, access: Reached)`."""

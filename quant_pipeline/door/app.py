@@ -1,0 +1,64 @@
+"""The application: its pages, its files, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+
+from quant_pipeline.door import errors, plotly
+from quant_pipeline.door.access import Access
+from quant_pipeline.door.hosts import HostCheck, served_names
+from quant_pipeline.door.pages import data, day, sync
+from quant_pipeline.look import environment
+from quant_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from quant_pipeline.warehouse.database import Database
+
+_STATIC = Path(__file__).with_name("static")
+_LONG = "public, max-age=31536000, immutable"
+_SAFETY = {
+    # Nothing is loaded from another host, whatever a name or a board may be called.
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'self'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Database | None = None) -> FastAPI:
+    """The pages of these settings, served at `host`. `database`: an upgraded one instead of the settings'."""
+    access = Access(settings, database)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        access.close()
+
+    app = FastAPI(title="quant_pipeline", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.access = access
+    app.add_middleware(HostCheck, names=served_names(settings, host))
+    app.middleware("http")(_with_headers)
+    errors.add_handlers(app)
+    for each in (day, sync, data, plotly):
+        app.include_router(each.router)
+    app.mount("/look", StaticFiles(directory=environment.STATIC), name="look")
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    return app
+
+
+async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    try:
+        response = await call_next(request)
+    except Exception as error:
+        response = errors.unforeseen(request, error)
+    response.headers.update(_SAFETY)
+    if request.url.path.startswith(("/look/", "/static/")) and "v" in request.query_params:
+        response.headers["Cache-Control"] = _LONG
+    elif "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response

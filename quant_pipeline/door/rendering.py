@@ -1,0 +1,54 @@
+"""A page: a template filled in, under the header that all pages share."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from quant_pipeline.door import plotly
+from quant_pipeline.door.access import Access
+from quant_pipeline.look.environment import environment, style_version
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES = Path(__file__).with_name("templates")
+NAVIGATION = (
+    ("/", "一日概览", "Day"),
+    ("/k", "K线", "K-line"),
+    ("/screens", "选股", "Screens"),
+    ("/sync", "同步", "Sync"),
+    ("/data", "数据", "Data"),
+)
+"""Address, name and English name of each part; a page lights up the one that its address lies under."""
+
+
+def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
+    """The template with `shown`, and what the header needs."""
+    access: Access = request.app.state.access
+    text = _environment().get_template(template).render(
+        **shown,
+        navigation=NAVIGATION,
+        here=_part_of(request.url.path),
+        sandboxed=access.settings.sandboxed,
+        ui_url=access.settings.ui_url.rstrip("/"),
+        style_version=style_version(),
+        plotly_path=plotly.PATH,
+        asked=request.query_params.get("q", ""),
+    )  # fmt: skip
+    return HTMLResponse(text, status_code=status)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return environment(TEMPLATES)
+
+
+def _part_of(path: str) -> str:
+    if path.startswith("/day"):
+        return "/"
+    return next((address for address, _, _ in NAVIGATION[1:] if path == address or path.startswith(f"{address}/")), path)

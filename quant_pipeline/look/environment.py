@@ -1,0 +1,39 @@
+"""The template environment: templates of the rooms' own folders, escaped, with the figures' formats as filters."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from quant_pipeline.look import figures
+
+STATIC = Path(__file__).with_name("static")
+_FILTERS = ("number", "count", "percent", "yi", "day", "moment", "duration", "size", "tone")
+
+
+def environment(*folders: Path) -> jinja2.Environment:
+    """Templates out of these folders: of the first one that has it."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(list(folders)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {name: getattr(figures, name) for name in _FILTERS}
+    return made
+
+
+@cache
+def style() -> str:
+    """The stylesheet's text, to be inlined into a page that stands alone."""
+    return (STATIC / "style.css").read_text(encoding="utf-8")
+
+
+@cache
+def style_version() -> str:
+    """Changes with the stylesheet, so that browsers may keep it for long."""
+    return hashlib.sha256(style().encode()).hexdigest()[:12]
