@@ -46,6 +46,9 @@ mutants: setup ## Put slips into the sync decisions, one at a time: do the tests
 docs: setup ## Make docs/datasets.md from the specs 生成数据集文档
 	@$(BIN)/python -m quant_pipeline.console.catalogue > .datasets.new && mv .datasets.new docs/datasets.md
 
+texts: setup ## Collect and compile the texts of both languages 更新文本目录
+	@$(BIN)/python -m quant_pipeline.cli.texts
+
 freeze: setup ## Renew constraints.txt from .venv 更新版本约束
 	@head -1 constraints.txt > .constraints.new
 	@$(BIN)/python -m pip freeze --exclude-editable >> .constraints.new
@@ -55,4 +58,4 @@ clean: ## Stop the embedded server and the sandbox, and remove what was made 清
 	@test ! -x $(BIN)/quant-pipeline || $(BIN)/quant-pipeline db stop
 	rm -rf $(VENV) .quant build *.egg-info
 
-.PHONY: help setup run ui serve test uitest bench mutants docs freeze clean
+.PHONY: help setup run ui serve test uitest bench mutants docs texts freeze clean

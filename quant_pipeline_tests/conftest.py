@@ -31,11 +31,12 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """No setting of the machine reaches a test: neither from the environment nor from a `.env`."""
+    """No setting of the machine reaches a test: neither from the environment nor from a `.env`, nor its locale."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
             patch.delenv(name)
         patch.setitem(Settings.model_config, "env_file", None)
+        patch.setenv("LANGUAGE", "en")
         yield
 
 

@@ -84,9 +84,11 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
 
 @pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
 def test_every_command_explains_itself_in_both_languages(path: tuple[str, ...]) -> None:
-    text = invoke(*path, "--help").output
-    assert re.search(r"[\u4e00-\u9fff]", text)
+    text, chinese = (invoke(*path, "--help", "--lang", language).output for language in ("en", "zh"))
+    assert not re.search(r"[\u4e00-\u9fff]", text)
+    assert re.search(r"[\u4e00-\u9fff]", chinese)
     assert "Usage:" in text
+    assert "用法：" in chinese
     if path and path != ("db",):
         assert "--json" in text
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import click
 
 from quant_pipeline.cli.database import db
+from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
 from quant_pipeline.cli.pages import serve
 from quant_pipeline.cli.work import run, sandbox, sync, ui
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="quant-pipeline")
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="quant-pipeline", cls=Option, help="Show the version and exit.")
 def main() -> None:
-    """A-share data platform: sync, check, screen, and notify. A 股数据平台：同步、检查、选股、通知.
+    """A-share data platform: sync, check, screen, and notify.
 
     \b
-    First steps 快速开始:
+    First steps:
       quant-pipeline run          sync the latest session, check it, screen it, notify
       quant-pipeline ui           the Dagster web UI on http://127.0.0.1:3000
       quant-pipeline db url       the address for psql, notebooks, BI tools

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from quant_pipeline.cli.help import option
+
 if TYPE_CHECKING:
     from quant_pipeline.console.insight import Output
     from quant_pipeline.console.report import Report
@@ -22,7 +24,8 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
 
 def as_json(command: Command) -> Command:
     """The option that every command has."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON. 以 JSON 输出")(command)
+    wrapped: Command = option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+    return wrapped
 
 
 class plain_errors:  # noqa: N801
@@ -104,7 +107,7 @@ def show(output: Output, settings: Settings, console: Any, as_json: bool) -> Non
         console.print(*output.shown, sep="\n")
 
 
-def say(facts: dict[str, Any], text: str, as_json: bool) -> None:
+def print_facts(facts: dict[str, Any], text: str, as_json: bool) -> None:
     click.echo(json.dumps(facts) if as_json else text)
 
 

@@ -8,55 +8,56 @@ import sys
 
 import click
 
-from quant_pipeline.cli.command import as_json, open_database, plain_errors, read_settings, say
+from quant_pipeline.cli.command import as_json, open_database, plain_errors, print_facts, read_settings
+from quant_pipeline.cli.help import Group, option
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
-    """The database: PostgreSQL, embedded or given by QUANT_DATABASE_URL. 数据库."""
+    """The database: PostgreSQL, embedded or given by QUANT_DATABASE_URL."""
 
 
 @db.command()
 @as_json
 def upgrade(as_json: bool) -> None:
-    """Make or upgrade the tables (every start does it too). 升级表结构."""
+    """Make or upgrade the tables (every start does it too)."""
     with plain_errors():
         database = open_database()
         database.upgrade(again=True)
-        say({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
+        print_facts({"database": database.name, "upgraded": True}, f"{database.name} is up to date.", as_json)
 
 
 @db.command()
 @as_json
 def current(as_json: bool) -> None:
-    """Where the database stands: its revision and fingerprint. 当前版本."""
+    """Where the database stands: its revision and fingerprint."""
     with plain_errors():
         from quant_pipeline.warehouse.revisions import standing
 
         now = standing(open_database())
         words = "up to date" if now.current else "not those of this version: `quant-pipeline db upgrade`"
         text = f"revision {now.revision} (newest {now.newest}), fingerprint {now.fingerprint}, mode {now.mode}; tables: {words}"
-        say(vars(now), text, as_json)
+        print_facts(vars(now), text, as_json)
 
 
 @db.command()
 @as_json
 def history(as_json: bool) -> None:
-    """The revisions of the tables, the newest first; those that the database has are marked. 版本历史."""
+    """The revisions of the tables, the newest first; those that the database has are marked."""
     with plain_errors():
         from quant_pipeline.warehouse.revisions import revisions
 
         known = revisions(open_database())
         text = "\n".join(f"{'*' if each.applied else ' '} {each.revision}  {each.words}" for each in known)
-        say({"revisions": [vars(each) for each in known]}, text, as_json)
+        print_facts({"revisions": [vars(each) for each in known]}, text, as_json)
 
 
 @db.command()
 @click.argument("revision")
-@click.option("--yes", is_flag=True, help="Also where rows or values are lost by it. 即使会丢失数据")
+@option("--yes", is_flag=True, help="Also where rows or values are lost by it.")
 @as_json
 def downgrade(revision: str, yes: bool, as_json: bool) -> None:
-    """Take the tables back to REVISION, for an older version of the package. 降级.
+    """Take the tables back to REVISION, for an older version of the package.
 
     The next command of this version upgrades them again.
     """
@@ -65,24 +66,24 @@ def downgrade(revision: str, yes: bool, as_json: bool) -> None:
 
         lost = revisions.downgrade(open_database(), revision, even_if_rows_are_lost=yes)
         text = f"The database stands at revision {revision}." + (f" Lost: {', '.join(lost)}." if lost else "")
-        say({"revision": revision, "lost": lost}, text, as_json)
+        print_facts({"revision": revision, "lost": lost}, text, as_json)
 
 
 @db.command()
 @as_json
 def url(as_json: bool) -> None:
-    """Print the database's URL, for psql, psycopg, notebooks. 打印连接地址."""
+    """Print the database's URL, for psql, psycopg, notebooks."""
     with plain_errors():
         database = open_database()
         database.upgrade()
-        say({"url": database.url}, database.url, as_json)
+        print_facts({"url": database.url}, database.url, as_json)
 
 
 @db.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @as_json
 def psql(arguments: tuple[str, ...], as_json: bool) -> None:
-    """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1'). 打开 psql."""
+    """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1')."""
     with plain_errors():
         from quant_pipeline.warehouse.server import program
 
@@ -99,9 +100,9 @@ def psql(arguments: tuple[str, ...], as_json: bool) -> None:
 @db.command()
 @as_json
 def stop(as_json: bool) -> None:
-    """Stop the embedded server (it starts again when it is needed). 停止内置数据库."""
+    """Stop the embedded server (it starts again when it is needed)."""
     with plain_errors():
         from quant_pipeline.warehouse import server
 
         server.stop(read_settings().home)
-        say({"stopped": True}, "The embedded PostgreSQL is stopped.", as_json)
+        print_facts({"stopped": True}, "The embedded PostgreSQL is stopped.", as_json)

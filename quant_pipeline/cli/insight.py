@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split, upgraded
+from quant_pipeline.cli.help import Command, option
 
 
-@click.command()
+@click.command(cls=Command)
 @as_json
 def status(as_json: bool) -> None:
-    """How far each data set is synced, and how the running sync comes along. 同步状态.
+    """How far each data set is synced, and how the running sync comes along.
 
     Per data set: first and last synced session, what lacks in between, what failed, and the age of its last good data.
 
@@ -29,17 +30,15 @@ def status(as_json: bool) -> None:
         show(status_output(status_of(warehouse.database, warehouse.calendar(), off=switched_off())), settings, console, as_json)
 
 
-@click.command()
-@click.option(
-    "--run", "begins", metavar="ID", help="The units of that run, failed ones first (the id's beginning will do). 运行详情"
-)
-@click.option("--page", default=1, show_default=True, type=click.IntRange(min=1), help="Page, the latest first. 页码")
-@click.option("--per-page", type=click.IntRange(1, 1000), help="Rows a page (default: 20 runs, 100 units). 每页行数")
-@click.option("--logs", is_flag=True, help="The end of the log file instead (QUANT_HOME/logs, 30 days). 日志")
-@click.option("--lines", default=50, show_default=True, type=click.IntRange(min=1), help="So many lines of it. 日志行数")
+@click.command(cls=Command)
+@option("--run", "begins", metavar="ID", help="The units of that run, failed ones first (the id's beginning will do).")
+@option("--page", default=1, show_default=True, type=click.IntRange(min=1), help="Page, the latest first.")
+@option("--per-page", type=click.IntRange(1, 1000), help="Rows a page (default: 20 runs, 100 units).")
+@option("--logs", is_flag=True, help="The end of the log file instead (QUANT_HOME/logs, 30 days).")
+@option("--lines", default=50, show_default=True, type=click.IntRange(min=1), help="So many lines of it.")
 @as_json
 def history(begins: str | None, page: int, per_page: int | None, logs: bool, lines: int, as_json: bool) -> None:
-    """The last syncs: what each did, wrote and cost, and why it failed. 同步历史.
+    """The last syncs: what each did, wrote and cost, and why it failed.
 
     \b
     quant-pipeline history
@@ -67,13 +66,13 @@ def history(begins: str | None, page: int, per_page: int | None, logs: bool, lin
         show(output, settings, console, as_json)
 
 
-@click.command()
-@click.option("--events", is_flag=True, help="The last moves of priority and changes of circuits, with reasons. 变动记录")
-@click.option("--reset", metavar="SOURCE[.API]", help="Close its circuit, lift its wait and demotion. 复位熔断")
-@click.option("--priority", metavar="SOURCE[.API]=N", help="1 is asked first, 0 is off, empty: as the environment says. 优先级")
+@click.command(cls=Command)
+@option("--events", is_flag=True, help="The last moves of priority and changes of circuits, with reasons.")
+@option("--reset", metavar="SOURCE[.API]", help="Close its circuit, lift its wait and demotion.")
+@option("--priority", metavar="SOURCE[.API]=N", help="1 is asked first, 0 is off, empty: as the environment says.")
 @as_json
 def sources(events: bool, reset: str | None, priority: str | None, as_json: bool) -> None:
-    """Health of each source and API: calls, success rate, times, quota, circuit, priority. 数据源状态.
+    """Health of each source and API: calls, success rate, times, quota, circuit, priority.
 
     A priority set here overrules the environment's, and a running sync follows it. Nothing is called: no quota is spent.
 
@@ -91,11 +90,11 @@ def sources(events: bool, reset: str | None, priority: str | None, as_json: bool
         show(controls.sources(upgraded(), settings, events=events, reset=reset, priority=priority), settings, console, as_json)
 
 
-@click.command()
-@click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
+@click.command(cls=Command)
+@option("--datasets", help="Comma-separated data sets (default: all).")
 @as_json
 def stats(datasets: str | None, as_json: bool) -> None:
-    """What the tables hold: rows, dates and codes per data set and source, size on disk. 数据统计.
+    """What the tables hold: rows, dates and codes per data set and source, size on disk.
 
     \b
     quant-pipeline stats

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split
+from quant_pipeline.cli.help import Command, option
 
 if TYPE_CHECKING:
     from quant_pipeline.console.windows import Window
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from quant_pipeline.sync.plan import Plan
 
 
-@click.command()
-@click.option("--date", type=DAY, help="Session to end with (default: the latest complete one). 截止交易日")
+@click.command(cls=Command)
+@option("--date", type=DAY, help="Session to end with (default: the latest complete one).")
 @as_json
 def run(date: dt.datetime | None, as_json: bool) -> None:
-    """The main job: sync what is missing, check, screen, notify. 主任务.
+    """The main job: sync what is missing, check, screen, notify.
 
     The first time it takes the latest session and the 120 before it; after that only what is missing. Running it again
     is safe: what is complete is not fetched twice, and a broken-off run goes on from where it stopped.
@@ -36,19 +37,19 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
         finish(done, settings, console, as_json)
 
 
-@click.command()
-@click.option("--datasets", help="Comma-separated data sets (default: all). 数据集")
-@click.option("--periods", help="Comma-separated K-line periods: daily,weekly,monthly. K 线周期")
-@click.option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ. 股票代码")
-@click.option("--sources", help="Only these sources, in their ranking: tushare,baostock (all: `sources`). 数据源")
-@click.option("--start", type=DAY, help="First day. 起始日")
-@click.option("--end", type=DAY, help="Last day (default: the latest complete session). 截止日")
-@click.option("--days-back", type=click.IntRange(min=1), help="The last N sessions. 最近 N 个交易日")
-@click.option("--all-history", is_flag=True, help="Every session since 1990-12-19. 全部历史")
-@click.option("--force", is_flag=True, help="Fetch again what is there, and queue behind a running sync. 强制刷新并排队")
-@click.option("--retry-failed", is_flag=True, help="Only what failed at its last attempt. 仅重试失败的部分")
-@click.option("--repair", is_flag=True, help="Only what is short, breaks a check or was restated. 仅修复有问题的数据")
-@click.option("--dry-run", is_flag=True, help="Print the plan (calls, minutes at the quota), fetch nothing. 仅显示计划")
+@click.command(cls=Command)
+@option("--datasets", help="Comma-separated data sets (default: all).")
+@option("--periods", help="Comma-separated K-line periods: daily,weekly,monthly.")
+@option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ.")
+@option("--sources", help="Only these sources, in their ranking: tushare,baostock (all: `sources`).")
+@option("--start", type=DAY, help="First day.")
+@option("--end", type=DAY, help="Last day (default: the latest complete session).")
+@option("--days-back", type=click.IntRange(min=1), help="The last N sessions.")
+@option("--all-history", is_flag=True, help="Every session since 1990-12-19.")
+@option("--force", is_flag=True, help="Fetch again what is there, and queue behind a running sync.")
+@option("--retry-failed", is_flag=True, help="Only what failed at its last attempt.")
+@option("--repair", is_flag=True, help="Only what is short, breaks a check or was restated.")
+@option("--dry-run", is_flag=True, help="Print the plan (calls, minutes at the quota), fetch nothing.")
 @as_json
 def sync(
     datasets: str | None,
@@ -65,7 +66,7 @@ def sync(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Sync chosen data sets for chosen sessions and codes. 按需同步.
+    """Sync chosen data sets for chosen sessions and codes.
 
     Without a window it takes the latest session; --retry-failed and --repair take all that was ever synced.
 
@@ -122,12 +123,12 @@ def sync(
             finish(done, settings, console, as_json)
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. 监听地址")
-@click.option("--port", default=3000, show_default=True, help="Port. 端口")
-@click.option("--json", "as_json", is_flag=True, help="Log as JSON lines. 以 JSON 输出日志")
+@click.command(cls=Command)
+@option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@option("--port", default=3000, show_default=True, help="Port.")
+@option("--json", "as_json", is_flag=True, help="Log as JSON lines.")
 def ui(host: str, port: int, as_json: bool) -> None:
-    """The Dagster web UI with daemon, schedules and sensors. Dagster 网页界面."""
+    """The Dagster web UI with daemon, schedules and sensors."""
     with plain_errors():
         from rich.console import Console
 
@@ -142,11 +143,11 @@ def ui(host: str, port: int, as_json: bool) -> None:
         serve(host, port, log_format="json" if as_json else "colored")
 
 
-@click.command()
-@click.option("--port", default=0, help="Port to listen on (0: any free one). 端口")
+@click.command(cls=Command)
+@option("--port", default=0, help="Port to listen on (0: any free one).")
 @as_json
 def sandbox(port: int, as_json: bool) -> None:
-    """Serve the sandbox alone: the simulated exchange behind all its servers. 单独运行沙盒."""
+    """Serve the sandbox alone: the simulated exchange behind all its servers."""
     with plain_errors():
         from quant_pipeline.sandbox import __main__ as service
 

@@ -1,0 +1,153 @@
+"""Commands and options whose help is English in the code and said in the reader's language; each takes --lang."""
+
+from __future__ import annotations
+
+import gettext
+import inspect
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from quant_pipeline import language
+
+_OPTION = "--lang"
+_OF_GETTEXT = "LANGUAGE"
+_FIXED = "\b\n"
+_HALF = "\ue000"
+"""Stands behind a wide letter while lines are broken: click counts letters, a terminal cells."""
+
+
+class Formatter(click.HelpFormatter):
+    """Breaks lines of Chinese by the cells that they take."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.width -= 1  # a line that is broken between the halves of a letter is a cell longer
+
+    def write_text(self, text: str) -> None:
+        super().write_text(_measured(text))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(first, _measured(second)) for first, second in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_HALF, "")
+
+
+class Context(click.Context):
+    formatter_class = Formatter
+
+
+class _Said:
+    """The attribute `help`: as it was written in the code, read in the reader's language, paragraph by paragraph."""
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        written = None if owner is None else owner.__dict__.get("_help")
+        return written and "\n\n".join(fixed + language.plainly(text) for fixed, text in paragraphs(written))
+
+    def __set__(self, owner: Any, text: str | None) -> None:
+        owner.__dict__["_help"] = text
+
+
+def paragraphs(help: str) -> Iterator[tuple[str, str]]:
+    """Of a docstring: each is a text of the catalogue, behind click's mark where its lines are to stay as they are."""
+    for each in inspect.cleandoc(help).split("\n\n"):
+        yield (_FIXED, each.removeprefix(_FIXED)) if each.startswith(_FIXED) else ("", " ".join(each.split()))
+
+
+class Option(click.Option):
+    help = _Said()
+
+    @property
+    def written(self) -> str:
+        """The help as it stands in the code."""
+        return self.__dict__.get("_help") or ""
+
+
+class Command(click.Command):
+    context_class = Context
+    help = _Said()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.params.append(_lang(hidden=not isinstance(self, Group)))
+
+    @property
+    def written(self) -> str:
+        """The help as it stands in the code."""
+        return self.__dict__.get("_help") or ""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """click makes it once, in the language of then."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = language.plainly("Show this message and exit.")
+        return option
+
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002
+        """The first sentence."""
+        first = " ".join((self.help or "").partition("\n\n")[0].split())
+        return first.partition("。")[0].partition(". ")[0].rstrip(".")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        listen(args)
+        return super().parse_args(ctx, args)
+
+
+class Group(Command, click.Group):
+    command_class = Command
+    group_class = type
+
+    def main(self, *arguments: Any, **named: Any) -> Any:
+        """Within it the environment says the language: to click, and to the processes that are started."""
+        former = {name: os.environ.get(name) for name in (language.VARIABLE, _OF_GETTEXT)}
+        try:
+            _lend_to_click()
+            return super().main(*arguments, **named)
+        finally:
+            for name, value in former.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def listen(args: Sequence[str]) -> None:
+    """Takes the language out of the arguments before anything is said, wherever it stands among them."""
+    for place, argument in enumerate(args):
+        name, _, value = argument.partition("=")
+        if argument == "--":
+            return
+        if name == _OPTION:
+            wanted = value or next(iter(args[place + 1 :]), "")
+            if wanted in language.LANGUAGES:
+                language.choose(wanted)
+                _lend_to_click()
+
+
+def option(*names: str, **named: Any) -> Callable[[Any], Any]:
+    """As click's, with a help that is said in the reader's language."""
+    return click.option(*names, cls=Option, **named)
+
+
+def _lang(*, hidden: bool) -> click.Option:
+    return Option(
+        [_OPTION],
+        type=click.Choice(language.LANGUAGES),
+        expose_value=False,
+        hidden=hidden,
+        help="Language of help, messages and summaries (default: QUANT_LANG, or the locale).",
+    )
+
+
+def _lend_to_click() -> None:
+    """click says its own texts ("Usage:", "No such option") through gettext's global domain: it is this catalogue."""
+    gettext.bindtextdomain(language.DOMAIN, str(language.FOLDER))
+    gettext.textdomain(language.DOMAIN)
+    os.environ[_OF_GETTEXT] = language.current()
+
+
+def _measured(text: str) -> str:
+    return "".join(letter + _HALF if unicodedata.east_asian_width(letter) in "WF" else letter for letter in text)

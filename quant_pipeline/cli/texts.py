@@ -1,0 +1,135 @@
+"""`python -m quant_pipeline.cli.texts` (`make texts`): collects the texts of the code into the catalogue, and compiles it.
+
+Translations are written into the .po by hand; what is no longer said anywhere is taken out of it.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from quant_pipeline import language
+from quant_pipeline.cli import main
+from quant_pipeline.cli.help import Command, Option, paragraphs
+
+PACKAGE = Path(language.__file__).parent
+PLACE = language.FOLDER / "zh" / "LC_MESSAGES" / f"{language.DOMAIN}.po"
+COMPILED = PLACE.with_suffix(".mo")
+_SAID = {"say": (1,), "say_many": (1, 2), "marked": (1,)}
+_BY_CLICK = {"_": (1,), "ngettext": (1, 2)}
+_HEAD = r"""# The texts of quant_pipeline in Chinese. `make texts` adds what is new in the code with an empty msgstr,
+# takes out what is no longer said, and compiles; only the msgstr lines are written by hand.
+msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\n"
+"Plural-Forms: nplurals=1; plural=0;\n"
+
+"""
+Text = str | tuple[str, ...]
+
+
+def renewed(known: Catalog) -> Catalog:
+    """The catalogue of what the code says now, with the translations that are known."""
+    catalogue = Catalog(locale="zh", domain=language.DOMAIN, fuzzy=False)
+    for text in said():
+        former = known.get(text if isinstance(text, str) else text[0])
+        catalogue.add(text, former.string if former else None)
+    for text in _said_by_click():
+        former = known.get(text if isinstance(text, str) else text[0])
+        if former and any(_translated(former)):
+            catalogue.add(text, former.string)
+    return catalogue
+
+
+def said() -> Iterator[Text]:
+    """Every text that the platform says: those marked in the code, and the help pages'."""
+    yield from marked_in_code()
+    yield from _of_help(main)
+
+
+def marked_in_code() -> Iterator[Text]:
+    """The templates: what stands in `say`, `say_many` and `marked`."""
+    for _, _, text, _, _ in extract_from_dir(PACKAGE, [("**.py", "python")], keywords=_SAID, comment_tags=()):
+        yield text
+
+
+def written(catalogue: Catalog) -> bytes:
+    """As the .po: sorted, a text a line, no places and dates, so that two changes of it meet without a conflict."""
+    file = io.BytesIO()
+    write_po(file, catalogue, width=0, no_location=True, sort_output=True, omit_header=True)
+    return _HEAD.encode() + file.getvalue()
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """As the .mo that gettext reads."""
+    plain = Catalog(locale="zh", domain=language.DOMAIN, fuzzy=False)
+    for message in catalogue:
+        if message.id and any(_translated(message)):
+            plain.add(message.id, message.string)
+    file = io.BytesIO()
+    write_mo(file, plain)
+    return file.getvalue()
+
+
+def read(path: Path = PLACE) -> Catalog:
+    """The catalogue as it was written by hand."""
+    with path.open("rb") as file:
+        return read_po(file, locale="zh", domain=language.DOMAIN)
+
+
+def lacking(catalogue: Catalog) -> list[Text]:
+    """Texts without a translation."""
+    return [_id(message) for message in catalogue if message.id and not all(_translated(message))]
+
+
+def _of_help(command: click.Command) -> Iterator[str]:
+    if isinstance(command, Command):
+        yield from (text for _, text in paragraphs(command.written) if text and not _is_example(text))
+    yield from (each.written for each in command.params if isinstance(each, Option) and each.written)
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _of_help(inner)
+
+
+def _is_example(paragraph: str) -> bool:
+    """Lines to type: the same in every language."""
+    return all(line.startswith("quant-pipeline ") for line in paragraph.splitlines())
+
+
+def _said_by_click() -> Iterator[Text]:
+    spec = find_spec("click")
+    assert spec is not None
+    assert spec.origin is not None
+    for _, _, text, _, _ in extract_from_dir(
+        Path(spec.origin).parent, [("**.py", "python")], keywords=_BY_CLICK, comment_tags=()
+    ):
+        yield text
+
+
+def _id(message: Message) -> Text:
+    return message.id if isinstance(message.id, str) else tuple(message.id)
+
+
+def _translated(message: Message) -> tuple[str, ...]:
+    return tuple(map(str, message.string)) if isinstance(message.string, tuple | list) else (str(message.string or ""),)
+
+
+def _main() -> None:
+    catalogue = renewed(read())
+    PLACE.write_bytes(written(catalogue))
+    COMPILED.write_bytes(compiled(catalogue))
+    if missing := lacking(catalogue):
+        print(f"{PLACE}: to be translated:", *missing, sep="\n  ")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()
