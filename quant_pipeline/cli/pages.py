@@ -7,14 +7,16 @@ import json
 import click
 
 from quant_pipeline.cli.command import as_json, plain_errors, read_settings
+from quant_pipeline.cli.help import Command, option
+from quant_pipeline.language import say
 
 
-@click.command()
-@click.option("--host", help="Address to listen on (default: QUANT_SERVE_HOST, 127.0.0.1). 监听地址")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port, 0: any (default: QUANT_SERVE_PORT, 8000). 端口")
+@click.command(cls=Command)
+@option("--host", help="Address to listen on (default: QUANT_SERVE_HOST, 127.0.0.1).")
+@option("--port", type=click.IntRange(0, 65535), help="Port, 0: any (default: QUANT_SERVE_PORT, 8000).")
 @as_json
 def serve(host: str | None, port: int | None, as_json: bool) -> None:
-    """Our own pages alone: a day at a glance, K-lines, screens, sync, data. 仅启动自带页面.
+    """Our own pages alone: a day at a glance, K-lines, screens, sync, data.
 
     `ui` serves them as well, on the port after its own. They are read-only, and on the loopback unless --host says otherwise.
     """
@@ -28,6 +30,6 @@ def serve(host: str | None, port: int | None, as_json: bool) -> None:
             if as_json:
                 click.echo(json.dumps({"mode": settings.mode.value, "url": url}))
             else:
-                mark = "SANDBOX 沙盒 · " if settings.sandboxed else ""
-                click.echo(f"{mark}Pages 页面: {url} (Ctrl-C stops it 按 Ctrl-C 停止)", err=True)
+                mark = say("SANDBOX · ") if settings.sandboxed else ""
+                click.echo(mark + say("Pages: {url} (Ctrl-C stops it)", url=url), err=True)
             server.serve(settings, listening, chosen)
