@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from quant_pipeline.market import rules
-from quant_pipeline.market.columns import Column, Rule, number, text
+from quant_pipeline.market.codes import Board
+from quant_pipeline.market.columns import Column, Rule, integer, number, text
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
 from quant_pipeline.market.merging import united_halts
 
@@ -60,6 +61,23 @@ SUSPENSIONS = Dataset(
     after=("trade_calendar",),
     universe=("stock_list",),
     ready=dt.time(8, 40),
+)
+
+SPECIAL_TREATMENT = Dataset(
+    "special_treatment",
+    zh="每日 ST 标记",
+    doc="Whether a share was under special treatment (ST, *ST) in a session, as BaoStock marks it: for limits that are counted "
+    "where no names say it (name_history). Fetched for the sessions whose limits lean on it only.",
+    group="reference",
+    partition=Partition.SESSION,
+    key=("ts_code", "trade_date"),
+    columns=(CODE, TRADE_DATE, integer("is_st", "是否 ST", "1 under special treatment, 0 not.", required=True)),
+    rules=(rules.code_is_tushare, rules.is_st_flag),
+    coverage=Coverage.MARKET,
+    after=("trade_calendar", "stock_list", "suspensions"),
+    universe=("stock_list",),
+    boards=(Board.SSE_MAIN, Board.SZSE_MAIN, Board.CHINEXT, Board.STAR),
+    on_demand=True,
 )
 
 DAILY_KLINE = Dataset(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from quant_pipeline.market.calendar import DATA_READY
+from quant_pipeline.market.codes import Board
 from quant_pipeline.market.columns import Column, Rule, date, text
 from quant_pipeline.market.merging import Merge
 
@@ -68,8 +69,12 @@ class Dataset:
     """Only these of the universe are synced, unless others are named."""
     ready: dt.time = DATA_READY
     """When, on the session's own day, the sources have its rows."""
+    boards: tuple[Board, ...] = ()
+    """Only codes of these boards owe a row; empty: all of the universe."""
     sourced: bool = True
     """True: fetched from an outside source; False: computed here."""
+    on_demand: bool = False
+    """Fetched only before what leans on it, where that lacks it: no job and no command asks for it by itself."""
 
     def __post_init__(self) -> None:
         names = self.column_names

@@ -13,6 +13,7 @@ from quant_pipeline.market.bars import (
     INDEX_DAILY,
     MONTHLY_KLINE,
     PRICE_LIMITS,
+    SPECIAL_TREATMENT,
     SUSPENSIONS,
     WEEKLY_KLINE,
 )
@@ -67,6 +68,7 @@ DATASETS: dict[str, Dataset] = {
         THS_INDUSTRIES,
         THS_MEMBERS,
         SUSPENSIONS,
+        SPECIAL_TREATMENT,
         DAILY_KLINE,
         ADJ_FACTOR,
         DAILY_BASIC,
@@ -85,8 +87,8 @@ DATASETS: dict[str, Dataset] = {
 }
 """Every data set by name, in the order in which one sync takes them."""
 
-SOURCED: dict[str, Dataset] = {name: dataset for name, dataset in DATASETS.items() if dataset.sourced}
-"""Those that are fetched from a source."""
+SOURCED: dict[str, Dataset] = {name: dataset for name, dataset in DATASETS.items() if dataset.sourced and not dataset.on_demand}
+"""Those that are fetched from a source because somebody asks for them."""
 
 __all__ = [
     "ADJ_FACTOR",
@@ -108,6 +110,7 @@ __all__ = [
     "RECONCILIATION",
     "SCREEN_RESULTS",
     "SOURCED",
+    "SPECIAL_TREATMENT",
     "STOCK_LIST",
     "SUSPENSIONS",
     "THS_CONCEPTS",

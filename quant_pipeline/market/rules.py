@@ -101,4 +101,5 @@ member_is_tushare = Rule(
     lambda: pl.col("con_code").str.contains(CODE_PATTERN),
 )
 rank_positive = Rule("rank_positive", "rank begins at 1.", lambda: pl.col("rank") >= 1)
+is_st_flag = Rule("is_st_flag", "is_st is 0 or 1.", lambda: pl.col("is_st").is_in([0, 1]))
 is_open_flag = Rule("is_open_flag", "is_open is 0 or 1.", lambda: pl.col("is_open").is_in([0, 1]))

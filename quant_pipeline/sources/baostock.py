@@ -23,6 +23,7 @@ from quant_pipeline.market.datasets import (
     INDEX_DAILY,
     INDEX_LIST,
     MONTHLY_KLINE,
+    SPECIAL_TREATMENT,
     STOCK_LIST,
     SUSPENSIONS,
     TRADE_CALENDAR,
@@ -214,6 +215,11 @@ class BaostockSource(Source):
         halted = self._days(unit, "date,code,tradestatus", tally).filter(_SUSPENDED)
         no_time = pl.lit(None, pl.String).alias("suspend_timing")
         return halted.select("ts_code", no_time, trade_date="date", suspend_type=pl.lit("S"))
+
+    @serves(SPECIAL_TREATMENT, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)
+    def special_treatment(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Suspended shares too: their limits are counted like any other's."""
+        return self._days(unit, "date,code,isST", tally).select("ts_code", trade_date="date", is_st="isST")
 
     @serves(INDEX_DAILY, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
     def index_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:

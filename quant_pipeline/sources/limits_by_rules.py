@@ -1,7 +1,8 @@
 """A session's price limits counted by the exchanges' rules, out of what is stored: lists, names, bars and factors.
 
 Its rows bear the source `derived`: they stand in for the exchange's own, which overrule them. Of a code whose limit cannot
-be known there is no row: an unknown board, a day whose name (ST or not) is not stored where it matters, no price before.
+be known there is no row: an unknown board, a day whose name or mark (ST or not) is not stored where it matters, no price
+before.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from quant_pipeline.market.trading_rules import (
     delisting_period,
     price_limits,
     session_number,
-    special_treatment,
+    st_of_the_day,
 )
 
 UNLIMITED_UP, UNLIMITED_DOWN = 99_999.99, 0.01
 """What stands for no limit at all, as in Tushare's rows."""
-# Per listed code: the bar of the session, the last close before it with that day's factor, the factor and the name of the day.
+# Per listed code: the bar of the session, the last close before it with that day's factor, the factor, the name and the ST mark
+# of the day.
 KNOWN = """
 SELECT
-    listing.ts_code, listing.list_date, bar.pre_close AS said, former.close, then_known.adj_factor AS former_factor,
-    now_known.adj_factor, named.name, named.start_date AS named_since
+    listing.ts_code, listing.list_date, listing.delist_date, listing.name AS name_today, marked.is_st, bar.pre_close AS said,
+    former.close, then_known.adj_factor AS former_factor, now_known.adj_factor, named.name, named.start_date AS named_since
 FROM stock_list AS listing
 LEFT JOIN daily_kline AS bar ON bar.ts_code = listing.ts_code AND bar.trade_date = %(session)s
+LEFT JOIN special_treatment AS marked ON marked.ts_code = listing.ts_code AND marked.trade_date = %(session)s
 LEFT JOIN LATERAL (
     SELECT trade_date, close FROM daily_kline AS each
     WHERE each.ts_code = listing.ts_code AND each.trade_date < %(session)s ORDER BY trade_date DESC LIMIT 1
@@ -50,7 +53,7 @@ def counted(known: pl.DataFrame, session: dt.date, calendar: Calendar) -> pl.Dat
     moved = (pl.col("close") * pl.col("former_factor") / pl.col("adj_factor")).round(2)
     rows = known.with_columns(trade_date=pl.lit(session)).with_columns(
         pre_close=pl.coalesce("said", moved),
-        is_st=special_treatment(pl.col("name"), day),
+        is_st=st_of_the_day(),
         session=session_number(pl.col("list_date"), day, calendar),
         delisting_session=pl.when(delisting_period(pl.col("name"))).then(session_number(pl.col("named_since"), day, calendar)),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.market.datasets import BSE_MAPPING, DATASETS, NAME_HISTORY, PRICE_LIMITS, STOCK_LIST, SUSPENSIONS
+from quant_pipeline.market.trading_rules import st_limits_differ
 
 _JUDGED_BY_HALTS = (Coverage.MARKET, Coverage.MOST)
 
@@ -22,3 +25,8 @@ def needs_halts(dataset: Dataset) -> bool:
     """Whether its answers are judged by who was suspended."""
     by_session = dataset.dated and dataset is not SUSPENSIONS
     return by_session and STOCK_LIST.name in dataset.universe and dataset.coverage in _JUDGED_BY_HALTS
+
+
+def needs_marks(dataset: Dataset, session: dt.date) -> bool:
+    """Whether its rows of the session, where they have to be counted, depend on who was under special treatment (ST) then."""
+    return dataset is PRICE_LIMITS and st_limits_differ(session)

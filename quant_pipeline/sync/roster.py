@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.codes import board_of
 from quant_pipeline.market.dataset import Coverage, Dataset, Partition
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.sources.units import Grain, Unit
@@ -87,6 +88,8 @@ class Roster:
         found = pl.concat(listed)
         if dataset.codes:
             found = found.filter(pl.col("ts_code").is_in(dataset.codes))
+        if dataset.boards:
+            found = found.filter(board_of(pl.col("ts_code")).is_in([board.value for board in dataset.boards]))
         named = [read_sql(database, f"SELECT ts_code FROM {name}")["ts_code"] for name in dataset.universe]
         known = frozenset(code for codes in named for code in codes)
         roster = cls(dataset, calendar, found.drop_nulls("list_date").sort("ts_code"), known=known)

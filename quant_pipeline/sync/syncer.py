@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SUSPENSIONS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, NAME_HISTORY, SPECIAL_TREATMENT, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.sources.base import Source
+from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit, is_running
@@ -23,7 +24,7 @@ from quant_pipeline.sync.ledger import UNKNOWN_CODE, Item, ItemStatus, Ledger, i
 from quant_pipeline.sync.periods import labels_of, span_of
 from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan_units
 from quant_pipeline.sync.reconcile import Heard, reconcile
-from quant_pipeline.sync.references import lists_of, needs_halts
+from quant_pipeline.sync.references import lists_of, needs_halts, needs_marks
 from quant_pipeline.sync.roster import Roster, groups
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
@@ -239,7 +240,13 @@ class Syncer:
         for reference in lists_of(dataset):
             with contextlib.suppress(PlanError):
                 found += [self._lacking(each) for each in self._plans(reference, router, Request(), {})]
-        return [*found, *self._halts(dataset, router, plans, request), *self._running_bars(dataset, router, plans, request)]
+        named = any(plan.dataset is NAME_HISTORY and plan.units for plan in found)
+        return [
+            *found,
+            *self._halts(dataset, router, plans, request),
+            *([] if named else self._marks(dataset, router, plans)),
+            *self._running_bars(dataset, router, plans, request),
+        ]
 
     def _halts(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
         """The plan for the suspensions of what is planned: of its sessions, or only those of the codes that are asked for."""
@@ -256,6 +263,20 @@ class Syncer:
         except PlanError:
             return []
         return [self._lacking(each) for each in plans]
+
+    def _marks(self, dataset: Dataset, router: Router, plans: Sequence[Plan]) -> list[Plan]:
+        """The plan for who was ST, of the sessions whose rows may have to be counted, where no names say it."""
+        units = [unit for plan in plans for unit in plan.units if needs_marks(dataset, unit.start)]
+        counts = any(source.name == DerivedSource.name for source in router.serving(dataset, Grain.SESSION))
+        if not units or not counts or self._stored(NAME_HISTORY):
+            return []
+        days = sorted({unit.start for unit in units if unit.grain is Grain.SESSION})
+        wanted = Request(sessions=days)
+        try:
+            plans = self._plans(SPECIAL_TREATMENT, router, wanted, self._done(SPECIAL_TREATMENT, wanted))
+            return [self._lacking(each) for each in plans]
+        except PlanError:
+            return []
 
     def _running_bars(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
         """The plan for the daily bars that the running week or month is made of, as far as they are lacking."""
@@ -287,9 +308,9 @@ class Syncer:
         halts = self._halts(dataset, router, plans, request)
         if needs_halts(dataset) and (not halts or any(plan.units and engine.sync(plan).failed for plan in halts)):
             _logger.warning("%s could not be synced: answers are judged without it", SUSPENSIONS.name)
-        for planned in self._running_bars(dataset, router, plans, request):
+        for planned in (*self._marks(dataset, router, plans), *self._running_bars(dataset, router, plans, request)):
             if planned.units:
-                engine.sync(planned)  # what fails here is named by the period that cannot be made
+                engine.sync(planned)  # what fails here is named by the row that cannot be made
 
     def _router(self, request: Request) -> Router:
         if not request.sources:

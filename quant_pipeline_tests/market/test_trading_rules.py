@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from quant_pipeline.market import trading_rules
 from quant_pipeline.market.codes import Board, board
-from quant_pipeline.market.trading_rules import delisting_period, price_limits, session_number, special_treatment
+from quant_pipeline.market.trading_rules import (
+    delisting_period,
+    price_limits,
+    session_number,
+    special_treatment,
+    st_limits_differ,
+    st_of_the_day,
+)
 from quant_pipeline.market.xshg import xshg
 
 RECORDING = Path(__file__).resolve().parents[3] / "shared" / "realdata"
@@ -249,3 +256,44 @@ def test_a_real_session_s_limits_are_what_the_rules_give() -> None:
     assert (rows.height, other.height) == (5449, 15)
     renamed = other.filter(pl.col("told_up") - pl.col("told_down") > 1.5 * (pl.col("up_limit") - pl.col("down_limit")))
     assert renamed["ts_code"].to_list() == ["002055.SZ", "002424.SZ"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_st", "today", "listed", "leaves", "day", "known"),
+    [
+        ("浦发银行", 1, "*ST浦发", "1999-11-10", None, "2025-11-20", False),  # the name of the day comes before any mark
+        ("*ST浦发", 0, "浦发银行", "1999-11-10", None, "2025-11-20", True),
+        (None, 1, "浦发银行", "1999-11-10", None, "2025-11-20", True),
+        (None, 0, "*ST浦发", "1999-11-10", None, "2025-11-20", False),  # today's name is not that of the day
+        (None, None, "浦发银行", "1999-11-10", None, "2025-11-20", None),
+        (None, 0, "S佳通", "1999-05-07", None, "2007-01-08", True),
+        (None, 0, "S佳通", "1999-05-07", None, "2007-01-05", False),
+        (None, 0, "浦发银行", "2006-06-16", None, "2013-12-31", None),  # it may have been unreformed
+        (None, 0, "浦发银行", "2006-06-16", None, "2014-01-01", False),
+        (None, 0, "浦发银行", "2006-06-19", None, "2007-01-08", False),
+        (None, 0, "浦发银行", None, None, "2007-01-08", None),
+        (None, 1, "浦发银行", "2006-06-16", None, "2007-01-08", True),
+        (None, 1, "退市海润", "2003-10-17", "2019-07-12", "2019-04-13", None),  # it may be in its delisting period
+        (None, 1, "退市海润", "2003-10-17", "2019-07-12", "2019-04-12", True),
+    ],
+)
+def test_who_was_st_is_said_by_the_name_of_the_day_or_by_a_mark_but_for_what_that_cannot_know(
+    name: str | None,
+    is_st: int | None,
+    today: str,
+    listed: str | None,
+    leaves: str | None,
+    day: str,
+    known: bool | None,
+) -> None:
+    texts = {"name": name, "name_today": today, "list_date": listed, "delist_date": leaves, "trade_date": day}
+    row = pl.DataFrame([texts | {"is_st": is_st}], schema={**dict.fromkeys(texts, pl.String), "is_st": pl.Int64})
+    row = row.with_columns(pl.col("list_date", "delist_date", "trade_date").str.to_date())
+    assert row.select(st_of_the_day()).item() is known
+
+
+@pytest.mark.parametrize(
+    ("day", "differ"), [("1998-04-21", False), ("1998-04-22", True), ("2026-07-05", True), ("2026-07-06", False)]
+)
+def test_st_has_limits_of_its_own_from_1998_to_2026(day: str, differ: bool) -> None:
+    assert st_limits_differ(dt.date.fromisoformat(day)) is differ

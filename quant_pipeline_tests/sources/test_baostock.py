@@ -23,6 +23,8 @@ from quant_pipeline.market.datasets import (
     INDEX_DAILY,
     INDEX_LIST,
     MONTHLY_KLINE,
+    NAME_HISTORY,
+    SPECIAL_TREATMENT,
     STOCK_LIST,
     SUSPENSIONS,
     TRADE_CALENDAR,
@@ -253,6 +255,20 @@ def test_valuations_are_tushares_where_it_has_them_and_null_where_not(bs: Baosto
             assert ((mine - other).abs() <= 1e-6 + other.abs() * 1e-6).all(), name
         others = [name for name in DAILY_BASIC.column_names if name not in ("ts_code", "trade_date", *served)]
         assert ours.select(others).null_count().row(0) == (ours.height,) * len(others)
+
+
+def test_who_is_st_is_what_the_names_of_the_day_say(bs: BaostockSource, tushare: TushareSource) -> None:
+    """Suspended shares too: their limits are asked for like any other's."""
+    marked = good(bs, SPECIAL_TREATMENT, Unit.session(SESSION))
+    names = good(tushare, NAME_HISTORY, Unit.snapshot(SESSION)).filter(pl.col("start_date") <= SESSION).sort("start_date")
+    is_st = names.group_by("ts_code", maintain_order=True).agg(st=pl.col("name").last().str.contains("ST").cast(pl.Int64))
+    both = marked.join(is_st, on="ts_code", how="left")
+    assert both["is_st"].equals(both["st"], check_names=False)
+    assert marked["is_st"].sum() > 0
+    assert set(good(bs, SUSPENSIONS, Unit.session(SESSION))["ts_code"]) < set(marked["ts_code"])
+    code = marked.filter(pl.col("is_st") == 1)["ts_code"][0]
+    history = good(bs, SPECIAL_TREATMENT, Unit.code(code, SESSION - dt.timedelta(days=7), SESSION))
+    assert history.filter(pl.col("trade_date") == SESSION).equals(marked.filter(pl.col("ts_code") == code))
 
 
 @pytest.mark.parametrize(("said", "known"), [("-3.2", None), ("0.000000", None), ("", None), ("12.5", 12.5)])

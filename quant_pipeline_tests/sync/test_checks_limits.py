@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, PRICE_LIMITS, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, PRICE_LIMITS, SPECIAL_TREATMENT, STOCK_LIST
 from quant_pipeline.sync.checks import Verdict
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.sync.stored import (
@@ -127,6 +127,16 @@ def test_what_comes_back_from_a_halt_is_not_judged_by_rules(warehouse: Database)
     assert not within(warehouse).passed
     execute(warehouse, "DELETE FROM daily_kline WHERE ts_code = %s AND trade_date = %s", CODES[0], DAYS[1])
     assert within(warehouse, DAYS[2:]).passed, "a re-listing has no limit"
+
+
+def test_where_no_name_is_stored_the_mark_of_the_day_says_who_was_st(warehouse: Database) -> None:
+    market(warehouse, EARLY)
+    for code, is_st in ((CODES[2], 1), (CODES[3], 0)):
+        marks = [{"ts_code": code, "trade_date": day, "is_st": is_st} for day in EARLY]
+        store(warehouse, SPECIAL_TREATMENT, marks, source="baostock")
+        pre = 12.1 if code == CODES[2] else 13.1
+        execute(warehouse, CLOSE, round(pre * 1.06, 2), code, EARLY[2])
+    assert found(within(warehouse, EARLY)) == [(CODES[2], EARLY[2])]
 
 
 def test_a_single_session_is_judged_too(warehouse: Database) -> None:

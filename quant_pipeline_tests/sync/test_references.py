@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from quant_pipeline.market.dataset import Dataset
@@ -24,7 +26,7 @@ from quant_pipeline.market.datasets import (
     TRADE_CALENDAR,
     WEEKLY_KLINE,
 )
-from quant_pipeline.sync.references import lists_of, needs_halts
+from quant_pipeline.sync.references import lists_of, needs_halts, needs_marks
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,9 @@ from quant_pipeline.sync.references import lists_of, needs_halts
 def test_what_a_data_set_is_judged_by_is_there_first(dataset: Dataset, lists: list[Dataset], halts: bool) -> None:
     assert lists_of(dataset) == lists
     assert needs_halts(dataset) is halts
+
+
+def test_who_was_st_matters_to_limits_while_st_had_limits_of_its_own() -> None:
+    assert needs_marks(PRICE_LIMITS, dt.date(2026, 7, 3))
+    assert not needs_marks(PRICE_LIMITS, dt.date(2026, 7, 6))
+    assert not needs_marks(DAILY_KLINE, dt.date(2026, 7, 3))

@@ -15,6 +15,7 @@ from quant_pipeline.market.datasets import (
     ETF_DAILY,
     INDEX_DAILY,
     INDEX_LIST,
+    SPECIAL_TREATMENT,
     STOCK_LIST,
     SUSPENSIONS,
     THS_CONCEPTS,
@@ -63,6 +64,12 @@ def test_it_is_what_the_lists_hold_without_paused_shares_and_unknown_days(wareho
     assert shares.codes(dt.date(2010, 5, 5)).to_list() == ["600000.SH", "600003.SH"]
     assert shares.codes(dt.date(2010, 5, 6)).to_list() == ["600000.SH"]
     assert Roster.load(warehouse, INDEX_DAILY, xshg()).listed["ts_code"].to_list() == ["000300.SH"], "the core indexes only"
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO stock_list (ts_code, list_status, list_date, source) VALUES ('920001.BJ', 'L', '2021-11-15', 't')"
+        )
+    assert Roster.load(warehouse, SPECIAL_TREATMENT, xshg()).listed["ts_code"].to_list() == ["600000.SH", "600003.SH"]
+    assert Roster.load(warehouse, DAILY_KLINE, xshg()).listed["ts_code"].to_list()[-1] == "920001.BJ"
 
 
 WEEK = tuple(dt.date(2026, 11, day) for day in range(16, 21))

@@ -6,13 +6,13 @@ import datetime as dt
 
 import polars as pl
 
-from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, PRICE_LIMITS, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, PRICE_LIMITS, SPECIAL_TREATMENT, STOCK_LIST
 from quant_pipeline.market.trading_rules import (
     STORED_NO_LIMIT,
     delisting_period,
     price_limits,
     session_number,
-    special_treatment,
+    st_of_the_day,
 )
 from quant_pipeline.sources.derived import DerivedSource
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
@@ -54,35 +54,36 @@ def _limited(scope: Scope, start: dt.date, end: dt.date) -> pl.DataFrame:
     free = pl.col("up_limit") >= STORED_NO_LIMIT
     told = told.with_columns(pl.when(~free).then(pl.col("down_limit", "up_limit")))
     stored = bars.join(told, on=_KEY, how="inner")
-    return pl.concat([stored, _by_rules(scope, bars.join(told, on=_KEY, how="anti"), start)], how="diagonal")
+    return pl.concat([stored, _by_rules(scope, bars.join(told, on=_KEY, how="anti"), start, end)], how="diagonal")
 
 
-def _by_rules(scope: Scope, bars: pl.DataFrame, start: dt.date) -> pl.DataFrame:
+def _by_rules(scope: Scope, bars: pl.DataFrame, start: dt.date, end: dt.date) -> pl.DataFrame:
     """The bars with the limits of the rules, but for those after a halt: some shares come back from one without limits."""
     if bars.is_empty():
         return bars
-    listed = read(scope.database, STOCK_LIST, columns=["ts_code", "list_date"])
+    listed = read(scope.database, STOCK_LIST, columns=["ts_code", "list_date", "delist_date", "name"])
     names = read(scope.database, NAME_HISTORY, columns=["ts_code", "name", "start_date"]).sort("start_date")
+    marks = read(scope.database, SPECIAL_TREATMENT, start=start, end=end, columns=[*_KEY, "is_st"])
     named = (
-        bars.join(listed, on="ts_code", how="left")
+        bars.join(listed.rename({"name": "name_today"}), on="ts_code", how="left")
+        .join(marks, on=_KEY, how="left")
         .sort("trade_date")
         .join_asof(names, left_on="trade_date", right_on="start_date", by="ts_code", check_sortedness=False)
     )
     day, leaving = pl.col("trade_date"), delisting_period(pl.col("name"))
     known = named.with_columns(
-        # Without a name the wider limit is what can be held against a close.
-        is_st=special_treatment(pl.col("name"), day).fill_null(False),
+        # Without a name or a mark the wider limit is what can be held against a close.
+        is_st=st_of_the_day().fill_null(False),
         session=session_number(pl.col("list_date"), day, scope.calendar),
         delisting_session=pl.when(leaving).then(session_number(pl.col("start_date"), day, scope.calendar)),
     )
-    limited = price_limits(known).join(_after_halts(scope, start, bars["trade_date"].max()), on=_KEY, how="anti")
+    limited = price_limits(known).join(_after_halts(scope, start, end), on=_KEY, how="anti")
     by = pl.when(pl.col("limit_rule").is_not_null()).then(pl.lit(RULES)).alias(_BY)
     return limited.select(*_KEY, "close", "pre_close", "down_limit", "up_limit", by, "limit_rule")
 
 
-def _after_halts(scope: Scope, start: dt.date, end: object) -> pl.DataFrame:
+def _after_halts(scope: Scope, start: dt.date, end: dt.date) -> pl.DataFrame:
     """The bars of codes that have none in the session before, though that session is stored."""
-    assert isinstance(end, dt.date)
     traded = read(scope.database, DAILY_KLINE, start=scope.calendar.shift(start, -1), end=end, columns=_KEY)
     days = traded.select("trade_date").unique()
     following = {
