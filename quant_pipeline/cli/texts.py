@@ -5,6 +5,7 @@ Translations are written into the .po by hand; what is no longer said anywhere i
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ msgstr ""
 "Plural-Forms: nplurals=1; plural=0;\n"
 
 """
+_ALWAYS = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 Text = str | tuple[str, ...]
 
 
@@ -71,7 +73,7 @@ def written(catalogue: Catalog) -> bytes:
 
 def compiled(catalogue: Catalog) -> bytes:
     """As the .mo that gettext reads."""
-    plain = Catalog(locale="zh", domain=language.DOMAIN, fuzzy=False)
+    plain = Catalog(locale="zh", domain=language.DOMAIN, fuzzy=False, creation_date=_ALWAYS, revision_date=_ALWAYS)
     for message in catalogue:
         if message.id and any(_translated(message)):
             plain.add(message.id, message.string)
