@@ -164,3 +164,30 @@ def test_a_second_run_fetches_nothing_tells_nothing_and_says_so(week: Week) -> N
         assert any(f"daily_kline {key} is complete" in text and "Nothing was fetched" in text for text in logged)
     run = week.platform.rows("SELECT status, units_done, units_skipped FROM sync_runs WHERE id = %s", again.run_id)
     assert run == [("success", 0, len(LISTS) + 5 * len(BY_SESSION))]
+
+
+_FUNCTION = """
+CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken on purpose'; END $$
+"""
+_TRIGGER = """
+CREATE TRIGGER broken BEFORE INSERT ON messages FOR EACH ROW
+WHEN (starts_with(new.dedupe_key, 'screen:')) EXECUTE FUNCTION broken()
+"""
+
+
+def test_hits_and_their_message_land_together_or_not_at_all(week: Week) -> None:
+    """A screen with other hits than those told: its message cannot be written, so the former hits stay; then both land."""
+    platform, hits = week.platform, "SELECT ts_code, score FROM screen_results WHERE trade_date = %s ORDER BY ts_code"
+    messages = "SELECT count(*) FROM messages WHERE dedupe_key LIKE 'screen:%%'"
+    told = platform.rows(hits, LATEST)
+    platform.execute("DELETE FROM screen_results WHERE ts_code = %s AND trade_date = %s", told[0][0], LATEST)
+    platform.execute("DELETE FROM messages WHERE dedupe_key LIKE 'screen:%%'")
+    before = platform.rows(hits, LATEST)
+    platform.execute(_FUNCTION)
+    platform.execute(_TRIGGER)
+    failed = platform.alone([LATEST], SCREEN, config=QUICK_CROSS)
+    assert not failed.success
+    assert (platform.rows(hits, LATEST), platform.rows(messages)) == (before, [(0,)])
+    platform.execute("DROP TRIGGER broken ON messages")
+    assert platform.alone([LATEST], SCREEN, config=QUICK_CROSS).success
+    assert (platform.rows(hits, LATEST), platform.rows(messages)) == (told, [(1,)])

@@ -66,6 +66,13 @@ def test_a_bad_row_is_kept_as_it_came_with_its_reason(change: dict[str, object],
     assert checked.bad[name].item() == pytest.approx(value, nan_ok=True)
 
 
+def test_a_row_of_a_later_day_than_was_asked_for_is_refused_as_one_of_an_earlier_day_is() -> None:
+    asked = dt.date(2026, 11, 19)
+    checked = check(bars({"trade_date": "20261119"}, {"trade_date": "20261120"}), asked)
+    assert checked.good["trade_date"].to_list() == [asked]
+    assert checked.bad["reason"].to_list() == ["trade_date is not 2026-11-19, which was asked for"]
+
+
 def test_all_that_a_row_breaks_is_named() -> None:
     assert check(bars({"high": 10.05, "vol": -1.0})).bad["reason"].item() == (
         "ohlc_in_order, volume_not_negative, unit_of_volume"

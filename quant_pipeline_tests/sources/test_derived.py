@@ -15,6 +15,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
 from quant_pipeline.market.validation import validate
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.sources import derived
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.derived import DerivedSource, aggregated
 from quant_pipeline.sources.failures import FailureClass, SourceError
@@ -310,3 +311,35 @@ def test_a_statement_ends_when_the_policys_time_is_over(
         connection.rollback()
     assert failed.value.failure is FailureClass.RETRYABLE
     assert source.fetch(dataset, unit, Tally()).height > 0
+
+
+def test_a_dividend_of_one_fen_is_an_ex_date_and_half_a_fen_is_rounding() -> None:
+    """Of two codes whose last close was 10 元: the factor of the one moves by the least that a factor can."""
+    chain = pl.DataFrame(
+        {
+            "ts_code": ["600000.SH", "600001.SH", "600002.SH"],
+            "traded": [True] * 3,
+            "pre_close": [9.99, 10.0, 9.995],
+            "former_session": [BEFORE] * 3,
+            "former_close": [10.0] * 3,
+            "former_factor": [2.0] * 3,
+            "adj_factor": [2.0] * 3,
+            "list_date": [dt.date(2000, 1, 4)] * 3,
+        }
+    )
+    made = derived.chained(chain, TODAY, [])
+    assert made["adj_factor"].to_list() == [pytest.approx(2.002, abs=1e-4), 2.0, 2.0]
+    assert derived.chained(chain, TODAY, [FORTNIGHT[0], BEFORE]).is_empty(), "a lost session, whichever of two it is"
+    assert derived.chained(chain, TODAY, [FORTNIGHT[0], FORTNIGHT[1]]).height == 3
+
+
+def test_a_month_begins_with_its_first_session_on_the_first_and_not_with_the_last_of_the_month_before(
+    warehouse: Database, source: DerivedSource
+) -> None:
+    days = CALENDAR.between(dt.date(2026, 8, 31), dt.date(2026, 9, 30))
+    store(warehouse, DAILY_KLINE, bars_of("600000.SH", [(10, 1.0)] * len(days), days))
+    (month,) = source.fetch(MONTHLY_KLINE, Unit.session(days[-1]), Tally()).iter_rows(named=True)
+    bars = read_sql(warehouse, "SELECT trade_date, open, vol FROM daily_kline ORDER BY trade_date")
+    assert days[1] == dt.date(2026, 9, 1)
+    assert month["open"] == bars["open"][1]
+    assert month["vol"] == bars["vol"][1:].sum()

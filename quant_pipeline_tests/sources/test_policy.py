@@ -77,3 +77,48 @@ def test_only_false_lifts_the_quota(tmp_path: Path) -> None:
         10,
     )
     assert policy_for(read, "tushare", "weekly").per_second is None
+
+
+def test_an_api_that_nobody_set_has_the_pace_that_the_documentation_tells() -> None:
+    assert RatePolicy().model_dump() == {
+        "per_minute": 200,
+        "per_second": 5.0,
+        "burst": 10,
+        "concurrency": 3,
+        "one_account": False,
+        "retries": 3,
+        "backoff": 0.5,
+        "minute": 60.0,
+        "timeout": 30.0,
+        "trip": 5,
+        "cool_down": 60.0,
+    }
+    assert policy_for({}, "nobody", "bars") == RatePolicy()
+
+
+@pytest.mark.parametrize(
+    ("field", "allowed", "refused"),
+    [
+        ("per_minute", [1, None], [0]),
+        ("per_second", [0.01, 1, None], [0]),
+        ("burst", [1], [0]),
+        ("concurrency", [1, 64], [0, 65]),
+        ("retries", [0, 20], [-1, 21]),
+        ("backoff", [0, 0.1], [-0.1]),
+        ("minute", [0.1], [0]),
+        ("timeout", [0.1], [0]),
+        ("trip", [1], [0]),
+        ("cool_down", [0], [-0.1]),
+    ],
+)
+def test_each_field_has_its_bounds(field: str, allowed: list[float | None], refused: list[float]) -> None:
+    for value in allowed:
+        assert getattr(RatePolicy.model_validate({field: value}), field) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=field):
+            RatePolicy.model_validate({field: value})
+
+
+def test_a_policy_is_not_changed_by_accident() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        RatePolicy().retries = 5  # type: ignore[misc]

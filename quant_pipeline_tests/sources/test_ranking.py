@@ -131,3 +131,132 @@ def test_half_an_hour_later_it_gets_another_chance(
         connection.execute("UPDATE source_state SET demoted_at = demoted_at - interval '31 minutes'")
         connection.execute("UPDATE source_calls SET finished_at = finished_at - interval '61 minutes'")
     assert _names(ranking.order(DAILY_KLINE, sources))[0] == "first"
+
+
+def _calls(database: Database, *outcomes: str | None, api: str = "daily", ago: str = "1 minute") -> None:
+    """Calls of the first source that ended so long ago, one after the other; None: under way."""
+    with database.connect() as connection:
+        connection.execute("INSERT INTO source_state (source, api) VALUES ('first', %s) ON CONFLICT DO NOTHING", (api,))
+        for number, outcome in enumerate(outcomes):
+            connection.execute(
+                "INSERT INTO source_calls (source, api, outcome, finished_at, process, presence) VALUES ('first', %s, %s,"
+                " CASE WHEN %s THEN clock_timestamp() - %s::interval + %s * interval '1 millisecond' END, 'p', 1)",
+                (api, outcome, outcome is not None, ago, number),
+            )
+
+
+def _is_first(ranking: Ranking, sources: list[Source]) -> bool:
+    return ranking.order(DAILY_KLINE, sources)[0].name == "first"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "stays"),
+    [
+        (["retryable"] * 9, True),
+        (["retryable"] * 10, False),
+        (["ok"] * 5 + ["retryable"] * 5, True),
+        (["ok"] * 5 + ["retryable"] * 6, False),
+        (["rate_limited", "permanent_api", "ok"] * 2 + ["banned", "empty", "retryable"] * 2, True),
+        (["rate_limited"] * 10, True),
+        (["permanent_api"] * 10, True),
+        (["retryable"] * 9 + ["broken_off"] * 5 + [None] * 5, True),
+        (["retryable"] * 20 + ["ok"] * 20, True),
+        (["ok"] * 20 + ["retryable"] * 20, False),
+        (["ok"] * 40 + ["retryable"] * 10, True),
+        (["ok"] * 40 + ["retryable"] * 11, False),
+    ],
+)
+def test_of_the_last_twenty_calls_fewer_than_half_put_it_behind(
+    warehouse: Database, ranking: Ranking, sources: list[Source], outcomes: list[str | None], stays: bool
+) -> None:
+    _calls(warehouse, *outcomes)
+    assert _is_first(ranking, sources) is stays
+
+
+def test_what_is_older_than_an_hour_or_of_another_api_or_source_is_not_counted(
+    warehouse: Database, ranking: Ranking, sources: list[Source]
+) -> None:
+    _calls(warehouse, *["retryable"] * 9, ago="59 minutes")
+    _calls(warehouse, *["retryable"] * 12, ago="61 minutes")
+    _calls(warehouse, *["retryable"] * 12, api="stock_basic")
+    with warehouse.connect() as connection:
+        connection.execute("INSERT INTO source_state (source, api) VALUES ('second', 'daily'), ('stranger', 'daily')")
+        connection.execute("UPDATE source_calls SET source = 'second' WHERE api = 'stock_basic'")
+    assert _is_first(ranking, sources)
+    _calls(warehouse, "retryable", ago="59 minutes")
+    assert not _is_first(ranking, sources)
+
+
+@pytest.mark.parametrize(
+    ("since", "back"),
+    [(["ok"] * 9, False), (["ok"] * 8 + ["empty"] * 2, False), (["ok"] * 9 + ["empty"], True), (["ok"] * 10, True)],
+)
+def test_nine_of_ten_calls_since_then_bring_it_back(
+    warehouse: Database, ranking: Ranking, sources: list[Source], since: list[str], back: bool
+) -> None:
+    _calls(warehouse, *["retryable"] * 12)
+    assert not _is_first(ranking, sources)
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE source_state SET demoted_at = demoted_at - interval '10 minutes'")
+        connection.execute("UPDATE source_calls SET finished_at = finished_at - interval '20 minutes'")
+    _calls(warehouse, *since)
+    assert _is_first(ranking, sources) is back
+
+
+def test_its_half_hour_is_not_over_after_twenty_nine_minutes_and_the_reason_is_said(
+    warehouse: Database, ranking: Ranking, sources: list[Source]
+) -> None:
+    _calls(warehouse, *["ok"] * 2, *["retryable"] * 9)
+    for minutes, back in ((29, False), (2, True)):
+        assert not _is_first(ranking, sources)
+        with warehouse.connect() as connection:
+            connection.execute("UPDATE source_state SET demoted_at = demoted_at - %s * interval '1 minute'", (minutes,))
+            connection.execute("UPDATE source_calls SET finished_at = finished_at - interval '61 minutes'")
+        assert _is_first(ranking, sources) is back
+    with warehouse.connect() as connection:
+        told = connection.execute("SELECT source, api, kind, reason FROM source_events ORDER BY id").fetchall()
+    assert told == [
+        ("first", "daily", "demoted", "2 of the last 11 calls succeeded: put behind the next source"),
+        ("first", "daily", "restored", "half an hour has passed: it gets another chance"),
+    ]
+
+
+def test_of_two_demoted_ones_each_goes_behind_the_next_that_is_not_and_they_keep_their_order(
+    warehouse: Database, ranking: Ranking, sources: list[Source]
+) -> None:
+    def demote(*names: str) -> list[str]:
+        with warehouse.connect() as connection:
+            connection.execute("DELETE FROM source_state")
+            for name in names:
+                connection.execute(
+                    "INSERT INTO source_state (source, api, demoted_at) VALUES (%s, '*', clock_timestamp())", (name,)
+                )
+        return _names(ranking.order(DAILY_KLINE, sources))
+
+    assert demote("first", "second") == ["third", "first", "second"]
+    assert demote("second") == ["first", "third", "second"]
+    assert demote("third") == ["first", "second", "third"]
+    assert demote("first", "third") == ["second", "first", "third"]
+    assert demote("first", "second", "third") == ["first", "second", "third"]
+
+
+def test_one_that_is_switched_off_keeps_its_rows_and_its_place_among_their_owners(
+    warehouse: Database, ranking: Ranking, sources: list[Source]
+) -> None:
+    _set(warehouse, "first", "daily", 0)
+    assert _names(ranking.configured(DAILY_KLINE, sources)) == ["second", "third"]
+    assert _names(ranking.owners(DAILY_KLINE, sources)) == ["first", "second", "third"]
+    _set(warehouse, "second", "*", 9)
+    assert _names(ranking.owners(DAILY_KLINE, sources)) == ["first", "third", "second"]
+    off = Ranking(warehouse.pool, {"first": 0, "second": 0, "third": 3})
+    assert _names(off.owners(STOCK_LIST, sources)) == ["third", "second", "first"], "second: 9 by the table"
+    equal = Ranking(warehouse.pool, {"second": 1})
+    assert _names(equal.configured(STOCK_LIST, sources)) == ["first", "third", "second"], "1 where nobody says anything"
+
+
+def test_the_table_is_read_again_only_when_its_word_is_no_longer_fresh(warehouse: Database, sources: list[Source]) -> None:
+    kept = Ranking(warehouse.pool, {"first": 1, "second": 2, "third": 3}, fresh=600.0)
+    assert _names(kept.order(DAILY_KLINE, sources))[0] == "first"
+    _set(warehouse, "first", "*", 9)
+    assert _names(kept.order(DAILY_KLINE, sources))[0] == "first"
+    assert _names(Ranking(warehouse.pool, {}, fresh=600.0).order(DAILY_KLINE, sources))[-1] == "first"

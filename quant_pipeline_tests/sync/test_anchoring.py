@@ -52,3 +52,10 @@ def test_what_has_no_session_in_common_cannot_be_joined(warehouse: Database) -> 
     _store(warehouse, DAYS[:1], [2.0])
     with pytest.raises(Incomplete, match="no session in common"):
         anchored(warehouse, Unit.code(CODE, DAYS[3], DAYS[4]), _factors(DAYS[3:], [7.0, 7.0]))
+
+
+def test_of_two_sessions_before_the_unit_the_later_one_is_joined_on_and_else_the_first_within_it(warehouse: Database) -> None:
+    _store(warehouse, DAYS, [1.0, 4.0, 6.0, 9.0, 9.0])
+    unit = Unit.code(CODE, DAYS[2], DAYS[4])
+    assert anchored(warehouse, unit, _factors(DAYS[:3], [10.0, 10.0, 10.0]))["adj_factor"].to_list() == [4.0]
+    assert anchored(warehouse, unit, _factors(DAYS[2:], [10.0, 10.0, 20.0]))["adj_factor"].to_list() == [6.0, 6.0, 12.0]

@@ -288,3 +288,15 @@ def test_five_names_are_shown_and_of_more_that_there_are_more() -> None:
     range_of_one = Unit.code(codes[0], FRI, FRI)
     assert str(seen(five, came(range_of_one, rows()))[range_of_one].error).endswith("source: 600000.SH")
     assert str(seen(five, came(range_of_five, rows()))[range_of_five].error).endswith("2026-11-19, 2026-11-20")
+
+
+def test_of_two_refused_rows_of_which_the_next_source_has_one_the_other_is_still_refused() -> None:
+    found = gaps()
+    unit = Unit.session(MON)
+    seen(found, came(unit, CODES[2:], refused=CODES[:2]))
+    assert found.fill(rows((CODES[1], MON))).height == 1
+    item = settled(found)[unit]
+    assert (item.status, item.error_class, item.missing) == (ItemStatus.PARTIAL, Shortfall.REFUSED, 1)
+    assert item.error == "1 of 10 rows were refused (see rejected_rows), and no source replaced them: 600000.SH"
+    assert found.refused() == [unit]
+    assert [str(each) for each in found.units()] == ["600000.SH 2026-11-16..2026-11-16"]

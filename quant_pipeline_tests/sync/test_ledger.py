@@ -171,6 +171,31 @@ def test_the_books_add_up_by_source(warehouse: Database, ledger: Ledger) -> None
     }
 
 
+def test_rows_count_for_the_source_that_was_asked_for_them(warehouse: Database, ledger: Ledger) -> None:
+    write(
+        warehouse,
+        "first",
+        item(Unit.session(MON), source="tushare", rows=10, calls=1, attempts=1, seconds=0.004),
+        item(Unit.session(TUE), source="tushare", rows=7, attempts=1, seconds=0.004),
+        item(Unit.session(WED), source="derived", rows=5),
+    )
+    ledger.finish("first")
+    row = ledger.run("first")
+    assert row is not None
+    found = {name: (of["units"], of["rows"], of["seconds"]) for name, of in row["by_source"].items()}
+    assert found == {"tushare": (2, 17, 0.01), "derived": (1, 0, 0)}
+
+
+def test_a_run_that_did_nothing_comes_to_nought(ledger: Ledger) -> None:
+    ledger.finish("first")
+    row = ledger.run("first")
+    assert row is not None
+    counted = ("units_done", "units_failed", "calls", "rows_inserted", "rows_updated", "rows_unchanged", "rows_rejected")
+    assert [row[name] for name in counted] == [0] * 7
+    assert row["by_source"] == {}
+    assert row["finished_at"] >= row["started_at"]
+
+
 def test_what_a_run_recorded_is_its_own_and_says_what_was_stored(warehouse: Database, ledger: Ledger) -> None:
     units = [Unit.session(MON), Unit.session(TUE), Unit.code("600000.SH", MON, TUE)]
     assert done(ledger, *units) == []

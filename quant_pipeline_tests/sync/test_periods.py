@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sync.periods import labels_of, span_of
+from quant_pipeline.sync.periods import closed_labels, labels_of, span_of
 
 CALENDAR = xshg()
 PAST = [day for day in CALENDAR.sessions if dt.date(1991, 1, 1) <= day <= dt.date(2026, 11, 13)]
@@ -40,3 +40,13 @@ def test_the_running_period_is_labelled_with_its_latest_session() -> None:
 def test_a_week_that_ends_on_a_holiday_ends_with_its_last_session() -> None:
     assert labels_of(WEEKLY_KLINE, CALENDAR, [dt.date(2026, 9, 28)]) == (dt.date(2026, 9, 30),)
     assert span_of(WEEKLY_KLINE, CALENDAR, dt.date(2026, 9, 30)) == tuple(dt.date(2026, 9, day) for day in (28, 29, 30))
+
+
+def test_a_first_of_the_month_that_is_a_session_belongs_to_its_own_month() -> None:
+    first, last = dt.date(2026, 9, 1), dt.date(2026, 9, 30)
+    assert CALENDAR.is_session(first)
+    assert span_of(MONTHLY_KLINE, CALENDAR, last)[0] == first
+    assert labels_of(MONTHLY_KLINE, CALENDAR, [dt.date(2026, 8, 31), first]) == (dt.date(2026, 8, 31), last)
+    assert closed_labels(MONTHLY_KLINE, CALENDAR, first, last) == (last,)
+    assert closed_labels(WEEKLY_KLINE, CALENDAR, first, dt.date(2026, 9, 11)) == (dt.date(2026, 9, 4), dt.date(2026, 9, 11))
+    assert closed_labels(DAILY_KLINE, CALENDAR, first, dt.date(2026, 9, 2)) == (first, dt.date(2026, 9, 2))

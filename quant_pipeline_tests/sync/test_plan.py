@@ -154,7 +154,7 @@ def test_only_codes_that_lived_in_the_range_are_asked() -> None:
 
 def test_no_days_are_no_plan_and_no_error() -> None:
     found = plan([], [], ())
-    assert (found.units, found.calls, str(found)) == ((), 0, "daily_kline: nothing to fetch")
+    assert (found.units, found.calls, found.minutes, str(found)) == ((), 0, 0.0, "daily_kline: nothing to fetch")
 
 
 def test_without_a_list_sessions_are_asked_or_the_list_is_named_that_must_be_there_first() -> None:

@@ -47,3 +47,22 @@ def test_without_a_factor_nothing_is_guessed(warehouse: Database) -> None:
     filled = with_pre_close(warehouse, Unit.code(code, DAYS[1], DAYS[2]), _answer(code))
     assert filled["pre_close"].to_list() == [20.0, None]
     assert filled["pct_chg"].to_list()[1] is None
+
+
+def test_of_two_earlier_bars_the_later_one_counts_and_neither_of_later_days_nor_of_other_codes(warehouse: Database) -> None:
+    days = [dt.date(2026, 11, day) for day in (16, 17, 18, 19, 20)]
+    earlier = daily_bars(2, 5)
+    code, other = earlier["ts_code"].unique().sort().to_list()
+    of_day = {dt.date(2026, 11, 16): 18.0, dt.date(2026, 11, 17): 20.0, dt.date(2026, 11, 20): 30.0}
+    one = (
+        earlier.filter(pl.col("ts_code") == code)
+        .head(3)
+        .with_columns(trade_date=pl.Series(list(of_day)), close=pl.Series(list(of_day.values())), high=pl.lit(99.0))
+    )
+    stranger = one.with_columns(ts_code=pl.lit(other), trade_date=pl.lit(dt.date(2026, 11, 17)), close=pl.lit(50.0)).head(1)
+    factors = pl.DataFrame({"ts_code": [code] * 5, "trade_date": days, "adj_factor": [1.0, 1.0, 2.0, 2.0, 4.0]})
+    with warehouse.connect() as connection:
+        upsert(connection, DAILY_KLINE, pl.concat([one, stranger]), source="tushare")
+        upsert(connection, ADJ_FACTOR, factors, source="tushare")
+    filled = with_pre_close(warehouse, Unit.code(code, DAYS[1], DAYS[2]), _answer(code))
+    assert filled["pre_close"].to_list() == [10.0, 10.5]
