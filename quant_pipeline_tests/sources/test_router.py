@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
+from quant_pipeline.market import codes
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import DAILY_KLINE, WEEKLY_KLINE
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.validation import Checked
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
-from quant_pipeline.sources.failures import FailureClass, Incomplete, SourceError, Unanswered
+from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
@@ -137,3 +140,295 @@ def test_patience_ends_and_every_source_s_last_word_is_told(limiter: Limiter) ->
     with pytest.raises(Unanswered, match=r"first\.daily: left alone for .*as ordered.*\[circuit_open\]"):
         router.fetch(DAILY_KLINE, UNIT, judge)
     assert first.asked == 2, "the second unit cost no call"
+
+
+class Told(Source):
+    """A source that answers by itself, without a limiter: what the router makes of its answers is looked at."""
+
+    name = "first"
+
+    def __init__(self, answer: Answer = good, policy: RatePolicy = QUICK) -> None:
+        super().__init__(xshg(), None, {self.name: {"*": policy}})
+        self.answer = answer
+        self.asked = self.disowned = 0
+        self.away: str | None = None
+
+    def unavailable(self) -> str | None:
+        return self.away
+
+    def _answered(self, tally: Tally) -> pl.DataFrame:
+        self.asked += 1
+        tally.calls += 1
+        return self.answer()
+
+    @serves(DAILY_KLINE, by=(Grain.SESSION, Grain.CODE), api="daily", page=6000)
+    def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return self._answered(tally)
+
+    @serves(ADJ_FACTOR, by=(Grain.SESSION,), api="factors", page=6000)
+    def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        del unit
+        return self._answered(tally)
+
+    def disown(self, tally: Tally) -> None:
+        del tally
+        self.disowned += 1
+
+    def lacks(self, dataset: Dataset, ts_code: str) -> bool:
+        del dataset
+        return codes.parse(ts_code).endswith(".BJ")
+
+    def classify(self, api: str, error: Exception) -> SourceError:
+        return SourceError(FailureClass.RETRYABLE, self.name, api, str(error))
+
+
+class Other(Told):
+    name = "second"
+
+    def lacks(self, dataset: Dataset, ts_code: str) -> bool:
+        del dataset
+        return codes.parse(ts_code).endswith(".SH")
+
+
+class Tushare(Told):
+    """Named as one that the registry knows."""
+
+    name = "tushare"
+
+
+class Backwards(Ranking):
+    """The sources in the other order, their owners as they are given but for the first."""
+
+    def __init__(self) -> None:
+        pass
+
+    def order(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
+        del dataset
+        return list(reversed(sources))
+
+    def owners(self, dataset: Dataset, sources: Sequence[Source]) -> list[Source]:
+        del dataset
+        return list(sources)[1:]
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the router slept, on a clock that only its naps move."""
+    slept: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: 1000.0 + sum(slept), sleep=slept.append)
+    monkeypatch.setattr("quant_pipeline.sources.router.time", clock)
+    return slept
+
+
+def test_who_is_asked_and_who_owns_is_the_ranking_s_word_and_else_the_order_given() -> None:
+    first, second, third = Told(), Other(), Tushare()
+    plain = Router([first, second])
+    assert (plain.in_use(DAILY_KLINE), plain.priority(DAILY_KLINE)) == ((first, second), ("first", "second"))
+    assert Router([first], owners=[first, third]).priority(DAILY_KLINE) == ("first", "tushare")
+    ranked = Router([first, second], Backwards(), owners=[first, second, third])
+    assert (ranked.in_use(DAILY_KLINE), ranked.priority(DAILY_KLINE)) == ((second, first), ("second", "tushare"))
+    assert ranked.serving(ADJ_FACTOR, Grain.SESSION) == (second, first)
+    assert ranked.serving(ADJ_FACTOR, Grain.CODE) == ()
+
+
+def test_as_many_units_at_once_as_all_that_serve_them_bear_and_one_where_nobody_does() -> None:
+    router = Router([Told(policy=QUICK.model_copy(update={"concurrency": 2})), Other()])
+    assert router.concurrency(DAILY_KLINE, Grain.SESSION) == 2 + QUICK.concurrency
+    assert router.concurrency(ADJ_FACTOR, Grain.CODE) == 1
+
+
+@pytest.mark.parametrize(("failure", "others"), [(FailureClass.PERMANENT_API, 1), (FailureClass.PERMANENT_SOURCE, 0)])
+def test_a_failure_for_good_takes_out_the_api_or_the_whole_source_and_costs_one_call(
+    failure: FailureClass, others: int
+) -> None:
+    first, second = Told(fails(failure)), Other()
+    router = Router([first, second])
+    for _ in range(2):
+        assert router.fetch(DAILY_KLINE, UNIT, judge).source == "second"
+    assert first.asked == 1
+    first.answer = good
+    assert router.fetch(ADJ_FACTOR, UNIT, judge).source == ("first" if others else "second")
+    assert first.asked == 1 + others
+    assert Router([first]).fetch(DAILY_KLINE, UNIT, judge).source == "first", "for that router's life only"
+
+
+def test_a_passing_failure_takes_nobody_out() -> None:
+    first = Told(fails(FailureClass.RETRYABLE))
+    router = Router([first, Other()])
+    router.fetch(DAILY_KLINE, UNIT, judge)
+    router.fetch(DAILY_KLINE, UNIT, judge)
+    assert first.asked == 2
+
+
+def test_whether_any_source_could_have_a_code() -> None:
+    first, second = Told(), Other()
+    router = Router([first, second])
+    assert router.could_have(DAILY_KLINE, "600000.SH")
+    assert router.could_have(DAILY_KLINE, "920001.BJ"), "the second has it"
+    assert not router.could_have(WEEKLY_KLINE, "600000.SH"), "nobody serves it"
+    assert not router.could_have(DAILY_KLINE, "T00018.SH"), "no code, and nobody's"
+    assert not Router([second]).could_have(DAILY_KLINE, "600000.SH")
+    second.away = "no token"
+    assert not router.could_have(DAILY_KLINE, "920001.BJ")
+    first.answer = fails(FailureClass.PERMANENT_API)
+    with pytest.raises(Unanswered):
+        Router([first]).fetch(DAILY_KLINE, UNIT, judge)
+    second.away = None
+    router.fetch(DAILY_KLINE, UNIT, judge)
+    assert not router.could_have(DAILY_KLINE, "600000.SH"), "who has it failed for good"
+
+
+def test_a_text_that_is_no_code_is_asked_of_nobody() -> None:
+    first = Told()
+    with pytest.raises(Unanswered, match="first cannot have it"):
+        Router([first]).fetch(DAILY_KLINE, Unit.code("T00018.SH", DAY, DAY), judge)
+    assert first.asked == 0
+
+
+def test_who_serves_a_data_set_and_is_not_in_use_is_named() -> None:
+    source = Tushare()
+    everyone = Router([]).not_in_use(DAILY_KLINE)
+    assert {"tushare", "baostock", "akshare"} <= set(everyone)
+    assert "ths" not in everyone, "it serves no bars"
+    assert Router([source]).not_in_use(DAILY_KLINE) == [name for name in everyone if name != "tushare"]
+    assert Router([source]).not_in_use(WEEKLY_KLINE) == Router([]).not_in_use(WEEKLY_KLINE), "this one has no weeks"
+    source.away = "no token"
+    assert Router([source]).not_in_use(DAILY_KLINE) == everyone
+    source.away, source.answer = None, fails(FailureClass.PERMANENT_SOURCE)
+    router = Router([source])
+    with pytest.raises(Unanswered):
+        router.fetch(DAILY_KLINE, UNIT, judge)
+    assert router.not_in_use(DAILY_KLINE) == everyone
+
+
+def implausible(*, impossible: bool) -> Callable[[pl.DataFrame, Source], Checked]:
+    """Doubts every answer that has a row, and takes none that is empty."""
+
+    def doubting(frame: pl.DataFrame, source: Source) -> Checked:
+        checked = judge(frame, source)
+        raise Implausible(f"{source.name} says so", checked, impossible=impossible)
+
+    return doubting
+
+
+def test_what_can_hardly_be_true_is_taken_when_nobody_says_better_and_what_cannot_be_on_two_words() -> None:
+    first, second = Told(), Other()
+    taken = Router([first]).fetch(DAILY_KLINE, UNIT, implausible(impossible=False))
+    assert (taken.source, taken.doubt, taken.checked.good.height, taken.attempts) == ("first", "first says so", 1, 1)
+    assert (first.asked, first.disowned) == (1, 1), "it would say the same again"
+    with pytest.raises(Unanswered, match=r"first\.daily: first says so \[empty\]"):
+        Router([first]).fetch(DAILY_KLINE, UNIT, implausible(impossible=True))
+    taken = Router([first, second]).fetch(DAILY_KLINE, UNIT, implausible(impossible=True))
+    assert (taken.source, taken.doubt, taken.calls, taken.attempts) == ("first", "first says so", 2, 2)
+    second.answer = ROWS.clear
+    with pytest.raises(Unanswered):
+        Router([first, second]).fetch(DAILY_KLINE, UNIT, implausible(impossible=True))
+    assert Router([second, first]).fetch(DAILY_KLINE, UNIT, implausible(impossible=False)).doubt == "first says so"
+
+
+def test_a_better_answer_is_taken_without_a_doubt() -> None:
+    def judged(frame: pl.DataFrame, source: Source) -> Checked:
+        return implausible(impossible=False)(frame, source) if source.name == "first" else judge(frame, source)
+
+    taken = Router([Told(), Other()]).fetch(DAILY_KLINE, UNIT, judged)
+    assert (taken.source, taken.doubt, taken.calls, taken.attempts) == ("second", None, 2, 2)
+
+
+def test_an_answer_over_which_the_judge_stumbles_is_its_source_s_failure() -> None:
+    def stumbling(frame: pl.DataFrame, source: Source) -> Checked:
+        if source.name == "first":
+            raise KeyError("x" * 400)
+        return judge(frame, source)
+
+    first = Told()
+    assert Router([first, Other()]).fetch(DAILY_KLINE, UNIT, stumbling).source == "second"
+    assert (first.asked, first.disowned) == (2, 2)
+    with pytest.raises(Unanswered) as failed:
+        Router([first]).fetch(DAILY_KLINE, UNIT, stumbling)
+    assert failed.value.failures[0].text == "its answer cannot be read: '" + "x" * 299
+    assert (failed.value.calls, failed.value.attempts) == (2, 2)
+
+
+def test_an_empty_answer_is_asked_for_again_after_pauses_that_double_and_end_at_sixteen_seconds(naps: list[float]) -> None:
+    first = Told(ROWS.clear, QUICK.model_copy(update={"retries": 7, "backoff": 0.5}))
+    answer = Router([first, Other()]).fetch(DAILY_KLINE, UNIT, judge)
+    assert naps == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0]
+    assert (first.asked, answer.source, answer.attempts, answer.calls) == (8, "second", 9, 9)
+
+
+def test_one_that_is_busy_is_left_to_its_work_where_another_shares_the_plan() -> None:
+    both = {"first", "second"}
+    inner: list[str] = []
+
+    def while_busy(shared_by: set[str], at_once: int = 1) -> str:
+        """Who answers a unit that is asked for while the first is busy with another."""
+        policy = QUICK.model_copy(update={"concurrency": at_once})
+        first, second = Told(policy=policy), Other(policy=policy)
+        router = Router([first, second])
+
+        def answer() -> pl.DataFrame:
+            first.answer = good
+            inner.append(router.fetch(DAILY_KLINE, UNIT, judge, shared_by=shared_by).source)
+            return ROWS
+
+        first.answer = answer
+        assert router.fetch(DAILY_KLINE, UNIT, judge, shared_by=both).source == "first"
+        assert router.fetch(DAILY_KLINE, UNIT, judge, shared_by=both).source == "first", "it is idle again"
+        return inner.pop()
+
+    assert while_busy(both) == "second"
+    assert while_busy({"first"}) == "first", "nobody shares it: it waits for its turn"
+    assert while_busy(set()) == "first", "the plan is not shared"
+    assert Router([Told(), Other()]).fetch(DAILY_KLINE, UNIT, judge, shared_by={"second"}).source == "second"
+    assert while_busy(both, 2) == "first", "it bears two at once"
+
+
+def resting(wait: float, name: str = "first") -> Answer:
+    def answer() -> pl.DataFrame:
+        raise SourceError(FailureClass.CIRCUIT_OPEN, name, "daily", "left alone", wait=wait)
+
+    return answer
+
+
+def test_the_wait_is_for_the_first_that_may_be_asked_and_no_longer_than_a_second_at_a_time(naps: list[float]) -> None:
+    first, second = Told(resting(5.0)), Other(resting(0.25))
+    router = Router([first, second], patience=4.0)
+
+    def back_after(count: int) -> Answer:
+        def answer() -> pl.DataFrame:
+            return ROWS if len(naps) >= count else resting(0.25, "second")()
+
+        return answer
+
+    second.answer = back_after(3)
+    assert router.fetch(DAILY_KLINE, UNIT, judge).source == "second"
+    assert naps == [0.25] * 3
+    first.answer = second.answer = resting(3.0)
+    naps.clear()
+    with pytest.raises(Unanswered):
+        router.fetch(DAILY_KLINE, UNIT, judge)
+    assert naps == [1.0, 1.0], "as long as the wait ends within the patience, to the second"
+
+
+def test_patience_is_for_all_units_together_until_one_is_answered(naps: list[float]) -> None:
+    first = Told(resting(2.0))
+    router = Router([first], patience=3.0)
+    with pytest.raises(Unanswered):
+        router.fetch(DAILY_KLINE, UNIT, judge)
+    assert naps == [1.0, 1.0]
+    with pytest.raises(Unanswered):
+        router.fetch(DAILY_KLINE, UNIT, judge)
+    assert naps == [1.0, 1.0], "the second unit waits no more"
+    first.answer = good
+    router.fetch(DAILY_KLINE, UNIT, judge)
+    first.answer = resting(2.0)
+    with pytest.raises(Unanswered):
+        router.fetch(DAILY_KLINE, UNIT, judge)
+    assert naps == [1.0] * 4, "after an answer it is patient again"
+
+
+def test_a_failure_that_is_no_rest_is_not_waited_for(naps: list[float]) -> None:
+    with pytest.raises(Unanswered):
+        Router([Told(fails(FailureClass.RATE_LIMITED))]).fetch(DAILY_KLINE, UNIT, judge)
+    assert naps == []
