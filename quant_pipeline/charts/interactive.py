@@ -21,6 +21,8 @@ _PRICE, _VOLUME, _INDICATOR = "y", "y2", "y3"
 _DOMAINS = {"yaxis": (0.42, 1.0), "yaxis2": (0.235, 0.395), "yaxis3": (0.0, 0.21)}
 _LINES = {"dif": "DIF", "dea": "DEA", "k": "K", "d": "D", "j": "J"}
 _HALT = "var(--halt)"
+_WIDE = 4
+"""Places over which a gap has room for its label."""
 
 
 def line_colour(place: int) -> str:
@@ -38,7 +40,7 @@ def figure(line: KLine, indicator: Indicator, names: Mapping[str, str], *, last:
     shown = set(days)
     return {
         "data": [
-            _candles(bars, days, indicator),
+            _candles(bars, days, indicator, line.digits),
             *_averages(bars, days),
             _halts(bars, days),
             _hits(line, names, bars, shown),
@@ -49,7 +51,7 @@ def figure(line: KLine, indicator: Indicator, names: Mapping[str, str], *, last:
     }
 
 
-def _candles(bars: pl.DataFrame, days: Sequence[str], indicator: Indicator) -> Figure:
+def _candles(bars: pl.DataFrame, days: Sequence[str], indicator: Indicator, digits: int) -> Figure:
     return {
         "type": "candlestick",
         "name": "K",
@@ -58,26 +60,32 @@ def _candles(bars: pl.DataFrame, days: Sequence[str], indicator: Indicator) -> F
         "increasing": {"line": {"color": _UP, "width": 1}, "fillcolor": _UP},
         "decreasing": {"line": {"color": _DOWN, "width": 1}, "fillcolor": _DOWN},
         "hoverinfo": "text",
-        "hovertext": [_told(bar, indicator) for bar in bars.iter_rows(named=True)],
+        "hovertext": [_told(bar, indicator, digits) for bar in bars.iter_rows(named=True)],
         "yaxis": _PRICE,
     }
 
 
-def _told(bar: Mapping[str, Any], indicator: Indicator) -> str:
+def _told(bar: Mapping[str, Any], indicator: Indicator, digits: int) -> str:
     """What the hover says: every figure of the bar, with its unit."""
     if bar["gap"] is not None:
         return ""
-    averages = "  ".join(f"MA{window} {figures.number(bar[f'ma{window}'])}" for window in AVERAGES)
+
+    def price(name: str) -> str:
+        return figures.number(bar[name], digits)
+
+    averages = [f"MA{window} {price(f'ma{window}')}" for window in AVERAGES]
+    lowest = [f"{_LINES[name]} {figures.number(bar[name], 3)}" for name in indicator.lines]
+    if indicator is Indicator.MACD:
+        lowest.append(f"MACD {figures.number(bar['macd'], 3)}")
     lines = [
         f"<b>{figures.day(bar['trade_date'])}</b>",
-        f"开 {figures.number(bar['open'])}　高 {figures.number(bar['high'])}",
-        f"低 {figures.number(bar['low'])}　收 <b>{figures.number(bar['close'])}</b>",
-        f"涨跌额 {figures.number(bar['change'])}　涨跌幅 <b>{figures.percent(bar['pct_chg'])}</b>",
-        f"成交量 {figures.number(bar['vol'] / HANDS_IN_WAN)} 万手",
-        f"成交额 {figures.yi(bar['amount'])} 亿元",
-        averages,
-        "  ".join(f"{_LINES[name]} {figures.number(bar[name])}" for name in indicator.lines)
-        + (f"  MACD {figures.number(bar['macd'])}" if indicator is Indicator.MACD else ""),
+        f"开 {price('open')}　高 {price('high')}",
+        f"低 {price('low')}　收 <b>{price('close')}</b>",
+        f"涨跌额 {price('change')}　涨跌幅 <b>{figures.percent(bar['pct_chg'])}</b>",
+        f"成交量 {figures.number(bar['vol'] / HANDS_IN_WAN)} 万手　成交额 {figures.yi(bar['amount'])} 亿元",
+        "　".join(averages[:2]),
+        "　".join(averages[2:]),
+        "　".join(lowest),
     ]
     return "<br>".join(lines)
 
@@ -185,14 +193,15 @@ def _indicator(bars: pl.DataFrame, days: Sequence[str], indicator: Indicator) ->
 def _layout(line: KLine, indicator: Indicator, bars: pl.DataFrame, shown: set[str]) -> Figure:
     axis = {"gridcolor": _LINE, "zeroline": False, "side": "right", "fixedrange": True, "tickfont": {"color": _SOFT}}
     panels = {name: {**axis, "domain": list(domain)} for name, domain in _DOMAINS.items()}
-    panels["yaxis2"] |= {"nticks": 4, "rangemode": "tozero"}
+    panels["yaxis"] |= {"tickformat": f",.{line.digits}f"}
+    panels["yaxis2"] |= {"nticks": 4, "rangemode": "tozero", "tickformat": ","}
     panels["yaxis3"] |= {"nticks": 5}
     return {
         "autosize": True,
-        "margin": {"l": 8, "r": 56, "t": 6, "b": 26},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": _INK, "size": 12},
+        "margin": {"l": 8, "r": 60, "t": 6, "b": 26},
+        "paper_bgcolor": "var(--card)",  # not transparent: plotly edges the crosshair with it
+        "plot_bgcolor": "var(--card)",
+        "font": {"color": _INK, "size": 12, "family": "var(--sans)"},
         "showlegend": False,
         "dragmode": "pan",
         "hovermode": "x",
@@ -204,7 +213,6 @@ def _layout(line: KLine, indicator: Indicator, bars: pl.DataFrame, shown: set[st
             "anchor": _INDICATOR,
             "showgrid": False,
             "rangeslider": {"visible": False},
-            "nticks": 8,
             "tickangle": 0,
             "tickfont": {"color": _SOFT},
             "showspikes": True,
@@ -219,9 +227,14 @@ def _layout(line: KLine, indicator: Indicator, bars: pl.DataFrame, shown: set[st
         "annotations": [
             *_marks(line, shown),
             _heading("成交量 万手", _DOMAINS["yaxis2"][1]),
-            _heading("MACD (12,26,9)" if indicator is Indicator.MACD else "KDJ (9,3,3)", _DOMAINS["yaxis3"][1]),
+            _heading(_named(indicator), _DOMAINS["yaxis3"][1]),
         ],
     }
+
+
+def _named(indicator: Indicator) -> str:
+    lines = (f'<span style="color:{line_colour(place)}">{_LINES[name]}</span>' for place, name in enumerate(indicator.lines))
+    return "　".join(["MACD (12,26,9)" if indicator is Indicator.MACD else "KDJ (9,3,3)", *lines])
 
 
 def _heading(text: str, top: float) -> Figure:
@@ -262,9 +275,10 @@ def _marks(line: KLine, shown: set[str]) -> list[Figure]:
 
 
 def _shades(bars: pl.DataFrame) -> list[Figure]:
-    """Every run of gaps as one shaded band over all panels."""
+    """Every run of gaps as one shaded band over all panels; a wide one says what it is."""
     placed = bars.with_row_index("place").with_columns(run=pl.col("gap").fill_null("").rle_id())
     runs = placed.filter(pl.col("gap").is_not_null()).group_by("run", maintain_order=True)
+    found = runs.agg(pl.min("place").alias("first"), pl.max("place").alias("last"), pl.sum("sessions"), pl.first("gap"))
     return [
         {
             "type": "rect",
@@ -277,6 +291,12 @@ def _shades(bars: pl.DataFrame) -> list[Figure]:
             "y1": 1,
             "line": {"width": 0},
             "fillcolor": _HALT,
+            **({"label": _label(gap, sessions)} if last - first >= _WIDE else {}),
         }
-        for _, first, last in runs.agg(pl.min("place").alias("first"), pl.max("place").alias("last")).iter_rows()
+        for _, first, last, sessions, gap in found.iter_rows()
     ]
+
+
+def _label(gap: str, sessions: int) -> Figure:
+    text = f"{'停牌' if gap == 'halted' else '缺'} {sessions} 日"
+    return {"text": text, "textposition": "top center", "font": {"color": _SOFT, "size": 11}}

@@ -86,6 +86,11 @@ class KLine:
     without_factor: int = 0
 
     @property
+    def digits(self) -> int:
+        """Decimals of its prices: funds and bonds are quoted in 0.001 元."""
+        return 3 if self.listing.kind in (Kind.ETF, Kind.CONVERTIBLE_BOND) else 2
+
+    @property
     def traded(self) -> pl.DataFrame:
         """The bars alone, without the gaps."""
         return self.bars.filter(pl.col("gap").is_null())

@@ -58,6 +58,16 @@ class Strategy(ABC):
     def figures(self) -> Sequence[str]:
         """The indicator columns of `signals` that explain a hit."""
 
+    @property
+    def lines(self) -> Sequence[str]:
+        """The columns of `signals` that are prices: charts draw them over the bars. None by default."""
+        return ()
+
+    @property
+    def headings(self) -> Mapping[str, str]:
+        """What columns of `signals` are called where people read them; a column that is not named keeps its own name."""
+        return {}
+
     def screen(self, bars: pl.DataFrame, sessions: Sequence[dt.date]) -> pl.DataFrame:
         """The buy signals of these sessions: ts_code, trade_date, score, figures (JSON text)."""
         hits = self.signals(bars).filter(pl.col("buy") & pl.col("trade_date").is_in(list(sessions)))

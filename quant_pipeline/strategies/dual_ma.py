@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +46,14 @@ class DualMovingAverage(Strategy):
     @property
     def figures(self) -> Sequence[str]:
         return [f"ma{self.parameters.fast}", f"ma{self.parameters.slow}"]
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return self.figures
+
+    @property
+    def headings(self) -> Mapping[str, str]:
+        return {column: f"{column.removeprefix('ma')}日均线" for column in self.figures}
 
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
         fast, slow = self.figures
