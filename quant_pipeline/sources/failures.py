@@ -79,13 +79,15 @@ class Implausible(Incomplete):
     """An answer that keeps every rule and contradicts what is known: the text says what.
 
     `impossible`: it cannot be true (a whole session that repeats the one before), and is taken on nobody's word alone.
-    `answer` is what would be taken, if every source that can be asked says the same.
+    `answer` is what would be taken, if every source that can be asked says the same; `claim` is what they must say alike,
+    where two answers may be doubted for different things (days of a calendar).
     """
 
-    def __init__(self, text: str, answer: object, *, impossible: bool) -> None:
+    def __init__(self, text: str, answer: object, *, impossible: bool, claim: object = None) -> None:
         super().__init__(text)
         self.answer = answer
         self.impossible = impossible
+        self.claim = claim
 
 
 class Unanswered(Exception):

@@ -248,9 +248,10 @@ def _lacks(source: Source, dataset: Dataset, ts_code: str) -> bool:
 def _all_say_so(doubtful: Sequence[tuple[Source, Implausible]]) -> bool:
     """Whether doubtful answers are to be believed, where no source said anything better.
 
-    What can hardly be true is; what cannot be true only on two sources' word.
+    What can hardly be true is; what cannot be true only on two sources' word. Where they claim different things nobody is.
     """
-    return len(doubtful) > 1 or any(not doubt.impossible for _, doubt in doubtful)
+    agreed = all(doubt.claim == doubtful[0][1].claim for _, doubt in doubtful)
+    return agreed and (len(doubtful) > 1 or any(not doubt.impossible for _, doubt in doubtful))
 
 
 def _pause(policy: RatePolicy, attempt: int) -> None:

@@ -48,7 +48,7 @@ class ListAcceptance:
             frame = under_new_codes(renamed(self._database), self._dataset, frame)
         checked = validate(self._dataset, frame, expected_session=None, sessions=self._sessions)
         if self._dataset is TRADE_CALENDAR:
-            demand_believable(self._database, checked.good, xshg(), clock.today())
+            demand_believable(self._database, checked, xshg(), clock.today())
         else:
             self._demand_whole(checked.good, self._stored(unit, source))
         return checked

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Collection, Mapping
 
 import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.published_days import differing_days, doubtful_days
-from quant_pipeline.sources.failures import Incomplete
+from quant_pipeline.market.validation import Checked
+from quant_pipeline.sources.failures import Implausible, Incomplete
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -21,13 +21,17 @@ WHERE EXISTS (SELECT FROM daily_kline WHERE trade_date = day)
 """
 _STORED_CLOSED = "SELECT cal_date FROM trade_calendar WHERE exchange = 'SSE' AND is_open = 0"
 _PUBLISHED = "SELECT cal_date, is_open = 1 AS open FROM trade_calendar WHERE exchange = 'SSE'"
-_logger = logging.getLogger(__name__)
 
 
 def stored_calendar(database: Database, builtin: Calendar, today: dt.date) -> Calendar:
     """The built-in calendar, overruled by the stored one as far as that can be believed."""
-    published = dict(read_sql(database, _PUBLISHED).iter_rows())
+    published = published_days(database)
     return builtin.overruled_by(published, today=today, traded=traded_days(database, builtin, published))
+
+
+def published_days(database: Database) -> dict[dt.date, bool]:
+    """The stored calendar: day -> open?"""
+    return dict(read_sql(database, _PUBLISHED).iter_rows())
 
 
 def traded_days(database: Database, builtin: Calendar, published: Mapping[dt.date, bool]) -> frozenset[dt.date]:
@@ -36,22 +40,30 @@ def traded_days(database: Database, builtin: Calendar, published: Mapping[dt.dat
     return frozenset(read_sql(database, _TRADED, {"days": differing})["day"]) if differing else frozenset()
 
 
-def demand_believable(database: Database, rows: pl.DataFrame, builtin: Calendar, today: dt.date) -> None:
-    """Raises Incomplete for a source's answer that lacks days or contradicts what is known of them."""
+def demand_believable(database: Database, checked: Checked, builtin: Calendar, today: dt.date) -> None:
+    """Raises Incomplete for a source's answer that lacks days or contradicts what is known of them, Implausible for one that
+    closes days to come which are sessions as far as is known: that is not taken on one source's word, if another can be asked.
+    """
+    rows = checked.good
     published = dict(rows.filter(pl.col("exchange") == "SSE").select("cal_date", pl.col("is_open") == 1).iter_rows())
     closed = frozenset(read_sql(database, _STORED_CLOSED)["cal_date"])
-    judge_calendar(published, builtin, today=today, traded=traded_days(database, builtin, published), closed=closed)
+    new = new_closures(published, builtin, today=today, traded=traded_days(database, builtin, published), closed=closed)
+    if new:
+        named = ", ".join(map(str, new[:_NAMED])) + (f" and {len(new) - _NAMED} more" if len(new) > _NAMED else "")
+        text = f"{named} told closed, unlike the built-in calendar 休市安排与内置日历不同"
+        raise Implausible(text, checked, impossible=False, claim=tuple(new))
 
 
-def judge_calendar(
+def new_closures(
     published: Mapping[dt.date, bool],
     builtin: Calendar,
     *,
     today: dt.date,
     traded: Collection[dt.date],
     closed: Collection[dt.date],
-) -> None:
-    """Raises Incomplete for published days (day -> open?) that are not whole or not believable; logs what they change.
+) -> list[dt.date]:
+    """The published days (day -> open?) to come that are told closed and were not before; Incomplete for a calendar that is
+    not whole or not believable.
 
     `traded`: days of which bars are stored · `closed`: days that are closed in the stored calendar.
     """
@@ -66,10 +78,10 @@ def judge_calendar(
         named = [f"{day} {why}" for day, why in list(doubted.items())[:_NAMED]]
         more = f"; {len(doubted) - _NAMED} more" if len(doubted) > _NAMED else ""
         raise Incomplete(f"the calendar contradicts what is known of {len(doubted)} days: {'; '.join(named)}{more}")
-    for day in differing_days(builtin, published):
-        if day <= builtin.last and day not in closed:
-            _logger.warning("trade_calendar: %s is %s, unlike the built-in calendar", day, _words(published[day]))
+    return [day for day in closures_ahead(published, builtin) if day not in closed]
 
 
-def _words(is_open: bool) -> str:
-    return "a session" if is_open else "closed"
+def closures_ahead(published: Mapping[dt.date, bool], builtin: Calendar) -> list[dt.date]:
+    """The published days that are told closed and are sessions of the built-in calendar, in order."""
+    differing = differing_days(builtin, published)
+    return sorted(day for day in differing if day <= builtin.last and not published[day])

@@ -10,6 +10,7 @@ import pytest
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import DAILY_KLINE, TRADE_CALENDAR
+from quant_pipeline.market.validation import Checked
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
@@ -19,16 +20,22 @@ from quant_pipeline.sources.failures import Incomplete
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.tushare import TushareSource
-from quant_pipeline.sync.calendar_acceptance import demand_believable, judge_calendar, stored_calendar
+from quant_pipeline.sync.calendar_acceptance import demand_believable, new_closures, stored_calendar
+from quant_pipeline.sync.checks import checks_of
 from quant_pipeline.sync.engine import Engine
 from quant_pipeline.sync.plan import plan_list
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.sync.conftest import QUICK, Bench
-from quant_pipeline_tests.sync.stored import bars, store
+from quant_pipeline_tests.sync.stored import bars, judged, store
 
 TODAY = dt.date(2026, 11, 20)
 SESSION = dt.date(2026, 11, 12)
 CALENDAR = xshg()
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
 
 
 def published(*changes: tuple[dt.date, bool], last: dt.date = CALENDAR.last) -> dict[dt.date, bool]:
@@ -36,8 +43,14 @@ def published(*changes: tuple[dt.date, bool], last: dt.date = CALENDAR.last) -> 
     return {day: CALENDAR.is_session(day) for day in days} | dict(changes)
 
 
-def judge(days: Mapping[dt.date, bool], *, traded: set[dt.date] | None = None, closed: set[dt.date] | None = None) -> None:
-    judge_calendar(days, CALENDAR, today=TODAY, traded=traded or set(), closed=closed or set())
+def judge(
+    days: Mapping[dt.date, bool], *, traded: set[dt.date] | None = None, closed: set[dt.date] | None = None
+) -> list[dt.date]:
+    return new_closures(days, CALENDAR, today=TODAY, traded=traded or set(), closed=closed or set())
+
+
+def believe(database: Database, rows: pl.DataFrame, today: dt.date) -> None:
+    demand_believable(database, Checked(rows, rows.clear()), CALENDAR, today)
 
 
 def rows(days: Mapping[dt.date, bool]) -> pl.DataFrame:
@@ -45,8 +58,7 @@ def rows(days: Mapping[dt.date, bool]) -> pl.DataFrame:
 
 
 def test_the_exchange_s_own_days_are_taken() -> None:
-    judge(published())
-    judge(published(last=TODAY))
+    assert judge(published()) == judge(published(last=TODAY)) == []
 
 
 @pytest.mark.parametrize(
@@ -66,30 +78,27 @@ def test_one_that_is_cut_or_contradicts_what_is_known_is_no_answer(days: dict[dt
         judge(days)
 
 
-def test_a_closure_ahead_is_taken_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_closure_ahead_is_new_until_it_is_stored() -> None:
     ahead = CALENDAR.shift(TODAY, 3)
-    judge(published((ahead, False)))
-    assert f"{ahead} is closed, unlike the built-in calendar" in caplog.text
-    caplog.clear()
-    judge(published((ahead, False)), closed={ahead})
-    assert caplog.text == ""
+    assert judge(published((ahead, False), (TODAY, False))) == [TODAY, ahead]
+    assert judge(published((ahead, False)), closed={ahead}) == []
 
 
 def test_stored_bars_and_the_stored_calendar_are_what_it_is_compared_with(warehouse: Database) -> None:
     today = CALENDAR.shift(TODAY, 1)
     store(warehouse, DAILY_KLINE, bars(["600000.SH"], [TODAY, SESSION]))
     with pytest.raises(Incomplete, match="2026-11-12 told closed, but bars of that day are stored"):
-        demand_believable(warehouse, rows(published((SESSION, False))), CALENDAR, today)
+        believe(warehouse, rows(published((SESSION, False))), today)
     longer = dt.date(2026, 11, 13)
     with pytest.raises(Incomplete, match="2026-11-13"):
-        demand_believable(warehouse, rows(published((longer, False))), CALENDAR, today)
+        believe(warehouse, rows(published((longer, False))), today)
     store(warehouse, TRADE_CALENDAR, rows({longer: False}))
-    demand_believable(warehouse, rows(published((longer, False))), CALENDAR, today)
+    believe(warehouse, rows(published((longer, False))), today)
 
 
 def test_the_rows_of_other_exchanges_are_not_judged(warehouse: Database) -> None:
     other = rows({SESSION: False}).with_columns(exchange=pl.lit("SZSE"))
-    demand_believable(warehouse, pl.concat([rows(published()), other]), CALENDAR, TODAY)
+    believe(warehouse, pl.concat([rows(published()), other]), TODAY)
 
 
 def test_a_stored_calendar_that_lies_changes_nothing_and_is_named(warehouse: Database) -> None:
@@ -165,3 +174,58 @@ def test_a_lying_calendar_is_that_source_s_failure_and_the_next_one_is_asked(
                     assert {day: told[day] for day in published()} == published()
         finally:
             baostock.close()
+
+
+AHEAD, OTHER = CALENDAR.shift(TODAY, 3), CALENDAR.shift(TODAY, 5)
+
+
+@pytest.mark.parametrize(
+    ("in_use", "baostock_says", "source", "status", "closed"),
+    [
+        (["tushare"], AHEAD, "tushare", "partial", True),
+        (["tushare", "baostock"], AHEAD, "tushare", "partial", True),
+        (["tushare", "baostock"], None, "baostock", "success", False),
+        (["tushare", "baostock"], OTHER, "baostock", "failed", False),
+    ],
+    ids=["nobody else to ask", "two say so", "the second says otherwise", "each says something else"],
+)
+def test_a_closure_ahead_is_two_sources_word_where_two_can_be_asked(
+    bench: Bench, in_use: list[str], baostock_says: dt.date | None, source: str | None, status: str, closed: bool
+) -> None:
+    bench.sandbox.order_fault("session_closed", api="trade_cal", day=f"{AHEAD:%Y%m%d}", times=None)
+    if baostock_says is not None:
+        lie = {"api": "query_trade_dates", "day": f"{baostock_says:%Y%m%d}"}
+        bench.sandbox.order_fault("session_closed", server="baostock", times=None, **lie)
+    limiter = Limiter(bench.database.pool, bench.presence)
+    tushare = TushareSource(bench.sandbox.token, bench.sandbox.tushare_url, xshg(), limiter, QUICK, patience=30)
+    account = (bench.sandbox.host, bench.sandbox.baostock_port, "anonymous", "123456")
+    baostock = BaostockSource(*account, xshg(), limiter, QUICK)
+    try:
+        router = Router([each for each in (tushare, baostock) if each.name in in_use])
+        engine = Engine(bench.database, router, CALENDAR, bench.ledger, bench.run)
+        plan = plan_list(TRADE_CALENDAR, router, as_of=TODAY)
+        first = engine.sync(plan)
+        (item,) = (*first.synced.values(), *first.failed.values())
+        assert (item.source, item.status) == (source, status)
+        assert (f"{AHEAD} told closed, unlike the built-in calendar" in (item.error or "")) is (status != "success")
+        assert stored_calendar(bench.database, CALENDAR, TODAY).is_session(AHEAD) is not closed
+        if closed:  # it is told once, and asked for again: then it is what is known
+            (again,) = engine.sync(plan).synced.values()
+            assert again.status == "success"
+    finally:
+        baostock.close()
+
+
+def test_a_closure_is_news_and_days_that_are_not_believed_are_named_with_what_to_do(warehouse: Database) -> None:
+    store(warehouse, TRADE_CALENDAR, rows(published((AHEAD, False))))
+    verdict = judged(warehouse, TRADE_CALENDAR, "calendar_believed", ())
+    assert (verdict.passed, list(verdict.news)) == (True, [f"calendar-closure:{AHEAD}"])
+    assert verdict.text == f"0 of {len(published())} stored days are not believed"
+    lies = published((AHEAD, False), (dt.date(2025, 11, 12), False), (dt.date(2026, 10, 1), True))
+    store(warehouse, TRADE_CALENDAR, rows(lies))
+    verdict = judged(warehouse, TRADE_CALENDAR, "calendar_believed", ())
+    assert not verdict.passed
+    assert verdict.offending.select("cal_date", "is_open").rows() == [(dt.date(2025, 11, 12), 0), (dt.date(2026, 10, 1), 1)]
+    assert "2025-11-12 told closed, but it was a session; 2026-10-01 told open, but the" in verdict.text
+    assert "`quant-pipeline sync --datasets trade_calendar --force`" in verdict.text
+    assert [check.warns for check in checks_of(TRADE_CALENDAR) if check.name == "calendar_believed"] == [True]

@@ -14,7 +14,7 @@ from quant_pipeline_tests.sync.stored import CALENDAR, NOW, sessions
 
 DATED = {"no_closed_day", "no_future_row", "fresh", "nothing_refused"}
 EXPECTED = {
-    "trade_calendar": {"rows_sane", "fresh"},
+    "trade_calendar": {"rows_sane", "fresh", "calendar_believed"},
     "bse_mapping": {"fresh"},
     "ths_members": {"rows_sane", "fresh", "members_known", "all_members_known"},
     "suspensions": {"rows_sane", *DATED},

@@ -6,10 +6,23 @@ from collections.abc import Iterator
 
 from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.market.rules import unit_of_volume
-from quant_pipeline.sync.checks import bars, boards, chain, completeness, freshness, funds, known_boards, limits, periods, rows
+from quant_pipeline.sync.checks import (
+    bars,
+    boards,
+    calendar,
+    chain,
+    completeness,
+    freshness,
+    funds,
+    known_boards,
+    limits,
+    periods,
+    rows,
+)
 from quant_pipeline.sync.checks.base import Check, Scope, Verdict
 
 _OWN: dict[str, tuple[Check, ...]] = {
+    "trade_calendar": (calendar.CALENDAR_BELIEVED,),
     "stock_list": (known_boards.KNOWN_BOARDS,),
     "daily_kline": (known_boards.KNOWN_BOARDS, limits.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
     "adj_factor": (chain.FACTOR_JUMPS,),
