@@ -121,6 +121,49 @@ def test_a_gap_in_the_published_days_ends_the_calendar() -> None:
         ruled.is_session(CALENDAR.last + dt.timedelta(days=5))
 
 
+def test_it_begins_with_the_first_session_of_the_exchange() -> None:
+    first, second = CALENDAR.sessions[:2]
+    assert CALENDAR.first == first == dt.date(1990, 12, 19)
+    assert CALENDAR.is_session(first)
+    with pytest.raises(CalendarError, match="knows 1990-12-19 to"):
+        CALENDAR.is_session(dt.date(1990, 12, 18))
+    assert (CALENDAR.shift(second, -1), CALENDAR.shift(second, -2)) == (first, first), "clamped"
+    assert CALENDAR.window(second, 3) == (first, second)
+    assert CALENDAR.window(second, 1) == (second,)
+    assert CALENDAR.window(CALENDAR.shift(first, 4), 2) == (CALENDAR.shift(first, 3), CALENDAR.shift(first, 4))
+    with pytest.raises(CalendarError, match="no session on or before 1990-12-18: the exchange opened on 1990-12-19"):
+        Calendar(CALENDAR.sessions, last=CALENDAR.last, first=dt.date(1990, 1, 1)).on_or_before(dt.date(1990, 12, 18))
+    with pytest.raises(CalendarError, match="at least one session"):
+        Calendar([], last=CALENDAR.last)
+
+
+def test_the_last_day_that_it_knows_is_known_and_past_it_the_latest_known_session_is_its_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = Calendar([dt.date(2026, 11, 19), dt.date(2026, 11, 20)], last=dt.date(2026, 11, 20))
+    assert short.is_session(short.last)
+    for now, known in (("2026-11-20T16:00", 19), ("2026-11-20T17:00", 20), ("2026-11-23T12:00", 20)):
+        monkeypatch.setenv("QUANT_NOW", now)
+        assert short.latest_known() == dt.date(2026, 11, known)
+
+
+def test_a_published_day_extends_it_when_it_is_a_session_itself_and_nothing_published_changes_nothing() -> None:
+    days = {CALENDAR.last + dt.timedelta(days=n): n == 4 for n in range(1, 5)}
+    ruled = CALENDAR.overruled_by(days, today=dt.date(2026, 11, 20))
+    assert (ruled.last, ruled.sessions[-1]) == (dt.date(2027, 1, 4), dt.date(2027, 1, 4))
+    assert CALENDAR.overruled_by({}) is CALENDAR
+
+
+def test_a_first_of_the_month_that_is_a_session_is_of_its_own_month() -> None:
+    last_of_august, first, last = dt.date(2026, 8, 31), dt.date(2026, 9, 1), dt.date(2026, 9, 30)
+    assert CALENDAR.month_end(first) == last
+    assert CALENDAR.month_end(last_of_august) == last_of_august
+    assert CALENDAR.months(first, last) == (last,)
+    assert CALENDAR.months(last_of_august, first) == (last_of_august,)
+    assert CALENDAR.month_end(dt.date(2026, 12, 1)) == dt.date(2026, 12, 31)
+    assert CALENDAR.weeks(dt.date(2026, 9, 4), dt.date(2026, 9, 11)) == (dt.date(2026, 9, 4), dt.date(2026, 9, 11))
+
+
 def test_the_clock_can_be_set_and_speaks_exchange_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
     assert clock.now() == dt.datetime(2026, 11, 20, 18, tzinfo=SHANGHAI)

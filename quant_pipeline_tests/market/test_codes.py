@@ -149,3 +149,8 @@ def test_a_column_is_read_as_each_of_its_codes(texts: list[str | None]) -> None:
     assert read["ts_code"].to_list() == [_or_none(codes.parse, text) for text in [*texts, *spelled]]
     written_out = [text if text and re.match(codes.CODE_PATTERN, text) else None for text in texts]
     assert read["board"].to_list()[: len(texts)] == [_or_none(codes.board, text) for text in written_out]
+
+
+def test_a_market_that_cannot_be_told_is_asked_for_with_the_prefix_that_nobody_knows() -> None:
+    with pytest.raises(CodeError, match="codes that begin with 700; write its market too"):
+        codes.parse("700001")

@@ -105,3 +105,51 @@ def test_whatever_is_published_the_calendar_stays_of_use(days: set[dt.date], is_
 def test_days_that_bars_are_asked_for_are_the_differing_ones_and_the_new_ones() -> None:
     some = {SESSION: False, HOLIDAY: True, TODAY: True, SUNDAY: False, dt.date(2027, 1, 4): True}
     assert differing_days(CALENDAR, some) == [SESSION, HOLIDAY, dt.date(2027, 1, 4)]
+
+
+def test_ten_closures_of_a_year_are_believed_and_of_eleven_none_and_the_reason_counts_the_others() -> None:
+    ten, eleven = (dict.fromkeys(AHEAD[:count], False) for count in (10, 11))
+    assert doubtful_days(CALENDAR, ten, today=TODAY) == {}
+    told = doubtful_days(CALENDAR, eleven, today=TODAY)
+    assert told == dict.fromkeys(AHEAD[:11], "told closed, with 10 more sessions of its year")
+
+
+def test_a_break_of_three_weeks_is_believed_and_of_a_day_more_it_is_not() -> None:
+    before = dt.date(2027, 6, 1)
+    three_weeks = {before + dt.timedelta(days=n): False for n in range(1, 21)}
+    assert doubted(true_days() | three_weeks) == set()
+    longer = three_weeks | {before + dt.timedelta(days=21): False}
+    assert doubted(true_days() | longer) == set(longer)
+    until = {day: is_open for day, is_open in (true_days() | longer).items() if day < before + dt.timedelta(days=21)}
+    assert doubted(until) == set(), "it ends within the break, which may have been over by then"
+
+
+@pytest.mark.parametrize("day", [dt.date(2029, 1, 1), dt.date(2028, 5, 1), dt.date(2029, 10, 1), dt.date(2028, 10, 2)])
+def test_on_a_holiday_by_law_nobody_trades_and_on_the_working_days_about_it_one_may(day: dt.date) -> None:
+    def reason(asked: dt.date) -> str | None:
+        return doubtful_days(CALENDAR, {asked: True}, today=TODAY).get(asked)
+
+    assert day.weekday() < 5
+    assert reason(day) == "told open, but the exchange is closed on such days"
+    next_month = (day.replace(day=28) + dt.timedelta(days=4)).replace(day=day.day)
+    for other in (day + dt.timedelta(days=2), next_month):
+        assert (reason(other) is None) is (other.weekday() < 5)
+
+
+def test_the_first_and_the_last_day_that_are_known_are_judged_as_the_others() -> None:
+    assert doubted({CALENDAR.first: False}) == {CALENDAR.first}
+    assert doubted({CALENDAR.last: False}, traded=[CALENDAR.last]) == {CALENDAR.last}
+    assert doubted({CALENDAR.first - dt.timedelta(days=1): True}) == set(), "of days before nothing is known"
+
+
+def test_a_break_that_begins_before_the_known_days_end_is_named_from_their_end_on() -> None:
+    short = Calendar([day for day in CALENDAR.sessions if day <= dt.date(2026, 9, 30)], last=dt.date(2026, 10, 7))
+    closed = {dt.date(2026, 10, 8) + dt.timedelta(days=n): False for n in range(20)}
+    told = doubtful_days(short, closed, today=TODAY)
+    assert told == dict.fromkeys(closed, "told closed, with every day from 2026-10-08 on")
+
+
+def test_bars_are_not_asked_for_of_days_that_are_told_as_they_are_known_or_lie_before_all() -> None:
+    first, last = CALENDAR.first, CALENDAR.last
+    assert differing_days(CALENDAR, {first: False, last: True, first - dt.timedelta(days=1): True}) == [first]
+    assert differing_days(CALENDAR, {last: False, last + dt.timedelta(days=1): False}) == [last, last + dt.timedelta(days=1)]

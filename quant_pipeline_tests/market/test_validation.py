@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from quant_pipeline.market.datasets import DAILY_BASIC, DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
-from quant_pipeline.market.validation import Checked, SpecError, validate
+from quant_pipeline.market.validation import Checked, SpecError, keys_of, validate
 
 DAY = dt.date(2026, 11, 20)
 SESSIONS = frozenset({DAY, dt.date(2026, 11, 19)})
@@ -214,3 +214,28 @@ def test_every_row_is_good_or_bad_or_a_copy_and_judging_again_changes_nothing(
     assert_frame_equal(again.good, checked.good)
     shuffled = check(frame.sample(fraction=1, shuffle=True, seed=3))
     assert_frame_equal(shuffled.good, checked.good, check_row_order=False)
+
+
+def test_the_keys_of_raw_rows_are_those_that_can_be_read_each_once() -> None:
+    raw = bars({}, {"ts_code": "600000.SH"}, {"trade_date": "20261131"}, {"ts_code": None}, {"trade_date": "2026-11-19"})
+    found = keys_of(DAILY_KLINE, raw.select("close", "trade_date", "ts_code"))
+    assert found.columns == ["ts_code", "trade_date"]
+    assert sorted(found.iter_rows()) == [("600000.SH", DAY), ("600004.SH", dt.date(2026, 11, 19))]
+    without = keys_of(DAILY_KLINE, raw.drop("trade_date"))
+    assert (without.height, without.columns) == (0, ["ts_code", "trade_date"])
+
+
+def test_a_list_may_lack_columns_that_are_not_required_and_a_dated_answer_none() -> None:
+    listed = pl.DataFrame({"ts_code": ["600000.SH"], "list_status": ["L"]})
+    assert validate(STOCK_LIST, listed, expected_session=None, sessions=SESSIONS).good["name"].to_list() == [None]
+    with pytest.raises(SpecError, match=r"stock_list: the answer lacks ts_code \(it has list_status\)"):
+        validate(STOCK_LIST, listed.drop("ts_code"), expected_session=None, sessions=SESSIONS)
+    with pytest.raises(SpecError, match="lacks amount"):
+        check(bars({}).drop("amount"))
+
+
+def test_a_clash_is_of_sound_rows_only_and_takes_no_other_code_with_it() -> None:
+    frame = bars({}, {}, {"ts_code": "600000.SH", "amount": 1011.0}, {"ts_code": "600000.SH", "close": None})
+    checked = check(frame)
+    assert checked.good["ts_code"].to_list() == ["600001.SH"]
+    assert checked.bad["reason"].to_list() == ["contradicting_duplicate"] * 2 + ["close is missing"]

@@ -60,6 +60,8 @@ def test_an_item_names_its_session_or_its_code() -> None:
     assert (code.trade_date, code.ts_code, code.unit) == (None, "600000.SH", "600000.SH 2026-11-16..2026-11-17")
     assert item(Unit.session(MON), FAILED).failed
     assert not item(Unit.session(MON), PARTIAL).failed
+    counts = ("rows", "inserted", "updated", "unchanged", "rejected", "missing", "attempts", "calls", "seconds")
+    assert [getattr(session, name) for name in counts] == [0] * len(counts)
 
 
 @pytest.mark.parametrize(
