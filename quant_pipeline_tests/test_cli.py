@@ -127,6 +127,9 @@ def test_what_cannot_be_is_refused_in_one_line(arguments: tuple[str, ...], told:
         ("sync", "--days-back", "0"),
         ("run", "--date", "tomorrow"),
         ("run", "--dates", "2026-11-20"),
+        ("ui", "--port", "0"),
+        ("ui", "--port", "65536"),
+        ("sandbox", "--port", "70000"),
     ],
     ids=" ".join,
 )

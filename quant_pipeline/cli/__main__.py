@@ -1,5 +1,5 @@
 """`python -m quant_pipeline.cli`."""
 
-from quant_pipeline.cli import main
+from quant_pipeline.__main__ import main
 
 main()

@@ -35,12 +35,12 @@ class plain_errors:  # noqa: N801
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KeyboardInterrupt) and (code := getattr(error, "exit_code", None)) is not None:
-            from quant_pipeline.console.interruption import end_now
-
-            end_now(code)
         if isinstance(error, KeyboardInterrupt):
-            leave("Stopped. What was committed is kept; run the command again to go on. 已中断，重新运行即可继续", 130)
+            from quant_pipeline.console.interruption import Interrupted, end_now
+
+            if isinstance(error, Interrupted):
+                end_now(error.exit_code, error.words)
+            end_now(130)
         if kind is not None and isinstance(error, ValueError | RuntimeError):
             from quant_pipeline.warehouse.presence import Taken
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split
+from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split, upgraded
 from quant_pipeline.cli.help import Command, option
 
 if TYPE_CHECKING:
@@ -125,26 +125,26 @@ def sync(
 
 @click.command(cls=Command)
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@option("--port", default=3000, show_default=True, help="Port.")
+@option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port.")
 @option("--json", "as_json", is_flag=True, help="Log as JSON lines.")
 def ui(host: str, port: int, as_json: bool) -> None:
     """The Dagster web UI with daemon, schedules and sensors."""
     with plain_errors():
         from rich.console import Console
 
-        from quant_pipeline.console.aftermath import clear_up
+        from quant_pipeline.console import ui as servers
         from quant_pipeline.console.instance import prepare_environment
-        from quant_pipeline.console.ui import serve
-        from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.console.interruption import interruptible
 
-        prepare_environment()
-        clear_up(WarehouseResource(), Console(stderr=True))
-        os.chdir(os.environ["DAGSTER_HOME"])
-        serve(host, port, log_format="json" if as_json else "colored")
+        with interruptible(servers.STOPPED, servers.FAREWELL):
+            settings = read_settings()
+            prepare_environment()
+            os.chdir(os.environ["DAGSTER_HOME"])
+            servers.serve(servers.Place(host, port), settings, upgraded, Console(stderr=True), as_json=as_json)
 
 
 @click.command(cls=Command)
-@option("--port", default=0, help="Port to listen on (0: any free one).")
+@option("--port", default=0, type=click.IntRange(0, 65535), help="Port to listen on (0: any free one).")
 @as_json
 def sandbox(port: int, as_json: bool) -> None:
     """Serve the sandbox alone: the simulated exchange behind all its servers."""

@@ -12,46 +12,47 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn, TypeVar
 
-from quant_pipeline.sources import worker
+from quant_pipeline.language import marked, say
 
 Result = TypeVar("Result")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 4.0
 """Seconds in which the books are closed; after that the command ends all the same, and the next one closes them."""
 _GLANCE = 0.2
-STOPPED: Final = (
-    "quant-pipeline: Stopped. What was committed is kept; run the command again to go on. "
-    "已中断：已入库的数据都在，重新运行即可继续"
-)
+_STDERR = 2
+STOPPED: Final = marked("Stopped. What was committed is kept; run the command again to go on.")
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the command to end. `exit_code`: 128 and its number, as a shell shows it (Ctrl-C: 130, SIGTERM: 143)."""
+    """A signal asked the command to end. `exit_code`: 128 and its number, as a shell shows it (Ctrl-C: 130, SIGTERM: 143).
 
-    def __init__(self, number: int) -> None:
+    `words`: the line that the command ends with.
+    """
+
+    def __init__(self, number: int, words: str) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
+        self.exit_code, self.words = 128 + number, words
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Within it the first signal raises Interrupted in the main thread; a second one, or four seconds, end the process."""
+def interruptible(words: str = STOPPED, patience: float = _PATIENCE) -> Iterator[None]:
+    """Within it the first signal raises Interrupted in the main thread; a second one, or `patience` seconds, end it all."""
     former = {number: signal.getsignal(number) for number in _SIGNALS}
     interrupted = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         del frame
         if interrupted.is_set():
-            end_now(128 + number)
+            end_now(128 + number, words)
         interrupted.set()
-        deadline = threading.Timer(_PATIENCE, end_now, (128 + number,))
+        deadline = threading.Timer(patience, end_now, (128 + number, words))
         deadline.daemon = True
         deadline.start()
-        raise Interrupted(number)
+        raise Interrupted(number, words)
 
     for number, handler in former.items():
         if handler is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
@@ -84,8 +85,11 @@ def beside(work: Callable[[], Result]) -> Result:
     return done[0]
 
 
-def end_now(code: int) -> NoReturn:
-    """Says that the command has stopped, and ends it with what it started, without waiting for any thread."""
-    print(STOPPED, file=sys.stderr, flush=True)
-    worker.kill_all()
+def end_now(code: int, words: str = STOPPED) -> NoReturn:
+    """Says `words` (marked) and ends the command, with what it started, without waiting for any thread."""
+    on_a_line_of_its_own = "\r\x1b[K\x1b[?25h" if os.isatty(_STDERR) else ""  # instead of ^C, with the cursor shown again
+    with suppress(OSError):  # not print: the signal may have come in the middle of one
+        os.write(_STDERR, f"{on_a_line_of_its_own}quant-pipeline: {say(words)}\n".encode())
+    if (worker := sys.modules.get("quant_pipeline.sources.worker")) is not None:  # not imported: nothing was started
+        worker.kill_all()
     os._exit(code)

@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
+
+from quant_pipeline.language import say
 
 _logger = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
@@ -28,37 +32,59 @@ _FAREWELL = 8.0
 class Server:
     """A Python script that serves. `whole` says of its process whether all that belongs to it is there.
 
-    What was whole once and is no more is started again; what is still starting is waited for.
+    What was whole once and is no more is started again; what is still starting is waited for. It begins when the server
+    `behind` a socket answers, with its dearest `module` imported by then; where it is to be `due` first, it is not started
+    before that.
     """
 
     name: str
     script: Path
     arguments: Sequence[str] = ()
     whole: Callable[[psutil.Process], bool] = lambda process: process.is_running()
+    behind: Path | None = None
+    module: str | None = None
+    due: Callable[[], bool] = lambda: True
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
     _was_whole: bool = field(default=False, init=False)
     _pause: float = field(default=0.0, init=False)
     _not_before: float = field(default=0.0, init=False)
+    _hushed: bool = field(default=False, init=False)
 
     def start(self, tether: int) -> None:
-        command = [sys.executable, "-m", "quant_pipeline.console.tethered", str(tether), str(self.script), *self.arguments]
+        behind = () if self.behind is None else ("--behind", str(self.behind))
+        module = () if self.module is None else ("--module", self.module)
+        leash = ("-m", "quant_pipeline.console.tethered", "--tether", str(tether), *behind, *module)
+        command = [sys.executable, *leash, str(self.script), *self.arguments]
         # A session of its own: Ctrl-C reaches the supervisor alone, which ends them in order.
-        self.process = subprocess.Popen(command, pass_fds=[tether], start_new_session=True)
+        self.process = subprocess.Popen(
+            command, pass_fds=[tether], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert self.process.stdout is not None
+        threading.Thread(target=self._pass_on, args=(self.process.stdout,), name=f"output of {self.name}", daemon=True).start()
         self._since, self._was_whole = time.monotonic(), False
 
     def look_after(self, tether: int) -> None:
-        """Starts it again when it has died, or lost a part."""
+        """Starts it when it is due, and again when it has died, or lost a part."""
         now = time.monotonic()
         if self.process is not None:
             if self._fine(self.process):
                 return
             self._pause = 1.0 if now - self._since > _GROWN_UP else min(max(2 * self._pause, 1.0), _LONGEST_PAUSE)
             self._not_before = now + self._pause
-            _logger.warning("%s has died and is started again in %.0f s 已退出，即将自动重启", self.name, self._pause)
+            _logger.warning(
+                say("{server} has died and is started again in {seconds:.0f} s", server=self.name, seconds=self._pause)
+            )
             self.end(0.0)
-        elif now >= self._not_before:
+        elif now >= self._not_before and self.due():
             self.start(tether)
+
+    def ask_to_end(self) -> None:
+        """From now on nobody reads what it says: servers that end in the middle of something tell of it at length."""
+        self._hushed = True
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGINT)
 
     def end(self, patience: float) -> None:
         """Asks it to end, and kills it after `patience` seconds, with what it started."""
@@ -76,6 +102,12 @@ class Server:
             for part in parts:
                 with suppress(psutil.Error):
                     part.kill()
+
+    def _pass_on(self, output: IO[bytes]) -> None:
+        for line in output:
+            if not self._hushed:
+                sys.stderr.write(line.decode(errors="replace"))
+                sys.stderr.flush()
 
     def _fine(self, process: subprocess.Popen[bytes]) -> bool:
         if process.poll() is not None:
@@ -96,20 +128,17 @@ def kept_running(servers: Sequence[Server]) -> Iterator[Callable[[], None]]:
     """
     theirs, ours = os.pipe()
     try:
-        for server in servers:
-            server.start(theirs)
 
         def look() -> None:
             for server in servers:
                 server.look_after(theirs)
 
+        look()
         yield look
     finally:
         deadline = time.monotonic() + _FAREWELL
         for server in servers:
-            if server.process is not None:
-                with suppress(ProcessLookupError):
-                    server.process.send_signal(signal.SIGINT)
+            server.ask_to_end()
         for server in reversed(servers):
             server.end(max(deadline - time.monotonic(), 0.0))
         os.close(theirs)

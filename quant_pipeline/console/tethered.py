@@ -1,18 +1,25 @@
-"""`python -m quant_pipeline.console.tethered FD SCRIPT ARGUMENT…`: runs a Python script that ends with whoever started it.
+"""`python -m quant_pipeline.console.tethered --tether FD [--behind SOCKET --module M] SCRIPT ARGUMENT…`: a script on a leash.
 
 FD is the reading end of a pipe whose other end the starter holds. When the starter is gone, however it ended, the pipe ends,
 and the script is asked to end as well: no server of a killed `ui` keeps its port.
+
+A script that needs another server waits for it behind SOCKET; its dearest module is imported in the meantime.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
 import runpy
 import signal
+import socket
 import sys
 import threading
+import time
 
 _PATIENCE = 10.0
+_GLANCE = 0.05
 
 
 def _follow(line: int) -> None:
@@ -23,7 +30,35 @@ def _follow(line: int) -> None:
     os._exit(1)
 
 
+def _wait_behind(path: str) -> None:
+    while True:
+        with socket.socket(socket.AF_UNIX) as attempt:
+            try:
+                attempt.connect(path)
+            except OSError:
+                time.sleep(_GLANCE)
+            else:
+                return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tether", type=int, required=True)
+    parser.add_argument("--behind")
+    parser.add_argument("--module")
+    parser.add_argument("script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    threading.Thread(target=_follow, args=(options.tether,), name="tether", daemon=True).start()
+    if options.module:
+        importlib.import_module(options.module)
+    if options.behind:
+        _wait_behind(options.behind)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [options.script, *options.arguments]
+    runpy.run_path(options.script, run_name="__main__")
+
+
 if __name__ == "__main__":
-    threading.Thread(target=_follow, args=(int(sys.argv[1]),), name="tether", daemon=True).start()
-    sys.argv = sys.argv[2:]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # until the script takes over there is nothing to close
+    main()

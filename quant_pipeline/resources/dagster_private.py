@@ -24,11 +24,13 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs import RunStorage
 from dagster._core.storage.schedules import ScheduleStorage
+from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from dagster_shared.record import replace
 
 from quant_pipeline import settings
+from quant_pipeline.resources.daemon_presence import DaemonPresence
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.run_presence import RunPresence
@@ -91,6 +93,21 @@ class QuantEventLogStorage(PostgresEventLogStorage):
         super()._store_asset_check_evaluation_planned(whole, event_id)
 
 
+class QuantRunStorage(PostgresRunStorage):
+    """PostgresRunStorage that sees a daemon's heartbeats in the daemon's own process: there its presence begins.
+
+    Changed `add_daemon_heartbeat`: `ui` would start a second daemon beside one that runs (test_ui_place.py).
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.dagster_url, should_autocreate_tables=True)
+        self._daemon = DaemonPresence(database)
+
+    def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
+        self._daemon.beat()
+        super().add_daemon_heartbeat(daemon_heartbeat)
+
+
 class QuantStorage(DagsterStorage, ConfigurableClass):
     """Dagster's PostgreSQL storage at the address that the settings give; the embedded server is started when it is used.
 
@@ -101,7 +118,7 @@ class QuantStorage(DagsterStorage, ConfigurableClass):
 
     def __init__(self, database: Database, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
-        self._runs = PostgresRunStorage(database.dagster_url, should_autocreate_tables=True)
+        self._runs = QuantRunStorage(database)
         self._events = QuantEventLogStorage(database)
         self._schedules = PostgresScheduleStorage(database.dagster_url, should_autocreate_tables=True)
         super().__init__()  # type: ignore[no-untyped-call]

@@ -52,6 +52,11 @@ def pushplus(settings: Settings) -> Upstream:
     return Upstream(settings.pushplus_url, _plain(settings.pushplus_token), _plain(settings.pushplus_secret_key))
 
 
+def inbox(settings: Settings) -> str | None:
+    """Where the sandbox shows the messages that it took; None where they go to another service. It is started if need be."""
+    return _sandbox(settings).inbox_url if settings.sandboxed and settings.pushplus_url is None else None
+
+
 def _sandbox(settings: Settings) -> Addresses:
     from quant_pipeline.sandbox.service import ensure_running
 

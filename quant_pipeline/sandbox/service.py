@@ -58,7 +58,8 @@ class _Running:
 
     def alive(self) -> bool:
         with suppress(psutil.Error):
-            return abs(psutil.Process(self.pid).create_time() - self.created) < 1.0
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
         return False
 
 

@@ -1,15 +1,28 @@
-"""One UI for a database: the second one is refused, and says where the first one is."""
+"""One UI for a port and a database: what stands in its way is named in one line; it says when its pages answer."""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
+import psutil
 import pytest
+import requests
+from dagster._daemon.types import DaemonHeartbeat
 
 from quant_pipeline.console import ui
+from quant_pipeline.resources.daemon_presence import DaemonPresence, running_daemon
+from quant_pipeline.sandbox import service
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import Platform
 from quant_pipeline_tests.console.commanded import checkout, started
+
+LOCATION = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 
 
 def test_a_second_ui_is_refused_with_the_address_of_the_first(platform: Platform, tmp_path: Path) -> None:
@@ -39,3 +52,89 @@ def test_it_keeps_its_place_when_the_server_was_away(platform: Platform) -> None
         assert Presence(platform.database.connect()).shown_at(ui.UI_PLACE) == "http://127.0.0.1:3911"
     finally:
         kept.close()
+
+
+@pytest.fixture
+def instance(platform: Platform, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    del platform  # its environment
+    with checkout(tmp_path) as instance:
+        yield instance
+
+
+def refusal(*arguments: str, exit_code: int) -> str:
+    """The one line that the command ends with."""
+    process = started("ui", *arguments)
+    output, error = process.communicate(timeout=120)
+    assert (process.returncode, output) == (exit_code, ""), error
+    (line,) = error.splitlines()
+    assert line.startswith("quant-pipeline: ")
+    return line
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.usefixtures("instance")
+def test_a_port_that_is_taken_is_named_with_its_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUANT_DATABASE_URL")
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path / "new"))
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        line = refusal("--port", str(port), exit_code=2)
+    assert f"port {port}, for the UI, is taken by " in line
+    assert f"(pid {os.getpid()})" in line
+    assert "--port" in line
+    assert not (tmp_path / "new").exists(), "it is asked before a database is made"
+
+
+@pytest.mark.usefixtures("instance")
+def test_a_host_that_is_none_of_this_machine_is_a_sentence() -> None:
+    assert "192.0.2.1 is no address of this machine" in refusal("--host", "192.0.2.1", exit_code=1)
+
+
+def test_a_daemon_of_the_same_database_stands_in_its_way(platform: Platform, instance: dg.DagsterInstance) -> None:
+    assert running_daemon(platform.database.connect()) is None
+    instance.add_daemon_heartbeat(DaemonHeartbeat(1.0, "SENSOR", "one", []))
+    here = f"{socket.gethostname()}:{os.getpid()}"
+    assert running_daemon(platform.database.connect()) == here
+    line = refusal("--port", str(free_port()), exit_code=2)
+    assert f"a Dagster daemon works on this database already ({here}" in line
+    platform.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()")
+    assert running_daemon(platform.database.connect()) is None
+    instance.add_daemon_heartbeat(DaemonHeartbeat(2.0, "SENSOR", "one", []))
+    assert running_daemon(platform.database.connect()) == here, "with the next heartbeat it has its place again"
+    DaemonPresence(platform.database).beat()
+    assert running_daemon(platform.database.connect()) == here, "another one does not take it"
+    platform.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()")
+
+
+@pytest.mark.usefixtures("instance")
+def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
+    platform: Platform, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del platform
+    monkeypatch.delenv("PUSHPLUS_URL")
+    address = f"http://127.0.0.1:{free_port()}"
+    process = started("ui", "--port", address.rpartition(":")[2])
+    assert process.stderr is not None
+    try:
+        lines = [process.stderr.readline().strip() for _ in range(2)]
+        assert lines == ["Starting the UI …", f"Dagster UI {address}"]
+        told = requests.post(f"{address}/graphql", json={"query": LOCATION}, timeout=60).json()
+        (entry,) = told["data"]["workspaceOrError"]["locationEntries"]
+        assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", "the code was there before the pages"
+        inbox = process.stderr.readline().strip().removeprefix("SANDBOX inbox ")
+        assert "SANDBOX" in requests.get(inbox, timeout=60).text
+        assert process.stderr.readline().startswith("Ctrl-C stops")
+        servers = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=120)
+        service.stop(home)
+    assert process.returncode == 130
+    assert error.splitlines() == [f"quant-pipeline: {ui.STOPPED}"]
+    assert len(servers) >= 3
+    _, alive = psutil.wait_procs(servers, timeout=30)
+    assert alive == []
