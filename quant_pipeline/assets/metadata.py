@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from quant_pipeline import settings
-from quant_pipeline.assets.charts import candlesticks
+from quant_pipeline.charts.periods import Frequency
+from quant_pipeline.charts.picture import Named, picture
+from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.strategies.indicators import ma
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item
 from quant_pipeline.warehouse.reads import read
 
+SIMULATED = "SANDBOX 沙盒：模拟行情，非真实数据"
 SANDBOX_NOTE = "SANDBOX 沙盒: simulated numbers, not the market"
 _PREVIEW_ROWS = 10
-_CHARTED_CODES = 3
-_CHARTED_DAYS = 120
+_FREQUENCIES = {DAILY_KLINE.name: Frequency.DAY, WEEKLY_KLINE.name: Frequency.WEEK, MONTHLY_KLINE.name: Frequency.MONTH}
+_DAYS_OF_A_BAR = {Frequency.DAY: 1.6, Frequency.WEEK: 7.5, Frequency.MONTH: 31}
+_CHARTED_BARS = 120
+_CHARTED_LINES = {"ma5": "MA5", "ma20": "MA20"}
+_LOOKBACK = 20
+_LISTED = 10
+"""Names beside a picture."""
 
 
 def origin() -> dict[str, Any]:
@@ -55,15 +65,54 @@ def sum_metadata(outcome: Outcome) -> dict[str, Any]:
 
 
 def preview(warehouse: WarehouseResource, dataset: Dataset, session: dt.date | None) -> dict[str, Any]:
-    """A few rows as a table; for daily_kline the most traded ones and their candlesticks."""
+    """A few rows as a table; for K-lines the most traded ones, the page and the picture of the first of them."""
     rows = read(warehouse.database, dataset, start=session, end=session)
-    if dataset is not DAILY_KLINE or session is None:
+    if dataset.name not in _FREQUENCIES or session is None or rows.is_empty():
         return {"preview": table(rows.head(_PREVIEW_ROWS))}
-    top = rows.sort("amount", descending=True, nulls_last=True)
-    codes = top["ts_code"].head(_CHARTED_CODES).to_list()
-    start = session - dt.timedelta(days=_CHARTED_DAYS)
-    bars = read(warehouse.database, dataset, start=start, end=session, codes=codes)
-    return {"preview": table(top.head(_PREVIEW_ROWS)), "candlesticks": candlesticks(bars, codes)}
+    top = rows.sort("amount", descending=True, nulls_last=True).head(_LISTED + 1)
+    return _most_traded(warehouse, dataset, session, top) | {"preview": table(top.head(_PREVIEW_ROWS))}
+
+
+def _most_traded(warehouse: WarehouseResource, dataset: Dataset, session: dt.date, top: pl.DataFrame) -> dict[str, Any]:
+    frequency, code = _FREQUENCIES[dataset.name], top["ts_code"][0]
+    start = session - dt.timedelta(days=round(_DAYS_OF_A_BAR[frequency] * (_CHARTED_BARS + _LOOKBACK)))
+    raw = read(warehouse.database, dataset, start=start, end=session, codes=[code])
+    factors = read(warehouse.database, ADJ_FACTOR, start=start, end=session, codes=[code])
+    adjusted = adjust(raw, factors, "qfq")
+    whole = adjusted["close"].null_count() == 0
+    bars = (adjusted if whole else raw).with_columns(ma5=ma(5), ma20=ma(20)).tail(_CHARTED_BARS)
+    named = names_of(warehouse, top["ts_code"].to_list())
+    drawn = picture(
+        bars,
+        code=code,
+        name=named.get(code, ""),
+        caption=f"{frequency.zh} {'前复权' if whole else '不复权'}",
+        lines=_CHARTED_LINES,
+        others=[
+            Named(row["ts_code"], named.get(row["ts_code"], ""), row["pct_chg"], f"{(row['amount'] or 0) / 1e5:,.2f} 亿元")
+            for row in top.tail(-1).iter_rows(named=True)
+        ],
+        others_are="成交额其次",
+        note=SIMULATED if settings.load().sandboxed else "",
+    )
+    address = f"k/{code}" if frequency is Frequency.DAY else f"k/{code}?freq={frequency}"
+    return {"page": page_link(address), "candlesticks": embedded(drawn, "candlesticks")}
+
+
+def names_of(warehouse: WarehouseResource, codes: Sequence[str]) -> dict[str, str]:
+    """Code -> short name, of those that have one."""
+    rows = read(warehouse.database, STOCK_LIST, codes=codes, columns=["ts_code", "name"]).drop_nulls()
+    return dict(rows.iter_rows())
+
+
+def page_link(address: str) -> dg.UrlMetadataValue:
+    """A link to one of our own pages: `k/600519.SH`."""
+    return dg.MetadataValue.url(f"{settings.load().pages_url}/{address}")
+
+
+def embedded(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
+    """A picture in Markdown: the UI shows it, and no file is left behind."""
+    return dg.MarkdownMetadataValue(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def table(rows: pl.DataFrame) -> dg.TableMetadataValue:

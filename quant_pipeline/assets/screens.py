@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,10 +11,10 @@ import pydantic
 
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
-from quant_pipeline.assets.charts import candlesticks
 from quant_pipeline.assets.describe import column_schema
 from quant_pipeline.assets.events import NOTHING, everything_told
-from quant_pipeline.assets.metadata import origin, table
+from quant_pipeline.assets.metadata import SIMULATED, embedded, origin, page_link, table
+from quant_pipeline.charts.picture import Named, picture
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
@@ -31,7 +31,9 @@ _CHUNK = 250
 """Sessions screened in one pass: it bounds the memory of a long backfill."""
 _CATCH_UP = dt.timedelta(days=12)
 """How old a session may be for its screen to run by itself when its bars arrive (a Golden Week and a bit)."""
-_CHARTED_HITS = 4
+_LISTED_HITS = 10
+"""Hits that stand beside the picture of the best one."""
+_CHARTED_BARS = 120
 _HALTS = 3
 """A code may have been halted: its own last bars are looked for in this many times the strategy's lookback."""
 
@@ -100,15 +102,19 @@ def _screen(
             counts = replace_rows(connection, SCREEN_RESULTS, found, where=where)
             if session == latest:
                 _announce(connection, pushplus, strategy, session, found)
-        metadata: dict[str, Any] = origin() | {
-            "dagster/row_count": found.height,
-            "inserted": counts.inserted,
-            "updated": counts.updated,
-            "bars_screened": bars.filter(pl.col("trade_date") == session).height,
-            "parameters": dg.MetadataValue.json(strategy.parameters.model_dump()),
-        }
+        metadata: dict[str, Any] = (
+            {"page": page_link(f"screens/{strategy.name}/{session}")}
+            | origin()
+            | {
+                "dagster/row_count": found.height,
+                "inserted": counts.inserted,
+                "updated": counts.updated,
+                "bars_screened": bars.filter(pl.col("trade_date") == session).height,
+                "parameters": dg.MetadataValue.json(strategy.parameters.model_dump()),
+            }
+        )
         if session == sessions[-1]:
-            metadata |= _shown(strategy, bars, found)
+            metadata |= _shown(strategy, warehouse, calendar, session, found)
         context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=metadata))
     pushplus.deliver()
 
@@ -121,12 +127,36 @@ def _announce(connection: Any, pushplus: PushPlusResource, strategy: Strategy, s
     pushplus.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
 
 
-def _shown(strategy: Strategy, bars: pl.DataFrame, found: pl.DataFrame) -> dict[str, Any]:
-    codes = found["ts_code"].head(_CHARTED_HITS).to_list()
-    drawn = strategy.signals(bars.filter(pl.col("ts_code").is_in(codes)))
-    lines = [name for name in drawn.columns if name.startswith("ma")]
-    chart = bars.join(drawn.select("ts_code", "trade_date", *lines), on=["ts_code", "trade_date"])
-    return {"hits": table(found.head(50)), "charts": candlesticks(chart, codes, lines=lines)}
+def _shown(
+    strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: pl.DataFrame
+) -> dict[str, Any]:
+    """The hits as a table, and the best one's picture with the lines that the strategy declares, the next ones beside it."""
+    if found.is_empty():
+        return {"hits": table(found)}
+    best = found.row(0, named=True)
+    start = calendar.shift(session, -(strategy.lookback + _CHARTED_BARS))
+    codes = [best["ts_code"]]
+    raw = read(warehouse.database, DAILY_KLINE, start=start, end=session, codes=codes)
+    bars = adjust(raw, read(warehouse.database, ADJ_FACTOR, start=start, end=session, codes=codes), "qfq")
+    signals = strategy.signals(bars).select("ts_code", "trade_date", *strategy.lines)
+    drawn = picture(
+        bars.join(signals, on=["ts_code", "trade_date"], how="left").sort("trade_date").tail(_CHARTED_BARS),
+        code=best["ts_code"],
+        name=best["name"] or "",
+        caption=f"日线 前复权 · {strategy.zh} 得分 {_score(best)}",
+        lines={column: strategy.headings.get(column, column) for column in strategy.lines},
+        others=[
+            Named(row["ts_code"], row["name"] or "", row["pct_chg"], f"得分 {_score(row)}")
+            for row in found.slice(1, _LISTED_HITS).iter_rows(named=True)
+        ],
+        others_are=f"其次 · 共命中 {found.height} 只",
+        note=SIMULATED if settings.load().sandboxed else "",
+    )
+    return {"hits": table(found.head(50)), "charts": embedded(drawn, "charts")}
+
+
+def _score(hit: Mapping[str, Any]) -> str:
+    return "–" if hit["score"] is None else f"{hit['score']:.2f}"
 
 
 def _config_of(strategy: type[Strategy]) -> type[dg.Config]:

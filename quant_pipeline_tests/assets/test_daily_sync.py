@@ -106,6 +106,19 @@ def test_the_last_session_of_the_bars_has_a_candlestick_picture(week: Week) -> N
     assert "candlesticks" not in week.metadata("daily_kline", week.keys[0])
 
 
+def test_the_picture_s_page_is_that_of_the_most_traded_code(week: Week) -> None:
+    ((code,),) = week.platform.rows(
+        "SELECT ts_code FROM daily_kline WHERE trade_date = %s ORDER BY amount DESC NULLS LAST LIMIT 1", week.sessions[-1]
+    )
+    assert week.metadata("daily_kline", week.keys[-1])["page"] == f"http://127.0.0.1:3001/k/{code}"
+
+
+def test_each_session_of_a_screen_links_to_its_page_first(week: Week) -> None:
+    for key in week.keys:
+        metadata = week.metadata(SCREEN, key)
+        assert (next(iter(metadata)), metadata["page"]) == ("page", f"http://127.0.0.1:3001/screens/dual_ma/{key}")
+
+
 def test_the_screen_s_hits_stand_in_the_table_and_in_its_events(week: Week) -> None:
     stored = dict(
         week.platform.rows("SELECT trade_date::text, count(*) FROM screen_results WHERE screen = 'dual_ma' GROUP BY 1")
@@ -118,7 +131,7 @@ def test_the_screen_s_hits_stand_in_the_table_and_in_its_events(week: Week) -> N
     assert [json.loads(text) for text in parameters] == [{"fast": 1, "slow": 2}]
     shown = week.metadata(SCREEN, week.keys[-1])
     assert len(shown["hits"].records) == stored[week.keys[-1]]  # type: ignore[attr-defined]
-    assert "data:image/png" in str(shown["charts"])
+    assert str(shown["charts"]).startswith("![charts](data:image/png;base64,iVBOR")
 
 
 def test_a_hit_did_cross(week: Week) -> None:

@@ -23,10 +23,23 @@ def test_weeks_and_months_are_materialized_by_their_own_keys(platform: Platform)
     assert labels == [dt.date(2026, 10, 30), dt.date(2026, 11, 6), dt.date(2026, 11, 13), LATEST]
     assert all(check.passed for check in result.get_asset_check_evaluations()), result.get_asset_check_evaluations()
 
+    assert _pictured(result, "2026-11-16").endswith("?freq=W")
     result = platform.run([], "monthly_kline", job="monthly_sync", tags=range_tags(Partition.MONTH, LATEST, LATEST))
     assert result.success, texts(result)
+    assert _pictured(result, "2026-11").endswith("?freq=M")
     assert platform.materialized("monthly_kline") == ["2026-11"]
     assert platform.rows("SELECT DISTINCT trade_date, source FROM monthly_kline") == [(LATEST, "derived")], "it still runs"
+
+
+def _pictured(result: dg.ExecuteInProcessResult, partition: str) -> str:
+    """The page that the partition's event links to, beside a picture of the K-line."""
+    (written,) = (
+        event.step_materialization_data.materialization
+        for event in result.all_events
+        if event.is_step_materialization and event.partition == partition
+    )
+    assert str(written.metadata["candlesticks"].value).startswith("![candlesticks](data:image/png;base64,iVBOR")
+    return str(written.metadata["page"].value)
 
 
 def test_a_week_that_has_not_begun_is_refused_in_words(platform: Platform) -> None:
