@@ -53,9 +53,12 @@ def _built(kind: type[Source], current: settings.Settings, context: Context) -> 
     if needed is None:
         return None
     try:
-        return kind.build(needed, context)
+        source = kind.build(needed, context)
     except Exception as error:
         if kind in registry.BUILT_IN:
             raise
         _logger.warning("The source %s is left out: %s: %s", kind.name, type(error).__name__, error)
         return None
+    if source is not None:
+        source.follow(needed, lambda: upstream.settings_now(kind, current))
+    return source

@@ -21,11 +21,29 @@ def settings_of(source: type[Source], current: Settings) -> SourceSettings | Non
     In sandbox mode a source whose address is not set by hand gets the sandbox's values, and nothing of the user's: a real
     token is never sent to the sandbox. None for a source that the sandbox does not simulate: real data never meet its own.
     """
+    if not _simulated(source, current):
+        return read(source.settings)
+    return _of_sandbox(source, _sandbox(current))
+
+
+def settings_now(source: type[Source], current: Settings) -> SourceSettings | None:
+    """The same of a source in use whose server may have moved: of the sandbox as it runs now (it is not started for that).
+    None where it does not run, and for all other servers: these stay where they are."""
+    from quant_pipeline.sandbox.service import running_at
+
+    addresses = running_at(current.home) if _simulated(source, current) else None
+    return None if addresses is None else _of_sandbox(source, addresses)
+
+
+def _simulated(source: type[Source], current: Settings) -> bool:
+    """Whether the sandbox stands in for the source's server: in sandbox mode, where its address is not set by hand."""
     kind = source.settings
-    own = read(kind)
-    if not current.sandboxed or kind.address is None or own.model_dump(by_alias=True)[kind.address] is not None:
-        return own
-    simulated = _sandbox(current).environment()
+    by_hand = kind.address is not None and read(kind).model_dump(by_alias=True)[kind.address] is not None
+    return current.sandboxed and kind.address is not None and not by_hand
+
+
+def _of_sandbox(source: type[Source], addresses: Addresses) -> SourceSettings | None:
+    kind, simulated = source.settings, addresses.environment()
     if kind.address not in simulated:
         return None
     defaults = {field.alias: field.get_default() for field in kind.model_fields.values() if field.alias}

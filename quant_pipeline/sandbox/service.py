@@ -91,6 +91,15 @@ def _find(home: Path) -> _Running | None:
     return running if running.alive() else None
 
 
+def running_at(home: Path) -> Addresses | None:
+    """Where this home's sandbox listens now; None while none runs: it is not started."""
+    running = _find(home.resolve())
+    try:
+        return None if running is None else running.addresses(home.resolve())
+    except SandboxError:  # it is just ending
+        return None
+
+
 def ensure_running(home: Path) -> Addresses:
     """The addresses of this home's sandbox, which is started (detached) if it does not run; its clock is set to ours.
 

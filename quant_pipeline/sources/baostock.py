@@ -129,9 +129,12 @@ class BaostockSource(Source):
 
     @classmethod
     def build(cls, settings: BaostockSettings, context: Context) -> BaostockSource:
-        account = (settings.host, settings.port, settings.user, settings.password.get_secret_value())
+        account = _account(settings)
         given = (context.calendar, context.limiter, context.policies)
-        return cls(*account, *given, patience=context.patience)
+        return cls(account.host, account.port, account.user, account.password, *given, patience=context.patience)
+
+    def move(self, settings: BaostockSettings) -> None:
+        self._account = _account(settings)  # after a failure the client logs in again
 
     def secrets(self) -> tuple[str, ...]:
         return (self._account.password,)
@@ -300,6 +303,10 @@ class BaostockSource(Source):
         if isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__:
             return refused(CODES, self.name, api, text)
         return SourceError(FailureClass.RETRYABLE, self.name, api, text)
+
+
+def _account(settings: BaostockSettings) -> Account:
+    return Account(settings.host, settings.port, settings.user, settings.password.get_secret_value())
 
 
 def _a_shares(rows: pl.DataFrame) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -123,6 +124,25 @@ class Source(ABC):
         self._limiter = limiter
         self._policies = policies
         self._patience = patience
+        self._settings: Any = None
+        self._settings_now: Callable[[], Any] = lambda: None
+        self._looking = threading.Lock()
+
+    def follow(self, settings: Any, settings_now: Callable[[], Any]) -> None:
+        """Has the source look where its server is when a call did not reach it: a sandbox that was started again may listen
+        elsewhere. `settings`: those that it was built with · `settings_now`: those of now; None where nobody knows."""
+        self._settings, self._settings_now = settings, settings_now
+
+    def move(self, settings: Any) -> None:
+        """Goes on with the server that these settings (of the type that it declares) name. Most ask none."""
+        del settings
+
+    def _look_again(self) -> None:
+        with self._looking:
+            found = self._settings_now()
+            if found is not None and found != self._settings:
+                self._settings = found
+                self.move(found)
 
     def unavailable(self) -> str | None:
         """Why this source cannot be used (no token, say), in words for the user; None when it can."""
@@ -214,7 +234,10 @@ class Source(ABC):
             except SourceError:
                 raise
             except Exception as error:
-                raise self.classify(api, error) from None
+                failure = self.classify(api, error)
+                if failure.outage:
+                    self._look_again()
+                raise failure from None
             lease.rows = frame.height
             return frame
 

@@ -57,6 +57,11 @@ class SourceError(Exception):
         """Whether the same call is worth trying again at once. (What was empty the router asks again, when it was judged.)"""
         return self.failure in _PASSING
 
+    @property
+    def outage(self) -> bool:
+        """Whether the source could not be reached: another time it may answer."""
+        return self.failure in _OUTAGES
+
 
 def in_words(error: BaseException) -> str:
     """What an exception says, on one line of a length that can be read; a mere key or nothing is named for what it is."""
@@ -104,7 +109,7 @@ class Unanswered(Exception):
             said = f"{', '.join(unasked)} cannot have it 尚无: not ready yet, not kept that long, or not of its markets"
         super().__init__(f"{what}: {said}")
         self.failures = failures
-        self.outage = any(error.failure in _OUTAGES for error in failures)
-        """Whether a source could not be reached: another time it may answer."""
+        self.outage = any(error.outage for error in failures)
+        """Whether a source could not be reached."""
         self.calls = calls
         self.attempts = attempts

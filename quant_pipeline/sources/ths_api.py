@@ -88,7 +88,7 @@ class ThsSource(Source):
     ) -> None:
         super().__init__(calendar, limiter, policies, patience=patience)
         self._key = key
-        self._url = (url or DEFAULT_URL).rstrip("/")
+        self._url = _base(url)
 
     @classmethod
     def build(cls, settings: ThsSettings, context: Context) -> ThsSource | None:
@@ -97,6 +97,9 @@ class ThsSource(Source):
             return None
         given = (context.calendar, context.limiter, context.policies)
         return cls(settings.key.get_secret_value(), settings.url, *given, patience=context.patience)
+
+    def move(self, settings: ThsSettings) -> None:
+        self._url = _base(settings.url)
 
     def secrets(self) -> tuple[str, ...]:
         return (self._key,)
@@ -207,3 +210,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return None
     return ";".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _base(url: str | None) -> str:
+    return (url or DEFAULT_URL).rstrip("/")

@@ -93,7 +93,7 @@ class TushareSource(Source):
     ) -> None:
         super().__init__(calendar, limiter, policies, patience=patience)
         self._token = token
-        self._url = url.rstrip("/") if url else None
+        self._url = _base(url)
         self._clients: dict[float, Any] = {}
 
     @classmethod
@@ -101,6 +101,9 @@ class TushareSource(Source):
         token = settings.token.get_secret_value() if settings.token else None
         given = (context.calendar, context.limiter, context.policies)
         return cls(token, settings.url, *given, patience=context.patience)
+
+    def move(self, settings: TushareSettings) -> None:
+        self._url, self._clients = _base(settings.url), {}
 
     def unavailable(self) -> str | None:
         return None if self._token else _NO_TOKEN
@@ -283,3 +286,7 @@ def _asked(unit: Unit) -> dict[str, str]:
 
 def _compact(day: dt.date) -> str:
     return day.strftime("%Y%m%d")
+
+
+def _base(url: str | None) -> str | None:
+    return url.rstrip("/") if url else None

@@ -106,6 +106,12 @@ class ClientProcess:
         with self._turn:
             self._end(farewell=_FAREWELL)
 
+    def restart(self, environment: Mapping[str, str]) -> None:
+        """Ends the process, if there is one; the next call starts one with this added to its environment."""
+        with self._turn:
+            self._end(farewell=_FAREWELL)
+            self._environment = dict(environment)
+
     def kill(self) -> None:
         """Kills the process, in the middle of a call or not, for one that ends itself at once."""
         if (process := self._process) is not None:

@@ -76,6 +76,9 @@ class AkshareSource(AkshareBars, AkshareLists):
         given = (context.calendar, context.limiter, context.policies)
         return cls(context.database, settings.environment, *given, patience=context.patience)
 
+    def move(self, settings: AkshareSettings) -> None:
+        self._client.restart(settings.environment)
+
     def close(self) -> None:
         self._client.close()
 
