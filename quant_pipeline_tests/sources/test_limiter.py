@@ -278,3 +278,60 @@ def test_the_places_of_two_dead_processes_are_free_and_a_living_ones_is_not(ware
     with warehouse.connect() as connection:
         outcomes = connection.execute("SELECT outcome FROM source_calls ORDER BY id").fetchall()
     assert [outcome for (outcome,) in outcomes] == ["died", "died", None, "ok", "ok"]
+
+
+def _refused(limiter: Limiter, policy: RatePolicy) -> float:
+    """How long a call that has no patience would have to wait."""
+    with pytest.raises(SourceError) as refused:
+        _call(limiter, policy, patience=0.0)
+    return refused.value.wait
+
+
+def test_a_long_wait_is_slept_five_seconds_at_a_time_and_a_short_one_as_long_as_it_is(
+    warehouse: Database, presence: Presence, limiter: Limiter
+) -> None:
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        _open_gate(warehouse)
+
+    patient = Limiter(warehouse.pool, presence, nap=nap)
+    for wait in (30, 3):
+        _limited(limiter, wait=wait)
+        _call(patient, RatePolicy(per_minute=None, per_second=None), patience=60)
+    assert naps == [5.0, pytest.approx(3, abs=2)]
+    assert naps[1] <= 3
+
+
+def test_the_next_place_in_the_pace_is_one_interval_away_once_the_burst_is_spent(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=None, per_second=0.001, burst=3)
+    for _ in range(3):
+        _call(limiter, policy, patience=0.0)
+    assert 900 < _refused(limiter, policy) <= 1000
+    assert 1900 < _refused(limiter, policy.model_copy(update={"burst": 2})) <= 2000
+
+
+def test_a_place_under_the_quota_is_free_when_the_oldest_call_leaves_the_window(limiter: Limiter, warehouse: Database) -> None:
+    policy = RatePolicy(per_minute=2, per_second=None, minute=1000)
+    _call(limiter, policy)
+    _call(limiter, policy)
+    assert 900 < _refused(limiter, policy) <= 1000
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE source_calls SET finished_at = finished_at - interval '500 s' WHERE id = 1")
+    assert 400 < _refused(limiter, policy) <= 500
+
+
+def test_an_open_circuit_tells_how_long_and_one_that_is_being_tried_a_second(limiter: Limiter) -> None:
+    policy = RatePolicy(per_minute=None, per_second=None, trip=1, cool_down=1000)
+    broken = SourceError(FailureClass.RETRYABLE, "tushare", "daily", "cut")
+    with suppress(SourceError), limiter.call("tushare", "daily", policy, patience=1):
+        raise broken
+    assert 900 < _refused(limiter, policy) <= 1000
+    at_once = policy.model_copy(update={"cool_down": 0})
+    with suppress(SourceError), limiter.call("tushare", "weekly", at_once, patience=1):
+        raise SourceError(FailureClass.RETRYABLE, "tushare", "weekly", "cut")
+    with limiter.call("tushare", "weekly", at_once, patience=1):
+        with pytest.raises(SourceError) as refused, limiter.call("tushare", "weekly", at_once, patience=1):
+            pass
+        assert (refused.value.failure, refused.value.wait) == (FailureClass.CIRCUIT_OPEN, 1.0)
