@@ -22,11 +22,12 @@ from quant_pipeline.sources.failures import FailureClass, SourceError
 _logger = logging.getLogger(__name__)
 
 EVENT = "unknown_refusal"
-# Texts that differ in their numbers only are the same one. The lock: two processes may meet the same words at once.
+# Two processes may meet the same words at once. A statement of its own: one that waits sees only what stood there before.
+_ALONE = "SELECT pg_advisory_xact_lock(hashtext('unknown_refusal'))"
+# Texts that differ in their numbers only are the same one.
 _RECORD = """
-WITH alone AS (SELECT pg_advisory_xact_lock(hashtext('unknown_refusal')))
 INSERT INTO source_events (source, api, kind, reason)
-SELECT %(source)s, %(api)s, 'unknown_refusal', %(text)s FROM alone
+SELECT %(source)s, %(api)s, 'unknown_refusal', %(text)s
 WHERE NOT EXISTS (
     SELECT FROM source_events
     WHERE kind = 'unknown_refusal' AND source = %(source)s
@@ -94,7 +95,10 @@ def seconds_until_next(window: Window, minute: float = 60.0) -> float:
 
 def record_unknown(connection: psycopg.Connection[Any], source: str, api: str, text: str) -> bool:
     """Records and logs words that stand in no table, the first time that they come; whether it was that."""
-    if not connection.execute(_RECORD, {"source": source, "api": api, "text": text}).rowcount:
+    with connection.transaction():
+        connection.execute(_ALONE)
+        new = connection.execute(_RECORD, {"source": source, "api": api, "text": text}).rowcount
+    if not new:
         return False
     _logger.warning("%s.%s refused in words that are not known here; taken for a passing fault: %s", source, api, text)
     return True

@@ -54,6 +54,7 @@ def test_where_nobody_was_asked_it_says_why() -> None:
     told = str(Unanswered("daily 2026-11-20", [], unasked=["baostock", "akshare"]))
     assert "baostock, akshare cannot have it" in told
     assert "no source serves it" not in told
+    assert (Unanswered("daily", []).calls, Unanswered("daily", []).attempts) == (0, 0)
 
 
 def test_an_error_says_where_it_happened_and_names_what_came_with_it() -> None:

@@ -51,3 +51,10 @@ def test_the_last_row_that_the_market_can_have_is_taken_and_the_next_one_is_not(
     pages.add(_page("C", "D"))
     with pytest.raises(Endless, match="more than 4 rows"):
         pages.add(_page("E"))
+
+
+def test_twenty_thousand_rows_are_an_answer_and_one_more_is_none() -> None:
+    pages = Pages()
+    pages.add(pl.DataFrame({"place": range(20_000)}))
+    with pytest.raises(Endless, match=r"more than 20,000 rows"):
+        pages.add(pl.DataFrame({"place": [-1]}))

@@ -18,6 +18,12 @@ TABLE = (
 )
 
 
+_WAITING = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
+
+
 @pytest.fixture(autouse=True)
 def _evening(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T23:50:50")
@@ -60,9 +66,28 @@ def test_unknown_words_are_recorded_once_for_each_source_whatever_numbers_are_in
 
 
 def test_processes_that_hear_them_at_once_record_them_once(warehouse: Database) -> None:
+    """The second waits for the first, and then sees what that one recorded."""
+
     def hear(number: int) -> bool:
         with warehouse.pool.connection() as connection:
             return record_unknown(connection, "a", "api", f"number {number}")
 
-    with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(hear, range(12))) == 1
+    with warehouse.connect() as first, ThreadPoolExecutor(3) as pool:
+        with first.transaction():
+            assert record_unknown(first, "a", "api", "number 0")
+            others = [pool.submit(hear, number) for number in (1, 2, 3)]
+            while first.execute(_WAITING).fetchone() != (3,):
+                assert not any(other.done() for other in others)
+        assert [other.result() for other in others] == [False] * 3
+
+
+def test_events_of_another_kind_with_the_same_words_are_not_taken_for_them(warehouse: Database) -> None:
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute("INSERT INTO source_events (source, api, kind, reason) VALUES ('a', 'api', 'opened', 'cut 1')")
+        assert record_unknown(connection, "a", "api", "cut 2")
+        assert not record_unknown(connection, "a", "another", "cut 333")
+
+
+def test_in_the_morning_the_hour_and_the_day_end_at_different_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T09:59:01")
+    assert [seconds_until_next(window) for window in Window] == [59, 59, 14 * 3600 + 59]
