@@ -41,6 +41,11 @@ def marked(text: str) -> str:
     return text
 
 
+def marked_many(one: str, many: str) -> tuple[str, str]:
+    """As `marked`, of a text with its plural."""
+    return one, many
+
+
 def plainly(text: str) -> str:
     """A text without places (help pages, whose braces are meant) in the current language; itself where it is not known."""
     return _translations(current()).gettext(text) if text else text

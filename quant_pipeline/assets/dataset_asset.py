@@ -12,6 +12,7 @@ from quant_pipeline.assets.checks import judge_stored
 from quant_pipeline.assets.describe import column_schema, description
 from quant_pipeline.assets.events import NOTHING, everything_told
 from quant_pipeline.assets.metadata import failures_table, preview, sum_metadata, unit_metadata
+from quant_pipeline.language import say
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, key_of, sessions_of
@@ -74,7 +75,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         )
         unserved = None if config.named or context.run.job_name == ADHOC_JOB else sync.unserved(dataset, request)
         if unserved is not None:
-            note = f"{unserved}. Skipped 已跳过"
+            note = say("{why}. Skipped", why=unserved)
             context.log.warning(note)
             context.log_event(dg.AssetObservation(context.asset_key, metadata={SKIPPED: note}))
             yield everything_told()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from quant_pipeline.cli.help import option
+from quant_pipeline.language import say
 
 if TYPE_CHECKING:
     from quant_pipeline.console.insight import Output
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _WIDTH = 120
-"""Of the output where it is no terminal (a file, CI)."""
+"""Of the output where it is no terminal (a file, CI), and COLUMNS does not say it."""
 DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
 
 
@@ -82,10 +84,10 @@ def prepared(as_json: bool) -> tuple[Settings, Any]:
 
     settings = read_settings()
     console = Console(stderr=as_json)
-    if not console.is_terminal:
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
         console = Console(stderr=as_json, width=_WIDTH)
     if settings.sandboxed:
-        console.print("[bold yellow]SANDBOX 沙盒[/]: a simulated exchange; no token, no network. 模拟行情，非真实数据")
+        console.print(f"[bold yellow]{say('SANDBOX')}[/]:", say("a simulated exchange; no token, no network."), highlight=False)
     return settings, console
 
 

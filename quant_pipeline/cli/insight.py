@@ -32,13 +32,16 @@ def status(as_json: bool) -> None:
 
 @click.command(cls=Command)
 @option("--run", "begins", metavar="ID", help="The units of that run, failed ones first (the id's beginning will do).")
+@option("--parts", is_flag=True, help="Each job of a command as a row of its own.")
 @option("--page", default=1, show_default=True, type=click.IntRange(min=1), help="Page, the latest first.")
 @option("--per-page", type=click.IntRange(1, 1000), help="Rows a page (default: 20 runs, 100 units).")
 @option("--logs", is_flag=True, help="The end of the log file instead (QUANT_HOME/logs, 30 days).")
 @option("--lines", default=50, show_default=True, type=click.IntRange(min=1), help="So many lines of it.")
 @as_json
-def history(begins: str | None, page: int, per_page: int | None, logs: bool, lines: int, as_json: bool) -> None:
+def history(begins: str | None, parts: bool, page: int, per_page: int | None, logs: bool, lines: int, as_json: bool) -> None:
     """The last syncs: what each did, wrote and cost, and why it failed.
+
+    A row is one call of a command, which may run several jobs; its id can be pasted into --run.
 
     \b
     quant-pipeline history
@@ -58,11 +61,12 @@ def history(begins: str | None, page: int, per_page: int | None, logs: bool, lin
             return
         database = upgraded()
         if begins is None:
-            output = insight.history_output(ledger.runs(database, page=page, per_page=per_page or ledger.PER_PAGE))
+            pages = ledger.runs if parts else ledger.by_command
+            output = insight.history_output(pages(database, page=page, per_page=per_page or ledger.PER_PAGE), parts=parts)
         else:
-            run = ledger.run_of(database, begins)
+            found = ledger.run_of(database, begins)
             count = per_page or ledger.PER_PAGE_OF_ITEMS
-            output = insight.run_output(run, ledger.items(database, run, page=page, per_page=count))
+            output = insight.run_output(found, ledger.items(database, found.runs, page=page, per_page=count))
         show(output, settings, console, as_json)
 
 

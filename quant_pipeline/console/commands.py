@@ -17,19 +17,19 @@ from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
+from quant_pipeline.console.planning import planner
+from quant_pipeline.console.render import show_total
 from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import daily_sync
+from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.partitions import range_tags
-from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
-from quant_pipeline.sync.ledger import Ledger
-from quant_pipeline.sync.plan import Plan, PlanError
+from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot
-from quant_pipeline.sync.symbols import codes_of
-from quant_pipeline.sync.syncer import Request, Syncer
+from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -52,6 +52,11 @@ class Order:
     @property
     def last_session(self) -> dt.date:
         return max(window.end for window in self.windows.values())
+
+    @property
+    def request(self) -> Request:
+        """As the syncer's, without sessions and codes, which each data set has of its own."""
+        return Request(sources=self.sources, force=self.force, failed=self.retry_failed, repair=self.repair)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -77,14 +82,34 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     session = calendar.latest() if date is None else _session(calendar, date)
     clear_up(warehouse, console)
     refuse_when_busy(database)
-    todo = tasks.missing_tasks(database, calendar, session)
+    todo, plans, skipped = _todo(warehouse, calendar, session, console)
     command_id = str(uuid.uuid4())
-    with progress.shown(console):
+    with progress.shown(console, plans):
         launched = [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in todo]
     if not any(task.whole for task in todo) and not _screened(session):
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run", command_id=command_id))
-    return _report(settings, database, session, launched, started, screened=True)
+    return _report(settings, database, session, launched, started, command_id=command_id, screened=True, skipped=skipped)
+
+
+def _todo(
+    warehouse: WarehouseResource, calendar: Calendar, session: dt.date, console: Console
+) -> tuple[list[tasks.Task], list[Plan], list[str]]:
+    """What `run` has to do, its plan, and what is left out because no source in use has it."""
+    todo = tasks.missing_tasks(warehouse.database, calendar, session)
+    if not todo:
+        return [], [], []
+    with planner(warehouse) as planning:
+        unserved = planning.unserved([dataset for task in todo for dataset in task.datasets], Request())
+        if unserved:
+            todo = tasks.missing_tasks(warehouse.database, calendar, session, without=unserved)
+        plans: list[Plan] = []
+        problems: list[str] = []
+        for task in todo:
+            more, unplanned = planning.plans(task.datasets, {each.name: task.window for each in task.datasets}, Request())
+            plans, problems = plans + more, problems + unplanned
+    show_total(plans, console)
+    return todo, plans, [say("{why}. Skipped", why=why) for why in unserved.values()]
 
 
 def sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
@@ -96,12 +121,15 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     if not order.force:
         refuse_when_busy(database)
     command_id = str(uuid.uuid4())
-    with progress.shown(console):
+    with planner(warehouse) as planning:
+        plans, _ = planning.plans(order.datasets, order.windows, order.request, order.symbols)
+    show_total(plans, console)
+    with progress.shown(console, plans):
         launched = [
             _launched(task, config=order.config, queue=order.force, trigger="sync", command_id=command_id)
             for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
-    return _report(settings, database, order.last_session, launched, started, screened=False)
+    return _report(settings, database, order.last_session, launched, started, command_id=command_id, screened=False)
 
 
 def plan(order: Order) -> tuple[list[Plan], list[str]]:
@@ -109,26 +137,8 @@ def plan(order: Order) -> tuple[list[Plan], list[str]]:
 
     Nothing is fetched, and no run is made.
     """
-    warehouse = WarehouseResource()
-    database, calendar = warehouse.database, warehouse.calendar()
-    presence = Presence(database.connect())
-    request = Request(sources=order.sources, codes=(), force=order.force, failed=order.retry_failed, repair=order.repair)
-    plans: list[Plan] = []
-    problems = []
-    try:
-        with SourcesResource().opened(database, calendar, presence) as (sources, ranking):
-            syncer = Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run")
-            for dataset in order.datasets:
-                window = order.windows[dataset.name]
-                sessions = calendar.between(window.start, window.end)
-                codes = codes_of(dataset, order.symbols)
-                try:
-                    plans += syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))
-                except PlanError as error:
-                    problems.append(str(error))
-    finally:
-        presence.close()
-    return plans, problems
+    with planner(WarehouseResource()) as planning:
+        return planning.plans(order.datasets, order.windows, order.request, order.symbols)
 
 
 def _launched(
@@ -164,11 +174,19 @@ def refuse_when_busy(database: Database) -> None:
     finally:
         presence.close()
     if busy is not None:
-        raise SyncRunning(f"{busy} 已有同步在进行. Wait for it to end, or use `sync --force` to queue behind it.")
+        raise SyncRunning(say("{busy}. Wait for it to end, or use `sync --force` to queue behind it.", busy=busy))
 
 
 def _report(
-    settings: Settings, database: Database, session: dt.date, launched: list[Launched], started: float, *, screened: bool
+    settings: Settings,
+    database: Database,
+    session: dt.date,
+    launched: list[Launched],
+    started: float,
+    *,
+    command_id: str,
+    screened: bool,
+    skipped: Sequence[str] = (),
 ) -> report.Report:
     run_ids = [each.run_id for each in launched]
     made = report.Report(
@@ -176,6 +194,7 @@ def _report(
         session,
         run_id=next(iter(run_ids), None),
         run_ids=run_ids,
+        command_id=command_id if run_ids else None,
         nothing_to_do=not launched,
         hits=report.hits(database, session) if screened else None,
         messages=report.messages(database, session if screened else None, run_ids),
@@ -185,7 +204,7 @@ def _report(
         made,
         status=_worst([_status(database, each) for each in launched]),
         errors=[text for each in launched for text in each.failures],
-        skipped=[note for each in launched for note in each.skipped],
+        skipped=list(dict.fromkeys([*skipped, *(note for each in launched for note in each.skipped)])),
         checks_passed=sum(each.checks_passed for each in launched),
         checks_failed=[_failed_check(check) for each in launched for check in each.checks_failed],
         **report.synced(database, run_ids),
@@ -216,7 +235,13 @@ def _failed_check(check: dg.AssetCheckEvaluation) -> dict[str, str]:
 def _session(calendar: Calendar, date: dt.date) -> dt.date:
     latest = calendar.latest()
     if date > latest:
-        raise ValueError(f"{date} lies after the latest complete session, {latest} (data are ready at 17:00 Asia/Shanghai)")
+        raise ValueError(
+            say(
+                "{date} lies after the latest complete session, {latest} (data are ready at 17:00 Asia/Shanghai)",
+                date=date,
+                latest=latest,
+            )
+        )
     return calendar.on_or_before(date)
 
 

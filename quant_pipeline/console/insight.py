@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich import box
 from rich.console import RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from quant_pipeline.sync.insight.history import Page
+from quant_pipeline.console.tables import Column, FittedTable
+from quant_pipeline.console.words import SHORT, chinese_name, duration, moment, state
+from quant_pipeline.language import say, say_many
+from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.sync.insight.history import Found, Page
 from quant_pipeline.sync.insight.running import RunningSync
 from quant_pipeline.sync.insight.status import DatasetStatus, Status
 
 _GAPS_SHOWN = 3
-_STATUS_STYLES = {
-    "success": "green",
-    "success_with_errors": "yellow",
-    "failed": "red",
-    "died": "red",
-    "running": "cyan",
-}
+_SUMMED = (
+    "units_planned",
+    "units_skipped",
+    "units_done",
+    "units_failed",
+    "rows_inserted",
+    "rows_updated",
+    "rows_unchanged",
+    "rows_rejected",
+    "calls",
+)
+_FIRST_OF = ("running", "died", "interrupted")
+"""One part that stands so, and the command does."""
 
 
 @dataclass(frozen=True)
@@ -47,88 +54,135 @@ def status_output(status: Status) -> Output:
         "stale": [each.dataset for each in status.datasets if each.stale],
         "datasets": [asdict(each) for each in status.datasets],
     }
-    table = table_titled(
-        f"Status 数据状态, latest session 最新交易日 {status.latest or '?'}",
-        ("data set\n数据集", "\n名称", "first\n起始", "last\n最新"),
-        ("missing\n缺失", "failed\n失败", "rows\n行数"),
-        ("synced at\n同步时间", "age\n滞后", "source\n来源"),
+    table = FittedTable(
+        say("Status: the latest complete session is {session}", session=status.latest or "?"),
+        (
+            Column(say("data set")),
+            Column(say("name"), rank=2),
+            Column(say("first"), rank=6),
+            Column(say("last")),
+            Column(say("behind"), figures=True),
+            Column(say("missing"), rank=1, figures=True),
+            Column(say("failed"), rank=1, figures=True),
+            Column(say("rows"), rank=3, figures=True),
+            Column(say("synced at"), rank=4),
+            Column(say("source"), rank=5),
+        ),
     )
     for each in status.datasets:
-        table.add_row(*_status_cells(each))
+        table.add(*_status_cells(each))
     return Output(facts, [*(_running_line(each) for each in status.running), table, *_hints(status.datasets)])
 
 
 def log_output(folder: Path, lines: Sequence[str]) -> Output:
     """The end of the log file, as it was written."""
-    shown = [Text(line) for line in lines] or [Text(f"nothing was logged yet in {folder} 暂无日志")]
+    shown = [Text(line) for line in lines] or [Text(say("Nothing was logged yet in {folder}", folder=folder))]
     return Output({"folder": str(folder), "lines": list(lines)}, shown)
 
 
-def history_output(page: Page) -> Output:
-    """A page of the last syncs."""
-    rows = [row | {"by_source": json.loads(row["by_source"])} for row in page.rows.iter_rows(named=True)]
-    table = table_titled(
-        "History 同步历史",
-        ("run\n运行", "trigger\n触发", "status\n状态", "started\n开始"),
-        ("s\n耗时", "done/plan\n完成", "failed\n失败", "new\n新增", "changed\n更新", "rejected\n拒收", "calls\n调用"),
-        ("sources\n来源",),
+def history_output(page: Page, *, parts: bool = False) -> Output:
+    """A page of the last syncs: a row per call of a command (or per part of it: each job that it ran is one)."""
+    rows = [row | {"by_source": json.loads(row["by_source"]), "parts": [row["run"]]} for row in page.rows.iter_rows(named=True)]
+    shown = rows if parts else _commands(rows)
+    table = FittedTable(
+        say("History: times are Asia/Shanghai"),
+        (
+            Column(say("run")),
+            Column(say("by"), rank=1),
+            Column(say("status")),
+            Column(say("started")),
+            Column(say("took"), figures=True),
+            Column(say("done"), figures=True),
+            Column(say("failed"), rank=1, figures=True),
+            Column(say("new rows"), rank=2, figures=True),
+            Column(say("changed"), rank=3, figures=True),
+            Column(say("rejected"), rank=5, figures=True),
+            Column(say("calls"), rank=2, figures=True),
+            Column(say("parts"), rank=6, figures=True),
+            Column(say("sources"), rank=4),
+        ),
     )
-    for row in rows:
-        style = _STATUS_STYLES.get(row["status"], "")
-        table.add_row(
-            row["run"][:8],
-            escape(row["trigger"]),
-            Text(row["status"], style),
-            f"{row['started_at']:%m-%d %H:%M:%S}",
-            f"{row['seconds']:.0f}",
-            f"{row['units_done'] + row['units_skipped']}/{row['units_planned']}",
-            Text(str(row["units_failed"]), "red" if row["units_failed"] else ""),
+    for row in shown:
+        table.add(
+            row["run"][:SHORT],
+            row["trigger"].removeprefix("quant-pipeline "),
+            state(row["status"]),
+            moment(row["started_at"]),
+            duration(row["seconds"]),
+            f"{min(row['units_done'] + row['units_skipped'], row['units_planned']):,}/{row['units_planned']:,}",
+            Text(f"{row['units_failed']:,}" if row["units_failed"] else "", "red"),
             *(f"{row[name]:,}" for name in ("rows_inserted", "rows_updated", "rows_rejected", "calls")),
+            str(len(row["parts"])) if len(row["parts"]) > 1 else "",
             " ".join(source for source in row["by_source"] if source != "-"),
         )
-    errors = [Text(f"✗ {row['run'][:8]}: {row['error']}", "red") for row in rows if row["error"]]
-    return Output(_paged(page) | {"runs": rows}, [table, *errors, _page_line(page, "quant-pipeline history")])
+    errors = [Text(f"✗ {row['run'][:SHORT]}: {row['error']}", "red") for row in shown if row["error"]]
+    command = "quant-pipeline history" + (" --parts" if parts else "")
+    hint = (
+        [Text(say("The units of one: quant-pipeline history --run {run}", run=shown[0]["run"][:SHORT]), "dim")] if shown else []
+    )
+    if not shown:
+        return Output(_paged(page) | {"runs": shown}, [Text(say("Nothing was synced yet: quant-pipeline run"))])
+    return Output(_paged(page) | {"runs": shown}, [table, *errors, *hint, _page_line(page, command)])
 
 
-def run_output(run: str, page: Page) -> Output:
-    """A page of one run's units: failed ones first."""
-    table = table_titled(
-        f"Run 运行 {run}",
-        ("data set\n数据集", "unit\n单元", "status\n状态"),
-        ("rows\n行数", "new\n新增", "changed\n更新", "missing\n缺失", "calls\n调用", "s\n耗时"),
-        ("source\n来源",),
+def run_output(found: Found, page: Page) -> Output:
+    """A page of the units of one run, or of all runs of one command: failed ones first."""
+    table = FittedTable(
+        say("Run {run}", run=found.id),
+        (
+            Column(say("data set")),
+            Column(say("unit"), words=24),
+            Column(say("status")),
+            Column(say("rows"), figures=True),
+            Column(say("new rows"), rank=2, figures=True),
+            Column(say("changed"), rank=3, figures=True),
+            Column(say("missing"), rank=1, figures=True),
+            Column(say("calls"), rank=1, figures=True),
+            Column(say("took"), rank=4, figures=True),
+            Column(say("finished"), rank=6),
+            Column(say("source"), rank=5),
+        ),
     )
     rows = page.rows.to_dicts()
     for row in rows:
-        table.add_row(
+        table.add(
             row["dataset"],
             row["unit"],
-            Text(row["status"], _STATUS_STYLES.get(row["status"], "")),
+            state(row["status"]),
             *(f"{row[name]:,}" for name in ("rows", "inserted", "updated", "missing", "calls")),
-            f"{row['seconds']:.1f}",
+            duration(row["seconds"]),
+            moment(row["finished_at"]),
             row["source"] or "-",
         )
     errors = [Text(f"✗ [{row['error_class'] or '-'}] {row['error']}", "red") for row in rows if row["error"]]
-    more = _page_line(page, f"quant-pipeline history --run {run[:8]}")
-    return Output({"run": run} | _paged(page) | {"items": rows}, [table, *errors, more])
+    more = _page_line(page, f"quant-pipeline history --run {found.id[:SHORT]}")
+    return Output({"run": found.id, "parts": found.runs} | _paged(page) | {"items": rows}, [table, *errors, more])
 
 
 def stats_output(stats: pl.DataFrame) -> Output:
     """What the tables hold."""
     rows = stats.to_dicts()
     total, size = int(stats["rows"].sum()), int(stats.unique("dataset")["bytes"].sum())
-    table = table_titled(
-        f"Statistics 数据统计: {total:,} rows 行, {_megabytes(size)} MB",
-        ("data set\n数据集", "\n名称", "source\n来源"),
-        ("rows\n行数", "first\n起始", "latest\n最新", "codes\n代码数", "MB"),
+    table = FittedTable(
+        say_many("Statistics: {count} row, {size} MB", "Statistics: {count:,} rows, {size} MB", total, size=_megabytes(size)),
+        (
+            Column(say("data set")),
+            Column(say("name"), rank=2),
+            Column(say("source")),
+            Column(say("rows"), figures=True),
+            Column(say("first"), rank=3),
+            Column(say("latest"), rank=1),
+            Column(say("codes"), rank=4, figures=True),
+            Column("MB", rank=5, figures=True),
+        ),
     )
     before = None
     for row in rows:
         first = row["dataset"] != before
         before = row["dataset"]
-        table.add_row(
+        table.add(
             row["dataset"] if first else "",
-            row["zh"] if first else "",
+            chinese_name(DATASETS[row["dataset"]]) if first else "",
             row["source"] or "-",
             f"{row['rows']:,}",
             str(row["first"] or ""),
@@ -139,18 +193,48 @@ def stats_output(stats: pl.DataFrame) -> Output:
     return Output({"stats": rows, "rows": total, "bytes": size}, [table])
 
 
-def table_titled(title: str, left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
-    """A table in the style of these pages: columns of words, of figures, and of words that may be long."""
-    table = Table(
-        title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for name in left:
-        table.add_column(name, no_wrap=True)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in last:
-        table.add_column(name, overflow="fold")
-    return table
+def _commands(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The runs of each call of a command as one row: its sums, from the start of the first to the end of the last."""
+    calls: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        calls.setdefault(row["command"], []).append(row)
+    return [_command(sorted(of_call, key=lambda row: row["started_at"])) for of_call in calls.values()]
+
+
+def _command(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first, last = runs[0], runs[-1]
+    if len(runs) == 1:
+        return dict(first)
+    ends = [run["finished_at"] for run in runs]
+    return {
+        **first,
+        "run": first["command"],
+        "parts": [run["run"] for run in runs],
+        "status": _status_of([run["status"] for run in runs]),
+        "finished_at": None if None in ends else max(ends),
+        "seconds": (last["started_at"] - first["started_at"]).total_seconds() + last["seconds"],
+        **{name: sum(run[name] for run in runs) for name in _SUMMED},
+        "by_source": _merged([run["by_source"] for run in runs]),
+        "error": "; ".join(dict.fromkeys(run["error"] for run in runs if run["error"])) or None,
+    }
+
+
+def _status_of(statuses: Sequence[str]) -> str:
+    for each in _FIRST_OF:
+        if each in statuses:
+            return each
+    return statuses[0] if len(set(statuses)) == 1 else "success_with_errors"
+
+
+def _merged(counts: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Source -> its counts, summed over the runs."""
+    sums: dict[str, dict[str, float]] = {}
+    for of_run in counts:
+        for source, figures in of_run.items():
+            known = sums.setdefault(source, {})
+            for name, figure in figures.items():
+                known[name] = round(known.get(name, 0) + figure, 2)
+    return sums
 
 
 def _running_facts(sync: RunningSync) -> dict[str, Any]:
@@ -163,28 +247,37 @@ def _running_facts(sync: RunningSync) -> dict[str, Any]:
 
 
 def _running_line(sync: RunningSync) -> Text:
-    left = f", {sync.seconds_left:.0f} s left 剩余" if sync.seconds_left is not None else ""
-    failed = f", {sync.failed} failed 失败" if sync.failed else ""
-    return Text(
-        f"▶ Running 同步中: {sync.trigger} (run {sync.run[:8]}, since {sync.started_at:%H:%M:%S}) "
-        f"{sync.dataset or 'starting'}: {sync.done} of {sync.planned} units ({sync.share:.0%}), {sync.rows:,} rows, "
-        f"{sync.rows_per_second:,.0f} rows/s{failed}{left}",
-        "cyan",
+    line = say(
+        "▶ Running: {trigger} (run {run}, since {since}), {dataset}: {done:,} of {planned:,} units ({share:.0%}), "
+        "{rows:,} rows",
+        trigger=sync.trigger,
+        run=sync.run[:SHORT],
+        since=moment(sync.started_at),
+        dataset=sync.dataset or say("starting"),
+        done=sync.done,
+        planned=sync.planned,
+        share=sync.share,
+        rows=sync.rows,
     )
+    if sync.failed:
+        line += say(", {count:,} failed", count=sync.failed)
+    if sync.seconds_left is not None:
+        line += say(", {time} left", time=duration(sync.seconds_left))
+    return Text(line, "cyan")
 
 
-def _status_cells(each: DatasetStatus) -> list[RenderableType]:
+def _status_cells(each: DatasetStatus) -> list[str | Text]:
     age = "?" if each.behind is None else str(each.behind)
     return [
         each.dataset,
-        each.zh,
+        chinese_name(DATASETS[each.dataset]),
         str(each.first or "-"),
         str(each.last or "-"),
+        Text(say("{age} stale", age=age) if each.stale else age, "yellow" if each.stale else "green"),
         Text(str(each.missing or ""), "yellow"),
         Text(str(each.failed or ""), "red"),
         f"{each.rows:,}",
-        f"{each.synced_at:%m-%d %H:%M}" if each.synced_at else "-",
-        Text(f"{age} stale 陈旧" if each.stale else age, "yellow" if each.stale else "green"),
+        moment(each.synced_at),
         ", ".join(each.sources) or "-",
     ]
 
@@ -192,16 +285,31 @@ def _status_cells(each: DatasetStatus) -> list[RenderableType]:
 def _hints(datasets: Sequence[DatasetStatus]) -> list[Text]:
     """In words: what is old, what lacks, and how to mend it."""
     hints = [Text(f"! {each.dataset}: {each.words}", "yellow") for each in datasets if each.stale and each.last]
+    if hints:
+        hints.append(Text(say("Fetch what came since: quant-pipeline run")))
     never = [each.dataset for each in datasets if each.last is None]
-    if never:
-        hints.append(Text(f"! nothing is synced yet 尚未同步: {', '.join(never)}", "yellow"))
+    if len(never) == len(datasets):
+        hints.append(Text(say("! nothing is synced yet: quant-pipeline run"), "yellow"))
+    elif never:
+        hints.append(Text(say("! nothing is synced yet: {datasets}", datasets=", ".join(never)), "yellow"))
     for each in datasets:
         if each.gaps:
             spans = ", ".join(_span(*gap) for gap in each.gaps[:_GAPS_SHOWN])
-            more = f", and {len(each.gaps) - _GAPS_SHOWN} more" if len(each.gaps) > _GAPS_SHOWN else ""
-            hints.append(Text(f"! {each.dataset} lacks 缺 {each.missing}: {spans}{more}", "yellow"))
+            more = say(", and {count:,} more", count=len(each.gaps) - _GAPS_SHOWN) if len(each.gaps) > _GAPS_SHOWN else ""
+            text = say("! {dataset} lacks {count:,}: {spans}", dataset=each.dataset, count=each.missing, spans=spans)
+            hints.append(Text(text + more, "yellow"))
+            hints.append(
+                Text(
+                    say(
+                        "Fetch them: quant-pipeline sync --datasets {dataset} --start {start} --end {end}",
+                        dataset=each.dataset,
+                        start=each.gaps[0][0],
+                        end=each.gaps[-1][1],
+                    )
+                )
+            )
     if any(each.failed for each in datasets):
-        hints.append(Text("Try the failed units again 重试失败部分: quant-pipeline sync --retry-failed"))
+        hints.append(Text(say("Try the failed units again: quant-pipeline sync --retry-failed")))
     return hints
 
 
@@ -214,8 +322,10 @@ def _paged(page: Page) -> dict[str, int]:
 
 
 def _page_line(page: Page, command: str) -> Text:
-    following = f", next 下一页: {command} --page {page.page + 1}" if page.page < page.pages else ""
-    return Text(f"page 第 {page.page} of {page.pages} 页, {page.total} in all{following}", "dim")
+    line = say("Page {page} of {pages}, {total:,} in all", page=page.page, pages=page.pages, total=page.total)
+    if page.page < page.pages:
+        line += say(", next: {command}", command=f"{command} --page {page.page + 1}")
+    return Text(line, "dim")
 
 
 def _megabytes(count: int) -> str:

@@ -1,70 +1,154 @@
-"""The terminal's progress display, drawn from the engine's progress records."""
+"""The terminal's progress display, drawn from the engine's progress records: the data set under way, and the whole."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from quant_pipeline.console.words import duration
+from quant_pipeline.language import say, say_many
+from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import Progress as SyncProgress
+
+_PACE_AFTER = 3.0
+"""Seconds after which a pace can be seen."""
+
+
+class Whole:
+    """How far all of a command has come. What was planned is corrected by what each data set says when it begins."""
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self._units: dict[str, int] = {}
+        self._minutes: dict[str, float] = {}
+        for plan in plans:
+            self._units[plan.dataset.name] = self._units.get(plan.dataset.name, 0) + len(plan.units)
+            self._minutes[plan.dataset.name] = self._minutes.get(plan.dataset.name, 0.0) + plan.minutes
+        self._now: dict[str, SyncProgress] = {}
+        self._done: dict[str, int] = {}
+        self._begun: float | None = None
+
+    def seen(self, at: SyncProgress) -> None:
+        """Takes a progress record in. A data set may come in several plans, one after the other."""
+        self._begun = self._begun or time.monotonic()
+        former = self._now.get(at.dataset)
+        if former is not None and at.done <= former.done:  # a further plan of the same data set
+            self._done[at.dataset] = self._done.get(at.dataset, 0) + former.done
+        self._now[at.dataset] = at
+        self._units[at.dataset] = max(self._units.get(at.dataset, 0), self._done.get(at.dataset, 0) + at.total)
+
+    @property
+    def done(self) -> int:
+        return sum(self._done.values()) + sum(each.done for each in self._now.values())
+
+    @property
+    def total(self) -> int:
+        return sum(self._units.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None until a pace can be seen: for what has begun at its own pace, for the rest at that of all so far, never
+        below what the sources allow."""
+        spent = time.monotonic() - self._begun if self._begun is not None else 0.0
+        if spent < _PACE_AFTER or not self.done:
+            return None
+        pace = spent / self.done
+        left = 0.0
+        for name, units in self._units.items():
+            at = self._now.get(name)
+            if at is None:
+                left += max(units * pace, self._minutes.get(name, 0.0) * 60)
+            elif at.done < at.total:
+                left += (at.total - at.done) * pace if at.seconds_left is None else at.seconds_left
+        return left
+
+    def __str__(self) -> str:
+        left = self.seconds_left
+        text = say("all: {done:,} of {total:,} units", done=self.done, total=self.total)
+        return text if left is None else text + say(", {time} left", time=duration(left))
 
 
 class _Bars(logging.Handler):
-    def __init__(self, display: Progress) -> None:
+    """A bar for the data set under way, one for the whole; what is done becomes a line above them."""
+
+    def __init__(self, display: Progress, whole: Whole) -> None:
         super().__init__(logging.DEBUG)
         self._display = display
+        self._whole = whole
         self._bars: dict[str, TaskID] = {}
+        self._all = display.add_task(say("all"), total=whole.total or None, told="")
 
     def emit(self, record: logging.LogRecord) -> None:
         at: SyncProgress | None = getattr(record, "progress", None)
         if at is None:
             return
+        self._whole.seen(at)
         if at.dataset not in self._bars:
-            self._bars[at.dataset] = self._display.add_task(at.dataset, total=at.total, rows="")
-        failed = f", [red]{at.failed} failed[/]" if at.failed else ""
-        rows = f"{at.rows:,} rows, {at.rows_per_second:,.0f}/s{failed}"
-        self._display.update(self._bars[at.dataset], completed=at.done, rows=rows)
+            self._bars[at.dataset] = self._display.add_task(at.dataset, total=at.total, told="")
+        told = escape(say_many("{count} row", "{count:,} rows", at.rows))
+        if at.failed:
+            told += f" [red]{escape(say('{count:,} failed', count=at.failed))}[/]"
+        self._display.update(self._bars[at.dataset], completed=at.done, told=told)
+        left = self._whole.seconds_left
+        told = "" if left is None else escape(say("{time} left", time=duration(left)))
+        self._display.update(self._all, completed=self._whole.done, total=self._whole.total, told=told)
+        if at.done == at.total:
+            self._display.remove_task(self._bars.pop(at.dataset))
+            mark = "[red]✗[/]" if at.failed else "[green]✓[/]"
+            self._display.console.print(f"{mark} {at.dataset} {at.done:,}/{at.total:,}", highlight=False)
 
 
 class _Notices(logging.Handler):
     """Warnings, and what a person waits for (a queue), above the bars."""
 
-    def __init__(self, display: Progress) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
-        self._display = display
+        self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "progress", None) is None:
-            self._display.console.print(record.getMessage(), style="yellow", markup=False, highlight=False)
+        if getattr(record, "progress", None) is None and getattr(record, "plan", None) is None:
+            self._console.print(record.getMessage(), style="yellow", markup=False, highlight=False)
+
+
+class _Lines(logging.Handler):
+    """Without a terminal: the records that are due, a line each."""
+
+    def __init__(self, console: Console, whole: Whole) -> None:
+        super().__init__(logging.DEBUG)
+        self._console = console
+        self._whole = whole
+
+    def emit(self, record: logging.LogRecord) -> None:
+        at: SyncProgress | None = getattr(record, "progress", None)
+        if at is None:
+            return
+        self._whole.seen(at)
+        if record.levelno >= logging.INFO:
+            self._console.print(f"{record.getMessage()} · {self._whole}", markup=False, highlight=False)
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[None]:
-    """Shows a bar per data set while the body runs; plain lines where the output is no terminal."""
+def shown(console: Console, plans: Sequence[Plan] = ()) -> Iterator[None]:
+    """Shows what is under way of the `plans` while the body runs; plain lines where the output is no terminal."""
     logger = logging.getLogger("quant_pipeline")
     columns = (
-        TextColumn("{task.description:<14}"),
-        BarColumn(bar_width=28),
+        TextColumn("{task.description:<16}"),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rows]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
     )
-    with Progress(*columns, console=console) as display:
-        handlers: list[logging.Handler] = [_Bars(display), _Notices(display)]
-        if not console.is_terminal:
-            handlers[0] = _Lines(console)
+    whole = Whole(plans)
+    with Progress(*columns, console=console, transient=True) as display:
+        handlers: list[logging.Handler] = [
+            _Bars(display, whole) if console.is_terminal else _Lines(console, whole),
+            _Notices(display.console),
+        ]
         before, passed_on = logger.level, logger.propagate
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
@@ -77,15 +161,3 @@ def shown(console: Console) -> Iterator[None]:
                 logger.removeHandler(handler)
             logger.setLevel(before)
             logger.propagate = passed_on
-
-
-class _Lines(logging.Handler):
-    """Without a terminal: the records that are due, a line each."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.INFO)
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "progress", None) is not None:
-            self._console.print(record.getMessage(), markup=False, highlight=False)

@@ -3,40 +3,62 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from quant_pipeline.console.report import Report
+from quant_pipeline.console.tables import Column, FittedTable
+from quant_pipeline.console.words import chinese_name, duration, state
+from quant_pipeline.language import marked, say, say_many
+from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.sync.plan import Plan
 
 _HITS_SHOWN = 15
-_LIVE = "Go live 实盘: put QUANT_MODE=live and TUSHARE_TOKEN=… into .env (.env.example explains each), then run again."
+_GRAINS = {
+    "session": marked("session"),
+    "code": marked("code"),
+    "members": marked("board"),
+    "snapshot": marked("list"),
+}
+_DELIVERIES = {
+    "pending": marked("waiting to be sent"),
+    "accepted": marked("accepted, not yet confirmed"),
+    "delivered": marked("delivered"),
+    "failed": marked("failed"),
+    "logged": marked("logged only"),
+}
 
 
 def show(report: Report, console: Console, *, ui_url: str) -> None:
     """Prints the report as a short summary."""
     sandbox = report.mode == "sandbox"
-    mark = "[bold yellow]SANDBOX 沙盒[/] simulated exchange, not the market · " if sandbox else ""
-    console.rule(f"{mark}session {report.session}")
+    title = Text(say("session {session}", session=report.session))
+    if sandbox:
+        title = Text.assemble((say("SANDBOX"), "bold yellow"), " ", say("simulated exchange, not the market"), " · ", title)
+    console.rule(title)
     if report.nothing_to_do:
-        console.print(f"Nothing to do: everything up to {report.session} is synced, checked and screened. 已是最新，无需同步")
+        _say(console, say("Nothing to do: everything up to {session} is synced, checked and screened.", session=report.session))
+        _notes(report, console)
     else:
         _show_sync(report, console)
         _show_checks(report, console)
     if report.hits is not None:
         _show_hits(report, report.hits, console)
     for message in report.messages:
-        error = f" ({escape(message['error'])})" if message["error"] else ""
-        console.print(f"Message 消息: {escape(message['title'])} · [bold]{message['status']}[/]{error}")
-    console.print(
-        f'Took {report.seconds:.1f} s. Look around: [bold]make ui[/] → {ui_url}  SQL: psql "$(quant-pipeline db url)"'
-    )
+        status = message["status"]
+        words = say(_DELIVERIES[status]) if status in _DELIVERIES else status
+        error = f" ({message['error']})" if message["error"] else ""
+        console.print(Text.assemble(say("Message: {title}", title=message["title"]), " · ", (words, "bold"), error))
+    _say(console, say("Took {time}. Look around: make ui → {url}", time=duration(report.seconds), url=ui_url))
+    if report.run_id is not None:
+        _say(console, say("Each unit of it: quant-pipeline history --run {run}", run=report.id_to_paste))
     if sandbox:
-        console.print(_LIVE)
+        _say(
+            console, say("Go live: put QUANT_MODE=live and TUSHARE_TOKEN=… into .env (.env.example explains each), run again.")
+        )
 
 
 def plan_facts(plans: Sequence[Plan], problems: Sequence[str]) -> dict[str, Any]:
@@ -59,63 +81,140 @@ def plan_facts(plans: Sequence[Plan], problems: Sequence[str]) -> dict[str, Any]
 def show_plan(plans: Sequence[Plan], problems: Sequence[str], console: Console) -> None:
     """Prints what a sync would fetch."""
     facts = plan_facts(plans, problems)
-    table = Table(title="Plan 计划 (nothing was fetched)", title_justify="left", header_style="bold")
-    for name in ("data set", "by", "units", "calls", "minutes", "source"):
-        table.add_column(name, justify="left" if name in ("data set", "by", "source") else "right")
+    table = FittedTable(
+        say("Plan (nothing was fetched)"),
+        (
+            Column(say("data set")),
+            Column(say("name"), rank=2),
+            Column(say("asked by"), rank=1),
+            Column(say("units"), figures=True),
+            Column(say("calls"), figures=True),
+            Column(say("minutes"), figures=True),
+            Column(say("source")),
+        ),
+    )
     for row in facts["plan"]:
-        counts = [f"{row['units']:,}", f"{row['calls']:,}", f"{row['minutes']:.1f}"]
-        table.add_row(row["dataset"], row["by"], *counts, row["source"] or "-")
-    console.print(table)
-    console.print(f"{facts['calls']:,} calls, at least {facts['minutes']:.1f} minutes at the sources' pace")
+        table.add(
+            row["dataset"],
+            chinese_name(DATASETS[row["dataset"]]),
+            say(_GRAINS[row["by"]]),
+            f"{row['units']:,}",
+            f"{row['calls']:,}",
+            f"{row['minutes']:.1f}",
+            row["source"] or "-",
+        )
+    if not facts["units"]:
+        _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
+    else:
+        console.print(table)
+        _say(console, _cost(facts["calls"], facts["minutes"]))
     for problem in problems:
-        console.print(f"[yellow]![/] not planned 未计划: {escape(problem)}", highlight=False)
+        _note(console, say("not planned: {problem}", problem=problem))
+
+
+def show_total(plans: Sequence[Plan], console: Console) -> None:
+    """Prints in a line what is about to begin."""
+    facts = plan_facts(plans, ())
+    steps = len({row["dataset"] for row in facts["plan"] if row["units"]})
+    if not steps:
+        return
+    count = say_many("Plan: {count} data set", "Plan: {count} data sets", steps)
+    units = say_many("{count} unit", "{count:,} units", facts["units"])
+    _say(console, f"{count}, {units}, {_cost(facts['calls'], facts['minutes'])}")
+
+
+def _cost(calls: int, minutes: float) -> str:
+    counted = say_many("{count} call", "{count:,} calls", calls)
+    if minutes < 0.1:
+        return say("{calls}, seconds at the sources' pace", calls=counted)
+    return say("{calls}, at least {minutes:.1f} minutes at the sources' pace", calls=counted, minutes=minutes)
 
 
 def _show_sync(report: Report, console: Console) -> None:
-    table = Table(title=f"Synced 同步: {report.status}", title_justify="left", header_style="bold")
-    for name in ("data set", "units", "sessions", "rows", "new", "changed", "rejected", "calls", "source"):
-        table.add_column(name, justify="left" if name in ("data set", "sessions", "source") else "right")
+    title = Text.assemble(say("Synced"), ": ", state(report.status))
+    table = FittedTable(
+        title,
+        (
+            Column(say("data set")),
+            Column(say("name"), rank=3),
+            Column(say("units"), figures=True),
+            Column(say("failed"), rank=1, figures=True),
+            Column(say("sessions"), rank=4),
+            Column(say("rows"), figures=True),
+            Column(say("new"), rank=2, figures=True),
+            Column(say("changed"), rank=5, figures=True),
+            Column(say("rejected"), rank=6, figures=True),
+            Column(say("calls"), rank=2, figures=True),
+            Column(say("source"), rank=1),
+        ),
+    )
     for row in report.datasets:
-        sessions = f"{row['first']} .. {row['last']}" if row["first"] else "by code" if row["codes"] else "list"
-        failed = f" [red]({row['failed']} failed)[/]" if row["failed"] else ""
-        counts = [f"{row[name]:,}" for name in ("rows", "inserted", "updated", "rejected", "calls")]
-        table.add_row(row["dataset"], f"{row['units']}{failed}", sessions, *counts, row["sources"] or "-")
-    console.print(table)
+        table.add(
+            row["dataset"],
+            chinese_name(DATASETS[row["dataset"]]),
+            f"{row['units']:,}",
+            Text(f"{row['failed']:,}" if row["failed"] else "", "red"),
+            _sessions(row),
+            *(f"{row[name]:,}" for name in ("rows", "inserted", "updated", "rejected", "calls")),
+            row["sources"] or "-",
+        )
+    if report.datasets:
+        console.print(table)
+    else:
+        console.print(title)
     for failure in report.failures:
-        console.print(f"[red]✗[/] {escape(failure['error'])}", highlight=False)
+        _cross(console, failure["error"])
     for error in report.errors:
-        console.print(f"[red]✗[/] {escape(error)}", highlight=False)
-    for note in report.skipped:
-        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
+        _cross(console, error)
+    _notes(report, console)
+
+
+def _sessions(row: Mapping[str, Any]) -> str:
+    if not row["first"]:
+        return say("by board") if row["codes"] else say("a list")
+    return str(row["first"]) if row["first"] == row["last"] else f"{row['first']} .. {row['last']}"
+
+
+def _notes(report: Report, console: Console) -> None:
+    for note in (*report.failovers, *report.skipped):
+        _note(console, note)
 
 
 def _show_checks(report: Report, console: Console) -> None:
     failed = len(report.checks_failed)
-    console.print(f"Checks 检查: [green]{report.checks_passed} passed[/]" + (f", [red]{failed} failed[/]" if failed else ""))
+    line = Text.assemble(say("Checks"), ": ", (say("{count:,} passed", count=report.checks_passed), "green"))
+    if failed:
+        line.append(", ").append(say("{count:,} failed", count=failed), "red")
+    console.print(line)
     for check in report.checks_failed:
-        console.print(
-            f"  [red]✗[/] {check['asset']}.{check['check']} ({check['severity']}): {escape(check['text'])}",
-            highlight=False,
-        )
+        _cross(console, f"{check['asset']}.{check['check']} ({check['severity']}): {check['text']}", indent="  ")
 
 
 def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) -> None:
     for screen in sorted({hit["screen"] for hit in found}):
         hits = [hit for hit in found if hit["screen"] == screen]
-        table = Table(title=f"Screen 选股 {screen}: {len(hits)} hits", title_justify="left", header_style="bold")
-        for name in ("ts_code", "name", "close", "pct_chg %", "score", "figures"):
-            table.add_column(name, justify="left" if name in ("ts_code", "name", "figures") else "right")
+        table = FittedTable(
+            say_many("Screen {screen}: {count} hit", "Screen {screen}: {count:,} hits", len(hits), screen=screen),
+            (
+                Column(say("code")),
+                Column(say("name")),
+                Column(say("close"), figures=True),
+                Column(say("change %"), figures=True),
+                Column(say("score"), rank=1, figures=True),
+                Column(say("figures"), rank=2),
+            ),
+        )
         for hit in hits[:_HITS_SHOWN]:
-            table.add_row(hit["ts_code"], escape(hit["name"] or ""), *_numbers(hit), _figures(hit["figures"]))
+            table.add(hit["ts_code"], hit["name"] or "", *_numbers(hit), _figures(hit["figures"]))
         console.print(table)
         if len(hits) > _HITS_SHOWN:
-            more = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}'"
-            console.print(f"  … and {len(hits) - _HITS_SHOWN} more: {more}", highlight=False)
+            query = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}'"
+            _say(console, say("  … and {count:,} more: {query}", count=len(hits) - _HITS_SHOWN, query=query))
     if not found:
-        console.print("Screen 选股: no hits in this session. 无命中")
+        _say(console, say("Screens: no hits in this session."))
 
 
-def _numbers(hit: dict[str, Any]) -> list[str]:
+def _numbers(hit: Mapping[str, Any]) -> list[str]:
     return [
         "" if hit[name] is None else f"{hit[name]:.{digits}f}" for name, digits in (("close", 2), ("pct_chg", 2), ("score", 3))
     ]
@@ -123,3 +222,15 @@ def _numbers(hit: dict[str, Any]) -> list[str]:
 
 def _figures(text: str | None) -> str:
     return " ".join(f"{name}={value:.2f}" for name, value in json.loads(text or "{}").items())
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False)
+
+
+def _note(console: Console, text: str) -> None:
+    console.print(Text.assemble(("! ", "yellow"), text), highlight=False)
+
+
+def _cross(console: Console, text: str, *, indent: str = "") -> None:
+    console.print(Text.assemble(indent, ("✗ ", "red"), text), highlight=False)

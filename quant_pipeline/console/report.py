@@ -8,6 +8,8 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from quant_pipeline.console.words import SHORT
+from quant_pipeline.sources.ranking import FAILOVER
 from quant_pipeline.warehouse.database import Database
 
 # A session that is complete once all its codes came has an item of its own, for which nobody was asked.
@@ -25,6 +27,10 @@ FROM sync_items WHERE sync_run = ANY(%s) GROUP BY dataset ORDER BY min(finished_
 _FAILED = """
 SELECT dataset, unit, error_class, error FROM sync_items
 WHERE sync_run = ANY(%s) AND status <> 'success' ORDER BY dataset, unit LIMIT 20
+"""
+_FAILOVERS = """
+SELECT source || '.' || api || ': ' || reason AS words FROM source_events
+WHERE kind = %s AND at >= (SELECT min(started_at) FROM sync_runs WHERE id = ANY(%s)) ORDER BY at, id LIMIT 20
 """
 _HITS = """
 SELECT screen, ts_code, name, close, pct_chg, score, figures FROM screen_results
@@ -45,6 +51,8 @@ class Report:
     run_id: str | None = None
     """The first run's id; a command may take several (`run_ids`): one per job."""
     run_ids: list[str] = field(default_factory=list)
+    command_id: str | None = None
+    """What the runs have in common."""
     status: str = "success"
     nothing_to_do: bool = False
     datasets: list[dict[str, Any]] = field(default_factory=list)
@@ -52,12 +60,19 @@ class Report:
     errors: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """Data sets that no source in use serves, and why; not those that were named."""
+    failovers: list[str] = field(default_factory=list)
+    """Where a source failed and the next one answered, in words."""
     checks_passed: int = 0
     checks_failed: list[dict[str, Any]] = field(default_factory=list)
     hits: list[dict[str, Any]] | None = None
     """The session's hits; None for a command that does not screen."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def id_to_paste(self) -> str:
+        """What `history --run` takes for all of it."""
+        return ((self.command_id if len(self.run_ids) > 1 else self.run_id) or "")[:SHORT]
 
     def as_dict(self) -> dict[str, Any]:
         """For --json: dates as ISO text."""
@@ -69,6 +84,7 @@ def synced(database: Database, run_ids: list[str]) -> dict[str, Any]:
     return {
         "datasets": _rows(database, _BY_DATASET, (run_ids,)),
         "failures": _rows(database, _FAILED, (run_ids,)),
+        "failovers": [row["words"] for row in _rows(database, _FAILOVERS, (FAILOVER, run_ids))],
     }
 
 

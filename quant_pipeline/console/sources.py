@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from rich.console import RenderableType
-from rich.markup import escape
 from rich.text import Text
 
-from quant_pipeline.console.insight import Output, table_titled
+from quant_pipeline.console.insight import Output
+from quant_pipeline.console.tables import Cell, Column, FittedTable
+from quant_pipeline.language import marked, say
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources import controls
 from quant_pipeline.sources.controls import WHOLE
@@ -18,18 +18,37 @@ from quant_pipeline.sources.registry import policies, priorities, registered
 from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
 from quant_pipeline.warehouse.database import Database
 
+_CIRCUITS = {
+    "closed": marked("closed"),
+    "open": marked("open"),
+    "half_open": marked("probing"),
+    "blocked": marked("told to wait"),
+}
+_EVENTS = {
+    "circuit_opened": marked("circuit opened"),
+    "circuit_closed": marked("circuit closed"),
+    "demoted": marked("put back"),
+    "restored": marked("back in front"),
+    "priority_set": marked("priority set"),
+    "reset": marked("reset"),
+    "failover": marked("failover"),
+    "unknown_refusal": marked("unknown words"),
+}
+
 
 def sources(database: Database, settings: Settings, *, events: bool, reset: str | None, priority: str | None) -> Output:
     """Does what was asked for by hand, then shows. ValueError names what does not exist."""
     done = []
     if reset is not None:
         target = controls.source_api_of(reset, known_apis(database))
-        done += controls.reset(database, target) or [f"{target}: nothing to reset 无需复位"]
+        done += controls.reset(database, target) or [say("{target}: nothing to reset", target=target)]
     if priority is not None:
         target, wanted = controls.priority_of(priority, known_apis(database))
-        written = "as the environment says" if wanted is None else "off 关" if wanted == 0 else wanted
-        changed = "" if controls.set_priority(database, target, wanted) else " already 未变"
-        done.append(f"{target}: priority 优先级 {written}{changed}")
+        written = say("as the environment says") if wanted is None else say("off") if wanted == 0 else wanted
+        if controls.set_priority(database, target, wanted):
+            done.append(say("{target}: priority {priority}", target=target, priority=written))
+        else:
+            done.append(say("{target}: priority {priority} already", target=target, priority=written))
     if events:
         return events_output(controls.events(database), done)
     health = health_of(database, policies(settings.rate_limits), priorities())
@@ -39,13 +58,24 @@ def sources(database: Database, settings: Settings, *, events: bool, reset: str 
 def sources_output(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequence[str] = ()) -> Output:
     """Each source's and API's health; above it what was just `done` by hand, below it what deserves a look."""
     rows = health.to_dicts()
-    table = table_titled(
-        "Sources 数据源 (rate and times of the last 50 calls 最近 50 次调用)",
-        ("source\n数据源", "API\n接口", "priority\n优先级", "circuit\n熔断"),
-        ("a minute\n次/分", "of quota\n配额", "1 h\n次数", "24 h\n次数", "ok %\n成功率", "avg s\n平均", "p95 s\n"),
+    table = FittedTable(
+        say("Sources: rate and times are those of the last 50 calls"),
+        (
+            Column(say("source")),
+            Column("API"),
+            Column(say("priority")),
+            Column(say("circuit"), rank=1),
+            Column(say("a minute"), rank=6, figures=True),
+            Column(say("of quota"), rank=5, figures=True),
+            Column(say("1 h"), rank=4, figures=True),
+            Column(say("24 h"), rank=3, figures=True),
+            Column(say("ok %"), figures=True),
+            Column(say("avg s"), rank=1, figures=True),
+            Column(say("p95 s"), rank=2, figures=True),
+        ),
     )
     for row in rows:
-        table.add_row(*_health_cells(row))
+        table.add(*_health_cells(row))
     whys = {f"{row['source']}.{row['api']}": _why(row) for row in rows if row["reason"]} | dict(troubles)
     notes = [Text(f"! {name}: {why}", "yellow") for name, why in whys.items()]
     facts = {"sources": rows, "unhealthy": dict(troubles), "done": list(done)}
@@ -54,14 +84,19 @@ def sources_output(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequ
 
 def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
     """The last moves and changes of circuits."""
-    table = table_titled(
-        "Events 变动记录 (priorities, circuits 优先级与熔断)",
-        ("at 时间", "source 数据源", "API 接口", "event 事件"),
-        last=("reason 原因",),
+    table = FittedTable(
+        say("Events: priorities, circuits, failovers"),
+        (
+            Column(say("at")),
+            Column(say("source")),
+            Column("API"),
+            Column(say("event")),
+            Column(say("reason"), words=24),
+        ),
     )
     rows = events.to_dicts()
     for row in rows:
-        table.add_row(f"{row['at']:%m-%d %H:%M:%S}", row["source"], row["api"], row["kind"], escape(row["reason"]))
+        table.add(f"{row['at']:%m-%d %H:%M:%S}", row["source"], row["api"], _event(row["kind"]), row["reason"])
     return Output({"events": rows, "done": list(done)}, [*_ticked(done), table])
 
 
@@ -80,16 +115,16 @@ def _ticked(done: Sequence[str]) -> list[Text]:
     return [Text(f"✓ {each}", "green") for each in done]
 
 
-def _health_cells(row: Mapping[str, Any]) -> list[RenderableType]:
+def _health_cells(row: Mapping[str, Any]) -> list[Cell]:
     whole = row["api"] == WHOLE
-    marks = [*(["set 已设"] if row["set"] else []), *(["demoted 降级"] if row["demoted_at"] else [])]
-    priority = " ".join(["off 关" if row["priority"] == 0 else str(row["priority"]), *marks])
-    state = "blocked 限流" if row["circuit"] == "closed" and row["blocked_until"] else row["circuit"]
+    marks = [*([say("set")] if row["set"] else []), *([say("demoted")] if row["demoted_at"] else [])]
+    priority = " ".join([say("off") if row["priority"] == 0 else str(row["priority"]), *marks])
+    state = "blocked" if row["circuit"] == "closed" and row["blocked_until"] else row["circuit"]
     return [
         Text(row["source"], "bold") if whole else "",
-        "all 全部" if whole else row["api"],
+        say("all") if whole else row["api"],
         priority if whole or marks else "",
-        "" if whole and state == "closed" else Text(state, "green" if state == "closed" else "red"),
+        "" if whole and state == "closed" else Text(say(_CIRCUITS[state]), "green" if state == "closed" else "red"),
         f"{row['calls_minute']:,}",
         f"{row['quota_used']:.0f} % / {row['quota']}" if row["quota"] else "",
         f"{row['calls_hour']:,}",
@@ -100,11 +135,16 @@ def _health_cells(row: Mapping[str, Any]) -> list[RenderableType]:
     ]
 
 
+def _event(kind: str) -> str:
+    return say(_EVENTS[kind]) if kind in _EVENTS else kind
+
+
 def _why(row: Mapping[str, Any]) -> str:
     """Why it is left alone, waited for or put back, since when and until when."""
     begins, ends = row["open_since"] or row["demoted_at"], row["retry_at"] or row["blocked_until"]
-    since = f"since {begins:%m-%d %H:%M:%S}, " if begins else ""
-    return f"{since}until {ends:%m-%d %H:%M:%S}: {row['reason']}" if ends else f"{since}{row['reason']}"
+    since = say("since {at:%m-%d %H:%M:%S}, ", at=begins) if begins else ""
+    until = say("until {at:%m-%d %H:%M:%S}: ", at=ends) if ends else ""
+    return f"{since}{until}{row['reason']}"
 
 
 def _figure(value: float | None, form: str, *, bad: bool) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from quant_pipeline.console.windows import Window
@@ -51,14 +51,14 @@ class Task:
     whole: bool = False
 
 
-def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[Task]:
+def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, without: Collection[str] = ()) -> list[Task]:
     """What `run` has to do up to the session `end`: from the first session that lacks something on; empty when nothing does.
 
     It looks at the last 121 sessions (5 for what no screen needs), and further back to the last session synced before them,
-    so that months without a run leave no hole.
+    so that months without a run leave no hole. Data sets `without` a source in use are not waited for.
     """
-    daily = [SOURCED[name] for name in BY_SESSION]
-    lists = [SOURCED[name] for name in DAILY_LISTS]
+    daily = [SOURCED[name] for name in BY_SESSION if name not in without]
+    lists = [SOURCED[name] for name in DAILY_LISTS if name not in without]
     screened = [dataset for dataset in daily if dataset.name in _SCREENED]
     extras = [dataset for dataset in daily if dataset.name not in _SCREENED]
     stale = bool(_first_missing(database, [Unit.snapshot(calendar.latest())], lists))
@@ -69,7 +69,7 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
     if start is not None:
         tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
-    on = switched_on()
+    on = switched_on().keys() - {*without}
     for dataset, job in ((WEEKLY_KLINE, weekly_sync), (MONTHLY_KLINE, monthly_sync)):
         if dataset.name not in on:
             continue
@@ -77,16 +77,16 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date) -> list[
         start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
         if start is not None:
             tasks.append(Task(job.name, (dataset,), Window(start, end)))
-    boards = _missing_boards(database, calendar)
+    boards = _missing_boards(database, calendar, on)
     return [*tasks, Task(reference_sync.name, boards, Window(end, end))] if boards else tasks
 
 
-def _missing_boards(database: Database, calendar: Calendar) -> tuple[Dataset, ...]:
+def _missing_boards(database: Database, calendar: Calendar, on: Collection[str]) -> tuple[Dataset, ...]:
     """THS's boards: their lists once per session, their members, a call for each of some hundred boards, once a week.
 
     Members are there when nine of ten boards were asked for: one that fails does not bring all of them again every day.
     """
-    on, latest = switched_on(), calendar.latest()
+    latest = calendar.latest()
     lists = [dataset for dataset in (THS_CONCEPTS, THS_INDUSTRIES) if dataset.name in on]
     stale = bool(lists) and bool(_first_missing(database, [Unit.snapshot(latest)], lists))
     since = latest - dt.timedelta(days=latest.weekday())

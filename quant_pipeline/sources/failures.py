@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from quant_pipeline.language import say
+
 
 class FailureClass(StrEnum):
     """What a failed call means for the next one."""
@@ -104,9 +106,11 @@ class Unanswered(Exception):
     def __init__(
         self, what: str, failures: list[SourceError], *, unasked: Sequence[str] = (), calls: int = 0, attempts: int = 0
     ) -> None:
-        said = "; ".join(f"{error} [{error.failure}]" for error in failures) or "no source serves it"
+        said = "; ".join(f"{error} [{error.failure}]" for error in failures) or say("no source serves it")
         if unasked and not failures:
-            said = f"{', '.join(unasked)} cannot have it 尚无: not ready yet, not kept that long, or not of its markets"
+            said = say(
+                "{sources} cannot have it: not ready yet, not kept that long, or not of its markets", sources=", ".join(unasked)
+            )
         super().__init__(f"{what}: {said}")
         self.failures = failures
         self.outage = any(error.outage for error in failures)

@@ -19,6 +19,8 @@ from psycopg_pool import ConnectionPool
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.base import Source
 
+FAILOVER = "failover"
+_FAILOVER = "INSERT INTO source_events (source, api, kind, reason) VALUES (%s, %s, %s, %s)"
 _FRESH = 2.0
 """Seconds for which the table's word is taken without looking again."""
 WINDOW = 20
@@ -114,6 +116,11 @@ class Ranking:
             if self._demoted(states, dataset, order[index]) and not self._demoted(states, dataset, order[index + 1]):
                 order[index], order[index + 1] = order[index + 1], order[index]
         return order
+
+    def record_failover(self, source: str, api: str, reason: str) -> None:
+        """Keeps in `source_events` that the next source answered where this one had failed."""
+        with self._pool.connection() as connection:
+            connection.execute(_FAILOVER, (source, api, FAILOVER, reason))
 
     def _priority(self, states: Mapping[tuple[str, str], ApiState], dataset: Dataset, source: Source) -> int:
         for api in _apis(dataset, source):

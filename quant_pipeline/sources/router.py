@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline.language import say
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import Checked, SpecError
@@ -19,13 +20,15 @@ from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ranking import Ranking
-from quant_pipeline.sources.registry import registered
+from quant_pipeline.sources.registry import priority_variable, registered
 from quant_pipeline.sources.units import Grain, Unit
 
 Judge = Callable[[pl.DataFrame, Source], Checked]
 """Validates a source's frame; raises Incomplete (or SpecError) for an answer that cannot be taken, Implausible for one that
 can only be taken when every source says the same."""
 _logger = logging.getLogger(__name__)
+_KEYS = ("_TOKEN", "_KEY", "_USER", "_PASSWORD")
+"""How the settings end that a source knows its user by."""
 _NAP = 1.0
 
 
@@ -67,6 +70,7 @@ class Router:
         self._patience = patience
         self._out: dict[tuple[str, str], SourceError] = {}
         self._busy: Counter[str] = Counter()
+        self._failed_over: set[tuple[str, str]] = set()
         self._resting_since: float | None = None
         self._lock = threading.Lock()
 
@@ -140,6 +144,7 @@ class Router:
                             doubtful.append((source, outcome.__cause__))
                         continue
                     self._resting_since = None
+                    self._note_failovers(dataset, unit, failures, source)
                     return Answer(source.name, outcome, tally.calls, attempts, tally.seconds)
             if _all_say_so(doubtful):
                 source, doubt = doubtful[0]
@@ -149,6 +154,22 @@ class Router:
             if rest is None:
                 raise Unanswered(f"{dataset.name} {unit}", failures, unasked=unasked, calls=tally.calls, attempts=attempts)
             time.sleep(rest)
+
+    def _note_failovers(self, dataset: Dataset, unit: Unit, failures: Sequence[SourceError], answered: Source) -> None:
+        """Records that the next source answered: once per data set and source that failed."""
+        for failure in failures:
+            with self._lock:
+                new = (dataset.name, failure.source) not in self._failed_over
+                self._failed_over.add((dataset.name, failure.source))
+            if new and self._ranking is not None:
+                reason = say(
+                    "{dataset} {unit}: {source} answered instead ({why})",
+                    dataset=dataset.name,
+                    unit=unit,
+                    source=answered.name,
+                    why=failure.text,
+                )
+                self._ranking.record_failover(failure.source, failure.api, reason)
 
     @contextmanager
     def _ordered(
@@ -216,9 +237,9 @@ class Router:
             frame = source.fetch(dataset, unit, tally)
         except SourceError as error:
             if error.failure is FailureClass.PERMANENT_SOURCE:
-                self._out[source.name, "*"] = error
+                self._leave_out(source, "*", dataset, error)
             elif error.failure is FailureClass.PERMANENT_API:
-                self._out[source.name, api] = error
+                self._leave_out(source, api, dataset, error)
             raise
         try:
             return judge(frame, source)
@@ -232,9 +253,37 @@ class Router:
             text = f"its answer cannot be read: {' '.join(str(error).split())[:300]}"
             raise SourceError(FailureClass.EMPTY, source.name, api, text) from None
 
+    def _leave_out(self, source: Source, api: str, dataset: Dataset, error: SourceError) -> None:
+        """From now on it is not asked in this run; the first time, says so and which setting mends it."""
+        with self._lock:
+            new = (source.name, api) not in self._out
+            self._out[source.name, api] = error
+        if new:
+            _logger.warning("%s", _advice(source, api, dataset, error))
+
     def _known_failure(self, source: Source, dataset: Dataset) -> SourceError | None:
         """The permanent failure of the source, or of the API that serves the data set."""
         return self._out.get((source.name, "*")) or self._out.get((source.name, source.servings[dataset.name].api))
+
+
+def _advice(source: Source, api: str, dataset: Dataset, error: SourceError) -> str:
+    off = priority_variable(source.name)
+    if api != "*":
+        return say(
+            "{error}. It is not asked for {dataset} again in this run: the next source is; where there is none, "
+            "QUANT_WITHOUT={dataset} leaves it out",
+            error=error,
+            dataset=dataset.name,
+        )
+    keys = [field.alias for field in source.settings.model_fields.values() if field.alias and field.alias.endswith(_KEYS)]
+    if not keys:
+        return say("{error}. It is not asked again in this run. {off}=0 leaves it out", error=error, off=off)
+    return say(
+        "{error}. It is not asked again in this run. Look at {settings} in .env; {off}=0 leaves it out",
+        error=error,
+        settings=", ".join(keys),
+        off=off,
+    )
 
 
 def _lacks(source: Source, dataset: Dataset, ts_code: str) -> bool:

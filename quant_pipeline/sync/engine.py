@@ -12,6 +12,7 @@ from itertools import islice
 import polars as pl
 import psycopg
 
+from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Router
@@ -216,7 +217,7 @@ class Engine:
     def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, report: OnCommitted) -> None:
         """Records what became of the units that had gaps; those that lack too much have failed."""
         others = self._router.not_in_use(plan.dataset)
-        elsewhere = f" (not in use: {', '.join(others)}, which may have them 未启用的数据源可能有)" if others else ""
+        elsewhere = say(" (not in use: {sources}, which may have them)", sources=", ".join(others)) if others else ""
         for unit, item in gaps.settled(partial(self._router.could_have, plan.dataset), elsewhere=elsewhere):
             record(connection, self._run, plan.dataset, [item])
             if gaps.holds_back(unit):

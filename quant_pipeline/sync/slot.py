@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from psycopg.rows import dict_row
 
+from quant_pipeline.language import say
+from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence, Taken
 
@@ -32,7 +34,7 @@ class SyncSlot:
         announced = False
         while not self._presence.claim(_PLACE):
             if not queue:
-                raise SyncRunning(f"{self._who()} 已有同步在进行. Wait for it, or queue behind it with --force.")
+                raise SyncRunning(say("{who}. Wait for it, or queue behind it with --force.", who=self._who()))
             if not announced:
                 _logger.info("Queued: %s", self._who())
                 announced = True
@@ -53,6 +55,11 @@ class SyncSlot:
                 (holder,),
             ).fetchone()
         if run is None:
-            return "Another sync is just starting."
-        since = run["started_at"].astimezone().strftime("%H:%M:%S")
-        return f"Another sync is running: {run['trigger']} (run {run['id'][:8]}, process {run['process']}, since {since})."
+            return say("Another sync is just starting")
+        return say(
+            "Another sync is running: {trigger} (run {run}, process {process}, since {since:%H:%M:%S})",
+            trigger=run["trigger"],
+            run=run["id"][:8],
+            process=run["process"],
+            since=run["started_at"].astimezone(clock.EXCHANGE_ZONE),
+        )

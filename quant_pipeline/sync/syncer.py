@@ -8,6 +8,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset
@@ -128,7 +129,7 @@ class Syncer:
         self._ledger.plan(self._run, len(done), len(done))
         self._refuse_unknown(dataset, request, outcome)
         for planned in plans:
-            _logger.info("Plan 计划: %s", planned)
+            _logger.info("Plan: %s", planned, extra={"plan": planned})
             outcome.add(engine.sync(planned, again=request.again, force=request.force, on_committed=on_committed))
         if request.repair and dataset is ADJ_FACTOR:
             for planned in self._plans_for(dataset, router, repair.restated(self._database, request.sessions)):
@@ -184,8 +185,12 @@ class Syncer:
         lists = " or ".join(dataset.universe)
         for code in roster.unknown(request.codes):
             unit = Unit.code(code, labels[0], labels[-1]) if dataset.dated else Unit.members(code, labels[-1])
-            text = (
-                f"{dataset.name} {unit}: {code} is in no list ({lists}) 未知代码: check the code, or sync the list with --force"
+            text = say(
+                "{dataset} {unit}: {code} is in no list ({lists}): check the code, or sync the list with --force",
+                dataset=dataset.name,
+                unit=unit,
+                code=code,
+                lists=lists,
             )
             item = item_of(unit, status=ItemStatus.FAILED, error_class=UNKNOWN_CODE, error=text)
             with self._database.connect() as connection:

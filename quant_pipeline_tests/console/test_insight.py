@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from quant_pipeline.cli import main
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, SOURCED
@@ -102,10 +104,11 @@ def test_status_tells_watermarks_holes_failures_and_the_running_sync() -> None:
     assert (sync["run"], sync["done"], sync["planned"], sync["share"], sync["rows"], sync["failed"]) == (RUN, 4, 8, 0.5, 4, 1)
     text = shown("status")
     for part in (
-        "Running 同步中: daily_sync (run 3f2a91c0",
+        "Running: daily_sync (run 3f2a91c0",
         "4 of 8 units (50%)",
-        "daily_kline lacks 缺 1: 2026-11-19\n",
-        "nothing is synced yet 尚未同步: trade_calendar",
+        "daily_kline lacks 1: 2026-11-19\n",
+        "sync --datasets daily_kline --start 2026-11-19 --end 2026-11-19\n",
+        "nothing is synced yet: trade_calendar",
         "sync --retry-failed",
     ):
         assert part in text
@@ -132,13 +135,61 @@ def test_history_tells_runs_page_by_page_and_one_run_s_units(ledger: Ledger) -> 
     assert run["by_source"]["tushare"]["calls"] == 2
     text = shown("history", "--per-page", "1")
     assert "second-r" in text
-    assert "next 下一页: quant-pipeline history --page 2" in text
+    assert "next: quant-pipeline history --page 2" in text
     assert "3f2a91c0: it broke [odd] off" in shown("history")
 
     told = facts("history", "--run", "3f2a")
     assert (told["run"], [item["status"] for item in told["items"]]) == (RUN, ["failed", "success", "success"])
     assert "[retryable] adj_factor 2026-11-20: tushare.adj_factor: 抱歉 [retryable]" in shown("history", "--run", "3f2a")
     assert "no run begins with 'zz'. The latest runs: second-r, 3f2a91c0" in refused("history", "--run", "zz")
+
+
+CALL = "c0ffee00-0000-4000-8000-000000000000"
+
+
+def test_one_call_of_a_command_is_one_row_of_history_and_its_id_can_be_pasted(ledger: Ledger, warehouse: Database) -> None:
+    ledger.finish(RUN)
+    for run, day, error in (("aaaa1111", EVE, None), ("bbbb2222", LATEST, "interrupted: by hand")):
+        ledger.begin(run, "quant-pipeline run", {}, command_id=CALL)
+        ledger.plan(run, planned=1, skipped=0)
+        with warehouse.connect() as connection:
+            record(connection, run, DAILY_KLINE, [item_of(Unit.session(day), source="tushare", rows=2, updated=2, calls=1)])
+        ledger.finish(run, error)
+    call, before = facts("history")["runs"]
+    assert (call["run"], call["parts"], before["run"]) == (CALL, ["aaaa1111", "bbbb2222"], RUN)
+    assert (call["status"], call["units_planned"], call["units_done"], call["calls"]) == ("interrupted", 2, 2, 2)
+    assert call["by_source"]["tushare"]["calls"] == 2
+    text = shown("history")
+    assert "c0ffee00  run" in text
+    assert "interrupted" in text
+    assert "bbbb2222" not in text
+    told = facts("history", "--run", "c0ffee00")
+    assert (told["run"], told["parts"], len(told["items"])) == (CALL, ["aaaa1111", "bbbb2222"], 2)
+    assert facts("history", "--run", "bbbb")["parts"] == ["bbbb2222"]
+    assert [run["run"] for run in facts("history", "--parts")["runs"]] == ["bbbb2222", "aaaa1111", RUN]
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+@pytest.mark.parametrize("command", ["status", "history", "history --run 3f2a", "sources", "stats"])
+def test_tables_fit_every_width_and_squeeze_no_column(
+    monkeypatch: pytest.MonkeyPatch, command: str, width: int, language: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = invoke(*command.split(), "--lang", language).stdout
+    assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "…" not in text
+    if command != "sources":
+        assert re.search(r"(daily_kline|3f2a91c0) ", text), "names and ids stand in one piece"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_times_are_those_of_the_exchange(warehouse: Database) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE sync_runs SET started_at = '2026-11-20 16:30:00+00'")
+    assert "since 11-21 00:30" in shown("status")
+    assert "11-21 00:30" in shown("history")
 
 
 def test_sources_are_told_set_and_reset(warehouse: Database) -> None:
@@ -154,21 +205,21 @@ def test_sources_are_told_set_and_reset(warehouse: Database) -> None:
     told = facts("sources", "--reset", "tushare.daily", "--priority", "baostock=0")
     assert told["done"] == [
         "tushare.daily: by hand, was: circuit open, 5 failed calls in a row",
-        "baostock: priority 优先级 off 关",
+        "baostock: priority off",
     ]
     assert {(row["source"], row["circuit"], row["priority"]) for row in told["sources"]} >= {
         ("tushare", "closed", 1),
         ("baostock", "closed", 0),
     }
-    assert "off 关 set 已设" in shown("sources")
+    assert "off set" in shown("sources")
     assert [event["kind"] for event in facts("sources", "--events")["events"]] == ["priority_set", "reset"]
     assert "by hand: 0, was as the environment says" in shown("sources", "--events")
-    assert facts("sources", "--priority", "baostock=")["done"] == ["baostock: priority 优先级 as the environment says"]
-    assert facts("sources", "--reset", "tushare")["done"] == ["tushare: nothing to reset 无需复位"]
+    assert facts("sources", "--priority", "baostock=")["done"] == ["baostock: priority as the environment says"]
+    assert facts("sources", "--reset", "tushare")["done"] == ["tushare: nothing to reset"]
 
 
 def test_an_api_that_was_never_called_can_be_given_a_priority() -> None:
-    assert facts("sources", "--priority", "tushare.namechange=3")["done"] == ["tushare.namechange: priority 优先级 3"]
+    assert facts("sources", "--priority", "tushare.namechange=3")["done"] == ["tushare.namechange: priority 3"]
 
 
 @pytest.mark.parametrize(
@@ -196,4 +247,4 @@ def test_stats_tell_rows_dates_and_codes_and_their_sum() -> None:
         "2026-11-20",
         2,
     )
-    assert "4 rows 行" in shown("stats")
+    assert "Statistics: 4 rows" in shown("stats")

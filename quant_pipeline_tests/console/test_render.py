@@ -103,7 +103,7 @@ def test_failures_and_red_checks_stand_in_full() -> None:
         "2026-11-19: tushare.daily: 502",
         "row_count",
         "7 of 5400 rows due are missing",
-        "success_with_errors",
+        "success with errors",
     ):
         assert part in text
 

@@ -8,12 +8,15 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from pydantic import Field
 
 from quant_pipeline.market import codes
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.validation import Checked
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.settings import Variables
+from quant_pipeline.sources import controls
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
 from quant_pipeline.sources.limiter import Limiter
@@ -66,6 +69,10 @@ class Second(Scripted):
     daily_kline = Scripted.daily_kline
 
 
+class Keyed(Variables):
+    token: str = Field("", alias="FIRST_TOKEN")
+
+
 def good() -> pl.DataFrame:
     return ROWS
 
@@ -104,6 +111,36 @@ def test_a_unit_fails_over_after_as_many_tries_as_its_failure_is_worth(
     assert answer.calls == tries + 1
 
 
+def test_a_failover_is_recorded_once_per_data_set_and_source(limiter: Limiter, warehouse: Database) -> None:
+    first, second = Scripted(limiter, fails(FailureClass.PERMANENT_API)), Second(limiter, good)
+    router = Router([first, second], Ranking(warehouse.pool, {"first": 1, "second": 2}))
+    for day in (18, 19, 20):
+        router.fetch(DAILY_KLINE, Unit.session(dt.date(2026, 11, day)), judge)
+    events = controls.events(warehouse).filter(kind="failover")
+    assert events.select("source", "api", "reason").rows() == [
+        ("first", "daily", "daily_kline 2026-11-18: second answered instead (as ordered)")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "advice"),
+    [
+        (FailureClass.PERMANENT_API, "QUANT_WITHOUT=daily_kline leaves it out"),
+        (FailureClass.PERMANENT_SOURCE, "Look at FIRST_TOKEN in .env; FIRST_PRIORITY=0 leaves it out"),
+    ],
+)
+def test_a_lasting_refusal_is_told_once_with_the_setting_that_mends_it(
+    limiter: Limiter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, failure: FailureClass, advice: str
+) -> None:
+    monkeypatch.setattr(Scripted, "settings", Keyed)
+    router = Router([Scripted(limiter, fails(failure)), Second(limiter, good)])
+    for day in (19, 20):
+        router.fetch(DAILY_KLINE, Unit.session(dt.date(2026, 11, day)), judge)
+    (told,) = [record.getMessage() for record in caplog.records if "not asked" in record.getMessage()]
+    assert told.startswith("first.daily: as ordered. ")
+    assert advice in told
+
+
 def test_an_answer_that_is_refused_goes_to_the_next_and_counts_as_empty(limiter: Limiter, warehouse: Database) -> None:
     first, second = Scripted(limiter, ROWS.clear), Second(limiter, good)
     assert Router([first, second]).fetch(DAILY_KLINE, UNIT, judge).source == "second"
@@ -117,7 +154,7 @@ def test_who_does_not_have_the_code_or_the_running_week_is_not_asked(limiter: Li
     router = Router([first, second])
     assert router.fetch(DAILY_KLINE, Unit.code("920001.BJ", DAY, DAY), judge).source == "second"
     assert router.fetch(DAILY_KLINE, Unit.code("600000.SH", DAY, DAY), judge, without={"first"}).source == "second"
-    with pytest.raises(Unanswered, match=r"weekly_kline 2026-11-18: first, second cannot have it .*not ready yet"):
+    with pytest.raises(Unanswered, match=r"weekly_kline 2026-11-18: first, second cannot have it.*not ready yet"):
         router.fetch(WEEKLY_KLINE, Unit.session(dt.date(2026, 11, 18)), judge)
     assert first.asked == 0
     assert router.fetch(WEEKLY_KLINE, UNIT, judge).source == "first"

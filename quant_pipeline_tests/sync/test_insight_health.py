@@ -127,7 +127,7 @@ def test_a_circuit_tells_since_when_until_when_and_why(warehouse: Database) -> N
     assert (row["circuit"], row["reason"]) == ("open", "block page")
     assert f"{row['open_since']:%H:%M} {row['retry_at']:%H:%M}" == "10:00 11:00"
     words = troubles(health_of(warehouse, POLICIES, PRIORITIES))
-    assert words == {"tushare.daily": "circuit open 熔断 since 10:00:00, next try 11:00:00: block page"}
+    assert words == {"tushare.daily": "circuit open since 10:00:00, next try 11:00:00: block page"}
     execute(warehouse, "UPDATE source_state SET circuit = 'closed', retry_at = NULL")
     row = of(warehouse)
     assert (row["open_since"], row["retry_at"], row["reason"]) == (None, None, None), "an old reason is no news"

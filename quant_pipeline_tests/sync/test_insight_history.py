@@ -91,7 +91,7 @@ def test_before_the_first_sync_there_is_one_empty_page(warehouse: Database) -> N
 def test_the_units_of_a_run_are_told_with_the_failed_ones_first(warehouse: Database, ledger: Ledger) -> None:
     sync(warehouse, ledger, "run-1")
     sync(warehouse, ledger, "run-2")
-    page = history.items(warehouse, "run-1")
+    page = history.items(warehouse, ["run-1"])
     assert page.total == 3
     assert page.rows.select("dataset", "unit", "status").rows() == [
         ("adj_factor", "2026-11-20", "failed"),
@@ -100,15 +100,15 @@ def test_the_units_of_a_run_are_told_with_the_failed_ones_first(warehouse: Datab
     ]
     failed = page.rows.row(0, named=True)
     assert (failed["error_class"], failed["error"], failed["calls"]) == ("banned", "block page", 3)
-    second = history.items(warehouse, "run-1", page=2, per_page=2)
+    second = history.items(warehouse, ["run-1"], page=2, per_page=2)
     assert (second.rows["unit"].to_list(), second.pages) == (["2026-11-19"], 2)
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(warehouse: Database, ledger: Ledger) -> None:
     for run in ("3f2a91c0-1", "3f2b", "3f2b-again"):
         ledger.begin(run, "sync", {})
-    assert history.run_of(warehouse, "3f2a") == "3f2a91c0-1"
-    assert history.run_of(warehouse, "3f2b") == "3f2b", "a whole id is meant as it stands"
+    assert history.run_of(warehouse, "3f2a").runs == ["3f2a91c0-1"]
+    assert history.run_of(warehouse, "3f2b").runs == ["3f2b"], "a whole id is meant as it stands"
     with pytest.raises(ValueError, match=r"several runs begin with '3f2': 3f2b-again, 3f2b, 3f2a91c0-1"):
         history.run_of(warehouse, "3f2")
     with pytest.raises(ValueError, match=r"no run begins with '%'. The latest runs: 3f2b-aga, 3f2b, 3f2a91c0"):

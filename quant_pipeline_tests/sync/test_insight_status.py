@@ -69,7 +69,7 @@ def test_what_is_switched_off_is_never_stale(warehouse: Database) -> None:
     found = {each.dataset: each for each in status_of(warehouse, CALENDAR, off={"auction"}).datasets}
     assert found["daily_kline"].stale
     assert not found["auction"].stale
-    assert found["auction"].words == "switched off 已停用 (QUANT_WITHOUT); nothing is synced yet"
+    assert found["auction"].words == "switched off (QUANT_WITHOUT); nothing is synced yet"
 
 
 def test_before_the_first_sync_every_data_set_says_so(warehouse: Database) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.warehouse.database import Database
@@ -155,10 +156,12 @@ def prune(database: Database) -> int:
 def _words(row: Mapping[str, Any]) -> str:
     parts = []
     if row["circuit"] != "closed":
-        until = f", next try {row['retry_at']:%H:%M:%S}" if row["retry_at"] else ""
-        parts.append(f"circuit {row['circuit']} 熔断 since {row['open_since']:%H:%M:%S}{until}: {row['reason']}")
+        until = say(", next try {at:%H:%M:%S}", at=row["retry_at"]) if row["retry_at"] else ""
+        since = say("circuit {state} since {at:%H:%M:%S}", state=row["circuit"], at=row["open_since"])
+        parts.append(f"{since}{until}: {row['reason']}")
     if row["judged"] >= ENOUGH and row["success_rate"] < UNHEALTHY_BELOW:
-        parts.append(f"{row['success_rate']:.0f} % of the last {row['judged']} calls succeeded 成功率")
+        share = say("{rate:.0f} % of the last {count} calls succeeded", rate=row["success_rate"], count=row["judged"])
+        parts.append(share)
     if row["judged"] >= ENOUGH and row["seconds_avg"] > SLOW_ABOVE:
-        parts.append(f"{row['seconds_avg']:.1f} s a call on average 平均耗时")
+        parts.append(say("{seconds:.1f} s a call on average", seconds=row["seconds_avg"]))
     return "; ".join(parts)

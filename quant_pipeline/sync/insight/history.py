@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import ALIVE
@@ -15,8 +17,9 @@ PER_PAGE = 20
 PER_PAGE_OF_ITEMS = 100
 # A run that is not closed has its counts in its items only; `died` is what the next sync will find out about it.
 _RUNS = f"""
-SELECT id AS run, trigger,
-       CASE WHEN status = 'running' AND NOT {ALIVE} THEN 'died' ELSE status END AS status,
+SELECT id AS run, coalesce(command_id, id) AS command, trigger,
+       CASE WHEN status = 'running' AND NOT {ALIVE} THEN 'died'
+            WHEN status = 'failed' AND starts_with(error, 'interrupted') THEN 'interrupted' ELSE status END AS status,
        started_at, finished_at,
        extract(epoch FROM coalesce(finished_at, so_far.last_at, started_at) - started_at)::float8 AS seconds,
        units_planned, units_skipped,
@@ -31,16 +34,30 @@ FROM sync_runs LEFT JOIN LATERAL (
            sum(rejected)::bigint AS rejected, sum(item.calls)::bigint AS calls, max(item.finished_at) AS last_at
     FROM sync_items AS item WHERE sync_run = sync_runs.id
 ) AS so_far ON sync_runs.status = 'running'
-ORDER BY started_at DESC, id LIMIT %(count)s OFFSET %(before)s
+"""
+_PAGE = f"{_RUNS} ORDER BY started_at DESC, id LIMIT %(count)s OFFSET %(before)s"
+_OF_COMMANDS = f"{_RUNS} WHERE coalesce(command_id, id) = ANY(%(commands)s) ORDER BY started_at DESC, id"
+_COMMANDS = """
+SELECT coalesce(command_id, id) AS command FROM sync_runs GROUP BY 1
+ORDER BY max(started_at) DESC, 1 LIMIT %(count)s OFFSET %(before)s
 """
 _ITEMS = """
 SELECT dataset, unit, status, source, rows, inserted, updated, unchanged, rejected, missing, attempts, calls, seconds,
        error_class, error, finished_at
-FROM sync_items WHERE sync_run = %(run)s
+FROM sync_items WHERE sync_run = ANY(%(runs)s)
 ORDER BY status <> 'failed', finished_at, dataset, unit LIMIT %(count)s OFFSET %(before)s
 """
-_FOUND = "SELECT id FROM sync_runs WHERE starts_with(id, %(begins)s) ORDER BY started_at DESC LIMIT 6"
-_KNOWN = "SELECT left(id, 8) AS id FROM sync_runs ORDER BY started_at DESC LIMIT 5"
+_FOUND = """
+SELECT name, runs FROM (
+    SELECT command_id AS name, array_agg(id ORDER BY started_at) AS runs, max(started_at) AS at FROM sync_runs
+    WHERE starts_with(command_id, %(begins)s) GROUP BY 1
+    UNION ALL SELECT id, ARRAY[id], started_at FROM sync_runs WHERE starts_with(id, %(begins)s)
+) AS named ORDER BY at DESC LIMIT 6
+"""
+_KNOWN = """
+SELECT left(coalesce(command_id, id), 8) AS id FROM sync_runs GROUP BY coalesce(command_id, id)
+ORDER BY max(started_at) DESC LIMIT 5
+"""
 
 
 @dataclass(frozen=True)
@@ -57,33 +74,55 @@ class Page:
         return max(-(-self.total // self.per_page), 1)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What an id names: one run, or the `runs` of one call of a command."""
+
+    id: str
+    runs: list[str]
+
+
 def runs(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page:
-    """The syncs, the latest first: run, trigger, status (of the ledger, or `died`), started_at, finished_at, seconds,
+    """The syncs, the latest first: run, command (the id that the runs of one call of a command have in common; else its own),
+    trigger, status (of the ledger, or `died`, `interrupted`), started_at, finished_at, seconds,
     units_planned, units_skipped, units_done, units_failed, rows_inserted, rows_updated, rows_unchanged, rows_rejected,
     calls, by_source (JSON text), process, error. A running one has the counts of what it committed so far."""
     total = read_sql(database, "SELECT count(*) FROM sync_runs").item()
-    return Page(_local(read_sql(database, _RUNS, _window(page, per_page))), page, per_page, total)
+    return Page(_local(read_sql(database, _PAGE, _window(page, per_page))), page, per_page, total)
 
 
-def items(database: Database, run: str, *, page: int = 1, per_page: int = PER_PAGE_OF_ITEMS) -> Page:
-    """The units of one run, failed ones first, then in order of commit: dataset, unit, status, source, rows, inserted,
+def by_command(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page:
+    """The same rows, of whole calls of commands: a page has the runs of `per_page` of them, and counts them."""
+    total = read_sql(database, "SELECT count(DISTINCT coalesce(command_id, id)) FROM sync_runs").item()
+    commands = read_sql(database, _COMMANDS, _window(page, per_page))["command"].to_list()
+    return Page(_local(read_sql(database, _OF_COMMANDS, {"commands": commands})), page, per_page, total)
+
+
+def items(database: Database, runs: Sequence[str], *, page: int = 1, per_page: int = PER_PAGE_OF_ITEMS) -> Page:
+    """The units of these runs, failed ones first, then in order of commit: dataset, unit, status, source, rows, inserted,
     updated, unchanged, rejected, missing, attempts, calls, seconds, error_class, error, finished_at.
 
-    `run` is a whole id, as `run_of` gives it.
+    `runs` are whole ids, as `run_of` gives them.
     """
-    total = read_sql(database, "SELECT count(*) FROM sync_items WHERE sync_run = %(run)s", {"run": run}).item()
-    return Page(_local(read_sql(database, _ITEMS, {"run": run} | _window(page, per_page))), page, per_page, total)
+    of_runs = {"runs": list(runs)}
+    total = read_sql(database, "SELECT count(*) FROM sync_items WHERE sync_run = ANY(%(runs)s)", of_runs).item()
+    return Page(_local(read_sql(database, _ITEMS, of_runs | _window(page, per_page))), page, per_page, total)
 
 
-def run_of(database: Database, begins: str) -> str:
-    """The id of the one run that begins so; ValueError names the runs that there are."""
-    found: list[str] = read_sql(database, _FOUND, {"begins": begins})["id"].to_list()
-    if len(found) == 1 or begins in found:
-        return begins if begins in found else found[0]
+def run_of(database: Database, begins: str) -> Found:
+    """The one run, or call of a command, whose id begins so; ValueError names those that there are."""
+    found = [Found(*row) for row in read_sql(database, _FOUND, {"begins": begins}).iter_rows()]
+    if exact := [each for each in found if each.id == begins]:
+        return exact[0]
+    if len(found) == 1:
+        return found[0]
     if found:
-        raise ValueError(f"several runs begin with {begins!r}: {', '.join(found[:5])}{', …' if len(found) > 5 else ''}")
-    known = read_sql(database, _KNOWN)["id"].to_list()
-    raise ValueError(f"no run begins with {begins!r}. The latest runs: {', '.join(known) or 'none yet'}")
+        ids = ", ".join(each.id for each in found[:5]) + (", …" if len(found) > 5 else "")
+        raise ValueError(say("several runs begin with {begins!r}: {ids}", begins=begins, ids=ids))
+    known = ", ".join(read_sql(database, _KNOWN)["id"].to_list())
+    if not known:
+        raise ValueError(say("no run begins with {begins!r}: nothing was synced yet", begins=begins))
+    raise ValueError(say("no run begins with {begins!r}. The latest runs: {known}", begins=begins, known=known))
 
 
 def _window(page: int, per_page: int) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from psycopg import sql
 
+from quant_pipeline.language import marked_many, say, say_many
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
@@ -42,7 +43,13 @@ _STORED = (
     "SELECT {name} AS dataset, count(*) AS rows, coalesce(string_agg(DISTINCT source, ',' ORDER BY source), '') AS sources "
     "FROM {table} WHERE {condition}"
 )
-_NOUNS = {Partition.SNAPSHOT: "session", Partition.SESSION: "session", Partition.WEEK: "week", Partition.MONTH: "month"}
+_OF_SESSIONS = marked_many("last good data of {last}, {count} session old", "last good data of {last}, {count} sessions old")
+_BEHIND = {
+    Partition.SNAPSHOT: _OF_SESSIONS,
+    Partition.SESSION: _OF_SESSIONS,
+    Partition.WEEK: marked_many("last good data of {last}, {count} week old", "last good data of {last}, {count} weeks old"),
+    Partition.MONTH: marked_many("last good data of {last}, {count} month old", "last good data of {last}, {count} months old"),
+}
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def _status(
         failed=failed,
         behind=behind,
         stale=stale and not off,
-        words=f"switched off 已停用 (QUANT_WITHOUT); {words}" if off else words,
+        words=say("switched off (QUANT_WITHOUT); {words}", words=words) if off else words,
     )
 
 
@@ -157,17 +164,18 @@ def _missing(
 def _age(dataset: Dataset, calendar: Calendar, last: dt.date | None, *, in_parts: bool) -> tuple[int | None, bool, str]:
     """How far behind, whether that is too far, and in words."""
     if last is None:
-        return None, True, "only single codes are synced" if in_parts else "nothing is synced yet"
+        return None, True, say("only single codes are synced") if in_parts else say("nothing is synced yet")
     try:
         latest = calendar.latest()  # the last complete session: what is ready in the morning is fetched with the rest
         behind = len(closed_labels(dataset, calendar, last + dt.timedelta(days=1), latest))
     except CalendarError as error:
-        return None, True, f"last good data of {last}; {error}"
+        return None, True, say("last good data of {last}; {error}", last=last, error=error)
     if behind == 0:
-        return 0, False, f"synced up to {last}"
+        return 0, False, say("synced up to {last}", last=last)
     stale = behind > (0 if dataset.dated else LIST_MAY_BE_OLD)
-    words = f"last good data of {last}, {behind} {_NOUNS[dataset.partition]}{'s' if behind > 1 else ''} old"
-    return behind, stale, f"{words}: readers keep them" if stale else words
+    one, many = _BEHIND[dataset.partition]
+    words = say_many(one, many, behind, last=last)
+    return behind, stale, say("{words}: readers keep them", words=words) if stale else words
 
 
 def _latest(calendar: Calendar) -> dt.date | None:
