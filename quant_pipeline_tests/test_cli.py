@@ -318,7 +318,7 @@ def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
     assert facts["problems"] == ["ths_members: no board is known yet, sync ths_concepts and ths_industries first"]
     text = invoke("sync", "--periods", "weekly,monthly", "--start", "2026-01-01", "--dry-run").stdout
     assert "weekly_kline" in text
-    assert "minutes at the sources' pace" in text
+    assert "at the sources' pace" in text
     assert (shell.asked(), shell.rows("SELECT count(*) FROM sync_runs")) == (before, runs)
 
 
