@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import operations, reconciliation, screens, sourced
+from quant_pipeline.assets import operations, overview, reconciliation, screens, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sources import SourcesResource
@@ -30,7 +30,13 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(
-        assets=[*sourced.ASSETS, *screens.SCREENS, reconciliation.reconciliation, *operations.REPORTS],
+        assets=[
+            *sourced.ASSETS,
+            *screens.SCREENS,
+            overview.market_overview,
+            reconciliation.reconciliation,
+            *operations.REPORTS,
+        ],
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -42,13 +42,13 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
 
 daily_sync = _job(
     "daily_sync",
-    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens"),
-    "The main job 主任务: sync the session's data, check them, screen them, tell the user. "
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed"),
+    "The main job 主任务: sync the session's data, check them, screen them, sum the day up, tell the user. "
     "Only one sync runs at a time (also against `quant-pipeline run` and `sync`).",
 )
 catch_up = _job(
     "catch_up",
-    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "quality"),
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed", "quality"),
     "The last sessions once more 夜间补数: what failed or was late is fetched, what is done costs nothing; then a sample "
     "is compared with a second source.",
 )

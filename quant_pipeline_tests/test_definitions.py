@@ -12,14 +12,14 @@ import pytest
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.definitions import build_defs, defs
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import RECONCILIATION, SCREEN_RESULTS, SOURCED
+from quant_pipeline.market.datasets import MARKET_OVERVIEW, RECONCILIATION, SCREEN_RESULTS, SOURCED
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
 from quant_pipeline.sync.checks import checks_of
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ASSETS = {key.to_user_string(): definition for definition in defs.assets or () for key in definition.keys}  # type: ignore[union-attr]
 OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats"}
-DATASET_OF = {**SOURCED, "screen_dual_ma": SCREEN_RESULTS, "reconciliation": RECONCILIATION}
+DATASET_OF = {**SOURCED, "screen_dual_ma": SCREEN_RESULTS, "reconciliation": RECONCILIATION, "market_overview": MARKET_OVERVIEW}
 
 
 def spec(name: str) -> dg.AssetSpec:
@@ -37,6 +37,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "funds_and_bonds": "etf_daily etf_adj cb_daily",
         "ths": "ths_concepts ths_industries ths_members ths_hot",
         "screens": "screen_dual_ma",
+        "computed": "market_overview",
         "quality": "reconciliation",
         "operations": "sync_status sync_history source_health data_stats",
     }
@@ -71,7 +72,7 @@ def _with_checks(names: Iterable[str]) -> set[str]:
 def test_the_main_job_takes_every_data_set_by_session_its_lists_and_the_screens() -> None:
     by_session = [name for name, dataset in SOURCED.items() if dataset.partition is Partition.SESSION]
     lists = [name for name, dataset in SOURCED.items() if not dataset.dated and not name.startswith("ths_")]
-    assert _steps("daily_sync") == _with_checks([*by_session, *lists]) | {"screen_dual_ma"}
+    assert _steps("daily_sync") == _with_checks([*by_session, *lists]) | {"screen_dual_ma", "market_overview"}
 
 
 def test_every_data_set_is_in_some_scheduled_job() -> None:

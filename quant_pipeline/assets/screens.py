@@ -25,6 +25,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.reads import read
+from quant_pipeline.warehouse.screenings import note_screening
 from quant_pipeline.warehouse.upsert import replace_rows
 
 _CHUNK = 250
@@ -100,6 +101,7 @@ def _screen(
         with warehouse.database.connect() as connection, connection.transaction():
             where = {"screen": strategy.name, "trade_date": session}
             counts = replace_rows(connection, SCREEN_RESULTS, found, where=where)
+            note_screening(connection, strategy.name, session, found.height)
             if session == latest:
                 _announce(connection, pushplus, strategy, session, found)
         metadata: dict[str, Any] = (

@@ -21,11 +21,13 @@ def serve(host: str | None, port: int | None, as_json: bool) -> None:
     `ui` serves them as well, on the port after its own. They are read-only, and on the loopback unless --host says otherwise.
     """
     with plain_errors():
+        from quant_pipeline.console.ports import refuse_taken
         from quant_pipeline.door import server
 
         settings = read_settings()
-        chosen = host or settings.serve_host
-        with server.listen(chosen, settings.serve_port if port is None else port) as listening:
+        chosen, wanted = host or settings.serve_host, settings.serve_port if port is None else port
+        refuse_taken(chosen, wanted, wanted_for=say("our own pages"))
+        with server.listen(chosen, wanted) as listening:
             url = server.address_of(listening)
             if as_json:
                 click.echo(json.dumps({"mode": settings.mode.value, "url": url}))

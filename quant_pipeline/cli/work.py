@@ -125,7 +125,7 @@ def sync(
 
 @click.command(cls=Command)
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port.")
+@option("--port", default=3000, show_default=True, type=click.IntRange(1, 65_534), help="Port.")
 @option("--json", "as_json", is_flag=True, help="Log as JSON lines.")
 def ui(host: str, port: int, as_json: bool) -> None:
     """The Dagster web UI with daemon, schedules and sensors."""

@@ -24,6 +24,8 @@ from quant_pipeline.jobs import daily_sync
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
+from quant_pipeline.market.datasets import MARKET_OVERVIEW
+from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
@@ -72,6 +74,7 @@ class Order:
 
 
 SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
+OVERVIEW = MARKET_OVERVIEW.name
 
 
 def run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:
@@ -86,9 +89,13 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     command_id = str(uuid.uuid4())
     with progress.shown(console, plans):
         launched = [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in todo]
-    if not any(task.whole for task in todo) and not _screened(session):
+    if not any(task.whole for task in todo) and not _made(session, SCREENS):
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run", command_id=command_id))
+    # At last, when all that the day is made of is there; without its bars there is no day.
+    if (launched or not _made(session, [OVERVIEW])) and latest_stored(database, session) == session:
+        tags = range_tags(Partition.SESSION, session, session)
+        launched.append(launch(daily_sync.name, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
     return _report(settings, database, session, launched, started, command_id=command_id, screened=True, skipped=skipped)
 
 
@@ -245,8 +252,8 @@ def _session(calendar: Calendar, date: dt.date) -> dt.date:
     return calendar.on_or_before(date)
 
 
-def _screened(session: dt.date) -> bool:
+def _made(session: dt.date, assets: Sequence[str]) -> bool:
     prepare_environment()
     with dg.DagsterInstance.get() as instance:
         key = session.isoformat()
-        return all(key in instance.get_materialized_partitions(dg.AssetKey(name)) for name in SCREENS)
+        return all(key in instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets)

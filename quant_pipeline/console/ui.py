@@ -1,4 +1,4 @@
-"""The command `ui`: Dagster's webserver, daemon and code server, kept running, one such set for a database."""
+"""The command `ui`: Dagster's webserver, daemon and code server, and our own pages, kept running: one set for a database."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Final, NoReturn
 import psutil
 from rich.console import Console
 
+from quant_pipeline import door
 from quant_pipeline.console.ports import refuse_taken
 from quant_pipeline.console.supervision import Server, kept_running
 from quant_pipeline.language import marked, say
@@ -77,6 +78,7 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
     if not (scripts / "dagster-webserver").exists():
         raise UiMissing(say("the UI is not installed: pip install 'quant-pipeline[ui]'"))
     refuse_taken(place.host, place.port, wanted_for=say("the UI"))
+    refuse_taken(place.host, place.port + 1, wanted_for=say("our own pages"))
     starting = say("Starting the UI …")
     with console.status(starting):
         database = opened()
@@ -97,11 +99,14 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
             _show(say("Dagster UI"), place.address, console)
             _show(say("SANDBOX inbox"), _inbox(settings), console)
             console.print(say("Ctrl-C stops all of it"), highlight=False)
-            called = time.monotonic()
+            called, pages = time.monotonic(), Place(place.host, place.port + 1)
+            shown = False
             while True:
                 time.sleep(_LOOK)
                 look_after_them()
                 presence = _kept(presence, database, place.address)
+                if not shown and (shown := _answers(pages, "/static/icon.svg")):
+                    _show(say("Pages"), pages.address, console)
                 if time.monotonic() > called + _SANDBOX_CALL:
                     called = time.monotonic()
                     _inbox(settings)
@@ -141,6 +146,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             module="dagster._daemon.cli",
             due=answers,
         ),
+        Server("pages", Path(door.__file__).with_name("__main__.py"), (place.host, str(place.port + 1)), due=answers),
     ]
 
 
@@ -158,10 +164,10 @@ def _wait_for_the_pages(place: Place, look_after: Callable[[], None]) -> None:
             look_after()
 
 
-def _answers(place: Place) -> bool:
+def _answers(place: Place, path: str = "/server_info") -> bool:
     connection = http.client.HTTPConnection(place.address.removeprefix("http://"), timeout=5)
     try:
-        connection.request("GET", "/server_info")
+        connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False

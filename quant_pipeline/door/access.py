@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, cast
@@ -14,6 +15,8 @@ from quant_pipeline.settings import Settings
 if TYPE_CHECKING:
     from quant_pipeline.market.calendar import Calendar
     from quant_pipeline.warehouse.database import Database
+
+_logger = logging.getLogger(__name__)
 
 
 class Access:
@@ -42,6 +45,15 @@ class Access:
         from quant_pipeline.sync.calendar_acceptance import stored_calendar
 
         return stored_calendar(self.database, self._builtin, clock.today())
+
+    def warm_up(self) -> None:
+        """Loads and opens what the first page needs, beside the start; what fails is told by the page that meets it."""
+        try:
+            import quant_pipeline.overview.day  # noqa: F401
+
+            self.calendar()
+        except Exception as error:
+            _logger.info("not warm: %s", error)
 
     @cached_property
     def _builtin(self) -> Calendar:

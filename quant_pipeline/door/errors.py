@@ -79,4 +79,4 @@ def unforeseen(request: Request, error: Exception) -> HTMLResponse:
 
 
 def _page(request: Request, error: PageError) -> HTMLResponse:
-    return page(request, "error.html", status=error.status, error=error)
+    return page(request, "error.html", status_code=error.status, error=error)

@@ -27,7 +27,7 @@ NAVIGATION = (
 """Address, name and English name of each part; a page lights up the one that its address lies under."""
 
 
-def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
+def page(request: Request, template: str, *, status_code: int = 200, **shown: Any) -> HTMLResponse:
     """The template with `shown`, and what the header needs."""
     access: Access = request.app.state.access
     text = _environment().get_template(template).render(
@@ -40,12 +40,14 @@ def page(request: Request, template: str, *, status: int = 200, **shown: Any) ->
         plotly_path=plotly.PATH,
         asked=request.query_params.get("q", ""),
     )  # fmt: skip
-    return HTMLResponse(text, status_code=status)
+    return HTMLResponse(text, status_code=status_code)
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return environment(TEMPLATES)
+    from quant_pipeline.overview import report
+
+    return environment(TEMPLATES, report.TEMPLATES)
 
 
 def _part_of(path: str) -> str:

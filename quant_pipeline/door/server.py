@@ -10,21 +10,10 @@ from quant_pipeline.door.app import create_app
 from quant_pipeline.settings import Settings
 
 
-class PortTaken(RuntimeError):
-    """The address cannot be listened on; the text says why and what to do."""
-
-
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. PortTaken when it cannot."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise PortTaken(
-            f"the pages cannot be served at {host}:{port} ({why}): end the program that listens there, or choose another "
-            "port with --port. 端口被占用或不可用"
-        ) from None
+    """A socket that listens there; port 0: any free one. OSError when it cannot."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=128)
 
 
 def address_of(listening: socket.socket) -> str:

@@ -29,7 +29,7 @@ from quant_pipeline.market.lists import (
     STOCK_LIST,
     TRADE_CALENDAR,
 )
-from quant_pipeline.market.reports import RECONCILIATION
+from quant_pipeline.market.reports import MARKET_OVERVIEW, RECONCILIATION
 
 SCREEN_RESULTS = Dataset(
     "screen_results",
@@ -83,6 +83,7 @@ DATASETS: dict[str, Dataset] = {
         MONTHLY_KLINE,
         SCREEN_RESULTS,
         RECONCILIATION,
+        MARKET_OVERVIEW,
     )
 }
 """Every data set by name, in the order in which one sync takes them."""
@@ -104,6 +105,7 @@ __all__ = [
     "ETF_LIST",
     "INDEX_DAILY",
     "INDEX_LIST",
+    "MARKET_OVERVIEW",
     "MONTHLY_KLINE",
     "NAME_HISTORY",
     "PRICE_LIMITS",

@@ -70,6 +70,15 @@ SYNC_ITEMS = sa.Table(
     sa.Index("sync_items_unit", "dataset", "unit", "status"),
 )
 
+SCREENINGS = sa.Table(
+    "screenings",
+    OPERATIONS,
+    sa.Column("screen", sa.Text, primary_key=True),
+    sa.Column("trade_date", sa.Date, primary_key=True),
+    sa.Column("hits", sa.BigInteger, nullable=False, comment="Those of its last run for the session: rows of screen_results"),
+    _moment("finished_at", now=True),
+)
+
 RECONCILIATION_RUNS = sa.Table(
     "reconciliation_runs",
     OPERATIONS,

@@ -128,6 +128,9 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         inbox = process.stderr.readline().strip().removeprefix("SANDBOX inbox ")
         assert "SANDBOX" in requests.get(inbox, timeout=60).text
         assert process.stderr.readline().startswith("Ctrl-C stops")
+        pages = process.stderr.readline().strip().removeprefix("Pages ")
+        assert pages == f"http://127.0.0.1:{int(address.rpartition(':')[2]) + 1}"
+        assert f'href="{address}' in requests.get(f"{pages}/data", timeout=60).text, "they link back to this UI"
         servers = psutil.Process(process.pid).children(recursive=True)
     finally:
         process.send_signal(signal.SIGINT)
@@ -135,6 +138,6 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         service.stop(home)
     assert process.returncode == 130
     assert error.splitlines() == [f"quant-pipeline: {ui.STOPPED}"]
-    assert len(servers) >= 3
+    assert len(servers) >= 4
     _, alive = psutil.wait_procs(servers, timeout=30)
     assert alive == []

@@ -92,7 +92,9 @@ def test_bars_have_tushares_names_and_units() -> None:
 
 
 def test_computed_data_sets_have_no_source() -> None:
-    assert {name for name, dataset in DATASETS.items() if not dataset.sourced} == {"screen_results", "reconciliation"}
+    assert {name for name, dataset in DATASETS.items() if not dataset.sourced} == {
+        *("screen_results", "reconciliation", "market_overview")
+    }
 
 
 def test_what_is_only_fetched_for_others_is_asked_for_by_nobody() -> None:

@@ -1,15 +1,59 @@
-"""The page /sync."""
+"""`/sync`: status, sources and history, as the commands tell them; `/sync/<run>`: what became of each unit of a run."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from quant_pipeline.door.access import Reached
+from quant_pipeline.door.errors import PageError
 from quant_pipeline.door.rendering import page
 
 router = APIRouter(default_response_class=HTMLResponse)
 
+Number = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
+
 
 @router.get("/sync")
-def sync(request: Request) -> HTMLResponse:
-    return page(request, "sync.html")
+def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
+    from quant_pipeline.sources import controls, registry
+    from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
+    from quant_pipeline.sync.insight.history import runs
+    from quant_pipeline.sync.insight.status import status_of
+
+    database = access.database
+    health = health_of(database, registry.policies(access.settings.rate_limits), registry.priorities())
+    history = runs(database, page=number)
+    return page(
+        request,
+        "sync.html",
+        status=status_of(database, access.calendar(), off=access.settings.without),
+        off=access.settings.without,
+        sources=health.to_dicts(),
+        whole=controls.WHOLE,
+        slow_above=SLOW_ABOVE,
+        unhealthy_below=UNHEALTHY_BELOW,
+        troubles=troubles(health),
+        events=controls.events(database, 15).to_dicts(),
+        history=history,
+        runs=[_with_sources(row) for row in history.rows.to_dicts()],
+    )
+
+
+@router.get("/sync/{begins}")
+def run(request: Request, begins: str, access: Reached, number: Number = 1) -> HTMLResponse:
+    from quant_pipeline.sync.insight.history import items, run_of
+
+    try:
+        known = run_of(access.database, begins)
+    except ValueError as error:
+        raise PageError(404, "没有这次运行 No such run", why=str(error), command="quant-pipeline history") from None
+    units = items(access.database, known, page=number)
+    return page(request, "run.html", run=known, units=units, rows=units.rows.to_dicts())
+
+
+def _with_sources(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"sources": [source for source in json.loads(row["by_source"]) if source != "-"]}
