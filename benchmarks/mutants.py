@@ -12,15 +12,18 @@ import ast
 import copy
 import importlib
 import importlib.util
+import math
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,7 @@ def home() -> Path:
     return Path({home!r})
 """
 """Put at the end of the copied conftest.py: the server of this script, and names that no other child has."""
+_LOADED = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
 _START = """
 import sys
 from pathlib import Path
@@ -89,9 +93,11 @@ database = Database.from_settings(Settings(QUANT_HOME=Path(sys.argv[1])))
 database.upgrade()
 """
 _STOP = "import sys; from pathlib import Path; from quant_pipeline.warehouse import server; server.stop(Path(sys.argv[1]))"
+_OPTIONS = ("-p", "no:cacheprovider", "-p", "no:xdist")
 _OWN = ("quant_pipeline", "quant_pipeline_tests")
 _HANGS = 60
-"""Seconds after which a run counts as noticed: a slip may make a loop that does not end."""
+"""Seconds of computing after which a run counts as noticed: a slip may make a loop that does not end. One that only waits has
+ten times what the tests take without a slip."""
 
 
 def slips(node: ast.AST) -> Iterator[ast.AST]:
@@ -185,24 +191,30 @@ def _put(holder: ast.AST, name: str, place: int | None, node: ast.AST) -> None:
 
 
 def _preload(tests: Path) -> None:
-    """Imports what the tests need, and forgets the project's own part of it: a fork then starts in a moment."""
-    for name in (".".join((*tests.parent.parts, "conftest")), ".".join(tests.with_suffix("").parts)):
-        importlib.import_module(name)
-    for name in [name for name in sys.modules if name.split(".")[0] in _OWN]:
-        del sys.modules[name]
+    """Imports the libraries that the tests need: a fork then starts in a moment.
+
+    Not the project's own part of it, which computes with polars here and there: a fork has none of its threads, and hangs.
+    """
+    name = ".".join(tests.with_suffix("").parts)
+    loaded = subprocess.run([sys.executable, "-c", _LOADED, name], check=True, cwd=ROOT, capture_output=True, text=True)
+    for library in loaded.stdout.split():
+        if library.split(".")[0] not in (*_OWN, "__main__"):
+            with suppress(ImportError):
+                importlib.import_module(library)
 
 
-def _noticed(copied: Path, tests: Path) -> bool:
-    """Whether the tests fail on the copy as it stands, run in a child process."""
+def _noticed(copied: Path, tests: Path, patience: float = 0) -> bool:
+    """Whether the tests fail on the copy as it stands, run in a child process. `patience`: seconds; 0: as long as it takes."""
     child = os.fork()
     if child == 0:
-        signal.alarm(_HANGS)
+        resource.setrlimit(resource.RLIMIT_CPU, (_HANGS, _HANGS))
+        signal.alarm(math.ceil(patience))
         os.chdir(copied)
         sys.path.insert(0, str(copied))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(tests)]))
+        os._exit(pytest.main(["-x", "-q", *_OPTIONS, str(tests)]))
     return os.waitpid(child, 0)[1] != 0
 
 
@@ -226,16 +238,18 @@ def _try(copied: Path, module: str, lines: Sequence[int], every: int) -> None:
     source = path.read_text()
     compiled = Path(importlib.util.cache_from_source(str(path)))
     _preload(tests)
+    started = time.monotonic()
     if _noticed(copied, tests):
         print(f"{module}: {tests} fails without any slip: not measured", flush=True)
         return
+    patience = max(_HANGS, 10 * (time.monotonic() - started))
     noticed = tried = 0
     for line, says, text in [each for each in mutants(source) if not lines or each[0] in lines][::every]:
         path.write_text(text)
         # Two slips within one second may be of one length: what was compiled of the last would pass for this.
         compiled.unlink(missing_ok=True)
         tried += 1
-        if _noticed(copied, tests):
+        if _noticed(copied, tests, patience):
             noticed += 1
         else:
             print(f"{module}.py:{line}: not noticed: {says}", flush=True)
