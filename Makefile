@@ -43,8 +43,11 @@ bench: setup ## Measure the speeds that the README names 性能测试
 mutants: setup ## Put slips into the sync decisions, one at a time: do the tests notice? 变异测试
 	$(BIN)/python -m benchmarks.mutants
 
-docs: setup ## Make docs/datasets.md from the specs 生成数据集文档
+docs: setup ## Make docs/datasets.md from the specs, and the documents' site in site/ 生成文档
 	@$(BIN)/python -m quant_pipeline.console.catalogue > .datasets.new && mv .datasets.new docs/datasets.md
+	@# The theme tells at each start who follows it: mkdocs.yml says so too.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict
+	@echo "site/index.html · site/zh/index.html"
 
 texts: setup ## Collect and compile the texts of both languages 更新文本目录
 	@$(BIN)/python -m quant_pipeline.cli.texts
@@ -56,6 +59,6 @@ freeze: setup ## Renew constraints.txt from .venv 更新版本约束
 
 clean: ## Stop the embedded server and the sandbox, and remove what was made 清理（会删除 .quant 数据）
 	@test ! -x $(BIN)/quant-pipeline || $(BIN)/quant-pipeline db stop
-	rm -rf $(VENV) .quant build *.egg-info
+	rm -rf $(VENV) .quant site build *.egg-info
 
 .PHONY: help setup run ui serve test uitest bench mutants docs texts freeze clean

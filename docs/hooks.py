@@ -1,0 +1,53 @@
+"""What the site of the documents needs besides docs/: pages from the repository's root, their links, Mermaid's JavaScript."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mermaidx
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+
+_ROOT = Path(__file__).parents[1]
+_ELSEWHERE = {"index.md": "README.md", "index.zh.md": "README.zh-CN.md", "changelog.md": "CHANGELOG.md"}
+"""Page of the site, an empty file in docs/ -> the file in the repository's root whose text it shows."""
+_ON_SITE = {source: page for page, source in _ELSEWHERE.items()}
+_LINK = re.compile(r"\]\((?P<path>(?!https?:)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
+_MERMAID = Path(mermaidx.__file__).parent / "assets" / "mermaid.js"
+_MERMAID_ON_SITE = "assets/javascripts/mermaid.js"
+
+
+def on_page_read_source(page: Page, config: MkDocsConfig) -> str | None:
+    """The text of a page that stands in the root, where readers of the repository look for it; None for all others."""
+    del config
+    source = _ELSEWHERE.get(Path(page.file.abs_src_path or "").name)
+    return None if source is None else (_ROOT / source).read_text(encoding="utf-8")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Links as they are written in the repository, as they are on the site: twins there have one name."""
+
+    def on_site(link: re.Match[str]) -> str:
+        path = link["path"].removeprefix("../").removeprefix("docs/")
+        path = _ON_SITE.get(path, path)
+        return f"]({path.replace('.zh.md', '.md')}{link['anchor'] or ''})"
+
+    return _LINK.sub(on_site, markdown)
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """A page with diagrams brings Mermaid with it: else the theme would load it from another host."""
+    if 'class="mermaid"' not in html:
+        return html
+    return f'{html}\n<script src="{get_relative_url(_MERMAID_ON_SITE, page.url)}"></script>'
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """The copy of Mermaid out of a package of Python's; called once per language."""
+    there = Path(config.site_dir) / _MERMAID_ON_SITE
+    there.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_MERMAID, there)

@@ -1,0 +1,68 @@
+"""The documents: the site builds without a warning and loads nothing from elsewhere, twins have the same chapters."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+TWINS = [("README.md", "README.zh-CN.md")] + [
+    (f"docs/{page.name}", f"docs/{page.name.removesuffix('.md')}.zh.md")
+    for page in sorted(DOCS.glob("*.md"))
+    if not page.name.endswith(".zh.md") and page.name not in {"architecture.md", "datasets.md", "changelog.md", "index.md"}
+]
+"""Pages of the user and their Chinese twins; the two for developers are English, the catalogue has both in one."""
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "--quiet", "build", "--strict", "--site-dir", str(folder)]
+    built = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=120
+    )
+    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+    return folder
+
+
+def test_the_site_has_every_page_in_both_languages(site: Path) -> None:
+    pages = {page.name.replace(".md", ".html") for page in DOCS.glob("*.md") if not page.name.endswith(".zh.md")}
+    assert pages <= {page.name for page in site.glob("*.html")}
+    assert pages <= {page.name for page in (site / "zh").glob("*.html")}
+
+
+def test_no_page_loads_anything_from_another_host(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*?(?:src|href)="((?:https?:)?//[^"]*)"', html)
+        assert [each for each in loaded if "canonical" not in each] == [], page
+        if 'class="mermaid"' in html:  # else the theme would fetch Mermaid
+            (script,) = re.findall(r'src="([^"]*mermaid\.js)"', html)
+            assert (page.parent / script).resolve().is_file()
+
+
+@pytest.mark.parametrize(("english", "chinese"), TWINS, ids=[english for english, _ in TWINS])
+def test_twins_have_the_same_chapters_and_the_same_commands(english: str, chinese: str) -> None:
+    one, other = ((ROOT / name).read_text(encoding="utf-8") for name in (english, chinese))
+    assert _levels(one) == _levels(other)
+    assert _commands(one) == _commands(other)
+
+
+def _levels(text: str) -> list[int]:
+    return [len(marks) for marks in re.findall(r"^(#+) ", _BLOCK.sub("", text), re.MULTILINE)]
+
+
+def _commands(text: str) -> list[tuple[str, list[str]]]:
+    """The blocks without their comments, which are in the reader's language."""
+    return [
+        (language, [line for raw in block.splitlines() if (line := re.sub(r"(^|\s+)#.*", "", raw).rstrip())])
+        for language, block in _BLOCK.findall(text)
+        if language in {"bash", "sql", "python", "toml"}
+    ]
