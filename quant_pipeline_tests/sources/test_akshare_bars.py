@@ -17,6 +17,7 @@ from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 from quant_pipeline.sources.akshare import AkshareSource
+from quant_pipeline.sources.akshare import bars as akshare_bars
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.limiter import Limiter
@@ -426,3 +427,10 @@ def test_a_client_that_hangs_is_killed(
     error = refusal(source, DAILY_KLINE, unit)
     assert error.failure is FailureClass.RETRYABLE
     assert not psutil.pid_exists(former)
+
+
+def test_a_day_that_is_later_or_earlier_than_was_asked_for_is_left_out() -> None:
+    """Sina gives all that there is, whatever was asked for."""
+    days = [dt.date(2026, 11, day) for day in (12, 13, 16, 17, 18)]
+    asked = Unit.code("600000.SH", days[1], days[3])
+    assert akshare_bars._within(asked, pl.DataFrame({"trade_date": days}))["trade_date"].to_list() == days[1:4]

@@ -35,6 +35,7 @@ from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.servers.baostock_protocol import END, accepted, answered, read_request
 from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sources import baostock
 from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.baostock_client import Account
 from quant_pipeline.sources.base import Tally
@@ -604,3 +605,13 @@ def test_nobody_at_the_port_is_the_net(source_at: SourceAt) -> None:
     with pytest.raises(SourceError, match="10002007") as failed:
         source_at(port).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
     assert failed.value.failure is FailureClass.RETRYABLE
+
+
+def test_periods_of_a_later_label_than_was_asked_for_are_left_out_and_so_are_earlier_ones() -> None:
+    """A week is asked for from its Monday on, and the last one may end after the day that was asked for."""
+    days = [dt.date(2026, 11, day) for day in (6, 13, 18)]
+    ends = {day: xshg().week_end(day) for day in days}
+    unit = Unit.code("600000.SH", dt.date(2026, 11, 9), dt.date(2026, 11, 18))
+    assert baostock._labelled(pl.DataFrame({"trade_date": days}), ends, unit)["trade_date"].to_list() == [days[1]]
+    whole = Unit.code("600000.SH", dt.date(2026, 11, 6), dt.date(2026, 11, 20))
+    assert baostock._labelled(pl.DataFrame({"trade_date": days}), ends, whole).height == 3, "both ends are the unit's"
