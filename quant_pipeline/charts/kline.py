@@ -34,7 +34,7 @@ HANDS_IN_WAN = 1e4
 """手 in one 万手."""
 _PRICES = ("open", "high", "low", "close", "pre_close")
 _BARS = ("ts_code", "trade_date", *_PRICES, "vol", "amount")
-_TABLES = {
+_TABLES: dict[Kind, tuple[Dataset, Dataset | None]] = {
     Kind.STOCK: (DAILY_KLINE, ADJ_FACTOR),
     Kind.ETF: (ETF_DAILY, ETF_ADJ),
     Kind.INDEX: (INDEX_DAILY, None),
@@ -99,6 +99,11 @@ class KLine:
 def can_be_adjusted(kind: Kind) -> bool:
     """Whether there are factors for its kind: indexes and bonds have none."""
     return _TABLES[kind][1] is not None
+
+
+def tables_of(kind: Kind) -> tuple[Dataset, Dataset | None]:
+    """The data sets of a kind's daily bars and of their factors."""
+    return _TABLES[kind]
 
 
 def table_of(kind: Kind) -> Dataset:

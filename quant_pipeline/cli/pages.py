@@ -1,12 +1,14 @@
-"""The commands of our own pages: serve."""
+"""The commands of our own pages: serve, chart."""
 
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import click
 
-from quant_pipeline.cli.command import as_json, plain_errors, read_settings
+from quant_pipeline.cli.command import as_json, plain_errors, read_settings, upgraded
 from quant_pipeline.cli.help import Command, option
 from quant_pipeline.language import say
 
@@ -35,3 +37,34 @@ def serve(host: str | None, port: int | None, as_json: bool) -> None:
                 mark = say("SANDBOX · ") if settings.sandboxed else ""
                 click.echo(mark + say("Pages: {url} (Ctrl-C stops it)", url=url), err=True)
             server.serve(settings, listening, chosen)
+
+
+@click.command(cls=Command)
+@click.argument("code")
+@option("--freq", default="D", type=click.Choice(["D", "W", "M"], case_sensitive=False), help="Days, weeks or months.")
+@option("--adjust", default="qfq", type=click.Choice(["qfq", "hfq", "raw"]), help="Forward, backward or not adjusted.")
+@option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (PNG) to this file.")
+@as_json
+def chart(code: str, freq: str, adjust: str, out: Path | None, as_json: bool) -> None:
+    """A code's K-line: opens its page, or writes a picture with --out.
+
+    CODE in any spelling (600519, sh600519, 600519.SH), a Chinese name or its pinyin (gzmt): shares, indexes, ETFs and
+    convertible bonds. The page is there while `ui` or `serve` runs.
+
+    \b
+    quant-pipeline chart 600519
+    quant-pipeline chart 贵州茅台 --freq W
+    quant-pipeline chart 000300.SH --out hs300.png
+    """
+    with plain_errors():
+        from quant_pipeline.console.chart import chart_of, told
+
+        settings = read_settings()
+        done = chart_of(settings, upgraded(), code, freq=freq.upper(), adjust=adjust, out=out)
+        if as_json:
+            click.echo(json.dumps(done.as_dict(), ensure_ascii=False, indent=2))
+            return
+        for line in told(done, settings):
+            click.echo(line)
+        if done.served is not None and out is None and sys.stdout.isatty():
+            click.launch(done.served)

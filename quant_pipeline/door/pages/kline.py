@@ -14,13 +14,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from quant_pipeline.charts.interactive import figure, line_colour
 from quant_pipeline.charts.kline import AVERAGES, Indicator, Shown, can_be_adjusted, kline, table_of
+from quant_pipeline.charts.lookup import by_code, fetching
 from quant_pipeline.charts.periods import Frequency
 from quant_pipeline.door.access import Reached
 from quant_pipeline.door.rendering import page
 from quant_pipeline.market import clock
-from quant_pipeline.market.codes import Board, CodeError, board, parse
+from quant_pipeline.market.codes import CodeError, board
 from quant_pipeline.market.datasets import CB_DAILY, DAILY_BASIC
-from quant_pipeline.market.listings import Kind, Listing, meant
+from quant_pipeline.market.listings import Kind, Listing
 from quant_pipeline.market.search import near
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.listings import listings
@@ -47,7 +48,6 @@ _SPANS: dict[Frequency, dict[str, int]] = {
     Frequency.MONTH: {"1年": 12, "3年": 36, "5年": 60, "10年": 120},
 }
 """The buttons over the chart: how many places of the axis each shows."""
-_OF_BOARDS = {Board.ETF: Kind.ETF, Board.CONVERTIBLE_BOND: Kind.CONVERTIBLE_BOND}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def shown(
 ) -> HTMLResponse | RedirectResponse:
     """A value of a choice that there is not counts as none given: an old or mistyped address still shows the K-line."""
     everything = listings(access.database)
-    found = meant(code, everything) or _unlisted(access.database, code)
+    found = by_code(access.database, code, everything)
     if not found:
         return _unknown(request, code, everything)
     listing = found[0]
@@ -117,6 +117,7 @@ def shown(
         before=_beside(listing, same, -1),
         after=_beside(listing, same, +1),
         dataset=table_of(listing.kind),
+        fetch=fetching(listing),
         bond=line.dataset is CB_DAILY,
         today=clock.today(),
     )
@@ -134,17 +135,6 @@ def _address(listing: Listing, taken: dict[str, str]) -> str:
     """With those choices alone that differ from what is taken anyway."""
     differing = {name: value for name, value in taken.items() if value != next(iter(_CHOICES[name]))}
     return f"/k/{listing.code}{f'?{urlencode(differing)}' if differing else ''}"
-
-
-def _unlisted(database: Database, code: str) -> list[Listing]:
-    """A code that no list has and that has bars all the same: the lists may not be synced."""
-    try:
-        canonical = parse(code)
-    except CodeError:
-        return []
-    kind = _OF_BOARDS.get(board(canonical), Kind.STOCK)
-    rows = read(database, table_of(kind), codes=[canonical], columns=["ts_code"])
-    return [Listing(canonical, "", kind)] if rows.height else []
 
 
 def _unknown(request: Request, code: str, everything: Sequence[Listing]) -> HTMLResponse:
