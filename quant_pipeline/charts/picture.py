@@ -21,6 +21,7 @@ RISE, FALL, FLAT = "#cf2b36", "#14804a", "#7b7f88"
 PALETTE = ("#e08a00", "#2f5bd0", "#b03ab5", "#0f8f8f", "#7a5c3e", "#5d616b")
 """Of the lines over the bars, in their order."""
 _INK, _SOFT, _LINE, _GROUND = "#1c1d20", "#6b6f79", "#e4e1da", "#ffffff"
+_BARS = ("trade_date", "open", "high", "low", "close", "pct_chg", "vol")
 _SIZE = (11.0, 5.6)
 _DOTS = 100
 _TICKS = 7
@@ -61,6 +62,8 @@ def picture(
     from matplotlib.figure import Figure
     from PIL import Image
 
+    shown = dict(lines or {})
+    bars = bars.select(*_BARS, *shown)
     with rc_context({"font.family": list(families()), "axes.unicode_minus": True, "text.color": _INK}):
         figure = Figure(figsize=_SIZE, dpi=_DOTS, facecolor=_GROUND)
         right = 0.755 if others else 0.985
@@ -69,7 +72,7 @@ def picture(
         volume = figure.add_subplot(grid[1], sharex=price)
         _headline(figure, bars, code, name, caption)
         _candles(price, bars)
-        _lines(figure, price, bars, lines or {})
+        _lines(figure, price, bars, shown)
         _volume(volume, bars)
         _days(price, volume, bars)
         if others:
