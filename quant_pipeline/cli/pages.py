@@ -53,7 +53,7 @@ def chart(code: str, freq: str, adjust: str, out: Path | None, as_json: bool) ->
 
     \b
     quant-pipeline chart 600519
-    quant-pipeline chart 贵州茅台 --freq W
+    quant-pipeline chart gzmt --freq W
     quant-pipeline chart 000300.SH --out hs300.png
     """
     with plain_errors():
