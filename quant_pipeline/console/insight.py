@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,24 +16,12 @@ from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.console.words import SHORT, chinese_name, duration, moment, state
 from quant_pipeline.language import say, say_many
 from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.sync.insight.commands import commands_of, parts_of
 from quant_pipeline.sync.insight.history import Found, Page
 from quant_pipeline.sync.insight.running import RunningSync
 from quant_pipeline.sync.insight.status import DatasetStatus, Status
 
 _GAPS_SHOWN = 3
-_SUMMED = (
-    "units_planned",
-    "units_skipped",
-    "units_done",
-    "units_failed",
-    "rows_inserted",
-    "rows_updated",
-    "rows_unchanged",
-    "rows_rejected",
-    "calls",
-)
-_FIRST_OF = ("running", "died", "interrupted")
-"""One part that stands so, and the command does."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +69,7 @@ def log_output(folder: Path, lines: Sequence[str]) -> Output:
 
 def history_output(page: Page, *, parts: bool = False) -> Output:
     """A page of the last syncs: a row per call of a command (or per part of it: each job that it ran is one)."""
-    rows = [row | {"by_source": json.loads(row["by_source"]), "parts": [row["run"]]} for row in page.rows.iter_rows(named=True)]
-    shown = rows if parts else _commands(rows)
+    shown = parts_of(page) if parts else commands_of(page)
     table = FittedTable(
         say("History: times are Asia/Shanghai"),
         (
@@ -191,50 +177,6 @@ def stats_output(stats: pl.DataFrame) -> Output:
             _megabytes(row["bytes"]) if first else "",
         )
     return Output({"stats": rows, "rows": total, "bytes": size}, [table])
-
-
-def _commands(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The runs of each call of a command as one row: its sums, from the start of the first to the end of the last."""
-    calls: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        calls.setdefault(row["command"], []).append(row)
-    return [_command(sorted(of_call, key=lambda row: row["started_at"])) for of_call in calls.values()]
-
-
-def _command(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first, last = runs[0], runs[-1]
-    if len(runs) == 1:
-        return dict(first)
-    ends = [run["finished_at"] for run in runs]
-    return {
-        **first,
-        "run": first["command"],
-        "parts": [run["run"] for run in runs],
-        "status": _status_of([run["status"] for run in runs]),
-        "finished_at": None if None in ends else max(ends),
-        "seconds": (last["started_at"] - first["started_at"]).total_seconds() + last["seconds"],
-        **{name: sum(run[name] for run in runs) for name in _SUMMED},
-        "by_source": _merged([run["by_source"] for run in runs]),
-        "error": "; ".join(dict.fromkeys(run["error"] for run in runs if run["error"])) or None,
-    }
-
-
-def _status_of(statuses: Sequence[str]) -> str:
-    for each in _FIRST_OF:
-        if each in statuses:
-            return each
-    return statuses[0] if len(set(statuses)) == 1 else "success_with_errors"
-
-
-def _merged(counts: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """Source -> its counts, summed over the runs."""
-    sums: dict[str, dict[str, float]] = {}
-    for of_run in counts:
-        for source, figures in of_run.items():
-            known = sums.setdefault(source, {})
-            for name, figure in figures.items():
-                known[name] = round(known.get(name, 0) + figure, 2)
-    return sums
 
 
 def _running_facts(sync: RunningSync) -> dict[str, Any]:

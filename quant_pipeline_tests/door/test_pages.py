@@ -308,6 +308,14 @@ def test_sync_tells_status_sources_and_history(site: Site) -> None:
     runs = [run for (run,) in site.platform.rows("SELECT id FROM sync_runs ORDER BY started_at DESC")]
     links = Links(text).led
     assert all(f"/sync/{run}" in links and f"{site.settings.ui_url}/runs/{run}" in links for run in runs)
+    site.platform.execute("UPDATE sync_runs SET command_id = 'c0ffee00-one-call'")
+    try:
+        together = site.get("/sync").text
+        assert f"{len(runs)} 部分" in together, "the runs of one call of a command are one row"
+        both = Links(site.get("/sync/c0ffee00").text).led
+        assert all(f"{site.settings.ui_url}/runs/{run}" in both for run in runs)
+    finally:
+        site.platform.execute("UPDATE sync_runs SET command_id = NULL")
     ((unit, rows),) = site.platform.rows(
         "SELECT unit, rows FROM sync_items WHERE sync_run = %s AND dataset = 'daily_kline' AND trade_date = %s",
         runs[-1],

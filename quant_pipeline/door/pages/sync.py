@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
@@ -20,13 +19,14 @@ Number = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 @router.get("/sync")
 def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
     from quant_pipeline.sources import controls, registry
+    from quant_pipeline.sync.insight.commands import commands_of
     from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
-    from quant_pipeline.sync.insight.history import runs
+    from quant_pipeline.sync.insight.history import by_command
     from quant_pipeline.sync.insight.status import status_of
 
     database = access.database
     health = health_of(database, registry.policies(access.settings.rate_limits), registry.priorities())
-    history = runs(database, page=number)
+    history = by_command(database, page=number)
     return page(
         request,
         "sync.html",
@@ -39,7 +39,7 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
         troubles=troubles(health),
         events=controls.events(database, 15).to_dicts(),
         history=history,
-        runs=[_with_sources(row) for row in history.rows.to_dicts()],
+        runs=commands_of(history),
     )
 
 
@@ -51,9 +51,5 @@ def run(request: Request, begins: str, access: Reached, number: Number = 1) -> H
         known = run_of(access.database, begins)
     except ValueError as error:
         raise PageError(404, "没有这次运行 No such run", why=str(error), command="quant-pipeline history") from None
-    units = items(access.database, known, page=number)
-    return page(request, "run.html", run=known, units=units, rows=units.rows.to_dicts())
-
-
-def _with_sources(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"sources": [source for source in json.loads(row["by_source"]) if source != "-"]}
+    units = items(access.database, known.runs, page=number)
+    return page(request, "run.html", run=known.id, parts=known.runs, units=units, rows=units.rows.to_dicts())
