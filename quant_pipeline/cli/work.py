@@ -11,6 +11,7 @@ import click
 
 from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split, upgraded
 from quant_pipeline.cli.help import Command, option
+from quant_pipeline.language import marked
 
 if TYPE_CHECKING:
     from quant_pipeline.console.windows import Window
@@ -149,9 +150,12 @@ def ui(host: str, port: int, as_json: bool) -> None:
 def sandbox(port: int, as_json: bool) -> None:
     """Serve the sandbox alone: the simulated exchange behind all its servers."""
     with plain_errors():
+        from quant_pipeline.console.interruption import end_now
         from quant_pipeline.sandbox import __main__ as service
 
-        service.foreground(read_settings().home, port=port, as_json=as_json)
+        signal = service.foreground(read_settings().home, port=port, as_json=as_json)
+        if signal is not None:
+            end_now(128 + signal, marked("The sandbox is stopped; `run`, `sync` and `ui` start one when they need it."))
 
 
 def _show_plan(plans: list[Plan], problems: list[str], console: Any, as_json: bool) -> None:

@@ -47,9 +47,9 @@ def announce_as_json(addresses: Addresses) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def foreground(home: Path, *, port: int, as_json: bool) -> None:
-    """Serves this home's sandbox until it is interrupted: what `quant-pipeline sandbox` does."""
-    service.serve(
+def foreground(home: Path, *, port: int, as_json: bool) -> int | None:
+    """Serves this home's sandbox until it is interrupted, what `quant-pipeline sandbox` does; the signal that ended it."""
+    return service.serve(
         lambda: simulated(home, CODES), home, port=port, announce=announce_as_json if as_json else partial(announce, home=home)
     )
 

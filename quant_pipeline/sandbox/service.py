@@ -192,10 +192,11 @@ def serve(
     calls_a_minute: int | None = None,
     idle: float | None = None,
     announce: Callable[[Addresses], None] = lambda _addresses: None,
-) -> None:
+) -> int | None:
     """Runs this home's sandbox in this process until SIGINT or SIGTERM, or after `idle` seconds without a request.
 
-    `announce` is told the addresses once it listens. SandboxError when another process already is this home's sandbox.
+    Answers with the signal that ended it. `announce` is told the addresses once it listens. SandboxError when another process
+    already is this home's sandbox.
     """
     running = _find(home)
     if running is not None and running.pid != os.getpid():
@@ -204,7 +205,7 @@ def serve(
     servers = Servers(market, quotas=quotas, store=_folder(home) / "inbox.jsonl", ca_file=_folder(home) / "ca.pem")
     # an answer is thousands of short-lived rows: looking for cycles among them costs as much as making them
     gc.set_threshold(200_000)
-    asyncio.run(_serve(servers, home, port, idle, announce))
+    return asyncio.run(_serve(servers, home, port, idle, announce))
 
 
 def _ports(home: Path, port: int) -> Ports:
@@ -225,10 +226,17 @@ def _if_free(port: int) -> int:
     return 0
 
 
-async def _serve(servers: Servers, home: Path, port: int, idle: float | None, announce: Callable[[Addresses], None]) -> None:
-    ended = asyncio.Event()
+async def _serve(
+    servers: Servers, home: Path, port: int, idle: float | None, announce: Callable[[Addresses], None]
+) -> int | None:
+    ended, signals = asyncio.Event(), list[int]()
+
+    def end(number: int) -> None:
+        signals.append(number)
+        ended.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
     state_file = _state_file(home)
     async with listening(servers, _ports(home, port)) as addresses:
         taken = Ports(addresses.port, addresses.baostock_port, addresses.proxy_port)
@@ -249,6 +257,7 @@ async def _serve(servers: Servers, home: Path, port: int, idle: float | None, an
         finally:
             state_file.unlink(missing_ok=True)
             token_file(home).unlink(missing_ok=True)
+    return signals[0] if signals else None
 
 
 def _write_privately(path: Path, text: str) -> None:
