@@ -11,7 +11,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from quant_pipeline.settings import Settings
+from quant_pipeline import project
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -36,9 +36,9 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def environment() -> Mapping[str, str | None]:
-    """What the settings are read from: `.env`, overruled by the process's environment."""
-    file = Settings.model_config.get("env_file")
-    return {**(dotenv_values(file) if isinstance(file, str | os.PathLike) else {}), **os.environ}
+    """What the settings are read from: the project's `.env`, overruled by the process's environment."""
+    file = project.env_file()
+    return {**(dotenv_values(file) if file is not None else {}), **os.environ}
 
 
 def _filled(value: Any, known: Mapping[str, str | None], place: str) -> Any:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from quant_pipeline import project
+from quant_pipeline.language import say
 
 AnyVariables = TypeVar("AnyVariables", bound="Variables")
 
@@ -25,10 +30,14 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the text names it and says what to write, never its secret value."""
 
 
-class Variables(BaseSettings):
-    """Variables of the environment or of `.env`. Empty values count as unset."""
+class NoProject(SettingsError):
+    """No folder with settings or data is found; the text says where was looked, and what to do."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+class Variables(BaseSettings):
+    """Variables of the environment or of the project's `.env` (see `read`). Empty values count as unset."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
 
 
 class Settings(Variables):
@@ -84,15 +93,51 @@ class Settings(Variables):
         return "quant_sandbox" if self.sandboxed else "quant"
 
 
-def load() -> Settings:
-    """Reads the environment and `.env`; SettingsError names the variable that cannot be used."""
-    return read(Settings)
+def load(*, or_here: bool = False) -> Settings:
+    """Reads the environment and the project's `.env`; SettingsError names the variable that cannot be used.
+
+    A relative path stands for itself in the environment, and beside the `.env` that it is written in. NoProject where no
+    folder is found that could hold a home (`or_here`: the working folder will do), so that none is made by surprise.
+    """
+    written = _paths_in_the_file()
+    if not os.environ.get("QUANT_HOME") and "QUANT_HOME" not in written:
+        written["QUANT_HOME"] = _home(or_here=or_here)
+    return read(Settings, written)
+
+
+def _paths_in_the_file() -> dict[str, Any]:
+    file = project.env_file()
+    if file is None:
+        return {}
+    values = dotenv_values(file)
+    return {
+        name: file.parent / Path(value).expanduser()
+        for name in ("QUANT_HOME", "QUANT_RATE_LIMITS", "QUANT_SCHEDULES")
+        if (value := values.get(name)) and not os.environ.get(name)
+    }
+
+
+def _home(*, or_here: bool) -> Path:
+    if (known := project.found()) is not None:
+        return known.home
+    if or_here:
+        return Path.cwd() / project.HOME
+    if os.environ.get("QUANT_DATABASE_URL"):
+        return project.user_home()  # for the logs: the data are elsewhere
+    raise NoProject(
+        say(
+            "no project of quant_pipeline is found: looked for a folder {home}, a dagster.yaml or an .env of it in {folders}, "
+            "and QUANT_HOME is not set. Change to the project's folder, or set QUANT_HOME to its {home}",
+            home=project.HOME,
+            folders=", ".join(map(str, project.searched())),
+        )
+    )
 
 
 def read(kind: type[AnyVariables], instead: Mapping[str, Any] | None = None) -> AnyVariables:
-    """These variables out of the environment and `.env`, or out of `instead` (name -> value) where it has them."""
+    """These variables out of the environment and the project's `.env`, or `instead` (name -> value) where it has them."""
     try:
-        return kind(**(instead or {}))
+        return kind(**{"_env_file": project.env_file(), **(instead or {})})
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise SettingsError(f"the settings cannot be used: {problems} (see .env.example)") from None

@@ -7,10 +7,11 @@ from pathlib import Path
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from quant_pipeline import project
 from quant_pipeline.configuration import ConfigurationError, read_toml
 
 FILE = Path("schedules.toml")
-"""Looked for in the working folder, unless QUANT_SCHEDULES names another."""
+"""Looked for in the project's folder, unless QUANT_SCHEDULES names another."""
 
 
 class TimetableError(ConfigurationError):
@@ -63,9 +64,11 @@ DEFAULTS: dict[str, Times] = {
 def load(path: Path | None) -> dict[str, Times]:
     """The times of every job. ConfigurationError when the file (default: schedules.toml, where there is one) cannot be used."""
     times = dict(DEFAULTS)
-    if path is None and not FILE.is_file():
-        return times
-    path = path or FILE
+    if path is None:
+        known = project.found()
+        path = known.folder / FILE if known is not None else FILE
+        if not path.is_file():
+            return times
     written = read_toml(path, "the schedules")
     for job, fields in written.items():
         if job not in DEFAULTS:

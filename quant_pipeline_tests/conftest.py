@@ -14,6 +14,7 @@ import hypothesis
 import psycopg
 import pytest
 
+from quant_pipeline import project
 from quant_pipeline.settings import Mode, Settings
 from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
@@ -35,7 +36,7 @@ def _clean_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
             patch.delenv(name)
-        patch.setitem(Settings.model_config, "env_file", None)
+        patch.setattr(project, "ENV", ".env-of-nobody")
         patch.setenv("LANGUAGE", "en")
         yield
 

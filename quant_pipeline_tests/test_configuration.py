@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from quant_pipeline import timetable
+from quant_pipeline import project, timetable
 from quant_pipeline.configuration import ConfigurationError, read_toml
-from quant_pipeline.settings import Settings
 from quant_pipeline.sources.registry import policies
 
 FILE = """
@@ -62,9 +61,9 @@ def test_what_is_no_name_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_dotenv_file_is_read_and_the_environment_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dotenv = file.with_name("env")
-    dotenv.write_text("QUANT_TEST_LIMIT=1\nQUANT_TEST_HOST=from the file\n")
-    monkeypatch.setitem(Settings.model_config, "env_file", dotenv)
+    file.with_name("settings").write_text("QUANT_TEST_LIMIT=1\nQUANT_TEST_HOST=from the file\n")
+    monkeypatch.setattr(project, "ENV", "settings")
+    monkeypatch.chdir(file.parent)
     monkeypatch.setenv("QUANT_TEST_LIMIT", "2")
     read = read_toml(file, "the file")
     assert (read["limit"], read["list"][0]) == ("2", "from the file")

@@ -59,10 +59,10 @@ def leave(text: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def read_settings() -> Settings:
+def read_settings(*, or_here: bool = False) -> Settings:
     from quant_pipeline import logbook, settings
 
-    current = settings.load()
+    current = settings.load(or_here=or_here)
     logbook.keep(current)
     return current
 

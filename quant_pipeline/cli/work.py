@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -134,13 +133,12 @@ def ui(host: str, port: int, as_json: bool) -> None:
         from rich.console import Console
 
         from quant_pipeline.console import ui as servers
-        from quant_pipeline.console.instance import prepare_environment
+        from quant_pipeline.console.instance import enter_project
         from quant_pipeline.console.interruption import interruptible
 
         with interruptible(servers.STOPPED, servers.FAREWELL):
             settings = read_settings()
-            prepare_environment()
-            os.chdir(os.environ["DAGSTER_HOME"])
+            enter_project()
             servers.serve(servers.Place(host, port), settings, upgraded, Console(stderr=True), as_json=as_json)
 
 
@@ -153,7 +151,7 @@ def sandbox(port: int, as_json: bool) -> None:
         from quant_pipeline.console.interruption import end_now
         from quant_pipeline.sandbox import __main__ as service
 
-        signal = service.foreground(read_settings().home, port=port, as_json=as_json)
+        signal = service.foreground(read_settings(or_here=True).home, port=port, as_json=as_json)
         if signal is not None:
             end_now(128 + signal, marked("The sandbox is stopped; `run`, `sync` and `ui` start one when they need it."))
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from quant_pipeline import project
+from quant_pipeline.language import say
+
 _HOME = "DAGSTER_HOME"
+_PATHS = ("QUANT_HOME", "QUANT_RATE_LIMITS", "QUANT_SCHEDULES")
 
 
 class InstanceError(RuntimeError):
@@ -13,15 +17,26 @@ class InstanceError(RuntimeError):
 
 
 def prepare_environment() -> None:
-    """Sets DAGSTER_HOME (the folder with dagster.yaml, at or above the working folder) for this process and its children."""
+    """Sets DAGSTER_HOME (the folder with the project's dagster.yaml) for this process and its children."""
     if os.environ.get(_HOME):
         return
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "dagster.yaml").is_file():
-            os.environ[_HOME] = str(folder)
-            return
-    raise InstanceError(
-        f"no dagster.yaml in {here} or above it: run the command inside the checkout of quant_pipeline, "
-        "or set DAGSTER_HOME to a folder that has one"
-    )
+    folder = project.dagster_folder()
+    if folder is None:
+        raise InstanceError(
+            say(
+                "no dagster.yaml in {folders}: run the command inside the checkout of quant_pipeline, "
+                "or set DAGSTER_HOME to a folder that has one",
+                folders=", ".join(map(str, project.searched())),
+            )
+        )
+    os.environ[_HOME] = str(folder)
+
+
+def enter_project() -> None:
+    """Goes to the folder of dagster.yaml, where nothing that lies about is imported; relative settings are kept as they were
+    meant."""
+    prepare_environment()
+    for name in _PATHS:
+        if path := os.environ.get(name):
+            os.environ[name] = str(Path(path).expanduser().resolve())
+    os.chdir(os.environ[_HOME])

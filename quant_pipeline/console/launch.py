@@ -14,6 +14,7 @@ from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.resources.dagster_private import leave_output_alone
 from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.sync import COMMAND_ID_TAG, COMMAND_TAG, QUEUE_TAG
 
@@ -64,6 +65,7 @@ def launch(
     named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", COMMAND_ID_TAG: command_id, QUEUE_TAG: str(queue).lower()}
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
+        leave_output_alone(instance)
 
         def execute() -> dg.ExecuteInProcessResult:
             return defs.resolve_job_def(job).execute_in_process(

@@ -30,6 +30,7 @@ from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, Postgr
 from dagster_shared.record import replace
 
 from quant_pipeline import settings
+from quant_pipeline.home import made
 from quant_pipeline.resources.daemon_presence import DaemonPresence
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.warehouse.database import Database
@@ -188,9 +189,14 @@ class QuantArtifacts(LocalArtifactStorage):
 class QuantComputeLogs(LocalComputeLogManager):
     """What runs print, under QUANT_HOME, readable by their owner only: an error's text may hold more than it should.
 
+    What a command prints is its terminal's: `captures` is off there. (Dagster would turn the process's output to a file, and
+    show it through `tail` processes, which Ctrl-C ends before the last line.)
+
     Changed `capture_logs` or the paths' names: the files would be made by Dagster, and be readable by everybody who can enter
     the folder; that is nobody else, as it is the owner's too (quant_pipeline_tests/resources/test_run_logs.py).
     """
+
+    captures = True
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -203,6 +209,9 @@ class QuantComputeLogs(LocalComputeLogManager):
 
     @contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        if not self.captures:
+            yield CapturedLogContext(log_key)
+            return
         for extension in ("out", "err", "complete"):
             path = Path(self.get_captured_local_path(log_key, extension))
             for folder in (path.parents[1], path.parent):
@@ -213,10 +222,15 @@ class QuantComputeLogs(LocalComputeLogManager):
             yield captured
 
 
+def leave_output_alone(instance: dg.DagsterInstance) -> None:
+    """What this process prints stays where it goes, also in a run: the process is a command with somebody at its terminal."""
+    if isinstance(instance.compute_log_manager, QuantComputeLogs):
+        instance.compute_log_manager.captures = False
+
+
 def _private_folder() -> Path:
     """Dagster's folder in QUANT_HOME; its former files, too, can be reached by nobody else."""
-    folder = settings.load().home / "dagster"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = made(settings.load().home / "dagster")
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     return folder

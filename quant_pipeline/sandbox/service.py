@@ -21,6 +21,7 @@ import requests
 from aiohttp import web
 from filelock import FileLock
 
+from quant_pipeline.home import made
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox.addresses import HOST, Addresses
 from quant_pipeline.sandbox.assembly import Servers
@@ -64,9 +65,7 @@ class _Running:
 
 
 def _folder(home: Path) -> Path:
-    folder = home / "sandbox"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return made(home / "sandbox")
 
 
 def _state_file(home: Path) -> Path:

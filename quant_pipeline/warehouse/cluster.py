@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,11 +64,14 @@ def run(name: str, *arguments: str, directory: Path, user: User | None, output: 
 
 
 def initialise(data: Path, user: User | None) -> None:
-    """initdb into a neighbour directory, renamed when complete: an interrupted first start leaves no half one."""
-    fresh, log = data.with_name("pg.new"), data.with_name("initdb.log")
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    fresh.mkdir(mode=0o700)
+    """initdb into a neighbour directory, renamed when complete: an interrupted first start leaves no half one.
+
+    Each try has a directory of its own: an initdb that was interrupted may still be clearing away the one that it began.
+    """
+    log = data.with_name("initdb.log")
+    for left in data.parent.glob("pg.new*"):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix="pg.new-", dir=data.parent))
     if user is not None:
         os.chown(fresh, user.uid, user.gid)
     place = ("-D", str(fresh), "-U", "postgres", "--auth=trust")  # the socket's directory lets only this user in
@@ -77,7 +81,7 @@ def initialise(data: Path, user: User | None) -> None:
         done = run("initdb", *place, *text, *settings, directory=fresh, user=user, output=output)
     if not done:
         raise ServerError(f"the embedded PostgreSQL could not be initialised:{tail(log)}")
-    log.unlink()
+    log.unlink(missing_ok=True)
     fresh.rename(data)
 
 

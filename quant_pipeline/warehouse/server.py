@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from quant_pipeline.home import made
 from quant_pipeline.warehouse import postmaster
 from quant_pipeline.warehouse.cluster import ServerError, User, initialise, log_tail, program, run, server_user
 
@@ -75,13 +76,11 @@ def _data_directory(home: Path) -> Path:
 def _alone(data: Path) -> Iterator[None]:
     """One process at a time starts or stops the server of a home."""
     try:
-        data.parent.mkdir(parents=True, exist_ok=True)
+        made(data.parent)
         with FileLock(data.with_name("pg.lock"), timeout=_LOCK_SECONDS):
             yield
     except Timeout:
         raise ServerError(f"another process is starting or stopping it for {_LOCK_SECONDS} s{log_tail(data)}") from None
-    except PermissionError:
-        raise ServerError(f"{data.parent} cannot be written to: set QUANT_HOME to a directory of yours") from None
 
 
 def _launch(data: Path, user: User | None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,11 +33,19 @@ def checkout(folder: Path) -> Iterator[dg.DagsterInstance]:
             yield instance
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "quant_pipeline.cli", *arguments]
+def started(*arguments: str, python: Sequence[str] = ()) -> subprocess.Popen[str]:
+    command = [sys.executable, *python, "-m", "quant_pipeline", *arguments]
     # Ctrl-C as in a terminal: a test run that was started in the background inherits that it is ignored.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard, start_new_session=True
+    )
+
+
+def interrupt(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> str:
+    """As a terminal does it, which tells all processes of the command at once; what stands on its standard error."""
+    os.killpg(process.pid, number)
+    return process.communicate(timeout=120)[1]  # it waits for no call; the machine may be busy
 
 
 def until(fulfilled: Callable[[], bool], what: str) -> None:

@@ -10,8 +10,11 @@ import dagster as dg
 import psutil
 import pytest
 
+from quant_pipeline.console.interruption import STOPPED
+from quant_pipeline.sync.insight import history
+from quant_pipeline.warehouse import server
 from quant_pipeline_tests.assets.platform import Platform
-from quant_pipeline_tests.console.commanded import checkout, hanging, started, until
+from quant_pipeline_tests.console.commanded import checkout, hanging, interrupt, started, until
 
 
 @pytest.fixture
@@ -28,13 +31,9 @@ def test_a_signal_ends_the_whole_command(
     before = len(instance.get_run_ids())
     process = hanging(platform, "namechange", "sync", "--datasets", "name_history,weekly_kline,ths_concepts", "--force")
     (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    process.send_signal(number)
-    _, error = process.communicate(timeout=120)  # it waits for no call; the machine may be busy
+    error = interrupt(process, number)
     assert process.returncode == code
-    stopped = [line for line in error.splitlines() if line.startswith("quant-pipeline: ")]
-    assert len(stopped) == 1
-    assert "Stopped. What was committed is kept; run the command again to go on." in stopped[0]
-    assert "Traceback" not in error
+    assert error == f"quant-pipeline: {STOPPED}\n"
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.CANCELED
@@ -42,6 +41,8 @@ def test_a_signal_ends_the_whole_command(
     ((status, text),) = platform.rows("SELECT status, error FROM sync_runs WHERE id = %s", run.run_id)
     assert status == "failed"
     assert text.startswith("interrupted")
+    told = {row["run"]: row["status"] for row in history.runs(platform.database).rows.to_dicts()}
+    assert told[run.run_id] == "interrupted"
     assert platform.rows("SELECT count(*) FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}") == [(0,)]
 
 
@@ -63,3 +64,56 @@ def test_no_client_in_a_process_of_its_own_outlives_the_command(platform: Platfo
 def clients(pid: int) -> list[psutil.Process]:
     children = psutil.Process(pid).children()
     return [child for child in children if "quant_pipeline.sources.worker" in child.cmdline()]
+
+
+@pytest.mark.usefixtures("instance")
+@pytest.mark.parametrize("module", ["click", "pydantic", "psycopg", "polars"])
+def test_ctrl_c_is_heard_while_a_command_is_still_being_loaded(module: str) -> None:
+    process = started("status", python=("-X", "importtime"))
+    assert process.stderr is not None
+    while not process.stderr.readline().rstrip().endswith(f" {module}"):
+        assert process.poll() is None
+    (line,) = [line for line in interrupt(process).splitlines() if not line.startswith("import time:")]
+    assert (process.returncode, line) == (130, f"quant-pipeline: {STOPPED}")
+
+
+@pytest.mark.usefixtures("instance")
+def test_ctrl_c_while_the_first_server_is_made_leaves_no_half_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    monkeypatch.delenv("QUANT_DATABASE_URL")
+    monkeypatch.setenv("QUANT_HOME", str(home))
+    process = started("db", "url")
+    until(lambda: any(home.glob("pg.new*/PG_VERSION")) or process.poll() is not None, "initdb")
+    assert interrupt(process) == f"quant-pipeline: {STOPPED}\n"
+    assert process.returncode == 130
+    again = started("db", "url")
+    try:
+        url, error = again.communicate(timeout=120)
+        assert (again.returncode, error) == (0, "")
+        assert url.startswith("postgresql://")
+    finally:
+        server.stop(home)
+
+
+@pytest.mark.usefixtures("instance")
+@pytest.mark.parametrize(
+    ("arguments", "first", "words"),
+    [
+        (("sandbox",), "SANDBOX", "The sandbox is stopped"),
+        (("serve", "--port", "0"), "SANDBOX · Pages: http://127.0.0.1:", STOPPED),
+    ],
+    ids=["sandbox", "serve"],
+)
+def test_what_serves_ends_with_one_line(
+    arguments: tuple[str, ...], first: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if arguments[0] == "sandbox":
+        monkeypatch.setenv("QUANT_HOME", str(tmp_path))
+    process = started(*arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = process.stdout if arguments[0] == "sandbox" else process.stderr
+    assert said.readline().startswith(first)
+    (line,) = interrupt(process).splitlines()
+    assert line.startswith(f"quant-pipeline: {words}")
+    assert process.returncode == 130
