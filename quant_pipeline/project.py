@@ -73,7 +73,9 @@ def _folders() -> Iterator[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    return (folder / HOME).is_dir() or _names_us(folder / DAGSTER) or bool(_OURS.search(_text(folder / ENV)))
+    with suppress(OSError):  # a path that is too long
+        return (folder / HOME).is_dir() or _names_us(folder / DAGSTER) or bool(_OURS.search(_text(folder / ENV)))
+    return False
 
 
 def _names_us(file: Path) -> bool:

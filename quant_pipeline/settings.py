@@ -135,7 +135,7 @@ def _home(*, or_here: bool) -> Path:
 
 
 def read(kind: type[AnyVariables], instead: Mapping[str, Any] | None = None) -> AnyVariables:
-    """These variables out of the environment and the project's `.env`, or `instead` (name -> value) where it has them."""
+    """These variables out of the environment and the project's `.env`, or from `instead` (name -> value) where it has them."""
     try:
         return kind(**{"_env_file": project.env_file(), **(instead or {})})
     except ValidationError as error:

@@ -126,7 +126,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             scripts / "dagster",
             (*code, "--socket", str(socket_path), *logged),
             _has_code,
-            module="dagster._grpc.proxy_server",
+            module="dagster",
         ),
         Server(
             "webserver",
@@ -143,7 +143,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             scripts / "dagster-daemon",
             ("run", "--workspace", str(workspace), *logged),
             behind=socket_path,
-            module="dagster._daemon.cli",
+            module="dagster",
             due=answers,
         ),
         Server("pages", Path(door.__file__).with_name("__main__.py"), (place.host, str(place.port + 1)), due=answers),

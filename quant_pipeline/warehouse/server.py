@@ -30,9 +30,9 @@ def start(home: Path) -> str:
     """The URL of the embedded server of `home` (its data stand in `home/pg`), started when it is not running.
 
     Any number of processes may call it at once. After a crash it waits for PostgreSQL's recovery (up to 10 minutes).
-    The server outlives this process; `stop` ends it. ServerError when it cannot be had.
+    The server outlives this process; `stop` ends it. ServerError when it cannot be had, HomeError when the home cannot.
     """
-    data = _data_directory(home)
+    data = made(_data_directory(home).parent) / "pg"
     if (url := postmaster.answering(data)) is not None:
         return url
     with _alone(data):
@@ -76,7 +76,6 @@ def _data_directory(home: Path) -> Path:
 def _alone(data: Path) -> Iterator[None]:
     """One process at a time starts or stops the server of a home."""
     try:
-        made(data.parent)
         with FileLock(data.with_name("pg.lock"), timeout=_LOCK_SECONDS):
             yield
     except Timeout:

@@ -16,7 +16,7 @@ def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_folder_with_dagster_yaml_is_found_from_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dagster.yaml").touch()
+    (tmp_path / "dagster.yaml").write_text("module: quant_pipeline.resources.dagster_private")
     (tmp_path / "notebooks" / "mine").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks" / "mine")
     prepare_environment()
