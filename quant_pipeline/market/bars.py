@@ -280,6 +280,8 @@ CB_DAILY = Dataset(
         *CHANGES,
         number("vol", "成交量", "Volume.", "手", required=True),
         number("amount", "成交额", "Turnover.", "万元"),
+        number("bond_value", "纯债价值", "Value of the bond without its right to convert.", "元"),
+        number("bond_over_rate", "纯债溢价率", "Price over bond_value.", "%"),
         number("cb_value", "转股价值", "Value of the shares that the bond converts into.", "元"),
         number("cb_over_rate", "转股溢价率", "Price over cb_value.", "%"),
     ),

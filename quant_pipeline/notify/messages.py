@@ -128,6 +128,25 @@ def sources_unhealthy(*, troubles: Sequence[tuple[str, str]], ui_url: str, sandb
     return _message(f"数据源异常 Source unhealthy：{first}{more}", lines, sandbox)
 
 
+def refusal_unknown(*, source: str, api: str, text: str, ui_url: str, sandbox: bool) -> Message:
+    """A source refused in words that the platform does not know: they are told, so that they can be added."""
+    lines = [
+        f"- 接口 API：{_inline(source)}.{_inline(api)}",
+        f"- 原文 Its words：{_inline(text)}",
+        "",
+        "平台不认识这句拒绝，暂按临时故障重试。The platform does not know this refusal: it takes it for a passing fault, and "
+        "tries again.",
+        "",
+        "**怎么办 What to do**",
+        "",
+        "1. 若是配额、权限或账号问题，先在数据源处解决。If it speaks of a quota, a permission or the account, mend that first.",
+        "2. 请把原文反馈给维护者，以便归类（每句只提醒一次）。Report the words, so that they can be added; they are told once.",
+        "",
+        f"[打开界面 Open the UI]({ui_url})",
+    ]
+    return _message(f"数据源的陌生拒绝 Unknown refusal：{source}.{api}", lines, sandbox)
+
+
 def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
     """Foreign text on one line, without control characters (PostgreSQL refuses some) and cut to `longest` characters."""
     line = "".join(character for character in " ".join(text.split()) if character.isprintable())

@@ -87,6 +87,8 @@ class Tally:
     seconds: float = 0.0
     leases: list[int] = field(default_factory=list)
     """The calls of the answer that is being looked at, as `source_calls` numbers them."""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody wants the answer any more: the call under way ends, and no other is made."""
 
 
 class Source(ABC):
@@ -218,15 +220,16 @@ class Source(ABC):
         """One call at the source's pace, tried again while its failure is a passing one."""
         policy = policy_for(self._policies, self.name, api)
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(policy.retries + 1),
+            stop=tenacity.stop_after_attempt(policy.retries + 1) | tenacity.stop_when_event_set(tally.stopped),
             wait=_pause(policy),
+            sleep=tenacity.sleep_using_event(tally.stopped),
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, SourceError) and error.passing),
             reraise=True,
         )
         return retrying(self._once, api, policy, request, tally)
 
     def _once(self, api: str, policy: RatePolicy, request: Callable[[], pl.DataFrame], tally: Tally) -> pl.DataFrame:
-        with self._limiter.call(self.name, api, policy, patience=self._patience) as lease:
+        with self._limiter.call(self.name, api, policy, patience=self._patience, stopped=tally.stopped) as lease:
             tally.calls += 1
             tally.leases.append(lease.id)
             try:

@@ -105,15 +105,17 @@ class Limiter:
         self._turns = threading.Lock()
 
     @contextmanager
-    def call(self, source: str, api: str, policy: RatePolicy, *, patience: float) -> Iterator[Lease]:
+    def call(
+        self, source: str, api: str, policy: RatePolicy, *, patience: float, stopped: threading.Event | None = None
+    ) -> Iterator[Lease]:
         """Waits for a place, then holds it while the body makes the call.
 
         SourceError at once: RATE_LIMITED when the place is further away than `patience` seconds, CIRCUIT_OPEN when the API
-        failed too often and is left alone.
+        failed too often and is left alone. `stopped` ends the wait.
         A SourceError that the body raises is recorded as the call's outcome; RATE_LIMITED makes all processes wait,
         and words that nobody knows are kept.
         """
-        lease = Lease(self._wait_for_place(source, api, policy, patience))
+        lease = Lease(self._wait_for_place(source, api, policy, patience, stopped or threading.Event()))
         outcome, reason = "ok", ""
         try:
             yield lease
@@ -138,13 +140,15 @@ class Limiter:
         with self._pool.connection() as connection:
             connection.execute("UPDATE source_calls SET outcome = %s WHERE id = ANY(%s)", (outcome, list(calls)))
 
-    def _wait_for_place(self, source: str, api: str, policy: RatePolicy, patience: float) -> int:
+    def _wait_for_place(self, source: str, api: str, policy: RatePolicy, patience: float, stopped: threading.Event) -> int:
         deadline = time.monotonic() + patience
         # One thread of a process asks at a time: the others would only queue up at the same database row.
         with self._turns:
             turn = self._turn.setdefault((source, api), threading.Lock())
         with turn:
             while True:
+                if stopped.is_set():
+                    raise SourceError(FailureClass.RETRYABLE, source, api, "it was not asked any more: the sync was stopped")
                 place, wait, why = self._ask(source, api, policy)
                 if place is not None:
                     return place

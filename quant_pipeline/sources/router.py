@@ -18,7 +18,6 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import Checked, SpecError
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
-from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.registry import priority_variable, registered
 from quant_pipeline.sources.units import Grain, Unit
@@ -30,6 +29,7 @@ _logger = logging.getLogger(__name__)
 _KEYS = ("_TOKEN", "_KEY", "_USER", "_PASSWORD")
 """How the settings end that a source knows its user by."""
 _NAP = 1.0
+_LONGEST_PAUSE = 16.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,12 @@ class Router:
         self._failed_over: set[tuple[str, str]] = set()
         self._resting_since: float | None = None
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Nothing more is asked: units that wait are given up, those under way when their call has ended, within the time
+        that its policy allows."""
+        self._stopped.set()
 
     def priority(self, dataset: Dataset) -> tuple[str, ...]:
         """The sources' names, best first, by which rows are owned: neither a passing demotion nor a switch changes it."""
@@ -126,13 +132,15 @@ class Router:
         of which can have the whole unit, the first that is not busy is asked first: a long plan is shared out over them, each
         at its own pace. An implausible answer is taken when all that could be asked say the same.
         """
-        tally, attempts = Tally(), 0
+        tally, attempts = Tally(stopped=self._stopped), 0
         while True:
             failures: list[SourceError] = []
             unasked: list[str] = []
             doubtful: list[tuple[Source, Implausible]] = []
             with self._ordered(dataset, unit, without, shared_by) as sources:
                 for source in sources:
+                    if self._stopped.is_set():
+                        raise Unanswered(f"{dataset.name} {unit}", failures, calls=tally.calls, attempts=attempts)
                     if not self.can_have(source, dataset, unit):
                         unasked.append(source.name)
                         continue
@@ -153,7 +161,7 @@ class Router:
             rest = self._rest(failures)
             if rest is None:
                 raise Unanswered(f"{dataset.name} {unit}", failures, unasked=unasked, calls=tally.calls, attempts=attempts)
-            time.sleep(rest)
+            self._nap(rest)
 
     def _note_failovers(self, dataset: Dataset, unit: Unit, failures: Sequence[SourceError], answered: Source) -> None:
         """Records that the next source answered: once per data set and source that failed."""
@@ -215,7 +223,13 @@ class Router:
                 doubtful = isinstance(error.__cause__, Implausible)  # it would say the same again: the next is asked
                 if doubtful or error.failure is not FailureClass.EMPTY or attempt > policy.retries:
                     return attempt, error
-            _pause(policy, attempt - 1)
+            self._nap(min(policy.backoff * 2 ** (attempt - 1), _LONGEST_PAUSE))
+            if self._stopped.is_set():
+                return attempt, SourceError(FailureClass.EMPTY, source.name, source.servings[dataset.name].api, "stopped")
+
+    def _nap(self, seconds: float) -> None:
+        """Waits; not any longer when it is stopped."""
+        self._stopped.wait(seconds)
 
     def _rest(self, failures: Sequence[SourceError]) -> float | None:
         """Seconds to wait until a resting source may be asked again; None when waiting is no use, or was long enough."""
@@ -301,7 +315,3 @@ def _all_say_so(doubtful: Sequence[tuple[Source, Implausible]]) -> bool:
     """
     agreed = all(doubt.claim == doubtful[0][1].claim for _, doubt in doubtful)
     return agreed and (len(doubtful) > 1 or any(not doubt.impossible for _, doubt in doubtful))
-
-
-def _pause(policy: RatePolicy, attempt: int) -> None:
-    time.sleep(min(policy.backoff * 2**attempt, 16.0))

@@ -1,4 +1,4 @@
-"""Tushare's weekly and monthly bars brought to the platform's terms: pct_chg in %, labels that are sessions."""
+"""Tushare's weekly and monthly bars brought to the platform's terms: pct_chg in %, vol in 手, labels that are sessions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,30 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 
+_HALFWAY = 10**-0.5
+
 
 def weekly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
-    """A label that is a closed Friday becomes the week's last session; pct_chg as a percentage."""
-    return _as_percentage(_relabelled(bars, calendar, week_end))
+    """A label that is a closed Friday becomes the week's last session; pct_chg as a percentage, vol in 手, amount in 千元."""
+    return _in_lots(_as_percentage(_relabelled(bars, calendar, week_end)))
 
 
 def monthly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
-    """A label that is the month's last day becomes its last session; pct_chg as a percentage."""
-    return _as_percentage(_relabelled(bars, calendar, month_end))
+    """A label that is the month's last day becomes its last session; the rest as of weeks."""
+    return _in_lots(_as_percentage(_relabelled(bars, calendar, month_end)))
+
+
+def _in_lots(bars: pl.DataFrame) -> pl.DataFrame:
+    """Tushare's page says no unit: its samples of 2018 are in 手 and 千元, as its daily bars are, answers of 2026 in 股 and 元.
+
+    A row's turnover over its volume is a tenth of its price in the former, its price in the latter; halfway between lies a
+    factor of three, which no mean price of a month differs from the close by. Where it cannot be told nothing is changed.
+    """
+    vol, amount, close = (pl.col(name).cast(pl.Float64, strict=False) for name in ("vol", "amount", "close"))
+    in_shares = ((amount / vol) > close * _HALFWAY).fill_null(False)
+    return bars.with_columns(
+        vol=pl.when(in_shares).then(vol / 100).otherwise(vol), amount=pl.when(in_shares).then(amount / 1000).otherwise(amount)
+    )
 
 
 def _as_percentage(bars: pl.DataFrame) -> pl.DataFrame:

@@ -94,24 +94,32 @@ def shown_in(connection: psycopg.Connection, dataset: Dataset, rows: pl.DataFram
         published = rows.select("o_code", "n_code", "name").iter_rows()
         return [CodeChange(old, new, name, BSE_MAPPING.name) for old, new, name in published]
     since = _SINCE[dataset.name]
-    statement = sql.SQL("SELECT ts_code, name, {} FROM {} WHERE source = %s").format(
-        sql.Identifier(since), sql.Identifier(dataset.name)
+    company = "fullname" if dataset is STOCK_LIST else "name"
+    statement = sql.SQL("SELECT ts_code, name, {}, {} FROM {} WHERE source = %s").format(
+        sql.Identifier(since), sql.Identifier(company), sql.Identifier(dataset.name)
     )
-    schema = {"ts_code": pl.String, "name": pl.String, "since": pl.Date}
+    schema = {"ts_code": pl.String, "name": pl.String, "since": pl.Date, "company": pl.String}
     stored = pl.DataFrame(connection.execute(statement, (source,)).fetchall(), schema=schema, orient="row")
     live = rows.filter(pl.col("list_status") != "D") if dataset is STOCK_LIST else rows
-    return list(detected(stored, live.select("ts_code", "name", pl.col(since).alias("since")), dataset.name))
+    came = live.select("ts_code", "name", pl.col(since).alias("since"), pl.col(company).alias("company"))
+    return list(detected(stored, came, dataset.name))
 
 
 def detected(stored: pl.DataFrame, came: pl.DataFrame, known_from: str) -> Iterator[CodeChange]:
-    """The changes between a list as it stood and as it came (ts_code, name, since; whole lists, without ended companies).
+    """The changes between a list as it stood and as it came (ts_code, name, company, since; whole lists, without ended
+    companies).
 
     A code that is there no more and one that was not there before are one company where both had one name since the same
-    day, and no third code did.
+    day, the short one or the company's whole one (a share may get a new code and a new short name on one day), and no third
+    code did.
     """
-    gone = stored.join(came, on="ts_code", how="anti").drop_nulls()
-    new = came.join(stored, on="ts_code", how="anti").drop_nulls()
-    pairs = gone.join(new, on=["name", "since"], suffix="_new").select("ts_code", "ts_code_new", "name")
+    gone = stored.join(came, on="ts_code", how="anti")
+    new = came.join(stored, on="ts_code", how="anti")
+    alike = [
+        gone.drop_nulls(key).join(new, on=[key, "since"], suffix="_new").select("ts_code", "ts_code_new")
+        for key in ("name", "company")
+    ]
+    pairs = pl.concat(alike).join(new.select(ts_code_new="ts_code", name="name"), on="ts_code_new")
     pairs = pairs.unique(["ts_code", "ts_code_new"], keep="first", maintain_order=True).sort("ts_code", "ts_code_new")
     alone = ~(pl.col("ts_code").is_duplicated() | pl.col("ts_code_new").is_duplicated())
     yield from (CodeChange(old, new, name, known_from) for old, new, name in pairs.filter(alone).iter_rows())

@@ -93,7 +93,14 @@ class Engine:
         self._ledger.plan(self._run, len(plan.units), len(outcome.before))
         if not todo:
             return outcome
-        report = on_committed or _nobody
+        try:
+            self._sync(plan, todo, outcome, force, on_committed or _nobody)
+        except BaseException:
+            self._router.stop()
+            raise
+        return outcome
+
+    def _sync(self, plan: Plan, todo: Sequence[Unit], outcome: Outcome, force: bool, report: OnCommitted) -> None:
         accept, roster = self._acceptance(plan, todo)
         gaps = Gaps(plan.dataset, self._calendar, roster) if roster is not None else None
         shared_by = self._shared_by(plan, roster)
@@ -120,7 +127,6 @@ class Engine:
                 self._settle(plan, connection, gaps, outcome, report)
                 if plan.labels:
                     self._complete(plan, connection, roster, outcome, report)
-        return outcome
 
     def _acceptance(self, plan: Plan, todo: Sequence[Unit]) -> tuple[Acceptance, Roster | None]:
         dataset = plan.dataset
@@ -281,6 +287,9 @@ class Engine:
                         return
                     came, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     yield [future.result() for future in came]
+            except BaseException:
+                self._router.stop()  # interrupted: each call under way ends within its time, and is not made again
+                raise
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 

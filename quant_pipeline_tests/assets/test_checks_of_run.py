@@ -105,3 +105,17 @@ def test_a_retry_is_judged_over_what_it_tried_again(platform: Platform) -> None:
     assert evaluations["row_count"].metadata["sessions"].value == f"{failed} .. {failed}"
     assert evaluations["row_count"].passed, "sessions that were never synced were not asked for"
     assert notified(platform, result, "daily_kline") == []
+
+
+def test_an_unknown_board_is_told_once_whatever_run_shows_it_and_a_second_one_is_news(platform: Platform) -> None:
+    told = "SELECT dedupe_key, title, content FROM messages WHERE dedupe_key LIKE 'unknown-board:%%' ORDER BY id"
+    again = {"stock_list": {"force": True}}
+    platform.sandbox.order_fault("new_prefix", ts_code="303001.SZ", times=None)
+    for _ in range(2):
+        assert platform.alone([], "stock_list", config=again).success
+    ((key, title, content),) = platform.rows(told)
+    assert (key, "known_boards" in title, "303xxx.SZ (303001.SZ)" in content) == ("unknown-board:303.SZ", True, True)
+    platform.sandbox.clear_faults()
+    platform.sandbox.order_fault("new_prefix", ts_code="604001.SH", times=None)
+    assert platform.alone([], "stock_list", config=again).success
+    assert [key for key, _, _ in platform.rows(told)] == ["unknown-board:303.SZ", "unknown-board:604.SH"]

@@ -8,6 +8,7 @@ import pytest
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sensors.source_health import source_health
+from quant_pipeline.sources.refusals import record_unknown
 from quant_pipeline.warehouse.database import Database
 
 _CALLS = """
@@ -87,3 +88,31 @@ def test_each_is_told_once_an_hour(warehouse: Database, monkeypatch: pytest.Monk
 def test_it_watches_every_five_minutes_without_being_switched_on() -> None:
     assert source_health.default_status is dg.DefaultSensorStatus.RUNNING
     assert source_health.minimum_interval_seconds == 300
+
+
+def test_words_that_nobody_knows_are_told_once_each_with_their_text(warehouse: Database) -> None:
+    def refused(source: str, text: str) -> None:
+        with warehouse.connect() as connection:
+            record_unknown(connection, source, "daily", text)
+
+    refused("tushare", "抱歉，第 3 次 | 维护中")
+    tick()
+    tick()
+    ((key, title, content),) = told(warehouse)
+    assert key.startswith("unknown-refusal:tushare:")
+    assert title == "【沙盒 SANDBOX】数据源的陌生拒绝 Unknown refusal：tushare.daily"
+    assert "抱歉，第 3 次" in content
+    with warehouse.connect() as connection:
+        connection.execute("DELETE FROM source_events")
+    refused("tushare", "抱歉，第 17 次 | 维护中")  # the same words, with another number
+    tick()
+    assert len(told(warehouse)) == 1
+    refused("tushare", "the account is being moved")
+    refused("baostock", "抱歉，第 3 次 | 维护中")
+    tick()
+    tick()
+    assert [title.rpartition("：")[2] for _, title, _ in told(warehouse)] == [
+        "tushare.daily",
+        "tushare.daily",
+        "baostock.daily",
+    ]

@@ -253,8 +253,9 @@ class Backwards(Ranking):
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the router slept, on a clock that only its naps move."""
     slept: list[float] = []
-    clock = SimpleNamespace(monotonic=lambda: 1000.0 + sum(slept), sleep=slept.append)
+    clock = SimpleNamespace(monotonic=lambda: 1000.0 + sum(slept))
     monkeypatch.setattr("quant_pipeline.sources.router.time", clock)
+    monkeypatch.setattr(Router, "_nap", lambda _, seconds: slept.append(seconds))
     return slept
 
 

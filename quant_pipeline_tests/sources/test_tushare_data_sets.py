@@ -158,3 +158,45 @@ def test_a_list_that_is_rightly_empty_has_its_columns(
 ) -> None:
     monkeypatch.setenv("QUANT_NOW", "2025-10-08T18:00")
     assert sound(source, market, BSE_MAPPING, Unit.snapshot(dt.date(2025, 9, 30))).is_empty()
+
+
+BAR = "ts_code trade_date open high low close pre_close change pct_chg vol amount"
+DOCUMENTED = {
+    "stock_list": "ts_code symbol name area industry fullname enname cnspell market exchange curr_type list_status list_date "
+    "delist_date is_hs act_name act_ent_type",  # doc 25
+    "trade_calendar": "exchange cal_date is_open pretrade_date",  # doc 26
+    "daily_kline": BAR,  # doc 27
+    "adj_factor": "ts_code trade_date adj_factor",  # doc 28
+    "daily_basic": "ts_code trade_date close turnover_rate turnover_rate_f volume_ratio pe pe_ttm pb ps ps_ttm dv_ratio dv_ttm "
+    "total_share float_share free_share total_mv circ_mv",  # doc 32
+    "name_history": "ts_code name start_date end_date ann_date change_reason",  # doc 100
+    "weekly_kline": BAR,  # doc 144
+    "monthly_kline": BAR,  # doc 145
+    "price_limits": "trade_date ts_code pre_close up_limit down_limit",  # doc 183
+    "suspensions": "ts_code trade_date suspend_timing suspend_type",  # doc 214
+    "index_list": "ts_code name fullname market publisher index_type category base_date base_point list_date weight_rule desc "
+    "exp_date",  # doc 94
+    "index_daily": BAR,  # doc 95
+    "etf_daily": BAR,  # doc 127
+    "etf_adj": "ts_code trade_date adj_factor",  # doc 199
+    "cb_daily": f"{BAR} bond_value bond_over_rate cb_value cb_over_rate",  # doc 187
+    "ths_concepts": "ts_code name count exchange list_date type",  # doc 259
+    "ths_members": "ts_code con_code con_name weight in_date out_date is_new",  # doc 261
+    "ths_hot": "trade_date data_type ts_code ts_name rank pct_change current_price concept rank_reason hot "
+    "rank_time",  # doc 320
+    "auction": "ts_code trade_date close open high low vol amount vwap",  # doc 353, stk_auction_o
+}
+"""What Tushare's pages (document/2?doc_id=…) name as the output of the API behind a data set."""
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_column_that_tushare_documents_is_stored(name: str) -> None:
+    assert set(SOURCED[name].column_names) == set(DOCUMENTED[name].split())
+
+
+def test_what_tushare_only_gives_when_it_is_asked_for_is_asked_for(source: TushareSource, market: SimulatedMarket) -> None:
+    bonds = sound(source, market, SOURCED["cb_daily"], Unit.session(SESSION))
+    assert bonds.select(pl.col("bond_value", "bond_over_rate").null_count()).row(0) == (0, 0)
+    off = ((bonds["close"] / bonds["bond_value"] - 1) * 100 - bonds["bond_over_rate"]).abs().max()
+    assert isinstance(off, float)
+    assert off < 0.01

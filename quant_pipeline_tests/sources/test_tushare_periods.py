@@ -82,7 +82,7 @@ def test_fractions_and_percentages_both_become_percentages() -> None:
             "pre_close": [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, None, 9.9],
             "pct_chg": [0.05, 5.0, -0.1, 0.0, 0.0001, 200.0, 0.05, None],
         }
-    )
+    ).with_columns(vol=pl.lit(1.0), amount=pl.lit(1.0))
     said = weekly(bars.with_columns(pl.lit("20261030").alias("trade_date")), xshg())["pct_chg"].to_list()
     assert said == pytest.approx([5.0, 5.0, -10.0, 0.0, 0.01, 200.0, None, None])
     labelled = bars.with_columns(pl.lit("20261030").alias("trade_date"))
@@ -91,13 +91,16 @@ def test_fractions_and_percentages_both_become_percentages() -> None:
 
 def test_a_label_that_is_the_months_last_day_becomes_its_last_session() -> None:
     labels = ["20261031", "20261030", "20261130", "20260228", "2026", None, "20261029"]
-    bars = pl.DataFrame({"trade_date": labels, "close": 1.0, "pre_close": 1.0, "pct_chg": 0.0})
+    bars = pl.DataFrame({"trade_date": labels, "close": 1.0, "pre_close": 1.0, "pct_chg": 0.0, "vol": 1.0, "amount": 0.1})
     expected = ["20261030", "20261030", "20261130", "20260227", "2026", None, "20261029"]
     assert monthly(bars, xshg())["trade_date"].to_list() == expected
 
 
+NAMES = ("trade_date", "close", "pre_close", "pct_chg", "vol", "amount")
+
+
 def test_an_answer_without_rows_stays_one() -> None:
-    empty = pl.DataFrame({name: pl.Series([], dtype=pl.Null) for name in ("trade_date", "close", "pre_close", "pct_chg")})
+    empty = pl.DataFrame({name: pl.Series([], dtype=pl.Null) for name in NAMES})
     assert monthly(empty, xshg()).is_empty()
 
 
@@ -162,3 +165,25 @@ def test_a_week_labelled_with_its_holiday_friday_bears_its_last_session(
         weeks = source.fetch(WEEKLY_KLINE, unit, Tally())
     assert weeks["trade_date"].unique().to_list() == ["20260430"]
     assert code in weeks["ts_code"]
+
+
+@pytest.mark.parametrize(
+    ("close", "vol", "amount", "lots", "thousands"),
+    [
+        # weekly, 000001.SZ: 2026-08-21 as answered in 2026, 2018-10-26 as in Tushare's own sample (its turnover: 10 % off)
+        (11.41, 521_717_458.0, 5.853922e9, 5_217_174.58, 5_853_922.0),
+        (11.18, 9_062_500.14, 9_062_500.14 * 11.18 * 0.1 * 1.1, 9_062_500.14, 9_062_500.14 * 11.18 * 0.11),
+        # what cannot be told stays as it is
+        (11.18, 0.0, 0.0, 0.0, 0.0),
+        (11.18, 9_062_500.14, None, 9_062_500.14, None),
+    ],
+)
+def test_volumes_in_shares_and_in_lots_both_become_lots(
+    close: float, vol: float, amount: float | None, lots: float, thousands: float | None
+) -> None:
+    bar = {"trade_date": "20260821", "close": close, "pre_close": close, "pct_chg": 0.0, "vol": vol, "amount": amount}
+    rows = pl.DataFrame([bar], schema_overrides={"amount": pl.Float64})
+    for as_stored in (weekly, monthly):
+        (row,) = as_stored(rows, xshg()).to_dicts()
+        assert row["vol"] == pytest.approx(lots)
+        assert row["amount"] == (thousands if thousands is None else pytest.approx(thousands))

@@ -78,6 +78,19 @@ def test_where_the_name_changed_as_well_its_history_shows_it(warehouse: Database
     assert codes(warehouse, "name_history") == {NEW}
 
 
+def test_a_new_code_with_a_new_short_name_is_known_by_the_company_s_whole_name(warehouse: Database) -> None:
+    """Long before the history of names is synced again; of a list that has no whole names (BaoStock's) nothing is guessed."""
+    whole = {"fullname": "中航电测仪器股份有限公司"}
+    write(warehouse, STOCK_LIST, LIST, company(OLD) | whole, company(OTHER, "浦发银行"))
+    history(warehouse)
+    write(warehouse, STOCK_LIST, LIST, company(NEW, "中航成飞") | whole, company(OTHER, "浦发银行"))
+    assert changes(warehouse) == [(OLD, NEW, "中航成飞", LATEST, "stock_list")]
+    assert codes(warehouse) == codes(warehouse, "daily_kline") == {NEW, OTHER}
+    later = company(NEW, since="20100828") | whole
+    assert not list(detected(frame([company(OLD) | whole]), frame([later]), "stock_list")), "listed on another day"
+    assert not list(detected(frame([company(OLD)]), frame([company(NEW, "中航成飞")]), "stock_list"))
+
+
 def test_a_row_that_the_new_code_has_already_stays(warehouse: Database) -> None:
     write(warehouse, STOCK_LIST, LIST, company(OLD))
     history(warehouse)
@@ -142,8 +155,9 @@ def test_what_is_no_change_is_none(stored: list[dict[str, Any]], came: list[dict
 
 
 def frame(companies: list[dict[str, Any]]) -> pl.DataFrame:
-    rows = [(each["ts_code"], each["name"], each["list_date"]) for each in companies]
-    listed = pl.DataFrame(rows, schema=["ts_code", "name", "since"], orient="row")
+    rows = [(each["ts_code"], each["name"], each["list_date"], each.get("fullname")) for each in companies]
+    schema = {"ts_code": pl.String, "name": pl.String, "since": pl.String, "company": pl.String}
+    listed = pl.DataFrame(rows, schema=schema, orient="row")
     return listed.with_columns(pl.col("since").cast(pl.String).str.to_date("%Y%m%d"))
 
 
@@ -160,7 +174,8 @@ def test_of_any_two_lists_a_change_is_one_company_gone_and_come(
 ) -> None:
     def listed(codes: dict[str, tuple[str, dt.date]]) -> pl.DataFrame:
         rows = [(code, name, since) for code, (name, since) in codes.items()]
-        return pl.DataFrame(rows, schema={"ts_code": pl.String, "name": pl.String, "since": pl.Date}, orient="row")
+        listed = pl.DataFrame(rows, schema={"ts_code": pl.String, "name": pl.String, "since": pl.Date}, orient="row")
+        return listed.with_columns(company=pl.lit(None, pl.String))
 
     found = list(detected(listed(before), listed(after), "stock_list"))
     for change in found:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
 from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, SOURCED, STOCK_LIST
 from quant_pipeline_tests.sync.conftest import Bench
 
@@ -74,3 +80,45 @@ def test_the_ledger_tells_what_a_run_did(bench: Bench) -> None:
     assert run["units_planned"] == run["units_done"] == 10
     assert run["rows_inserted"] == run["by_source"]["tushare"]["rows"] > 0
     assert run["calls"] == run["by_source"]["tushare"]["calls"] == len(bench.sandbox.calls())
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard wherever the tests were started: a job in the background is started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
+@pytest.mark.parametrize("where", ["while it waits for answers", "while it stores one"])
+def test_a_run_that_is_cancelled_waits_for_the_calls_under_way_and_makes_no_other(bench: Bench, where: str) -> None:
+    """Every call would hang, and be tried five times more; four are under way."""
+    sessions = bench.sessions(8)
+    bench.reference(sessions)
+    quick = bench.policies["tushare"]["*"]
+    bench.policies["tushare"] = {"*": quick.model_copy(update={"retries": 5})}
+    answered = 1 if where == "while it stores one" else 0
+    bench.sandbox.order_fault("hang", api="daily", seconds=3_600, after=answered, times=None)
+    ended = threading.Event()
+
+    def cancel_once_all_hang() -> None:
+        while len(bench.sandbox.calls("daily")) < 4 and not ended.wait(0.02):
+            pass
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def cancel(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    canceller = threading.Thread(target=cancel_once_all_hang)
+    if not answered:
+        canceller.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            bench.sync(DAILY_KLINE, sessions, timeout=2.0, on_committed=cancel)
+    finally:
+        ended.set()
+    made = len(bench.sandbox.calls("daily"))
+    assert 1 <= made <= 4 + answered
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("daily_kline")], "nobody goes on asking"
+    assert bench.rows("SELECT count(DISTINCT trade_date) FROM daily_kline") == [(answered,)], "what was committed is kept"
