@@ -35,7 +35,7 @@ test: setup ## Run ruff, mypy, the house's import rules and the tests 测试
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 uitest: setup ## Look at the UI in headless Chromium (needs chromium and chromedriver) 界面测试
-	QUANT_UI_TESTS=1 $(BIN)/pytest quant_pipeline_tests/test_ui.py
+	QUANT_UI_TESTS=1 $(BIN)/pytest quant_pipeline_tests/test_ui.py quant_pipeline_tests/door
 
 bench: setup ## Measure the speeds that the README names 性能测试
 	$(BIN)/python -m benchmarks

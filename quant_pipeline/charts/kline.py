@@ -139,7 +139,7 @@ def kline(
         bars = _with_true_changes(bars, raw, factors, labels)
     halts = _halted_days(database, listing)
     drawn = _with_gaps(_with_indicators(bars), labels, halts)
-    axis = drawn.select("trade_date", label="trade_date")
+    axis, first = drawn.select("trade_date", label="trade_date"), min(sessions, default=None)
     return KLine(
         listing,
         dataset,
@@ -147,8 +147,8 @@ def kline(
         adjustment,
         shown,
         drawn,
-        _placed(_steps(factors), axis),
-        _placed(_hits(database, listing), axis).sort("trade_date", "screen", descending=[True, False]),
+        _placed(_steps(factors), axis, first),
+        _placed(_hits(database, listing), axis, first).sort("trade_date", "screen", descending=[True, False]),
         _runs(halts, calendar),
         adjusted.height - whole.height,
     )
@@ -237,11 +237,13 @@ def _steps(factors: pl.DataFrame) -> pl.DataFrame:
     return stepped.filter((pl.col("step") - 1).abs() > _STEP).select("trade_date", "step")
 
 
-def _placed(rows: pl.DataFrame, axis: pl.DataFrame) -> pl.DataFrame:
-    """The rows with `label`, the place on the axis in whose period their day lies; days beyond the axis are left out."""
-    if axis.is_empty():
+def _placed(rows: pl.DataFrame, axis: pl.DataFrame, first: dt.date | None) -> pl.DataFrame:
+    """The rows with `label`, the place on the axis in whose period their day lies; those before `first`, its first session,
+    or after its end are left out."""
+    if first is None:
         return rows.with_columns(label=pl.col("trade_date")).clear()
-    joined = rows.sort("trade_date").join_asof(axis.sort("trade_date"), on="trade_date", strategy="forward")
+    within = rows.filter(pl.col("trade_date") >= first).sort("trade_date")
+    joined = within.join_asof(axis.sort("trade_date"), on="trade_date", strategy="forward")
     return joined.filter(pl.col("label").is_not_null())
 
 

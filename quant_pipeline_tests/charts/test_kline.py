@@ -146,8 +146,11 @@ def test_a_code_without_factors_is_shown_raw_and_one_with_some_from_its_first(wa
 
 def test_a_newly_listed_code_has_its_three_bars(warehouse: Database) -> None:
     store(warehouse, DAILY_KLINE, bars([CODE], DAYS[-3:]))
+    steps = zip(DAYS[-6:-4], (1.0, 2.0), strict=True)  # before its first bar: nowhere on the axis
+    store(warehouse, ADJ_FACTOR, [{"ts_code": CODE, "trade_date": day, "adj_factor": step} for day, step in steps])
     line = kline(warehouse, CALENDAR, SHARE)
     assert line.bars["trade_date"].to_list() == list(DAYS[-3:])
+    assert line.ex_dates.is_empty()
     assert line.bars.select("ma5", "ma60").null_count().row(0) == (3, 3)
     assert line.bars.select("dif", "k").null_count().row(0) == (0, 0)
 

@@ -26,12 +26,15 @@ from quant_pipeline.market.datasets import (
 )
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.screenings import note_screening
 from quant_pipeline_tests.door.served import served
 from quant_pipeline_tests.sync.stored import LATEST, LISTED, NOW, bars, sessions, store
 
 DAYS = sessions(40)
 HALTED = DAYS[20:26]
 NEW = DAYS[-3:]
+QUIET = DAYS[-5]
+"""A session that was screened without a hit."""
 
 
 @pytest.fixture
@@ -72,6 +75,8 @@ def fill(database: Database) -> None:
     store(database, DAILY_BASIC, [{"ts_code": "600519.SH", "trade_date": LATEST, "pe_ttm": None, "total_mv": 12345678.0}])
     store(database, INDEX_DAILY, bars(["000001.SH"], DAYS))
     store(database, ETF_DAILY, bars(["510300.SH"], DAYS))
+    with database.connect() as connection:
+        note_screening(connection, "dual_ma", QUIET, hits=0)
     figures, parameters = '{"ma5": 13.1, "ma20": 12.35}', '{"fast": 5, "slow": 20}'
     store(
         database,
@@ -176,7 +181,10 @@ def test_000001_is_the_share_and_links_to_the_index(pages: str) -> None:
 
 
 def test_funds_bonds_and_delisted_codes_have_pages(pages: str) -> None:
-    assert "13.300" in get(f"{pages}/k/510300.SH")
+    fund = get(f"{pages}/k/510300.SH")
+    assert "13.900" in fund
+    assert "所示为不复权价格" in fund
+    assert "--datasets etf_daily,etf_adj --symbols 510300.SH" in fund
     gone = get(f"{pages}/k/600002.SH")
     assert "已退市" in gone
     assert drawn(gone)["data"][0]["x"][-1] == DAYS[29].isoformat()
@@ -248,7 +256,8 @@ def test_a_screen_s_page_ranks_its_hits_and_says_what_is_new_and_gone(pages: str
 
 def test_the_list_of_screens_and_those_without_hits(pages: str) -> None:
     assert f'href="/screens/dual_ma/{DAYS[-2]}"' in get(f"{pages}/screens")
-    assert "没有命中" in get(f"{pages}/screens/dual_ma/{DAYS[-5]}")
+    assert "已选股，没有命中" in get(f"{pages}/screens/dual_ma/{QUIET}")
+    assert "还没有选股" in get(f"{pages}/screens/dual_ma/{DAYS[-6]}")
     assert "日线还没有同步" in get(f"{pages}/screens/dual_ma/2020-06-01")
     assert "没有选股策略“nothing”" in get(f"{pages}/screens/nothing", 404)
     assert "双均线金叉" in get(f"{pages}/screens/nothing/{LATEST}", 404)

@@ -19,7 +19,7 @@ from quant_pipeline.charts.periods import Frequency
 from quant_pipeline.door.access import Reached
 from quant_pipeline.door.rendering import page
 from quant_pipeline.market import clock
-from quant_pipeline.market.codes import CodeError, board
+from quant_pipeline.market.codes import board
 from quant_pipeline.market.datasets import CB_DAILY, DAILY_BASIC
 from quant_pipeline.market.listings import Kind, Listing
 from quant_pipeline.market.search import near
@@ -138,16 +138,14 @@ def _address(listing: Listing, taken: dict[str, str]) -> str:
 
 
 def _unknown(request: Request, code: str, everything: Sequence[Listing]) -> HTMLResponse:
-    return page(request, "unknown.html", status=404, code=code, near=near(code, everything), known=len(everything))
+    return page(request, "unknown.html", status_code=404, code=code, near=near(code, everything), known=len(everything))
 
 
 def _board(listing: Listing) -> str:
-    if listing.kind is Kind.INDEX:
+    """Of a share; funds, bonds and indexes are of no board but their kind."""
+    if listing.kind is not Kind.STOCK:
         return ""
-    try:
-        return board(listing.code).value.rpartition(" ")[2]
-    except CodeError:
-        return ""
+    return board(listing.code).value.rpartition(" ")[2]
 
 
 def _beside(listing: Listing, same: Sequence[Listing], step: int) -> Listing | None:

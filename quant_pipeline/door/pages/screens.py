@@ -32,13 +32,17 @@ _DRAWN = 40
 _CLOSES = 60
 _RECENT = 40
 _SESSIONS = """
-SELECT screen, trade_date, count(*) AS hits FROM screen_results GROUP BY screen, trade_date ORDER BY trade_date DESC
+SELECT screen, trade_date, count(hit.ts_code) AS hits
+FROM (SELECT screen, trade_date FROM screenings UNION SELECT screen, trade_date FROM screen_results) AS screened
+LEFT JOIN screen_results AS hit USING (screen, trade_date)
+GROUP BY screen, trade_date ORDER BY trade_date
 """
+"""Every session that a screen ran for, the oldest first; those without hits too."""
 
 
 @router.get("/screens")
 def every(request: Request, access: Reached) -> HTMLResponse:
-    """Every screen that is registered or has hits, with its last sessions."""
+    """Every screen that is registered or ever ran, with its last sessions."""
     strategies = registered().strategies
     sessions = read_sql(access.database, _SESSIONS)
     names = list(dict.fromkeys([*strategies, *sessions["screen"].unique().sort()]))
@@ -47,7 +51,7 @@ def every(request: Request, access: Reached) -> HTMLResponse:
             "name": name,
             "zh": strategies[name].zh if name in strategies else name,
             "doc": strategies[name].doc if name in strategies else "",
-            "sessions": sessions.filter(pl.col("screen") == name).head(_RECENT).reverse().to_dicts(),
+            "sessions": sessions.filter(pl.col("screen") == name).tail(_RECENT).to_dicts(),
         }
         for name in names
     ]
@@ -56,7 +60,7 @@ def every(request: Request, access: Reached) -> HTMLResponse:
 
 @router.get("/screens/{name}", response_model=None)
 def latest(access: Reached, name: str) -> HTMLResponse | RedirectResponse:
-    """The last session with hits."""
+    """The last session that it ran for."""
     sessions = _sessions_of(access.database, name)
     if sessions:
         return RedirectResponse(f"/screens/{name}/{sessions[-1]}", 302)
@@ -94,12 +98,13 @@ def hits(request: Request, access: Reached, name: str, date: str) -> HTMLRespons
         lines=_closes(access.database, found["ts_code"].head(_DRAWN).to_list(), session),
         former=former,
         following=min((each for each in sessions if each > session), default=None),
+        screened=session in sessions,
         stored=read(access.database, DAILY_KLINE, start=session, end=session, columns=["ts_code"]).height,
     )
 
 
 def _known(name: str, sessions: Sequence[dt.date]) -> type[Strategy] | None:
-    """The screen's strategy; None for one that is no longer installed but has hits. PageError 404 for a name of nothing."""
+    """The screen's strategy; None for one that is no longer installed but ran. PageError 404 for a name of nothing."""
     strategies = registered().strategies
     if name not in strategies and not sessions:
         raise PageError(
@@ -112,11 +117,8 @@ def _known(name: str, sessions: Sequence[dt.date]) -> type[Strategy] | None:
 
 
 def _sessions_of(database: Database, name: str) -> list[dt.date]:
-    """The sessions in which the screen hit something, oldest first."""
-    rows = read_sql(
-        database, "SELECT DISTINCT trade_date FROM screen_results WHERE screen = %(name)s ORDER BY 1", {"name": name}
-    )
-    return rows["trade_date"].to_list()
+    """The sessions that the screen ran for, oldest first."""
+    return read_sql(database, _SESSIONS).filter(pl.col("screen") == name)["trade_date"].to_list()
 
 
 def _hits(database: Database, name: str, session: dt.date) -> pl.DataFrame:
