@@ -113,6 +113,8 @@ def test_a_session_may_lack_two_of_ten_codes_and_not_three(warehouse: Database) 
     assert str(short.value) == text
     with pytest.raises(Incomplete, match=r"6 of 10 .*600004\.SH, …$"):
         accept(unit, bars(CODES[6:], [MON]), source())
+    with pytest.raises(Incomplete, match=r"5 of 10 .*600004\.SH$"):
+        accept(unit, bars(CODES[5:], [MON]), source())
 
 
 def test_a_refused_row_lacks_and_the_reason_is_said(warehouse: Database) -> None:
@@ -124,6 +126,16 @@ def test_a_refused_row_lacks_and_the_reason_is_said(warehouse: Database) -> None
     two = pl.when(pl.col("ts_code").is_in(CODES[:2])).then(None).otherwise(pl.col("close"))
     checked = accept(unit, bars(CODES, [MON]).with_columns(close=two), source())
     assert (checked.good.height, checked.bad.height) == (8, 2)
+
+
+def test_of_two_reasons_the_one_of_most_rows_is_said(warehouse: Database) -> None:
+    unit = Unit.session(MON)
+    few, many = (pl.col("ts_code").is_in(codes) for codes in (CODES[:1], CODES[1:4]))
+    rows = bars(CODES, [MON]).with_columns(
+        close=pl.when(few).then(None).otherwise(pl.col("close")), vol=pl.when(many).then(None).otherwise(pl.col("vol"))
+    )
+    with pytest.raises(Incomplete, match=r"4 of 10 .*\(4 rows were refused: vol is missing\)$"):
+        rows_acceptance(warehouse, unit)(unit, rows, source())
 
 
 def test_rows_of_another_session_are_no_rows_of_this_one(warehouse: Database) -> None:

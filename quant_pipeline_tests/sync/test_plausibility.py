@@ -179,7 +179,8 @@ def test_twenty_codes_may_be_in_no_list_and_one_more_may_not(warehouse: Database
     assert looked_at(day(TUE, many[:60]), of) == (0, None, None)
     refused, doubt, impossible = looked_at(day(TUE, many), of)
     assert (refused, impossible) == (0, False)
-    assert str(doubt).startswith("implausible: 21 codes are in no list: 600040.SH, 600041.SH")
+    first_five = ", ".join(many[40:45])
+    assert doubt == f"implausible: 21 codes are in no list: {first_five}, …"
     assert looked_at(day(TUE, many), plausibility(warehouse, known=[])) == (0, None, None), "there is no list"
 
 
@@ -295,3 +296,55 @@ def test_the_doubt_holds_what_would_be_taken(after_monday: Plausibility) -> None
     assert isinstance(doubt, Implausible)
     assert isinstance(doubt.answer, Checked)
     assert doubt.answer.good.equals(repeated(40))
+
+
+MARKET = [f"{600000 + n}.SH" for n in range(400)]
+"""Four hundred codes, of which the shares count: two are few."""
+
+
+def test_of_four_hundred_codes_a_twentieth_may_be_of_another_scale_and_one_more_may_not(warehouse: Database) -> None:
+    store(warehouse, DAILY_KLINE, day(MON, MARKET))
+    of = plausibility(warehouse, Unit.session(TUE), known=MARKET)
+    dear = {"pre_close": pl.col("pre_close") * 1000}
+    assert looked_at(first(day(TUE, MARKET), 20, **dear), of) == (20, None, None)
+    assert looked_at(first(day(TUE, MARKET), 21, **dear), of)[2] is True
+
+
+def test_of_four_hundred_closes_a_fiftieth_may_be_others_than_the_bars_and_one_more_may_not(warehouse: Database) -> None:
+    store(warehouse, DAILY_KLINE, day(TUE, MARKET))
+    of = plausibility(warehouse, Unit.session(TUE), dataset=DAILY_BASIC, known=MARKET)
+    basic, other = day(TUE, MARKET).select("ts_code", "trade_date", "close"), {"close": pl.col("close") + 1}
+    assert looked_at(first(basic, 8, **other), of)[1] is None
+    assert str(looked_at(first(basic, 9, **other), of)[1]).startswith("implausible: 9 of 400 closes are not those")
+
+
+def test_of_four_hundred_closes_a_fiftieth_may_lie_outside_the_limits_and_one_more_may_not(warehouse: Database) -> None:
+    bounds = day(TUE, MARKET).select(
+        "ts_code", "trade_date", "pre_close", up_limit=pl.col("close") + 1, down_limit=pl.col("close") - 1
+    )
+    store(warehouse, PRICE_LIMITS, bounds)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO sync_runs (id, trigger, parameters, status, process, presence)"
+            " VALUES ('r', 't', '{}', 'success', 'p', 1)"
+        )
+        record(connection, "r", PRICE_LIMITS, [item_of(Unit.session(TUE))])
+    of = plausibility(warehouse, Unit.session(TUE), known=MARKET)
+    over = {"close": pl.col("close") + 1.01}
+    assert looked_at(first(day(TUE, MARKET), 8, **over), of)[1] is None
+    assert str(looked_at(first(day(TUE, MARKET), 9, **over), of)[1]).startswith("implausible: 9 of 400 closes lie outside")
+
+
+def test_limits_that_are_one_and_a_half_percent_off_the_close_are_off(warehouse: Database) -> None:
+    store(warehouse, DAILY_KLINE, day(MON))
+    of = plausibility(warehouse, Unit.session(TUE), dataset=PRICE_LIMITS)
+    last = pl.lit(day(MON)["close"])
+    sound = limits(TUE, up_limit=last * 1.1, down_limit=last * 0.9)
+    assert looked_at(first(sound, 14, up_limit=last * 1.115, down_limit=last * 0.915), of)[1] is not None
+
+
+def test_the_calendar_s_last_session_has_none_to_be_compared_with_it(warehouse: Database) -> None:
+    last = xshg().sessions[-1]
+    of = plausibility(warehouse, Unit.session(last))
+    of.remember(last, day(TUE).with_columns(trade_date=pl.lit(last)))
+    assert of.contradicted() == []

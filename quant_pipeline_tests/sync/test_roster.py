@@ -229,7 +229,8 @@ def test_the_halts_that_are_known_are_those_that_were_synced_well(warehouse: Dat
     assert list(of.halted.iter_rows()) == [(A, MON)], "whole days only, and of the range"
     assert of.known == {A}
     assert of.codes(MON).to_list() == []
-    assert Roster.load(warehouse, DAILY_KLINE, xshg(), MON).halts_known == frozenset()
+    for half in (Roster.load(warehouse, DAILY_KLINE, xshg(), MON), Roster.load(warehouse, DAILY_KLINE, xshg(), None, FRI)):
+        assert (half.halts_known, half.halts_known_of, half.halted.height) == (frozenset(), {}, 0)
     assert Roster.load(warehouse, WEEKLY_KLINE, xshg(), FRI, FRI).halted.height == 1, "the whole week of the label"
 
 
