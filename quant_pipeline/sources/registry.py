@@ -7,17 +7,17 @@ documentation follow from here. To add a source is to write its file and to name
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, create_model
 
+from quant_pipeline.plug_ins import with_plug_ins
 from quant_pipeline.settings import Variables, read
 from quant_pipeline.sources import policy
 from quant_pipeline.sources.akshare import AkshareSource
@@ -31,7 +31,6 @@ from quant_pipeline.sources.tushare import TushareSource
 GROUP = "quant_pipeline.sources"
 BUILT_IN: tuple[type[Source], ...] = (TushareSource, BaostockSource, AkshareSource, ThsSource, DerivedSource)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_logger = logging.getLogger(__name__)
 
 
 class SourcePluginError(ValueError):
@@ -50,16 +49,7 @@ class Registry:
 def registered() -> Registry:
     """Our own sources, then the plug-ins by the name of their entry points. A broken plug-in stops no other: it is logged,
     and named in `broken`."""
-    sources = {source.name: source for source in BUILT_IN}
-    broken: dict[str, str] = {}
-    for plug_in in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
-        try:
-            source = _source_of(plug_in)
-            if sources.setdefault(source.name, source) is not source:
-                raise SourcePluginError(f"there is another source with the name {source.name!r}")
-        except Exception as error:  # whatever a stranger's module does when it is imported
-            broken[plug_in.name] = f"{plug_in.value}: {type(error).__name__}: {error}"
-            _logger.warning("The source %s is left out: %s", plug_in.name, broken[plug_in.name])
+    sources, broken = with_plug_ins(GROUP, {source.name: source for source in BUILT_IN}, _source_of)
     return Registry(sources, broken)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from quant_pipeline.plug_ins import with_plug_ins
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
 
 GROUP = "quant_pipeline.strategies"
 BUILT_IN: tuple[type[Strategy], ...] = (DualMovingAverage,)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,16 +28,7 @@ class Registry:
 def registered() -> Registry:
     """Our own strategies, then the plug-ins by the name of their entry points. A broken plug-in stops no other: it is
     logged, and named in `broken`."""
-    strategies = {strategy.name: strategy for strategy in BUILT_IN}
-    broken: dict[str, str] = {}
-    for plug_in in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
-        try:
-            strategy = _strategy_of(plug_in)
-            if strategies.setdefault(strategy.name, strategy) is not strategy:
-                raise StrategyError(f"there is another strategy with the name {strategy.name!r}")
-        except Exception as error:  # whatever a stranger's module does when it is imported
-            broken[plug_in.name] = f"{plug_in.value}: {type(error).__name__}: {error}"
-            _logger.warning("The strategy %s is left out: %s", plug_in.name, broken[plug_in.name])
+    strategies, broken = with_plug_ins(GROUP, {strategy.name: strategy for strategy in BUILT_IN}, _strategy_of)
     return Registry(strategies, broken)
 
 

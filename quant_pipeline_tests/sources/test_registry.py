@@ -109,7 +109,7 @@ def test_plug_ins_join_and_the_broken_ones_are_named_with_their_reason(caplog: p
     assert list(found.sources) == ["tushare", "baostock", "akshare", "ths", "derived", "failing", "mine"]
     assert found.sources["tushare"] is TushareSource, "ours cannot be replaced"
     reasons = {
-        "impostor": "another source",
+        "impostor": "another one with the name",
         "shouting": "My Source!",
         "unfinished": "it lacks classify",
         "nameless": "name, default_priority, default_policies",

@@ -62,9 +62,10 @@ def test_concepts_come_with_regions_and_industries_apart(source: ThsSource, serv
 
 def test_members_come_board_by_board(source: ThsSource) -> None:
     members = rows(source, THS_MEMBERS, Unit.members("885001.TI", TODAY))
+    untold = dict.fromkeys(("weight", "in_date", "out_date", "is_new"))
     assert members == [
-        {"ts_code": "885001.TI", "con_code": "000001.SZ", "con_name": "平安银行"},
-        {"ts_code": "885001.TI", "con_code": "600000.SH", "con_name": "浦发银行"},
+        {"ts_code": "885001.TI", "con_code": "000001.SZ", "con_name": "平安银行", **untold},
+        {"ts_code": "885001.TI", "con_code": "600000.SH", "con_name": "浦发银行", **untold},
     ]
 
 

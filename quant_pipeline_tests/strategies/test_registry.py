@@ -64,7 +64,7 @@ def test_plug_ins_join_and_the_broken_ones_are_named_with_their_reason(caplog: p
     assert list(found.strategies) == ["dual_ma", "mine"]
     assert found.strategies["dual_ma"] is DualMovingAverage, "ours cannot be replaced"
     reasons = {
-        "impostor": "another strategy",
+        "impostor": "another one with the name",
         "shouting": "My Strategy!",
         "unfinished": "signals",
         "nameless": "name, zh, doc, Parameters",
