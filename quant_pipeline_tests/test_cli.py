@@ -103,12 +103,16 @@ def test_the_installed_script_is_this_command() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("sync", "--datasets", "daily_klin"), "unknown data set: daily_klin. Known: trade_calendar, stock_list"),
-        (("sync", "--periods", "weekley"), "unknown period: weekley. Known: daily"),
+        (("sync", "--datasets", "daily_klin"), "unknown data set: daily_klin. Did you mean daily_kline 日线行情?"),
+        (("sync", "--periods", "weekley"), "unknown period: weekley. Did you mean weekly?"),
         (("sync", "--start", "2026-10-01", "--end", "2026-10-07"), "closed on every day from 2026-10-01 to 2026-10-07"),
         (("sync", "--end", "2026-11-23"), "2026-11-23 lies after the latest complete session, 2026-11-20"),
-        (("sync", "--symbols", "60000x"), "60000x"),
-        (("sync", "--sources", "baostok"), "unknown source: baostok. Known: tushare"),
+        (("sync", "--symbols", "60000x"), "60000x is in no list. Did you mean "),
+        (("sync", "--symbols", "600599", "--datasets", "daily_kline"), "600599 is in no list. "),
+        (("sync", "--start", "2026-11-20", "--end", "2026-11-18"), "write --start 2026-11-18 --end 2026-11-20"),
+        (("sync", "--start", "1989-01-01", "--end", "1990-01-01"), "the exchange opened on 1990-12-19"),
+        (("run", "--date", "1989-01-01"), "the exchange opened on 1990-12-19"),
+        (("sync", "--sources", "baostok"), "unknown source: baostok. Did you mean baostock?"),
         (("run", "--date", "2026-11-23"), "2026-11-23 lies after the latest complete session, 2026-11-20"),
     ],
 )

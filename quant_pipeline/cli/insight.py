@@ -105,9 +105,11 @@ def stats(datasets: str | None, as_json: bool) -> None:
     quant-pipeline stats --datasets daily_kline,adj_factor --json
     """
     with plain_errors():
+        from quant_pipeline.console.choices import known_datasets
         from quant_pipeline.console.insight import stats_output
+        from quant_pipeline.market.datasets import DATASETS
         from quant_pipeline.sync.insight import stats as tables
 
         settings, console = prepared(as_json)
-        chosen = tables.chosen(split(datasets))
+        chosen = tables.chosen(known_datasets(split(datasets), DATASETS))
         show(stats_output(tables.stats_of(upgraded(), chosen)), settings, console, as_json)

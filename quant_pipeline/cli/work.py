@@ -10,7 +10,7 @@ import click
 
 from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split, upgraded
 from quant_pipeline.cli.help import Command, option
-from quant_pipeline.language import marked
+from quant_pipeline.language import marked, say
 
 if TYPE_CHECKING:
     from quant_pipeline.console.windows import Window
@@ -77,20 +77,28 @@ def sync(
     quant-pipeline sync --retry-failed
     """
     if sum((start is not None, days_back is not None, all_history)) > 1:
-        raise click.UsageError("--start, --days-back and --all-history exclude each other")
+        raise click.UsageError(say("--start, --days-back and --all-history exclude each other"))
     if sum((force, retry_failed, repair)) > 1:
-        raise click.UsageError("--force, --retry-failed and --repair exclude each other")
+        raise click.UsageError(say("--force, --retry-failed and --repair exclude each other"))
     with plain_errors():
         from quant_pipeline.console import choices, commands, windows
         from quant_pipeline.console.interruption import interruptible
+        from quant_pipeline.console.render import show_note
+        from quant_pipeline.market.datasets import SOURCED
         from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.warehouse.listings import listings
 
         settings, console = prepared(as_json)
         warehouse = WarehouseResource()
-        chosen = choices.with_symbols(choices.chosen_datasets(split(datasets), split(periods)), split(symbols))
+        named, calendar = choices.chosen_datasets(split(datasets), split(periods)), warehouse.calendar()
+        asked = choices.known_symbols(split(symbols), named, listings(warehouse.database) if symbols else [])
+        chosen = choices.with_symbols(named, asked.codes)
+        notes = [*choices.taken_for(split(datasets), SOURCED), *asked.notes]
+        notes += windows.shifted(calendar, start=start.date() if start else None, end=end.date() if end else None)
+        for note in notes:
+            show_note(console, note)
         only_lists = not any(dataset.dated for dataset in chosen)
         windowless = start is None and end is None and days_back is None and not all_history
-        calendar = warehouse.calendar()
 
         def window(dataset: Dataset) -> Window:
             if windowless and (retry_failed or repair):
@@ -108,7 +116,7 @@ def sync(
         order = commands.Order(
             datasets=chosen,
             windows={dataset.name: window(dataset) for dataset in chosen},
-            symbols=split(symbols),
+            symbols=asked.codes,
             sources=choices.chosen_sources(split(sources)),
             force=force,
             retry_failed=retry_failed,

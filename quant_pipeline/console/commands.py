@@ -17,12 +17,12 @@ from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch
-from quant_pipeline.console.planning import planner
-from quant_pipeline.console.render import show_total
-from quant_pipeline.console.windows import Window
+from quant_pipeline.console.planning import Planner, planner
+from quant_pipeline.console.render import show_note, show_total
+from quant_pipeline.console.windows import Window, before_the_first, shifted
 from quant_pipeline.jobs import daily_sync
 from quant_pipeline.language import say
-from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import MARKET_OVERVIEW
 from quant_pipeline.overview.stored import latest_stored
@@ -83,6 +83,8 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     warehouse = WarehouseResource()
     database, calendar = warehouse.database, warehouse.calendar()
     session = calendar.latest() if date is None else _session(calendar, date)
+    for note in shifted(calendar, start=None, end=date):
+        show_note(console, note)
     clear_up(warehouse, console)
     refuse_when_busy(database)
     todo, plans, skipped = _todo(warehouse, calendar, session, console)
@@ -115,7 +117,8 @@ def _todo(
         for task in todo:
             more, unplanned = planning.plans(task.datasets, {each.name: task.window for each in task.datasets}, Request())
             plans, problems = plans + more, problems + unplanned
-    show_total(plans, console)
+    if todo:
+        show_total(plans, problems, console)
     return todo, plans, [say("{why}. Skipped", why=why) for why in unserved.values()]
 
 
@@ -129,8 +132,8 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
         refuse_when_busy(database)
     command_id = str(uuid.uuid4())
     with planner(warehouse) as planning:
-        plans, _ = planning.plans(order.datasets, order.windows, order.request, order.symbols)
-    show_total(plans, console)
+        plans, problems, _ = _planned(planning, order)
+    show_total(plans, problems, console)
     with progress.shown(console, plans):
         launched = [
             _launched(task, config=order.config, queue=order.force, trigger="sync", command_id=command_id)
@@ -145,7 +148,15 @@ def plan(order: Order) -> tuple[list[Plan], list[str]]:
     Nothing is fetched, and no run is made.
     """
     with planner(WarehouseResource()) as planning:
-        return planning.plans(order.datasets, order.windows, order.request, order.symbols)
+        plans, problems, unserved = _planned(planning, order)
+    return plans, [*problems, *unserved]
+
+
+def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[str], list[str]]:
+    """The plans, what cannot be planned yet, and what no source in use has: the run leaves that out, unless it was named."""
+    unserved = {} if order.named else planning.unserved(order.datasets, order.request)
+    served = [dataset for dataset in order.datasets if dataset.name not in unserved]
+    return *planning.plans(served, order.windows, order.request, order.symbols), list(unserved.values())
 
 
 def _launched(
@@ -241,6 +252,8 @@ def _failed_check(check: dg.AssetCheckEvaluation) -> dict[str, str]:
 
 def _session(calendar: Calendar, date: dt.date) -> dt.date:
     latest = calendar.latest()
+    if date < FIRST_SESSION:
+        raise ValueError(before_the_first(date))
     if date > latest:
         raise ValueError(
             say(

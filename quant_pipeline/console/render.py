@@ -109,14 +109,19 @@ def show_plan(plans: Sequence[Plan], problems: Sequence[str], console: Console) 
         console.print(table)
         _say(console, _cost(facts["calls"], facts["minutes"]))
     for problem in problems:
-        _note(console, say("not planned: {problem}", problem=problem))
+        show_note(console, say("not planned: {problem}", problem=problem))
 
 
-def show_total(plans: Sequence[Plan], console: Console) -> None:
-    """Prints in a line what is about to begin."""
-    facts = plan_facts(plans, ())
+def show_total(plans: Sequence[Plan], problems: Sequence[str], console: Console) -> None:
+    """Prints in a line what is about to begin; and what cannot be counted yet."""
+    facts = plan_facts(plans, problems)
     steps = len({row["dataset"] for row in facts["plan"] if row["units"]})
+    if problems:
+        names = ", ".join(dict.fromkeys(problem.partition(":")[0] for problem in problems))
+        show_note(console, say("not counted yet, what they are asked by is to be fetched first: {datasets}", datasets=names))
     if not steps:
+        if not problems:
+            _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
         return
     count = say_many("Plan: {count} data set", "Plan: {count} data sets", steps)
     units = say_many("{count} unit", "{count:,} units", facts["units"])
@@ -177,7 +182,7 @@ def _sessions(row: Mapping[str, Any]) -> str:
 
 def _notes(report: Report, console: Console) -> None:
     for note in (*report.failovers, *report.skipped):
-        _note(console, note)
+        show_note(console, note)
 
 
 def _show_checks(report: Report, console: Console) -> None:
@@ -228,7 +233,8 @@ def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False)
 
 
-def _note(console: Console, text: str) -> None:
+def show_note(console: Console, text: str) -> None:
+    """Prints what a person should know, and need not mend."""
     console.print(Text.assemble(("! ", "yellow"), text), highlight=False)
 
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from quant_pipeline.language import marked, say
 from quant_pipeline.market.calendar import DATA_READY, FIRST_SESSION, Calendar
 from quant_pipeline.warehouse.database import Database
+
+_WEEKDAYS = (
+    marked("Monday"),
+    marked("Tuesday"),
+    marked("Wednesday"),
+    marked("Thursday"),
+    marked("Friday"),
+    marked("Saturday"),
+    marked("Sunday"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,20 @@ def asked_window(
     """
     latest = calendar.latest_known() if only_lists else calendar.latest(ready=ready)
     last = end or latest
+    if start is not None and start > last:
+        raise ValueError(_backwards(start, end, latest))
     if last > latest:
-        raise ValueError(f"{last} lies after the latest complete session, {latest}")
+        raise ValueError(
+            say(
+                "{last} lies after the latest complete session, {latest} (a session's data are ready at {ready:%H:%M} "
+                "Asia/Shanghai)",
+                last=last,
+                latest=latest,
+                ready=ready,
+            )
+        )
+    if last < FIRST_SESSION:
+        raise ValueError(before_the_first(last))
     session = calendar.on_or_before(last)
     if all_history:
         return Window(FIRST_SESSION, session)
@@ -45,8 +68,43 @@ def asked_window(
         return Window(calendar.window(session, days_back)[0], session)
     sessions = calendar.between(start or session, last)
     if not sessions:
-        raise ValueError(f"the exchange was closed on every day from {start} to {last}. 所选日期均休市")
+        raise ValueError(
+            say(
+                "the exchange was closed on every day from {start} to {last}; the session before is {before}",
+                start=start,
+                last=last,
+                before=session,
+            )
+        )
     return Window(sessions[0], sessions[-1])
+
+
+def shifted(calendar: Calendar, *, start: dt.date | None, end: dt.date | None) -> list[str]:
+    """In words, where a window that was asked for begins or ends on another day: the exchange was closed, or not there yet."""
+    notes = []
+    if start is not None and start < FIRST_SESSION:
+        notes.append(say("{start}: the exchange opened on {first}, the first session", start=start, first=FIRST_SESSION))
+    for day in (start, end):
+        if day is None or not FIRST_SESSION <= day <= calendar.last or calendar.is_session(day):
+            continue
+        words = {"day": day, "weekday": say(_WEEKDAYS[day.weekday()])}
+        if day == end:
+            notes.append(say("{day} ({weekday}) is no session: up to {other}", other=calendar.on_or_before(day), **words))
+        else:
+            after = next((session for session in calendar.sessions if session > day), None)
+            notes.append(say("{day} ({weekday}) is no session: from {other} on", other=after, **words))
+    return notes
+
+
+def before_the_first(day: dt.date) -> str:
+    """In words: there were no sessions yet."""
+    return say("there was no session up to {last}: the exchange opened on {first}", last=day, first=FIRST_SESSION)
+
+
+def _backwards(start: dt.date, end: dt.date | None, latest: dt.date) -> str:
+    if end is None:
+        return say("{start} lies after the latest complete session, {latest}", start=start, latest=latest)
+    return say("the window begins after its end: write --start {end} --end {start}", start=start, end=end)
 
 
 def stored_window(database: Database, calendar: Calendar, *, only_lists: bool = False) -> Window:

@@ -10,6 +10,9 @@ from functools import cache, lru_cache
 from typing import TypeVar
 
 _SIMILAR = 0.6
+_PARTS_OF_CODES = (1, 7)
+_WHOLE = 4
+_BY_PINYIN = (_WHOLE, 5)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,18 @@ def search(query: str, among: Iterable[AnyNamed], *, limit: int = 20) -> list[An
         return []
     ranked = [(rank, each) for each in among if (rank := _rank(wanted, each)) is not None]
     return [each for _, each in sorted(ranked, key=lambda pair: pair[0])[:limit]]
+
+
+def meant_by(query: str, among: Iterable[AnyNamed]) -> AnyNamed | None:
+    """The one that is meant: the only one that the query fits best. None where several do as well, and where it is but the
+    beginning of a code: half a code is a slip."""
+    wanted = _folded(query)
+    ranked = [(rank, each) for each in among if wanted and (rank := _rank(wanted, each)) is not None]
+    best = min((rank for rank, _ in ranked), default=None)
+    found = [each for rank, each in ranked if rank == best]
+    if len(found) > 1 and best in _BY_PINYIN:  # 月 may be read rou, but who types r means 日
+        found = [each for each in found if _spells(wanted, _folded(each.name), whole=best == _WHOLE, usual=True)]
+    return found[0] if len(found) == 1 and best not in _PARTS_OF_CODES else None
 
 
 def near(text: str, among: Iterable[AnyNamed], *, limit: int = 5) -> list[AnyNamed]:
@@ -72,15 +87,16 @@ def _rank(wanted: str, each: Named) -> int | None:
     return 7 if wanted in code else None
 
 
-def _spells(letters: str, name: str, *, whole: bool = False) -> bool:
-    """Whether the letters are syllables, or beginnings of syllables, of the name's first characters (`whole`: of all)."""
+def _spells(letters: str, name: str, *, whole: bool = False, usual: bool = False) -> bool:
+    """Whether the letters are syllables, or beginnings of syllables, of the name's first characters (`whole`: of all;
+    `usual`: as each is mostly read)."""
     if not letters:
         return not (whole and name)
     if not name:
         return False
     return any(
-        _spells(letters[length:], name[1:], whole=whole)
-        for reading in _readings(name[0])
+        _spells(letters[length:], name[1:], whole=whole, usual=usual)
+        for reading in (_readings(name[0])[:1] if usual else _readings(name[0]))
         for length in _common(letters, reading)
     )
 

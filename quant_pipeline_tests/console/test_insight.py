@@ -228,7 +228,7 @@ def test_an_api_that_was_never_called_can_be_given_a_priority() -> None:
         (("sources", "--reset", "tushar"), "unknown source: 'tushar'. Known: tushare, baostock, akshare, ths, derived"),
         (("sources", "--reset", "tushare.dayly"), "unknown API of tushare: 'dayly'. Known: adj_factor"),
         (("sources", "--priority", "tushare"), "'tushare' is no priority: write tushare=1"),
-        (("stats", "--datasets", "daily_klin"), "unknown data set: daily_klin. Known: trade_calendar, stock_list"),
+        (("stats", "--datasets", "daily_klin"), "unknown data set: daily_klin. Did you mean daily_kline 日线行情?"),
     ],
 )
 def test_wrong_names_are_refused_in_one_line_that_lists_the_known_ones(arguments: tuple[str, ...], told: str) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from quant_pipeline.console.windows import Window, asked_window, stored_window
+from quant_pipeline.console.windows import Window, asked_window, shifted, stored_window
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
@@ -78,3 +78,21 @@ def test_what_is_ready_before_the_open_has_today_as_its_latest_session(monkeypat
     assert asked(ready=SOURCED["daily_kline"].ready) == asked() == Window(before, before)
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T08:39")
     assert asked(ready=SOURCED["price_limits"].ready) == Window(before, before)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        ("2026-11-16", "2026-11-20", []),
+        ("2026-11-14", "2026-11-20", ["2026-11-14 (Saturday) is no session: from 2026-11-16 on"]),
+        ("2026-09-28", "2026-10-07", ["2026-10-07 (Wednesday) is no session: up to 2026-09-30"]),
+        ("1988-01-01", "1991-01-02", ["1988-01-01: the exchange opened on 1990-12-19, the first session"]),
+    ],
+)
+def test_days_that_are_no_sessions_are_told_with_those_that_are_taken(start: str, end: str, told: list[str]) -> None:
+    assert shifted(CALENDAR, start=dt.date.fromisoformat(start), end=dt.date.fromisoformat(end)) == told
+
+
+def test_a_window_that_ends_before_it_begins_says_what_to_write() -> None:
+    with pytest.raises(ValueError, match="write --start 2026-11-10 --end 2026-11-18"):
+        asked(start=dt.date(2026, 11, 18), end=dt.date(2026, 11, 10))
