@@ -46,8 +46,7 @@ mutants: setup ## Put slips into the sync decisions, one at a time: do the tests
 docs: setup ## Make docs/datasets.md from the specs, and the documents' site in site/ 生成文档
 	@$(BIN)/python -m quant_pipeline.console.catalogue > .datasets.new && mv .datasets.new docs/datasets.md
 	@# The theme tells at each start who follows it: mkdocs.yml says so too.
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict
-	@echo "site/index.html · site/zh/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 texts: setup ## Collect and compile the texts of both languages 更新文本目录
 	@$(BIN)/python -m quant_pipeline.cli.texts
