@@ -9,6 +9,7 @@ import dagster as dg
 
 from quant_pipeline.assets import operations, overview, reconciliation, screens, sourced
 from quant_pipeline.jobs import JOBS
+from quant_pipeline.resources.options import OPTIONS, SyncOptions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.sync import SyncResource
@@ -27,6 +28,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "warehouse": warehouse,
         "sources": sources,
         "sync": SyncResource(warehouse=warehouse, sources=sources),
+        OPTIONS: SyncOptions.configure_at_launch(),
         "pushplus": PushPlusResource(warehouse=warehouse),
     }
     return dg.Definitions(

@@ -95,6 +95,12 @@ def sessions_of(tags: Mapping[str, str], calendar: Calendar, partition: Partitio
     return list(calendar.between(_first_day(first), _last_day(last, partition)))
 
 
+def asked_sessions(tags: Mapping[str, str], calendar: Calendar, partition: Partition, latest: dt.date) -> list[dt.date]:
+    """As `sessions_of`; for a run that names no partition, those of the partition of the session `latest`."""
+    named = "dagster/partition" in tags or _RANGE_START in tags
+    return sessions_of(tags if named else range_tags(partition, latest, latest), calendar, partition)
+
+
 def _first_day(key: str) -> dt.date:
     return dt.date.fromisoformat(key if key.count("-") == 2 else f"{key}-01")
 

@@ -1,7 +1,7 @@
 """When jobs run: by the exchange's calendar, in its time zone, at the times of `schedules.toml`."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -12,6 +12,7 @@ from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.partitions import key_of, range_tags
+from quant_pipeline.resources.options import AGAIN_TAG, run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.switches import switched_off
@@ -76,11 +77,11 @@ def daily_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWE
     once_more = (
         [SUSPENSIONS.name] if SUSPENSIONS.name in jobs.BY_SESSION else []
     )  # of 08:45, without the halts of the day itself
-    again = {"ops": {name: {"config": {"force": True}} for name in once_more}}
+    tags = {AGAIN_TAG: ",".join(once_more)} if once_more else {}
     return _on_a_session(
         at,
         warehouse.calendar(),
-        lambda day: dg.RunRequest(run_key=f"daily_sync:{day}", partition_key=day.isoformat(), run_config=again),
+        lambda day: dg.RunRequest(run_key=f"daily_sync:{day}", partition_key=day.isoformat(), tags=tags),
     )
 
 
@@ -120,7 +121,7 @@ def auction_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANS
 @_schedule(jobs.hot_sync, "THS's hot list, again and again during a session. 盘中：同花顺热榜")
 def hot_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The hot list again, though it was synced an hour ago."""
-    again = {"ops": {THS_HOT.name: {"config": {"force": True}}}}
+    again = run_config_of({"force": True})
     return _on_a_session(
         at,
         warehouse.calendar(),
@@ -164,19 +165,19 @@ def monthly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANS
 @_schedule(jobs.verification, "The whole stored history: what is short, broken or restated is fetched again. 全历史校验")
 def verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """Repairs what is short, broken or restated, from the first stored session to the latest; the lists are fetched again."""
-    return _repair(at, warehouse, jobs.verification, Partition.SESSION, [*jobs.LISTS, *jobs.BY_SESSION])
+    return _repair(at, warehouse, jobs.verification, Partition.SESSION)
 
 
 @_schedule(jobs.weekly_verification, "All stored weeks: what is short or broken is fetched again. 周线全历史校验")
 def weekly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """Repairs the weeks."""
-    return _repair(at, warehouse, jobs.weekly_verification, Partition.WEEK, [WEEKLY_KLINE.name])
+    return _repair(at, warehouse, jobs.weekly_verification, Partition.WEEK)
 
 
 @_schedule(jobs.monthly_verification, "All stored months: what is short or broken is fetched again. 月线全历史校验")
 def monthly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """Repairs the months."""
-    return _repair(at, warehouse, jobs.monthly_verification, Partition.MONTH, [MONTHLY_KLINE.name])
+    return _repair(at, warehouse, jobs.monthly_verification, Partition.MONTH)
 
 
 @_schedule(jobs.operations_report, "Status, history, sources, statistics. 运行报告")
@@ -207,14 +208,12 @@ def _on_a_session(at: dt.datetime, calendar: Calendar, request: Callable[[dt.dat
     return request(day) if calendar.is_session(day) else _closed(day, calendar)
 
 
-def _repair(
-    at: dt.datetime, warehouse: WarehouseResource, job: "AssetJob", partition: Partition, datasets: Sequence[str]
-) -> _ANSWER:
-    """A run that repairs these data sets, from the first stored session to the latest before the tick."""
+def _repair(at: dt.datetime, warehouse: WarehouseResource, job: "AssetJob", partition: Partition) -> _ANSWER:
+    """A run that repairs the job's data sets, from the first stored session to the latest before the tick."""
     first = read_sql(warehouse.database, _FIRST_STORED).item()
     if first is None:
         return dg.SkipReason("尚无数据: nothing is stored yet, there is nothing to verify.")
-    repair = {"ops": {name: {"config": {"repair": True}} for name in datasets}}
+    repair = run_config_of({"repair": True})
     tags = range_tags(partition, first, warehouse.calendar().on_or_before(at.date() - dt.timedelta(days=1)))
     return dg.RunRequest(run_key=f"{job.name}:{at:%Y-%m}", run_config=repair, tags=tags | _QUEUED)
 

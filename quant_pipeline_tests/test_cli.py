@@ -239,7 +239,9 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     ]
     with dg.DagsterInstance.get() as instance:
         tagged = instance.get_runs(dg.RunsFilter(tags={COMMAND_ID_TAG: command_id}))
-    assert {each.run_id for each in tagged} == set(first["run_ids"])
+    reports = [each for each in tagged if each.job_name == "operations_report"]
+    assert {each.run_id for each in tagged} == {*first["run_ids"], *(each.run_id for each in reports)}
+    assert [each.status for each in reports] == [dg.DagsterRunStatus.SUCCESS], "the pages of operations tell of the run at once"
     assert first["checks_failed"] == []
     assert first["checks_passed"] == sum(len(checks_of(SOURCED[name])) for name in asked_for)
     assert {message["status"] for message in first["messages"]} == {"delivered"}
@@ -251,6 +253,18 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     assert "Nothing to do: everything up to 2026-11-20" in text
     assert "SANDBOX" in text
     assert (shell.asked(), shell.inbox()) == (asked, 1)
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_command_s_runs_belong_to_their_job() -> None:
+    """The timeline and a job's page ask for the runs of a job in a code location, by tag: `.dagster/repository`."""
+    (run_id,) = report("sync", "--datasets", "trade_calendar")["run_ids"]
+    with dg.DagsterInstance.get() as instance:
+        here = {".dagster/repository": "__repository__@quant_pipeline"}
+        (run,) = instance.get_runs(dg.RunsFilter(run_ids=[run_id], job_name="daily_sync", tags=here))
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.get_selector().job_name == "daily_sync"
+    assert run.tags["dagster/code_location"] == "quant_pipeline"
 
 
 def test_dagster_s_tables_do_not_grow_with_the_range(shell: Platform) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from quant_pipeline import timetable
 from quant_pipeline.configuration import ConfigurationError
-from quant_pipeline.jobs import BY_SESSION, JOBS, LISTS
+from quant_pipeline.jobs import JOBS
 from quant_pipeline.market.clock import EXCHANGE_ZONE
+from quant_pipeline.resources.options import options_of
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
 from quant_pipeline.timetable import DEFAULTS
@@ -160,9 +161,9 @@ def test_the_verification_repairs_all_that_is_stored(warehouse_at: WarehouseReso
         )
     request = asked(warehouse_at, "2026-11-01T04:00+08:00", "verification")
     assert span(request) == ("2019-05-06", "2026-10-30")
-    assert all(request.run_config["ops"][name]["config"] == {"repair": True} for name in (*LISTS, *BY_SESSION))
+    assert options_of(request.run_config) == {"repair": True}
     weeks = asked(warehouse_at, "2026-11-01T04:20+08:00", "weekly_verification")
-    assert weeks.run_config == {"ops": {"weekly_kline": {"config": {"repair": True}}}}
+    assert options_of(weeks.run_config) == {"repair": True}
     months = asked(warehouse_at, "2026-11-01T04:30+08:00", "monthly_verification")
     assert span(months) == ("2019-05", "2026-10")
 
@@ -170,7 +171,7 @@ def test_the_verification_repairs_all_that_is_stored(warehouse_at: WarehouseReso
 def test_the_hot_list_is_fetched_again_every_hour(warehouse_at: WarehouseResource) -> None:
     requests = [asked(warehouse_at, f"2026-11-20T{hour}:00+08:00", "hot_sync") for hour in (10, 11)]
     assert requests[0].run_key != requests[1].run_key
-    assert requests[0].run_config["ops"]["ths_hot"]["config"]["force"] is True
+    assert options_of(requests[0].run_config) == {"force": True}
 
 
 def test_past_the_calendar_s_end_the_lists_are_synced_and_all_else_says_why_it_waits(
@@ -220,7 +221,7 @@ def test_halts_and_limits_are_fetched_before_the_open_and_halts_once_more_in_the
     request = asked(warehouse_at, "2026-11-20T08:45+08:00", "pre_open_sync")
     assert (request.partition_key, request.tags["quant/queue"]) == ("2026-11-20", "true")
     evening = asked(warehouse_at, "2026-11-20T17:30+08:00", "daily_sync")
-    assert evening.run_config["ops"] == {"suspensions": {"config": {"force": True}}}
+    assert evening.tags["quant/again"] == "suspensions"
 
 
 @pytest.mark.parametrize(

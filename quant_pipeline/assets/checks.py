@@ -6,10 +6,12 @@ from typing import Any
 import dagster as dg
 
 from quant_pipeline import settings
+from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.notify.messages import Message, check_noticed, checks_failed
 from quant_pipeline.partitions import sessions_of
+from quant_pipeline.resources.options import options_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
@@ -102,7 +104,7 @@ def _scope(run: dg.DagsterRun, dataset: Dataset, warehouse: WarehouseResource) -
     labels = labels_of(dataset, calendar, [session for session in asked if session <= latest])
     with database.connect() as connection:
         units = units_of(connection, run.run_id, dataset)
-    config = dict(run.run_config).get("ops", {}).get(dataset.name, {}).get("config", {})  # type: ignore[attr-defined]
+    config = options_of(run.run_config)
     codes: Sequence[str] = sorted({unit.ts_code for unit in units if unit.ts_code is not None})
     if config.get("retry_failed") or config.get("repair"):
         stored = [unit for unit, was_stored in units.items() if was_stored]
@@ -159,5 +161,5 @@ def _facts(check: Check, verdict: Verdict, scope: Scope) -> dict[str, Any]:
         "passed": verdict.passed,
         "severity": dg.AssetCheckSeverity.WARN if check.warns else dg.AssetCheckSeverity.ERROR,
         "description": verdict.text,
-        "metadata": metadata,
+        "metadata": labelled(metadata),
     }

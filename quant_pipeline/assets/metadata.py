@@ -14,6 +14,7 @@ from quant_pipeline import settings
 from quant_pipeline.charts.periods import Frequency
 from quant_pipeline.charts.picture import Named, picture
 from quant_pipeline.market.adjustment import adjust
+from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -40,21 +41,47 @@ def origin() -> dict[str, Any]:
 
 
 def unit_metadata(item: Item) -> dict[str, Any]:
-    """A unit's counts and costs."""
-    return origin() | {
-        "dagster/row_count": item.rows,
+    """A unit's counts and costs. A session that came code by code has none of its own: they are those of the codes."""
+    by_code = item.calls + item.attempts == 0
+    costs = {
         "inserted": item.inserted,
         "updated": item.updated,
         "unchanged": item.unchanged,
         "rejected": item.rejected,
-        "missing": item.missing,
-        **({"unreadable": item.unreadable} if item.unreadable else {}),
-        "source": item.source or "",
         "calls": item.calls,
         "attempts": item.attempts,
         "seconds": round(item.seconds, 3),
+    }
+    return origin() | {
+        "dagster/row_count": item.rows,
+        **({"fetched": "code by code, with the other sessions 按代码获取（多个交易日一起）"} if by_code else costs),
+        "missing": item.missing,
+        **({"unreadable": item.unreadable} if item.unreadable else {}),
+        "source": item.source or "",
         **({"not_whole": item.error} if item.error else {}),
     }
+
+
+def before_metadata(item: Item) -> dict[str, Any]:
+    """What an event says of a unit that another run synced: nothing was fetched for it."""
+    costs = dict.fromkeys(("inserted", "updated", "calls", "attempts"), 0) | {"seconds": 0.0}
+    return origin() | {
+        "dagster/row_count": item.rows,
+        **costs,
+        "unchanged": item.rows,
+        "missing": item.missing,
+        "source": item.source or "",
+        "synced_at": f"{item.finished_at.astimezone(EXCHANGE_ZONE):%Y-%m-%d %H:%M}" if item.finished_at else "",
+        "note": "was there before, nothing was fetched 此前已同步，本次未获取",
+        **({"not_whole": item.error} if item.error else {}),
+    }
+
+
+def run_metadata(outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """What a run over several units came to, in words; `seconds` as they passed, not summed over calls at once."""
+    found = f"{len(outcome.synced):,} units 单元 · {outcome.total('calls'):,} calls 调用 · "
+    changes = f"{outcome.total('inserted'):,} new 新增 · {outcome.total('updated'):,} changed 变更"
+    return {"this_run": f"{found}{changes} · {seconds:,.1f} s 秒"}
 
 
 def sum_metadata(outcome: Outcome) -> dict[str, Any]:

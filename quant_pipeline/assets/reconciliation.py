@@ -11,12 +11,14 @@ from pydantic import Field
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, description
-from quant_pipeline.assets.events import NOTHING, everything_told
+from quant_pipeline.assets.events import NOTHING, Events, everything_told
+from quant_pipeline.assets.labels import labelled
+from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.reports import RECONCILIATION
 from quant_pipeline.notify.messages import sources_differ
-from quant_pipeline.partitions import SESSIONS, sessions_of
+from quant_pipeline.partitions import SESSIONS, asked_sessions, sessions_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -58,7 +60,7 @@ class ReconciliationConfig(dg.Config):
 
 @dg.asset(
     name=RECONCILIATION.name,
-    deps=[dataset.name for dataset in COMPARED if dataset.partition is Partition.SESSION and dataset.name in switched_on()],
+    deps=reduced(each.name for each in COMPARED if each.partition is Partition.SESSION and each.name in switched_on()),
     group_name=RECONCILIATION.group,
     description=description(RECONCILIATION),
     kinds={"polars", "postgres"},
@@ -73,7 +75,8 @@ class ReconciliationConfig(dg.Config):
 def reconciliation(
     context: dg.AssetExecutionContext, config: ReconciliationConfig, sync: SyncResource
 ) -> Iterator[dg.Output[None]]:
-    sessions = sessions_of(context.run.tags, sync.calendar)
+    sessions = asked_sessions(context.run.tags, sync.calendar, Partition.SESSION, sync.calendar.latest())
+    events = Events(context)
     chosen = [dataset for dataset in COMPARED if dataset.name in switched_on()]
     heard = [told for dataset in chosen for told in sync.reconcile(dataset, sessions, config.rotation)]
     found = read(sync.warehouse.database, RECONCILIATION, start=sessions[0], end=sessions[-1])
@@ -84,7 +87,7 @@ def reconciliation(
             metadata["differences"] = table(rows.head(_SHOWN))
         if session == sessions[-1]:
             metadata |= _report(heard)
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=metadata))
+        events.materialized(metadata, session.isoformat())
     yield everything_told()
 
 
@@ -137,7 +140,7 @@ def sources_agree(
         passed=found.is_empty() and not nothing_said,
         severity=dg.AssetCheckSeverity.WARN,
         description=_text(found, heard),
-        metadata=metadata,
+        metadata=labelled(metadata),
     )
 
 

@@ -12,14 +12,16 @@ import pydantic
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema
-from quant_pipeline.assets.events import NOTHING, everything_told
+from quant_pipeline.assets.events import NOTHING, Events, everything_told
+from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, embedded, origin, page_link, table
 from quant_pipeline.charts.picture import Named, picture
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.notify.messages import screen_ready
-from quant_pipeline.partitions import SESSIONS, sessions_of
+from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy
@@ -45,7 +47,7 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=f"screen_{strategy.name}",
-        deps=[DAILY_KLINE.name, ADJ_FACTOR.name, STOCK_LIST.name],
+        deps=reduced(SCREEN_RESULTS.after),
         group_name=SCREEN_RESULTS.group,
         description=f"**{strategy.zh}** · {strategy.doc}\n\nHits 结果: `{SCREEN_RESULTS.name}`, screen = `{strategy.name}`",
         kinds={"polars", "postgres"},
@@ -66,16 +68,19 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.Output[None]]:
         chosen = strategy.with_parameters(config.model_dump())  # type: ignore[attr-defined]
         calendar = warehouse.calendar()
-        sessions = sessions_of(context.run.tags, calendar)
+        sessions = asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest())
+        events = Events(context)
+        known = events.known()
         for first in range(0, len(sessions), _CHUNK):
-            _screen(context, chosen, sessions[first : first + _CHUNK], calendar, warehouse, pushplus)
+            _screen(events, chosen, sessions[first : first + _CHUNK], calendar, warehouse, pushplus)
+        events.newest_last(known)
         yield everything_told()
 
     return screen
 
 
 def _screen(
-    context: dg.AssetExecutionContext,
+    events: Events,
     strategy: Strategy,
     sessions: Sequence[dt.date],
     calendar: Calendar,
@@ -117,7 +122,7 @@ def _screen(
         )
         if session == sessions[-1]:
             metadata |= _shown(strategy, warehouse, calendar, session, found)
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=metadata))
+        events.materialized(metadata, session.isoformat())
     pushplus.deliver()
 
 

@@ -20,13 +20,14 @@ from quant_pipeline.console.launch import Launched, launch
 from quant_pipeline.console.planning import Planner, planner
 from quant_pipeline.console.render import show_note, show_total
 from quant_pipeline.console.windows import Window, before_the_first, shifted
-from quant_pipeline.jobs import daily_sync
+from quant_pipeline.jobs import daily_sync, operations_report
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import MARKET_OVERVIEW
 from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
+from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
 from quant_pipeline.sync.plan import Plan
@@ -61,15 +62,14 @@ class Order:
         return Request(sources=self.sources, force=self.force, failed=self.retry_failed, repair=self.repair)
 
     @property
-    def config(self) -> dict[str, Any]:
-        """As the assets' run config."""
+    def options(self) -> dict[str, Any]:
+        """As the options of a run."""
         return {
             "force": self.force,
             "sources": list(self.sources),
             "symbols": list(self.symbols),
             "retry_failed": self.retry_failed,
             "repair": self.repair,
-            "named": self.named,
         }
 
 
@@ -98,6 +98,8 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
     if (launched or not _made(session, [OVERVIEW])) and latest_stored(database, session) == session:
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
+    if launched:
+        launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
     return _report(settings, database, session, launched, started, command_id=command_id, screened=True, skipped=skipped)
 
 
@@ -136,7 +138,14 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     show_total(plans, problems, console)
     with progress.shown(console, plans):
         launched = [
-            _launched(task, config=order.config, queue=order.force, trigger="sync", command_id=command_id)
+            _launched(
+                task,
+                options=order.options,
+                named=order.named,
+                queue=order.force,
+                trigger="sync",
+                command_id=command_id,
+            )
             for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
     return _report(settings, database, order.last_session, launched, started, command_id=command_id, screened=False)
@@ -163,7 +172,8 @@ def _launched(
     task: tasks.Task,
     *,
     screens: bool = False,
-    config: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
+    named: bool = False,
     queue: bool = False,
     trigger: str,
     command_id: str,
@@ -171,13 +181,12 @@ def _launched(
     """Runs a task."""
     selection = [*(dataset.name for dataset in task.datasets), *(SCREENS if screens else [])]
     partition = next((dataset.partition for dataset in task.datasets if dataset.dated), Partition.SESSION)
-    tags = range_tags(partition, task.window.start, task.window.end)
+    tags = range_tags(partition, task.window.start, task.window.end) | ({NAMED_TAG: "true"} if named else {})
     return launch(
         task.job,
         tags,
         selection=selection,
-        config=config,
-        datasets=task.datasets,
+        options=options,
         queue=queue,
         trigger=trigger,
         command_id=command_id,

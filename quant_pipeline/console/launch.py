@@ -13,10 +13,10 @@ from quant_pipeline.assets.dataset_asset import SKIPPED
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
-from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.resources.dagster_private import leave_output_alone
+from quant_pipeline.resources.dagster_private import COMMAND_TAG, leave_output_alone
 from quant_pipeline.resources.dead_runs import cancel
-from quant_pipeline.resources.sync import COMMAND_ID_TAG, COMMAND_TAG, QUEUE_TAG
+from quant_pipeline.resources.options import run_config_of
+from quant_pipeline.resources.sync import COMMAND_ID_TAG, QUEUE_TAG
 
 if TYPE_CHECKING:
     from quant_pipeline.resources.dagster_private import ErrorInfo
@@ -49,19 +49,17 @@ def launch(
     tags: Mapping[str, str],
     *,
     selection: Sequence[str] = (),
-    config: Mapping[str, Any] | None = None,
-    datasets: Sequence[Dataset] = (),
+    options: Mapping[str, Any] | None = None,
     queue: bool = False,
     trigger: str,
     command_id: str,
 ) -> Launched:
     """Runs the job, or the `selection` of its assets, for the partitions that the tags name; waits for its end.
 
-    `config` goes to each of the `datasets`. The run is stored under the job's name, tagged with the command that asked, and
+    `options`: as SyncOptions has them. The run is stored under the job's name, tagged with the command that asked, and
     with the id that all runs of that call of it have.
     """
     prepare_environment()
-    ops = {dataset.name: {"config": dict(config)} for dataset in datasets} if config else {}
     named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", COMMAND_ID_TAG: command_id, QUEUE_TAG: str(queue).lower()}
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
@@ -71,7 +69,7 @@ def launch(
             return defs.resolve_job_def(job).execute_in_process(
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in selection] or None,
-                run_config=_QUIET | {"ops": ops},
+                run_config=_QUIET | (run_config_of(options) if options else {}),
                 tags=named,
                 raise_on_error=False,
                 run_id=run_id,

@@ -8,15 +8,24 @@ command, the daemon and each run's process have them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 from dagster import DefaultRunLauncher, EventLogEntry
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.definitions.repository_definition.valid_definitions import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.event_log import EventLogStorage
@@ -24,6 +33,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs import RunStorage
 from dagster._core.storage.schedules import ScheduleStorage
+from dagster._core.storage.tags import CODE_LOCATION_TAG
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
@@ -51,6 +61,32 @@ refused while another goes on (test_definitions.py)."""
 NOT_TO_BE_TOLD_AGAIN: Final = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 """The mark on an output for which Dagster writes no materialization of its own (it uses it for observations). Changed: every
 session of a backfill would show two materializations (test_dataset_asset.py, test_daily_sync.py)."""
+
+
+CODE_LOCATION: Final = "quant_pipeline"
+"""The code location's name: what `ui` gives it, and workspace.yaml."""
+COMMAND_TAG: Final = "quant/command"
+"""Run tag: the command that asked for the run."""
+
+
+def version_tags(version: str, inputs: Mapping[dg.AssetKey, str], seen: int) -> dict[str, str]:
+    """The tags of a materialization that say which version its rows have, and what of the assets before it they rest on.
+
+    `inputs`: their versions, of those without partitions; of the others counts what the event log held, up to its record
+    `seen`. By itself Dagster writes these tags on the events that it makes at a step's end, and none on those that a step
+    logs: to a session it would compare times, and call all sessions out of date with every new listing. Changed names of the
+    tags: it does so again (test_status.py).
+    """
+    rests_on = {get_input_data_version_tag(key): version for key, version in inputs.items()}
+    pointers = {get_input_event_pointer_tag(key): str(seen) for key in inputs}
+    # Without a code version Dagster takes no notice of the rest.
+    own = {DATA_VERSION_TAG: version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true", CODE_VERSION_TAG: "1"}
+    return own | rests_on | pointers
+
+
+def now_in_the_log(instance: dg.DagsterInstance) -> int:
+    """The number of the event log's last record. Changed: as `version_tags`."""
+    return instance.event_log_storage.get_maximum_record_id() or 0
 
 
 _ENDS = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
@@ -98,6 +134,11 @@ class QuantRunStorage(PostgresRunStorage):
     """PostgresRunStorage that sees a daemon's heartbeats in the daemon's own process: there its presence begins.
 
     Changed `add_daemon_heartbeat`: `ui` would start a second daemon beside one that runs (test_ui_place.py).
+
+    And it gives a command's runs to their job, as those of the UI are: `execute_in_process` knows of no code location, so they
+    would stand in the list of runs alone, not on the timeline, nor on the job's page. Runs of other code (a notebook's
+    `materialize`) have no command's tag, and stay as they are. Changed `add_run` or parts of an origin: a command's runs are
+    missing there (test_cli.py, test_a_command_s_runs_belong_to_their_job).
     """
 
     def __init__(self, database: Database) -> None:
@@ -107,6 +148,13 @@ class QuantRunStorage(PostgresRunStorage):
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
         self._daemon.beat()
         super().add_daemon_heartbeat(daemon_heartbeat)
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        if dagster_run.remote_job_origin is None and COMMAND_TAG in dagster_run.tags:
+            repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
+            dagster_run = dagster_run.with_job_origin(repository.get_job_origin(dagster_run.job_name))
+            dagster_run = dagster_run.with_tags({**dagster_run.tags, CODE_LOCATION_TAG: CODE_LOCATION})
+        return super().add_run(dagster_run)
 
 
 class QuantStorage(DagsterStorage, ConfigurableClass):

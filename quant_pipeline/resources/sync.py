@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.resources.dagster_private import ADHOC_JOB
+from quant_pipeline.resources.dagster_private import ADHOC_JOB, COMMAND_TAG
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
@@ -21,8 +21,6 @@ from quant_pipeline.warehouse.presence import Presence
 
 QUEUE_TAG = "quant/queue"
 """Run tag: wait behind the sync that is going on, instead of being refused."""
-COMMAND_TAG = "quant/command"
-"""Run tag: the command that asked for the run."""
 COMMAND_ID_TAG = "quant-pipeline/command_id"
 """Run tag: which call of a command asked for the run; the runs of one call have the same."""
 

@@ -21,6 +21,7 @@ from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.partitions import range_tags
+from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Mode
@@ -60,8 +61,15 @@ class Platform:
     ) -> dg.ExecuteInProcessResult:
         """A run of the job, or of some of its assets, for the sessions from the first to the last one given.
 
-        `config`: asset -> its run config.
+        `config`: asset -> what is set for it: a screen's parameters, or options of the run (of data sets: the same for all).
         """
+        options: dict[str, Any] = {}
+        ops = {}
+        for name, values in (config or {}).items():
+            if name in SOURCED:
+                options |= values
+            else:
+                ops[name] = {"config": dict(values)}
         span = {}
         if sessions:
             span["dagster/asset_partition_range_start"] = sessions[0].isoformat()
@@ -69,7 +77,7 @@ class Platform:
         return defs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(name) for name in assets] or None,
-            run_config=_QUIET | {"ops": {name: {"config": dict(values)} for name, values in (config or {}).items()}},
+            run_config=_QUIET | {"ops": ops} | (run_config_of(options) if options else {}),
             tags={**span, **(tags or {})},
             raise_on_error=False,
         )
@@ -139,6 +147,17 @@ def installed(template: Database, home: Path, exchange: Exchange) -> Iterator[Pl
         yield Platform(own, sandbox, instance, xshg())
         own.close()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def observations(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]:
+    """What the run observed, in order."""
+    kind = dg.DagsterEventType.ASSET_OBSERVATION
+    return [event.asset_observation_data.asset_observation for event in result.all_events if event.event_type is kind]
+
+
+def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's metadata values under their English names."""
+    return {name.partition(" ")[0]: each.value for name, each in metadata.items()}
 
 
 def texts(result: dg.ExecuteInProcessResult) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from quant_pipeline.settings import Mode
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline_tests.assets.platform import Platform, texts
+from quant_pipeline_tests.assets.platform import Platform, plain, texts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,6 +87,6 @@ def test_in_live_mode_too_and_nothing_says_sandbox(platform: Platform, home: Pat
         assert "SANDBOX" not in title + content
         platform.sandbox.clear_faults()
         (event,) = live.alone((), "name_history").asset_materializations_for_node("name_history")
-        assert "live" in str(event.metadata["origin"].value)
+        assert "live" in str(plain(event.metadata)["origin"])
         live.database.close()
         connection.execute("DROP DATABASE live WITH (FORCE)")

@@ -9,7 +9,7 @@ import pytest
 
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.sync.checks import checks_of
-from quant_pipeline_tests.assets.platform import Platform
+from quant_pipeline_tests.assets.platform import Platform, plain
 
 NAMES = {check.name for check in checks_of(SOURCED["daily_kline"])}
 
@@ -102,7 +102,7 @@ def test_a_retry_is_judged_over_what_it_tried_again(platform: Platform) -> None:
     assert result.success
     evaluations = found(platform, result)
     ((failed,),) = platform.rows("SELECT DISTINCT trade_date::text FROM sync_items WHERE sync_run = %s", result.run_id)
-    assert evaluations["row_count"].metadata["sessions"].value == f"{failed} .. {failed}"
+    assert plain(evaluations["row_count"].metadata)["sessions"] == f"{failed} .. {failed}"
     assert evaluations["row_count"].passed, "sessions that were never synced were not asked for"
     assert notified(platform, result, "daily_kline") == []
 

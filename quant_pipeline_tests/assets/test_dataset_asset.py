@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from quant_pipeline_tests.assets.platform import TOKEN, Platform, texts
+from quant_pipeline_tests.assets.platform import TOKEN, Platform, observations, plain, texts
 
 REFERENCE = ("trade_calendar", "stock_list", "suspensions")
 
@@ -37,12 +37,21 @@ def test_one_bad_session_fails_the_step_at_its_end_and_spoils_no_other(platform:
     run = platform.rows("SELECT status, units_done, units_failed FROM sync_runs WHERE id = %s", result.run_id)
     assert run == [("success_with_errors", 4, 1)]
     failure = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
-    assert [row.data["unit"] for row in failure.user_failure_data.metadata["failed"].value.records] == [bad]
+    assert failure.error.message.startswith(f"失败 Failed: daily_kline {bad}: "), "the cause comes first, under no class's name"
+    assert failure.user_failure_data.metadata == {}, "one failure is told once: a table would repeat it"
 
     before = platform.asked("daily")
     assert platform.run(sessions[2:3], "daily_kline").success
     assert platform.asked("daily") == before + 1
-    assert platform.materialized("daily_kline") == [*good, bad]
+    newest = good[-1]
+    assert platform.materialized("daily_kline") == [*good, bad, newest], (
+        "the asset's page shows its last event: the newest session"
+    )
+    again = plain(platform.instance.get_latest_materialization_event(dg.AssetKey("daily_kline")).asset_materialization.metadata)
+    assert [again[name] for name in ("inserted", "updated", "unchanged", "calls", "seconds")] == [0] * 5
+    assert again["dagster/row_count"] > 0
+    assert "not fetched" in again["note"]
+    assert {"preview", "candlesticks", "page"} <= again.keys()
 
 
 def test_a_future_session_is_refused_in_words_before_anything_is_fetched(
@@ -78,10 +87,11 @@ def test_force_fetches_again_and_counts_what_did_not_change(platform: Platform) 
     assert platform.asked("adj_factor") == before
     forced = platform.run(sessions, "adj_factor", config={"adj_factor": {"force": True}})
     assert platform.asked("adj_factor") == before + 1
-    (event,) = forced.asset_materializations_for_node("adj_factor")
-    counts = {name: event.metadata[name].value for name in ("inserted", "updated", "unchanged")}
-    assert counts == {"inserted": 0, "updated": 0, "unchanged": event.metadata["dagster/row_count"].value}
-    assert counts["unchanged"] > 0
+    assert forced.asset_materializations_for_node("adj_factor") == [], "nothing changed: what follows is not out of date"
+    (event,) = observations(forced)
+    told = plain(event.metadata)
+    assert (told["inserted"], told["updated"], told["calls"]) == (0, 0, 1)
+    assert told["unchanged"] == told["dagster/row_count"] > 0
     assert event.partition == session.isoformat()
 
 
@@ -98,8 +108,7 @@ def test_symbols_are_asked_for_by_code_and_observed_but_no_session_is_called_com
     assert [call["params"]["ts_code"] for call in asked] == codes
     assert {code for (code,) in platform.rows("SELECT DISTINCT ts_code FROM daily_basic")} == set(codes)
     assert platform.materialized("daily_basic") == []
-    observed = [event for event in result.all_events if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION]
-    assert len(observed) == 2
+    assert len(observations(result)) == 2
     assert platform.run(sessions[-1:], "daily_basic").success
     assert platform.asked("daily_basic") == before + 3, "a session of which two codes are there is not a session synced"
 
@@ -150,8 +159,9 @@ def test_a_refused_row_that_nobody_replaces_is_stored_around_shown_checked_and_a
     result = platform.alone([session], "daily_kline")
     assert result.success, "the session is there, and what follows it runs"
     assert session.isoformat() in platform.materialized("daily_kline")
-    (event,) = result.asset_materializations_for_node("daily_kline")
-    assert "were refused" in str(event.metadata["not_whole"].value)
+    (event, newest) = result.asset_materializations_for_node("daily_kline")
+    assert (event.partition, newest.partition) == (f"{session}", "2026-11-20")
+    assert "were refused" in str(plain(event.metadata)["not_whole"])
     assert platform.rows("SELECT status FROM sync_runs WHERE id = %s", result.run_id) == [("success_with_errors",)]
     red = {each.check_name for each in result.get_asset_check_evaluations() if not each.passed}
     assert "nothing_refused" in red
@@ -174,11 +184,11 @@ def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named
     monkeypatch.setenv("TUSHARE_PRIORITY", "0")
     result = platform.run(sessions, "auction")
     assert result.success
-    (observed,) = [event for event in result.all_events if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION]
-    note = observed.asset_observation_data.asset_observation.metadata["skipped"].value
+    (observed,) = observations(result)
+    note = plain(observed.metadata)["skipped"]
     assert note == "auction: none of the sources in use (derived) serves it. Skipped"
     assert platform.materialized("auction") == []
-    for named in (platform.run(sessions, "auction", config={"auction": {"named": True}}), platform.alone(sessions, "auction")):
+    for named in (platform.run(sessions, "auction", tags={"quant/named": "true"}), platform.alone(sessions, "auction")):
         assert not named.success
         assert "auction: none of the sources in use (derived) serves it" in str(
             [event.step_failure_data.error_display_string for event in named.all_events if event.is_step_failure]
@@ -187,6 +197,6 @@ def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named
     monkeypatch.delenv("TUSHARE_TOKEN")
     result = platform.run(sessions, "auction")
     assert result.success
-    (observed,) = [event for event in result.all_events if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION]
-    assert "tushare: no token: set TUSHARE_TOKEN" in observed.asset_observation_data.asset_observation.metadata["skipped"].value
+    (observed,) = observations(result)
+    assert "tushare: no token: set TUSHARE_TOKEN" in plain(observed.metadata)["skipped"]
     assert platform.asked() == before

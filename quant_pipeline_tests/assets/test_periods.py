@@ -9,7 +9,7 @@ import dagster as dg
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.partitions import range_tags
-from quant_pipeline_tests.assets.platform import LATEST, Platform, texts
+from quant_pipeline_tests.assets.platform import LATEST, Platform, plain, texts
 
 
 def test_weeks_and_months_are_materialized_by_their_own_keys(platform: Platform) -> None:
@@ -38,8 +38,8 @@ def _pictured(result: dg.ExecuteInProcessResult, partition: str) -> str:
         for event in result.all_events
         if event.is_step_materialization and event.partition == partition
     )
-    assert str(written.metadata["candlesticks"].value).startswith("![candlesticks](data:image/png;base64,iVBOR")
-    return str(written.metadata["page"].value)
+    assert str(plain(written.metadata)["candlesticks"]).startswith("![candlesticks](data:image/png;base64,iVBOR")
+    return str(plain(written.metadata)["page"])
 
 
 def test_a_week_that_has_not_begun_is_refused_in_words(platform: Platform) -> None:

@@ -1,0 +1,79 @@
+"""What stands beside a figure's English name in Dagster's pages: its Chinese one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+ZH: Final = {
+    "added": "新增",
+    "as_of": "截至",
+    "attempts": "尝试次数",
+    "bars_screened": "参与选股的行情",
+    "by_source": "按数据源",
+    "calls": "调用次数",
+    "calls_last_day": "近 24 小时调用",
+    "calls_last_hour": "近 1 小时调用",
+    "candlesticks": "K 线图",
+    "charts": "图",
+    "codes": "代码",
+    "compared": "对账明细",
+    "contents": "存量",
+    "data_sets": "数据集",
+    "differences": "差异",
+    "differing": "不一致",
+    "events": "事件",
+    "failed": "失败",
+    "fetched": "获取方式",
+    "hits": "命中",
+    "inserted": "新增",
+    "last_syncs": "最近同步",
+    "latest_session": "最新交易日",
+    "looked_at": "检查行数",
+    "megabytes": "占用 MB",
+    "missing": "缺失",
+    "more_columns": "其余列",
+    "new": "新出现",
+    "not_whole": "不完整",
+    "note": "说明",
+    "offending": "问题行数",
+    "old_calls_forgotten": "清理的旧调用",
+    "origin": "数据性质",
+    "page": "页面",
+    "parameters": "参数",
+    "preview": "预览",
+    "quotas": "配额",
+    "rejected": "拒收",
+    "rows": "行数",
+    "running": "正在进行",
+    "second_sources": "第二数据源",
+    "seconds": "耗时（秒）",
+    "sessions": "交易日",
+    "skipped": "已跳过",
+    "source": "来源",
+    "sources": "数据源",
+    "stale": "滞后",
+    "synced_at": "同步时间",
+    "syncs": "同步次数",
+    "this_run": "本次合计",
+    "troubles": "异常",
+    "unchanged": "未变",
+    "unhealthy": "异常数",
+    "unreadable": "无法解析",
+    "updated": "变更",
+    "values_compared": "比对数值",
+    "values_differing": "不一致数值",
+}
+
+
+def labelled(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata under both names: `calls` is shown as `calls 调用次数`. Dagster's own keys stay as they are.
+
+    The names stay the same from event to event: the UI plots figures over time by them.
+    """
+    return {label(name): value for name, value in metadata.items()}
+
+
+def label(name: str) -> str:
+    """A figure's name with the Chinese one behind it, where there is one (`rows_daily_kline` has none)."""
+    return f"{name} {ZH[name]}" if name in ZH else name
