@@ -7,7 +7,7 @@ import click
 from quant_pipeline.cli.database import db
 from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
-from quant_pipeline.cli.pages import chart, serve
+from quant_pipeline.cli.pages import chart, report, serve
 from quant_pipeline.cli.work import run, sandbox, sync, ui
 
 
@@ -26,5 +26,5 @@ def main() -> None:
     """
 
 
-for _command in (run, sync, status, history, sources, stats, ui, serve, chart, sandbox, db):
+for _command in (run, sync, status, history, sources, stats, ui, serve, report, chart, sandbox, db):
     main.add_command(_command)

@@ -1,14 +1,16 @@
-"""The commands of our own pages: serve, chart."""
+"""The commands of our own pages: serve, report, chart."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
+import webbrowser
 from pathlib import Path
 
 import click
 
-from quant_pipeline.cli.command import as_json, plain_errors, read_settings, upgraded
+from quant_pipeline.cli.command import DAY, as_json, plain_errors, prepared, read_settings, show, upgraded
 from quant_pipeline.cli.help import Command, option
 from quant_pipeline.language import say
 
@@ -37,6 +39,31 @@ def serve(host: str | None, port: int | None, as_json: bool) -> None:
                 mark = say("SANDBOX · ") if settings.sandboxed else ""
                 click.echo(mark + say("Pages: {url} (Ctrl-C stops it)", url=url), err=True)
             server.serve(settings, listening, chosen)
+
+
+@click.command(cls=Command)
+@option("--date", type=DAY, help="Session (default: the latest one that is stored).")
+@option("--open", "opened", is_flag=True, help="Open the copy in the browser.")
+@as_json
+def report(date: dt.datetime | None, opened: bool, as_json: bool) -> None:
+    """A day at a glance: sums it up and saves a copy that stands alone, under QUANT_HOME/reports.
+
+    Breadth, limits, turnover, indexes, boards, hot list, hits, halts, ex-dates and the sync's health, as the page of the day
+    has them. `run` saves the copy too; nothing is fetched here.
+
+    \b
+    quant-pipeline report --open
+    quant-pipeline report --date 2026-11-20
+    quant-pipeline report --json | jq .row.limit_up
+    """
+    with plain_errors():
+        from quant_pipeline.console.overview import overview_output, saved_day
+
+        settings, console = prepared(as_json)
+        day, path = saved_day(settings, upgraded(), date.date() if date else None)
+        show(overview_output(settings, day, path), settings, console, as_json)
+        if opened and not webbrowser.open(path.as_uri()):
+            click.echo(say("No browser could be opened here: open {path}", path=path), err=True)
 
 
 @click.command(cls=Command)

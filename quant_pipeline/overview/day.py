@@ -172,9 +172,8 @@ class _Maker:
         hits: Mapping[tuple[object, ...], pl.DataFrame],
     ) -> ScreenHits | NotScreened:
         if (screen, self.session) not in screened:
-            return NotScreened(
-                "当日未运行选股 The screen did not run for the session", f"quant-pipeline run --date {self.session}", screen, zh
-            )
+            command = f"quant-pipeline run --date {self.session}"
+            return NotScreened(screen, "当日未运行选股 The screen did not run for the session", command, zh)
         nothing = next(iter(hits.values())).clear() if hits else pl.DataFrame(schema={"ts_code": pl.String, "name": pl.String})
         today, before = (hits.get((screen, session), nothing) for session in (self.session, former))
         compared = (screen, former) in screened
@@ -242,9 +241,11 @@ class _Maker:
         """The data set is not stored for the session."""
         spec = SOURCED[dataset]
         if dataset in self.off:
-            return Lacking(f"{spec.zh} {dataset} 已停用，见 QUANT_WITHOUT (switched off)")
+            return Lacking(dataset, f"{spec.zh} {dataset} 已停用，见 QUANT_WITHOUT (switched off)")
         window = f" --start {self.session} --end {self.session}" if spec.dated else ""
-        return Lacking(f"{spec.zh} {dataset} 尚未同步 is not stored", f"quant-pipeline sync --datasets {dataset}{window}")
+        return Lacking(
+            dataset, f"{spec.zh} {dataset} 尚未同步 is not stored", f"quant-pipeline sync --datasets {dataset}{window}"
+        )
 
 
 def _tags(concept: str | None) -> str:

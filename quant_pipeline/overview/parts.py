@@ -12,8 +12,10 @@ from quant_pipeline.sync.insight.status import DatasetStatus
 
 @dataclass(frozen=True)
 class Lacking:
-    """A part that cannot be shown: what is missing, and the command that brings it ("": there is none)."""
+    """A part that cannot be shown: the data set or screen that is missing, in words, and the command that brings it ("":
+    there is none)."""
 
+    name: str
     what: str
     command: str = ""
     lacking: ClassVar[bool] = True
@@ -196,8 +198,11 @@ class ScreenHits(Part):
 class NotScreened(Lacking):
     """A screen that did not run for the session."""
 
-    screen: str = ""
     zh: str = ""
+
+    @property
+    def screen(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)

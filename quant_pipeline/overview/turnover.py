@@ -20,7 +20,7 @@ def turnover(sums: pl.DataFrame, sessions: Sequence[dt.date]) -> Turnover | Lack
     found = {row["trade_date"]: row for row in sums.iter_rows(named=True)}
     today = found[sessions[-1]]
     if not today["priced"]:
-        return Lacking("当日日线没有成交额 The bars of the day have no turnover")
+        return Lacking("amount", "当日日线没有成交额 The bars of the day have no turnover")
 
     def whole(session: dt.date) -> bool:
         return session in found and found[session]["priced"] >= _WHOLE * today["codes"]
