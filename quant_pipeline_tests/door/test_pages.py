@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 from quant_pipeline import settings
+from quant_pipeline.cli import main
 from quant_pipeline.door.plotly import PATH as PLOTLY
 from quant_pipeline.market.datasets import DATASETS, MARKET_OVERVIEW
 from quant_pipeline.overview.day import NotStored, day_of
@@ -438,3 +441,41 @@ def test_a_fault_of_ours_is_logged_and_shown_as_a_sentence(site: Site, monkeypat
     assert answer.status_code == 500
     assert "nobody foresaw" not in answer.text
     assert "quant-pipeline history --logs" in answer.text
+
+
+# --- the command -------------------------------------------------------------------------------------------------------------
+
+
+def test_report_saves_the_day_and_tells_it_in_lines(site: Site) -> None:
+    copy = path_of(site.settings, LATEST)
+    copy.unlink()
+    told = CliRunner().invoke(main, ["report"])
+    assert told.exit_code == 0, told.output
+    assert copy.exists()
+    day = site.day()
+    for words in (str(LATEST), f"up {day.breadth.up}", f"limit-up {day.limits.up}", "SANDBOX", str(copy), f"/day/{LATEST}"):
+        assert words in told.output.replace("\n", "")
+    before = site.platform.sessions(2)[0]
+    facts = json.loads(CliRunner().invoke(main, ["report", "--date", f"{before}", "--json"]).stdout)
+    assert (facts["mode"], facts["session"]) == ("sandbox", f"{before}")
+    assert Path(facts["report"]).exists()
+    assert facts["row"]["up"] == site.day(before).breadth.up
+    assert facts["lacking"]["index_daily"] == f"quant-pipeline sync --datasets index_daily --start {before} --end {before}"
+
+
+@pytest.mark.parametrize(
+    ("date", "words"),
+    [("2026-11-21", "the one before is 2026-11-20"), ("2025-06-03", "quant-pipeline run --date 2025-06-03")],
+)
+def test_report_says_why_there_is_none(site: Site, date: str, words: str) -> None:
+    del site
+    told = CliRunner().invoke(main, ["report", "--date", date])
+    assert told.exit_code == 1
+    assert words in told.stderr
+
+
+def test_serve_says_where_and_refuses_a_port_that_is_taken(site: Site) -> None:
+    port = site.url.rpartition(":")[2]
+    told = CliRunner().invoke(main, ["serve", "--port", port])
+    assert told.exit_code == 2
+    assert f"port {port}" in told.stderr
