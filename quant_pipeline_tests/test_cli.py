@@ -132,7 +132,7 @@ def test_what_cannot_be_is_refused_in_one_line(arguments: tuple[str, ...], told:
         ("run", "--date", "tomorrow"),
         ("run", "--dates", "2026-11-20"),
         ("ui", "--port", "0"),
-        ("ui", "--port", "65536"),
+        ("ui", "--port", "65535"),
         ("sandbox", "--port", "70000"),
     ],
     ids=" ".join,

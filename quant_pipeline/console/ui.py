@@ -93,20 +93,20 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
             if not console.is_terminal:
                 console.print(starting)
             with console.status(starting):
-                _wait_for_the_pages(place, look_after_them)
-            answered.append(True)
-            look_after_them()
-            _show(say("Dagster UI"), place.address, console)
-            _show(say("SANDBOX inbox"), _inbox(settings), console)
+                _wait_until(lambda: _answers(place), look_after_them)
+                answered.append(True)
+                look_after_them()
+                _show(say("Dagster UI"), place.address, console)
+                pages = Place(place.host, place.port + 1)
+                _wait_until(lambda: _answers(pages, "/static/icon.svg"), look_after_them)
+                _show(say("Pages"), pages.address, console)
+                _show(say("SANDBOX inbox"), _inbox(settings), console)
             console.print(say("Ctrl-C stops all of it"), highlight=False)
-            called, pages = time.monotonic(), Place(place.host, place.port + 1)
-            shown = False
+            called = time.monotonic()
             while True:
                 time.sleep(_LOOK)
                 look_after_them()
                 presence = _kept(presence, database, place.address)
-                if not shown and (shown := _answers(pages, "/static/icon.svg")):
-                    _show(say("Pages"), pages.address, console)
                 if time.monotonic() > called + _SANDBOX_CALL:
                     called = time.monotonic()
                     _inbox(settings)
@@ -155,9 +155,9 @@ def _short_folder() -> str | None:
     return None if len(os.fsencode(tempfile.gettempdir())) < 80 else "/tmp"
 
 
-def _wait_for_the_pages(place: Place, look_after: Callable[[], None]) -> None:
+def _wait_until(fulfilled: Callable[[], bool], look_after: Callable[[], None]) -> None:
     looked = time.monotonic()
-    while not _answers(place):
+    while not fulfilled():
         time.sleep(_GLANCE)
         if time.monotonic() > looked + _LOOK:
             looked = time.monotonic()

@@ -125,6 +125,8 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         told = requests.post(f"{address}/graphql", json={"query": LOCATION}, timeout=60).json()
         (entry,) = told["data"]["workspaceOrError"]["locationEntries"]
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", "the code was there before the pages"
+        pages = process.stderr.readline().strip().removeprefix("Pages ")
+        assert requests.get(pages, timeout=60).ok
         inbox = process.stderr.readline().strip().removeprefix("SANDBOX inbox ")
         assert "SANDBOX" in requests.get(inbox, timeout=60).text
         assert process.stderr.readline().startswith("Ctrl-C stops")
