@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from quant_pipeline.cli.database import db
+from quant_pipeline.cli.doctor import doctor
 from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
 from quant_pipeline.cli.pages import chart, report, serve
@@ -26,5 +27,5 @@ def main() -> None:
     """
 
 
-for _command in (run, sync, status, history, sources, stats, ui, serve, report, chart, sandbox, db):
+for _command in (run, sync, status, history, sources, stats, doctor, ui, serve, report, chart, sandbox, db):
     main.add_command(_command)

@@ -26,6 +26,7 @@ from dagster._core.definitions.repository_definition.valid_definitions import SI
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.event_log import EventLogStorage
@@ -268,6 +269,16 @@ class QuantComputeLogs(LocalComputeLogManager):
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         with super().capture_logs(log_key) as captured:
             yield captured
+
+
+def switched_by_hand(instance: dg.DagsterInstance) -> dict[str, bool]:
+    """Schedule -> whether the UI's switch has it on; those that nobody touched are as the code declares them.
+
+    Changed names of the state's parts: `doctor` says so of its schedules, and of nothing else (console/test_doctor.py).
+    """
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+    touched = (InstigatorStatus.RUNNING, InstigatorStatus.STOPPED)
+    return {state.instigator_name: state.status is InstigatorStatus.RUNNING for state in states if state.status in touched}
 
 
 def leave_output_alone(instance: dg.DagsterInstance) -> None:

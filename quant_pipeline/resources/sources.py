@@ -14,6 +14,7 @@ from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.context import Context
 from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.sources.policy import Policies
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -32,11 +33,17 @@ class SourcesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     @contextmanager
-    def opened(self, database: Database, calendar: Calendar, presence: Presence) -> Iterator[tuple[list[Source], Ranking]]:
-        """The sources and their ranking, for as long as the block lasts: their clients end with it."""
+    def opened(
+        self, database: Database, calendar: Calendar, presence: Presence, *, policies: Policies | None = None
+    ) -> Iterator[tuple[list[Source], Ranking]]:
+        """The sources and their ranking, for as long as the block lasts: their clients end with it.
+
+        `policies`: instead of the pace that the settings give.
+        """
         current, priorities = settings.load(), registry.priorities()
         limiter = Limiter(database.pool, presence)
-        context = Context(database, calendar, limiter, registry.policies(current.rate_limits), self.patience)
+        paces = registry.policies(current.rate_limits) if policies is None else policies
+        context = Context(database, calendar, limiter, paces, self.patience)
         offered = (_built(kind, current, context) for kind in registry.registered().sources.values())
         sources = [source for source in offered if source is not None]
         sources.sort(key=lambda source: priorities[source.name] or len(priorities) * 100)  # 0 is off: behind all others
