@@ -35,6 +35,7 @@ _NAMES: Final = {
 def line_of(finding: Finding) -> Table:
     """State, matter and words side by side; what to do under the words."""
     mark, style = _MARKS[finding.state]
+    matter = _NAMES.get(finding.matter)  # a source's is its name
     words = Text(finding.words)
     if finding.advice:
         words.append(f"\n→ {finding.advice}", style)
@@ -42,7 +43,7 @@ def line_of(finding: Finding) -> Table:
     line.add_column(width=8, no_wrap=True)
     line.add_column(width=10, no_wrap=True)
     line.add_column(overflow="fold")
-    line.add_row(Text(say(mark), style), Text(say(_NAMES.get(finding.matter, finding.matter)), "bold"), words)
+    line.add_row(Text(say(mark), style), Text(finding.matter if matter is None else say(matter), "bold"), words)
     return line
 
 
