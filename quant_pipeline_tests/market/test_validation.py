@@ -125,6 +125,12 @@ def test_a_date_is_read_in_every_form_that_sources_use(day: pl.Series) -> None:
     assert check(bars({}).with_columns(trade_date=day)).good["trade_date"].to_list() == [DAY]
 
 
+def test_one_date_that_is_no_number_costs_its_own_row_and_no_other() -> None:
+    checked = check(bars({}, {}, {}).with_columns(trade_date=pl.Series([20261120.0, float("inf"), 1e300])))
+    assert checked.good["ts_code"].to_list() == ["600000.SH"]
+    assert checked.bad["reason"].to_list() == ["trade_date is no date"] * 2
+
+
 def test_whole_numbers_and_empty_columns_of_pandas() -> None:
     calendar = pl.DataFrame(
         {"exchange": ["SSE"] * 4, "cal_date": ["20261120", "20261121", "20261122", "20261123"],
