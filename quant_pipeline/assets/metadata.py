@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -25,6 +26,7 @@ from quant_pipeline.warehouse.reads import read
 
 SIMULATED = "SANDBOX 沙盒：模拟行情，非真实数据"
 SANDBOX_NOTE = "SANDBOX 沙盒: simulated numbers, not the market"
+_logger = logging.getLogger(__name__)
 _PREVIEW_ROWS = 10
 _FREQUENCIES = {DAILY_KLINE.name: Frequency.DAY, WEEKLY_KLINE.name: Frequency.WEEK, MONTHLY_KLINE.name: Frequency.MONTH}
 _DAYS_OF_A_BAR = {Frequency.DAY: 1.6, Frequency.WEEK: 7.5, Frequency.MONTH: 31}
@@ -102,15 +104,23 @@ def preview(warehouse: WarehouseResource, dataset: Dataset, session: dt.date | N
 
 def _most_traded(warehouse: WarehouseResource, dataset: Dataset, session: dt.date, top: pl.DataFrame) -> dict[str, Any]:
     frequency, code = _FREQUENCIES[dataset.name], top["ts_code"][0]
+    address = f"k/{code}" if frequency is Frequency.DAY else f"k/{code}?freq={frequency}"
+    return {
+        "page": page_link(address),
+        "candlesticks": pictured(lambda: _drawn(warehouse, dataset, session, top), "candlesticks"),
+    }
+
+
+def _drawn(warehouse: WarehouseResource, dataset: Dataset, session: dt.date, top: pl.DataFrame) -> bytes:
+    """The K-line of the first of `top`, its bars up to the session, and the others' names beside it."""
+    frequency, code = _FREQUENCIES[dataset.name], top["ts_code"][0]
     start = session - dt.timedelta(days=round(_DAYS_OF_A_BAR[frequency] * (_CHARTED_BARS + _LOOKBACK)))
     raw = read(warehouse.database, dataset, start=start, end=session, codes=[code])
-    factors = read(warehouse.database, ADJ_FACTOR, start=start, end=session, codes=[code])
-    adjusted = adjust(raw, factors, "qfq")
+    adjusted = adjust(raw, read(warehouse.database, ADJ_FACTOR, start=start, end=session, codes=[code]), "qfq")
     whole = adjusted["close"].null_count() == 0
-    bars = (adjusted if whole else raw).with_columns(ma5=ma(5), ma20=ma(20)).tail(_CHARTED_BARS)
     named = names_of(warehouse, top["ts_code"].to_list())
-    drawn = picture(
-        bars,
+    return picture(
+        (adjusted if whole else raw).with_columns(ma5=ma(5), ma20=ma(20)).tail(_CHARTED_BARS),
         code=code,
         name=named.get(code, ""),
         caption=f"{frequency.zh} {'前复权' if whole else '不复权'}",
@@ -122,8 +132,6 @@ def _most_traded(warehouse: WarehouseResource, dataset: Dataset, session: dt.dat
         others_are="成交额其次",
         note=SIMULATED if settings.load().sandboxed else "",
     )
-    address = f"k/{code}" if frequency is Frequency.DAY else f"k/{code}?freq={frequency}"
-    return {"page": page_link(address), "candlesticks": embedded(drawn, "candlesticks")}
 
 
 def names_of(warehouse: WarehouseResource, codes: Sequence[str]) -> dict[str, str]:
@@ -137,8 +145,14 @@ def page_link(address: str) -> dg.UrlMetadataValue:
     return dg.MetadataValue.url(f"{settings.load().pages_url}/{address}")
 
 
-def embedded(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
-    """A picture in Markdown: the UI shows it, and no file is left behind."""
+def pictured(draw: Callable[[], bytes], alt: str) -> dg.MarkdownMetadataValue:
+    """A picture in Markdown: the UI shows it, and no file is left behind. One that cannot be drawn (a plug-in's line that is
+    none) is said: the rows are stored, and no picture is worth a run."""
+    try:
+        png = draw()
+    except Exception as error:
+        _logger.warning("the picture %s could not be drawn", alt, exc_info=True)
+        return dg.MarkdownMetadataValue(f"图片未能画出 The picture could not be drawn: {type(error).__name__}: {error}")
     return dg.MarkdownMetadataValue(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 

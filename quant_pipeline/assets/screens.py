@@ -14,7 +14,7 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema
 from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.lineage import reduced
-from quant_pipeline.assets.metadata import SIMULATED, embedded, origin, page_link, table
+from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
 from quant_pipeline.charts.picture import Named, picture
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.calendar import Calendar
@@ -110,7 +110,7 @@ def _screen(
             if session == latest:
                 _announce(connection, pushplus, strategy, session, found)
         metadata: dict[str, Any] = (
-            {"page": page_link(f"screens/{strategy.name}/{session}")}
+            {"page": _page_of(strategy, session)}
             | origin()
             | {
                 "dagster/row_count": found.height,
@@ -130,7 +130,8 @@ def _announce(connection: Any, pushplus: PushPlusResource, strategy: Strategy, s
     """Tells the hits once: a re-run with the same hits is silent, one with other hits is news."""
     current = settings.load()
     told = hashlib.sha256("".join(found.sort("ts_code")["ts_code"]).encode()).hexdigest()[:16]
-    message = screen_ready(strategy=strategy.zh, session=session, hits=found, ui_url=current.ui_url, sandbox=current.sandboxed)
+    page = str(_page_of(strategy, session).url)
+    message = screen_ready(strategy=strategy.zh, session=session, hits=found, page_url=page, sandbox=current.sandboxed)
     pushplus.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
 
 
@@ -140,13 +141,19 @@ def _shown(
     """The hits as a table, and the best one's picture with the lines that the strategy declares, the next ones beside it."""
     if found.is_empty():
         return {"hits": table(found)}
+    charts = pictured(lambda: _drawn(strategy, warehouse, calendar, session, found), "charts")
+    return {"hits": table(found.head(50)), "charts": charts}
+
+
+def _drawn(
+    strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: pl.DataFrame
+) -> bytes:
     best = found.row(0, named=True)
-    start = calendar.shift(session, -(strategy.lookback + _CHARTED_BARS))
-    codes = [best["ts_code"]]
+    start, codes = calendar.shift(session, -(strategy.lookback + _CHARTED_BARS)), [best["ts_code"]]
     raw = read(warehouse.database, DAILY_KLINE, start=start, end=session, codes=codes)
     bars = adjust(raw, read(warehouse.database, ADJ_FACTOR, start=start, end=session, codes=codes), "qfq")
     signals = strategy.signals(bars).select("ts_code", "trade_date", *strategy.lines)
-    drawn = picture(
+    return picture(
         bars.join(signals, on=["ts_code", "trade_date"], how="left").sort("trade_date").tail(_CHARTED_BARS),
         code=best["ts_code"],
         name=best["name"] or "",
@@ -159,7 +166,10 @@ def _shown(
         others_are=f"其次 · 共命中 {found.height} 只",
         note=SIMULATED if settings.load().sandboxed else "",
     )
-    return {"hits": table(found.head(50)), "charts": embedded(drawn, "charts")}
+
+
+def _page_of(strategy: Strategy, session: dt.date) -> dg.UrlMetadataValue:
+    return page_link(f"screens/{strategy.name}/{session}")
 
 
 def _score(hit: Mapping[str, Any]) -> str:

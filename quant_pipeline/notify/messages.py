@@ -55,14 +55,14 @@ def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, san
     return _message(f"运行失败 Run failed：{job}", lines, sandbox)
 
 
-def screen_ready(*, strategy: str, session: dt.date, hits: pl.DataFrame, ui_url: str, sandbox: bool) -> Message:
-    """A session's screen: the first `LISTED_HITS` hits as a table.
+def screen_ready(*, strategy: str, session: dt.date, hits: pl.DataFrame, page_url: str, sandbox: bool) -> Message:
+    """A session's screen: the first `LISTED_HITS` hits as a table, and a link to its page.
 
     `hits`, best first: ts_code, name, close (元), pct_chg (%), score, figures (JSON text of name -> value).
     """
     title = f"{strategy} 选股 Screen {session}：{hits.height} 只"
     head = f"**{_inline(strategy)}** · 交易日 Session {session}"
-    return _message(title, [head, "", *_hit_lines(hits), "", f"[打开界面 Open the UI]({ui_url})"], sandbox)
+    return _message(title, [head, "", *_hit_lines(hits), "", f"[打开选股页 Open the screen]({page_url})"], sandbox)
 
 
 def checks_failed(

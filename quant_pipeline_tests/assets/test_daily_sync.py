@@ -154,6 +154,7 @@ def test_one_message_tells_of_the_latest_session_and_arrives(week: Week) -> None
     ((key, status, title, content),) = week.platform.rows("SELECT dedupe_key, status, title, content FROM messages")
     assert key.startswith(f"screen:dual_ma:{LATEST}:")
     assert (status, week.inbox) == ("delivered", 1)
+    assert f"(http://127.0.0.1:3001/screens/dual_ma/{LATEST})" in content
     assert "SANDBOX" in title
     first = week.platform.rows("SELECT ts_code FROM screen_results WHERE trade_date = %s ORDER BY score DESC LIMIT 1", LATEST)
     assert first[0][0] in content

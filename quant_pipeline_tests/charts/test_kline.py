@@ -14,6 +14,7 @@ from quant_pipeline.charts.lookup import by_code, fetching
 from quant_pipeline.charts.periods import Frequency
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
+    BSE_MAPPING,
     CB_DAILY,
     DAILY_KLINE,
     ETF_ADJ,
@@ -194,3 +195,10 @@ def test_a_code_with_bars_is_found_although_no_list_is_synced(warehouse: Databas
     assert by_code(warehouse, "510300", []) == [Listing("510300.SH", "", Kind.ETF)]
     assert by_code(warehouse, "600520", []) == by_code(warehouse, "maotai", []) == []
     assert by_code(warehouse, "600519", [SHARE]) == [SHARE]
+
+
+def test_an_old_code_of_beijing_means_the_new_one(warehouse: Database) -> None:
+    store(warehouse, BSE_MAPPING, [{"o_code": "430047.BJ", "n_code": "920047.BJ"}])
+    new = Listing("920047.BJ", "诺思兰德", Kind.STOCK)
+    assert by_code(warehouse, "430047", [SHARE, new]) == [new]
+    assert by_code(warehouse, "430048", [SHARE, new]) == []

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from quant_pipeline.notify.messages import LISTED_HITS, Message, checks_failed, one_line, run_failed, screen_ready
 
 UI = "http://127.0.0.1:3000"
+PAGE = "http://127.0.0.1:3001/screens/dual_ma/2026-11-20"
 SESSION = dt.date(2026, 11, 20)
 SCHEMA = {
     "ts_code": pl.String,
@@ -45,7 +46,7 @@ def _failed(cause: str = "boom", *, job: str = "daily_sync", step: str = "daily_
 def _screen(count: int = 1, *, sandbox: bool = False, **values: object) -> Message:
     hit = {"ts_code": "600000.SH", "name": "浦发银行", "close": 10.5, "pct_chg": 2.944, "score": 0.0123, "figures": None}
     hits = pl.DataFrame([{**hit, **values}] * count, schema=SCHEMA)
-    return screen_ready(strategy="双均线金叉", session=SESSION, hits=hits, ui_url=UI, sandbox=sandbox)
+    return screen_ready(strategy="双均线金叉", session=SESSION, hits=hits, page_url=PAGE, sandbox=sandbox)
 
 
 def _checks(failed: list[tuple[str, str]], *, sandbox: bool = False) -> Message:
