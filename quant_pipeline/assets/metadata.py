@@ -150,9 +150,11 @@ def pictured(draw: Callable[[], bytes], alt: str) -> dg.MarkdownMetadataValue:
     none) is said: the rows are stored, and no picture is worth a run."""
     try:
         png = draw()
-    except Exception as error:
+    except Exception:
         _logger.warning("the picture %s could not be drawn", alt, exc_info=True)
-        return dg.MarkdownMetadataValue(f"图片未能画出 The picture could not be drawn: {type(error).__name__}: {error}")
+        return dg.MarkdownMetadataValue(
+            "图片未能画出，数据已入库 The picture could not be drawn: `quant-pipeline history --logs`"
+        )
     return dg.MarkdownMetadataValue(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 

@@ -13,4 +13,6 @@ def test_a_picture_that_cannot_be_drawn_is_said() -> None:
     def draw() -> bytes:
         raise KeyError("no such line")
 
-    assert str(pictured(draw, "charts").value) == "图片未能画出 The picture could not be drawn: KeyError: 'no such line'"
+    said = str(pictured(draw, "charts").value)
+    assert "could not be drawn" in said
+    assert "no such line" not in said
