@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -89,8 +90,39 @@ def test_every_command_explains_itself_in_both_languages(path: tuple[str, ...]) 
     assert re.search(r"[\u4e00-\u9fff]", chinese)
     assert "Usage:" in text
     assert "用法：" in chinese
-    if path and path != ("db",):
+    if path and path not in (("db",), ("completion",)):
         assert "--json" in text
+
+
+def completed(words: str, typed: str = "") -> list[str]:
+    """What bash is offered behind these words."""
+    line = f"quant-pipeline {words} {typed}"
+    environment = os.environ | {
+        "_QUANT_PIPELINE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - bool(typed)),
+    }
+    script = Path(sys.executable).with_name("quant-pipeline")
+    shown = subprocess.run([script], env=environment, capture_output=True, text=True, check=False).stdout
+    return [each.partition(",")[2] for each in shown.splitlines()]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_the_shell(shell: str) -> None:
+    script = invoke("completion", shell).stdout
+    assert "_QUANT_PIPELINE_COMPLETE" in script
+    assert f"{shell}_complete" in script
+
+
+def test_a_shell_completes_commands_data_sets_and_sources() -> None:
+    assert "sync" in completed("", "sy")
+    assert completed("sync --datasets", "stock_list,daily_k") == ["stock_list,daily_kline"]
+    assert completed("sync --sources", "bao") == ["baostock"]
+
+
+def test_a_shell_completes_the_runs_of_the_database(shell: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", shell.database.url)
+    assert completed("history --run", "bef") == ["before"]
 
 
 def test_the_installed_script_is_this_command() -> None:

@@ -12,7 +12,7 @@ import pytest
 from babel.messages.catalog import Message
 from click.testing import CliRunner
 
-from quant_pipeline import language
+from quant_pipeline import language, project
 from quant_pipeline.cli import main, texts
 
 RENEW = "`make texts`, translate what it names in the .po, and again `make texts`"
@@ -106,6 +106,14 @@ def test_lang_is_heard_before_and_behind_the_command(arguments: tuple[str, ...])
     english = CliRunner().invoke(main, ["status", "-h"]).output
     assert not CHINESE.search(english), "the language of one command is not the next one's"
     assert "Usage:" in english
+
+
+def test_the_language_may_stand_in_the_project_s_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("QUANT_LANG=zh\n", encoding="utf-8")
+    monkeypatch.setattr(project, "ENV", ".env")
+    monkeypatch.chdir(tmp_path)
+    assert "用法：" in CliRunner().invoke(main, ["status", "-h"]).output
+    assert "Usage:" in CliRunner().invoke(main, ["status", "-h", "--lang", "en"]).output
 
 
 def test_another_language_is_refused() -> None:

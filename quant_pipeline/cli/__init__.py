@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from quant_pipeline.cli.completing import completion
 from quant_pipeline.cli.database import db
 from quant_pipeline.cli.doctor import doctor
 from quant_pipeline.cli.help import Group, Option
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for _command in (run, sync, status, history, sources, stats, doctor, ui, serve, report, chart, sandbox, db):
+for _command in (run, sync, status, history, sources, stats, doctor, ui, serve, report, chart, sandbox, db, completion):
     main.add_command(_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -52,6 +53,12 @@ class plain_errors:  # noqa: N801
 
             if (words := described(error)) is not None:
                 leave(words, 1)
+            if not isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
+                logging.getLogger("quant_pipeline.cli").info("unforeseen", exc_info=error)  # to the file, not to the terminal
+                text = say(
+                    "this should not happen (please report it): {error}. See: quant-pipeline history --logs", error=error
+                )
+                leave(text, 1)
 
 
 def leave(text: str, code: int) -> NoReturn:

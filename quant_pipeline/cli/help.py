@@ -105,6 +105,7 @@ class Group(Command, click.Group):
         """Within it the environment says the language: to click, and to the processes that are started."""
         former = {name: os.environ.get(name) for name in (language.VARIABLE, _OF_GETTEXT)}
         try:
+            _settle()
             _lend_to_click()
             return super().main(*arguments, **named)
         finally:
@@ -140,6 +141,20 @@ def _lang(*, hidden: bool) -> click.Option:
         hidden=hidden,
         help="Language of help, messages and summaries (default: QUANT_LANG, or the locale).",
     )
+
+
+def _settle() -> None:
+    """QUANT_LANG may stand in the project's .env, as any other setting."""
+    if os.environ.get(language.VARIABLE):
+        return
+    from quant_pipeline import project
+
+    if (file := project.env_file()) is not None:
+        from dotenv import dotenv_values
+
+        written = dotenv_values(file).get(language.VARIABLE)
+        if written in language.LANGUAGES:
+            language.choose(written)
 
 
 def _lend_to_click() -> None:

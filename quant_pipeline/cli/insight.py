@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from quant_pipeline.cli import completing
 from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split, upgraded
 from quant_pipeline.cli.help import Command, option
 
@@ -31,7 +32,13 @@ def status(as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@option("--run", "begins", metavar="ID", help="The units of that run, failed ones first (the id's beginning will do).")
+@option(
+    "--run",
+    "begins",
+    metavar="ID",
+    shell_complete=completing.runs,
+    help="The units of that run, failed ones first (the id's beginning will do).",
+)
 @option("--parts", is_flag=True, help="Each job of a command as a row of its own.")
 @option("--page", default=1, show_default=True, type=click.IntRange(min=1), help="Page, the latest first.")
 @option("--per-page", type=click.IntRange(1, 1000), help="Rows a page (default: 20 runs, 100 units).")
@@ -95,7 +102,7 @@ def sources(events: bool, reset: str | None, priority: str | None, as_json: bool
 
 
 @click.command(cls=Command)
-@option("--datasets", help="Comma-separated data sets (default: all).")
+@option("--datasets", shell_complete=completing.datasets, help="Comma-separated data sets (default: all).")
 @as_json
 def stats(datasets: str | None, as_json: bool) -> None:
     """What the tables hold: rows, dates and codes per data set and source, size on disk.

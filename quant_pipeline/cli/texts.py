@@ -103,7 +103,7 @@ def _of_help(command: click.Command) -> Iterator[str]:
 
 def _is_example(paragraph: str) -> bool:
     """Lines to type: the same in every language."""
-    return all(line.startswith("quant-pipeline ") for line in paragraph.splitlines())
+    return all("quant-pipeline " in line and not line.startswith(" ") for line in paragraph.splitlines())
 
 
 def _said_by_click() -> Iterator[Text]:

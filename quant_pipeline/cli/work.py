@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quant_pipeline.cli import completing
 from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split, upgraded
 from quant_pipeline.cli.help import Command, option
 from quant_pipeline.language import marked, say
@@ -38,10 +39,14 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@option("--datasets", help="Comma-separated data sets (default: all).")
-@option("--periods", help="Comma-separated K-line periods: daily,weekly,monthly.")
+@option("--datasets", shell_complete=completing.datasets, help="Comma-separated data sets (default: all).")
+@option("--periods", shell_complete=completing.periods, help="Comma-separated K-line periods: daily,weekly,monthly.")
 @option("--symbols", help="Comma-separated codes: 000001,600000 or 000001.SZ.")
-@option("--sources", help="Only these sources, in their ranking: tushare,baostock (all: `sources`).")
+@option(
+    "--sources",
+    shell_complete=completing.sources,
+    help="Only these sources, in their ranking: tushare,baostock (all: `sources`).",
+)
 @option("--start", type=DAY, help="First day.")
 @option("--end", type=DAY, help="Last day (default: the latest complete session).")
 @option("--days-back", type=click.IntRange(min=1), help="The last N sessions.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ from quant_pipeline.language import say, say_many
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import Progress as SyncProgress
 
+_ALIKE = 3
+"""Notices of one kind about one data set that are shown."""
 _PACE_AFTER = 3.0
 """Seconds after which a pace can be seen."""
 
@@ -104,15 +107,25 @@ class _Bars(logging.Handler):
 
 
 class _Notices(logging.Handler):
-    """Warnings, and what a person waits for (a queue), above the bars."""
+    """Warnings, and what a person waits for (a queue), above the bars. Of a thousand failed units the first three: the
+    summary counts them, the ledger and the log file have them all."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
         self._console = console
+        self._told: Counter[tuple[object, ...]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "progress", None) is None and getattr(record, "plan", None) is None:
+        if getattr(record, "progress", None) is not None or getattr(record, "plan", None) is not None:
+            return
+        subject = record.args[0] if isinstance(record.args, tuple) and len(record.args) > 1 else record.getMessage()
+        kind = (record.msg, subject)
+        self._told[kind] += 1
+        if self._told[kind] <= _ALIKE:
             self._console.print(record.getMessage(), style="yellow", markup=False, highlight=False)
+        elif self._told[kind] == _ALIKE + 1:
+            text = say("{subject}: more of the same; the summary counts them", subject=subject)
+            self._console.print(text, style="yellow", markup=False, highlight=False)
 
 
 class _Lines(logging.Handler):

@@ -239,7 +239,12 @@ class Router:
             since = self._resting_since if self._resting_since is not None else now
             if not resting or now + min(resting) - since > self._patience:
                 return None
-            self._resting_since = since
+            first, self._resting_since = self._resting_since is None, since
+        if first:
+            why = "; ".join(map(str, failures))
+            _logger.warning(
+                "%s", say("No source answers; trying again for up to {seconds:.0f} s: {why}", seconds=self._patience, why=why)
+            )
         return min(*resting, _NAP)
 
     def _ask(self, source: Source, dataset: Dataset, unit: Unit, judge: Judge, tally: Tally) -> Checked:

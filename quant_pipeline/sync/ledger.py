@@ -137,7 +137,7 @@ _DEAD = f"SELECT id FROM sync_runs WHERE status = 'running' AND NOT {ALIVE}"
 DIED = "the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on"
 
 
-INTERRUPTED = "interrupted 已中断: what it had committed is kept, run it again to go on"
+INTERRUPTED = "interrupted: what it had committed is kept, run it again to go on"
 
 
 class Ledger:

@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from quant_pipeline.language import marked, say
+
 _DRIVERS = frozenset({"psycopg", "psycopg_pool", "psycopg2", "sqlalchemy", "adbc_driver_manager"})
 
 
@@ -41,83 +43,104 @@ class _Refusal:
 # In order: the first that fits. What nobody but a programmer can mend (a statement that is wrong) has none.
 _REFUSALS = (
     _Refusal(
-        "the password was not accepted: correct it in QUANT_DATABASE_URL (special characters percent-encoded)",
+        marked("the password was not accepted: correct it in QUANT_DATABASE_URL (special characters percent-encoded)"),
         code="28P01",
         text="password authentication failed|no password supplied|empty password",
     ),
     _Refusal(
-        "the server does not let this user in from here: correct the user in QUANT_DATABASE_URL, or allow it in pg_hba.conf",
+        marked(
+            "the server does not let this user in from here: correct the user in QUANT_DATABASE_URL, or allow it in pg_hba.conf"
+        ),
         code="28000",
         text=r"no pg_hba\.conf entry|role .* does not exist|is not permitted to log in|authentication failed",
     ),
     _Refusal(
-        "the database is not there: make it, CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0;, "
-        "or correct its name in QUANT_DATABASE_URL",
+        marked(
+            "the database is not there: make it, CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0;, "
+            "or correct its name in QUANT_DATABASE_URL"
+        ),
         code="3D000",
         text=r"database .* does not exist",
     ),
     _Refusal(
-        "all of the server's connections are taken: close other programs that use it, or raise max_connections (or the "
-        "user's CONNECTION LIMIT)",
+        marked(
+            "all of the server's connections are taken: close other programs that use it, or raise max_connections (or the "
+            "user's CONNECTION LIMIT)"
+        ),
         code="53300",
         text="too many (clients|connections)|remaining connection slots|couldn't get a connection after",
         passing=True,
     ),
     _Refusal(
-        "the disk of the database is full: make room (`quant-pipeline stats` shows what takes it) and run it again; "
-        "nothing that was committed is lost",
+        marked(
+            "the disk of the database is full: make room (`quant-pipeline stats` shows what takes it) and run it again; "
+            "nothing that was committed is lost"
+        ),
         code="53100",
         text="No space left on device",
     ),
-    _Refusal("the server ran out of memory: lower work_mem or shared_buffers, or give the machine more", code="53200"),
+    _Refusal(marked("the server ran out of memory: lower work_mem or shared_buffers, or give the machine more"), code="53200"),
     _Refusal(
-        "the database user may not do that: give it the tables (ALTER TABLE … OWNER TO, or GRANT), or name in "
-        "QUANT_DATABASE_URL the user that owns them",
+        marked(
+            "the database user may not do that: give it the tables (ALTER TABLE … OWNER TO, or GRANT), or name in "
+            "QUANT_DATABASE_URL the user that owns them"
+        ),
         code="42501",
     ),
     _Refusal(
-        "the database may only be read: this is a standby, or default_transaction_read_only is on for this user or "
-        "database; name one that may be written to in QUANT_DATABASE_URL",
+        marked(
+            "the database may only be read: this is a standby, or default_transaction_read_only is on for this user or "
+            "database; name one that may be written to in QUANT_DATABASE_URL"
+        ),
         code="25006",
     ),
     _Refusal(
-        "a statement took longer than statement_timeout allows: ALTER ROLE … SET statement_timeout = 0 (or the ALTER "
-        "DATABASE that set it)",
+        marked(
+            "a statement took longer than statement_timeout allows: ALTER ROLE … SET statement_timeout = 0 (or the ALTER "
+            "DATABASE that set it)"
+        ),
         code="57014",
         text="statement timeout",
     ),
     _Refusal(
-        "another session holds a lock on the tables for longer than lock_timeout allows: end it, and run this again",
+        marked("another session holds a lock on the tables for longer than lock_timeout allows: end it, and run this again"),
         code="55P03",
     ),
     _Refusal(
-        "the transaction lay idle for longer than the server allows: ALTER ROLE … SET "
-        "idle_in_transaction_session_timeout = 0, and transaction_timeout = 0",
+        marked(
+            "the transaction lay idle for longer than the server allows: ALTER ROLE … SET "
+            "idle_in_transaction_session_timeout = 0, and transaction_timeout = 0"
+        ),
         code="25P0",
     ),
-    _Refusal("two sessions stood in each other's way and this one was ended: run it again", code="40"),
+    _Refusal(marked("two sessions stood in each other's way and this one was ended: run it again"), code="40"),
     _Refusal(
-        "the database's encoding cannot hold this text: it must be UTF8, made by CREATE DATABASE name ENCODING 'UTF8' "
-        "LOCALE 'C' TEMPLATE template0;",
+        marked(
+            "the database's encoding cannot hold this text: it must be UTF8, made by CREATE DATABASE name ENCODING 'UTF8' "
+            "LOCALE 'C' TEMPLATE template0;"
+        ),
         code="22P05",
     ),
     _Refusal(
-        "the database's files are damaged: stop, look at the server's log and at the disk, and restore a backup", code="XX00"
+        marked("the database's files are damaged: stop, look at the server's log and at the disk, and restore a backup"),
+        code="XX00",
     ),
-    _Refusal("the server is starting, or recovering from a crash: wait a moment", code="57P03", passing=True),
+    _Refusal(marked("the server is starting, or recovering from a crash: wait a moment"), code="57P03", passing=True),
     _Refusal(
-        "the server was stopped or crashed, and the connection is lost: run it again once it is back; what was committed is "
-        "kept",
+        marked(
+            "the server was stopped or crashed, and the connection is lost: run it again once it is back; what was committed "
+            "is kept"
+        ),
         code="57P0",
         text="server closed the connection|connection.*(lost|closed)|SSL connection has been closed",
         passing=True,
     ),
     _Refusal(
-        "the server's name is not known: correct the host in QUANT_DATABASE_URL",
+        marked("the server's name is not known: correct the host in QUANT_DATABASE_URL"),
         text="could not translate host name|failed to resolve host|Name or service not known",
     ),
     _Refusal(
-        "nobody answers there: start the server, or correct host and port in QUANT_DATABASE_URL",
+        marked("nobody answers there: start the server, or correct host and port in QUANT_DATABASE_URL"),
         code="08",
         text="Connection refused|No such file or directory|timeout expired|connection timeout|Network is unreachable|No route",
         passing=True,
@@ -133,7 +156,7 @@ def in_words(error: BaseException) -> str | None:
     code, text = _code(origin), _text(origin)
     for refusal in _REFUSALS:
         if refusal.fits(code, text):
-            return f"{refusal.words}. PostgreSQL says: {text}"
+            return say("{words}. PostgreSQL says: {text}", words=say(refusal.words), text=text)
     return None
 
 
@@ -142,7 +165,9 @@ def described(error: BaseException) -> str | None:
     if (words := in_words(error)) is not None:
         return words
     origin = _origin(error)
-    return f"the database refused a statement, which it should not (please report it): {_text(origin)}" if origin else None
+    if origin is None:
+        return None
+    return say("the database refused a statement, which it should not (please report it): {text}", text=_text(origin))
 
 
 def may_pass(error: BaseException) -> bool:

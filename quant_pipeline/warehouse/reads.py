@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
+from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.codes import CodeError, parse
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
@@ -33,9 +35,10 @@ def read(
 ) -> pl.DataFrame:
     """Rows of a data set, sorted by its key, with the spec's types and units.
 
-    `start`, `end`: sessions, both included (only for data sets by session) · `codes`: only these ts_code ·
-    `columns`: default all of the spec's; `source` and `updated_at` can be asked for. KeyError for an unknown column.
-    `timeout`: seconds after which the server gives the statement up (TimeoutError); None: as the server has it.
+    `start`, `end`: sessions, both included (only for data sets by session) · `codes`: only these, in any usual spelling
+    (600000, sh600000, 600000.SH; an index bears its market: CodeError) · `columns`: default all of the spec's; `source` and
+    `updated_at` can be asked for. KeyError for an unknown column. `timeout`: seconds after which the server gives the
+    statement up (TimeoutError); None: as the server has it.
     """
     names = list(dataset.column_names if columns is None else columns)
     for name in names:
@@ -47,7 +50,7 @@ def read(
     if end is not None:
         conditions.append(sql.SQL("trade_date <= {}").format(end))
     if codes is not None:
-        conditions.append(sql.SQL("ts_code = ANY({})").format(list(codes)))
+        conditions.append(sql.SQL("ts_code = ANY({})").format([_spelled(dataset, code) for code in codes]))
     hidden = [name for name in dataset.key if name not in names]
     statement = sql.SQL("SELECT {} FROM {}").format(
         sql.SQL(", ").join(map(sql.Identifier, [*names, *hidden])), sql.Identifier(dataset.name)
@@ -91,6 +94,15 @@ def read_sql(
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """The frame as pandas has it: dates as datetime64, so that they can be an index and be resampled."""
     return frame.with_columns(pl.selectors.date().cast(pl.Datetime("us"))).to_pandas()
+
+
+def _spelled(dataset: Dataset, code: str) -> str:
+    """As the table has it. What bears a market already is taken as it stands: an index, a board of THS."""
+    if code[6:7] == ".":
+        return code.upper()
+    if "index_list" in dataset.universe:
+        raise CodeError(say("{code}: an index is written with its market, 000001.SH or 399001.SZ", code=code))
+    return parse(code)
 
 
 def _fetch(database: Database, query: str, timeout: float | None) -> pl.DataFrame:

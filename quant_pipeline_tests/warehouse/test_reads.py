@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from quant_pipeline.market.calendar import Calendar
-from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, INDEX_DAILY, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql, read_window, to_pandas
 from quant_pipeline.warehouse.upsert import upsert
@@ -41,11 +41,20 @@ def test_a_lookback_counts_sessions_and_not_days(filled: Database) -> None:
 
 
 def test_codes_and_columns_can_be_chosen(filled: Database) -> None:
-    codes = ["600003.SH", "600001.SH", "' OR 1=1 --"]
+    codes = ["600003.SH", "600001.SH", "600002.SH' OR 1=1 --"]
     rows = read(filled, DAILY_KLINE, codes=codes, columns=["close", "ts_code", "source"])
     expected = BARS.filter(pl.col("ts_code").is_in(codes)).select("close", "ts_code", pl.lit("tushare").alias("source"))
     assert_frame_equal(rows, expected)
     assert read(filled, DAILY_KLINE, codes=[]).is_empty()
+
+
+def test_codes_may_be_spelled_as_one_likes_and_what_is_none_is_told(filled: Database) -> None:
+    whole = read(filled, DAILY_KLINE, codes=["600001.SH", "600003.SH"])
+    assert_frame_equal(read(filled, DAILY_KLINE, codes=["600001", "sh600003"]), whole)
+    with pytest.raises(ValueError, match=r"'60000' is no security code; write 600000\.SH or 600000"):
+        read(filled, DAILY_KLINE, codes=["60000"])
+    with pytest.raises(ValueError, match=r"000001: an index is written with its market, 000001\.SH"):
+        read(filled, INDEX_DAILY, codes=["000001"])
 
 
 def test_the_order_is_the_keys_even_when_the_key_is_not_read(filled: Database) -> None:

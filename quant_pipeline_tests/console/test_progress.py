@@ -1,0 +1,50 @@
+"""The progress of a command: of the data set under way, and of the whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import logging
+
+from rich.console import Console
+
+from quant_pipeline.console.progress import Whole, shown
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
+from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.plan import Plan
+from quant_pipeline.sync.progress import Progress, ProgressLog
+
+DAYS = [dt.date(2026, 11, 16) + dt.timedelta(days=number) for number in range(4)]
+PLANS = [Plan(dataset, Grain.SESSION, tuple(map(Unit.session, DAYS)), calls=4) for dataset in (DAILY_KLINE, ADJ_FACTOR)]
+
+
+def at(dataset: str, done: int, total: int = 4) -> Progress:
+    return Progress(dataset, done, total, rows=done, failed=0, rows_per_second=1.0, seconds_left=None)
+
+
+def test_the_whole_is_what_was_planned_and_corrected_by_what_each_data_set_says() -> None:
+    whole = Whole(PLANS)
+    assert (whole.done, whole.total) == (0, 8)
+    whole.seen(at("daily_kline", 3))
+    assert (whole.done, whole.total) == (3, 8)
+    whole.seen(at("daily_kline", 4))
+    whole.seen(at("daily_kline", 1, total=2))  # gaps: a further plan of the same data set
+    assert (whole.done, whole.total) == (5, 10)
+    whole.seen(at("ths_members", 1, total=500))  # could not be counted before
+    assert (whole.done, whole.total) == (6, 510)
+
+
+def test_without_a_terminal_each_line_tells_the_whole_too_and_alike_warnings_are_counted() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    logger = logging.getLogger("quant_pipeline.test")
+    with shown(console, PLANS):
+        log = ProgressLog("daily_kline", 4)
+        for day in DAYS:
+            log.add(rows=10, failed=False)
+            logger.warning("%s %s failed: %s", "daily_kline", day, "HTTP 502")
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "daily_kline: 4 of 4 (100%), 40 rows" in text
+    assert "all: 4 of 8 units" in text
+    assert text.count("HTTP 502") == 3
+    assert "daily_kline: more of the same" in text
