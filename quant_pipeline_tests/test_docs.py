@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
+
+from quant_pipeline.sources.failures import FailureClass
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -68,3 +72,31 @@ def _commands(text: str) -> list[tuple[str, list[str]]]:
         for language, block in _BLOCK.findall(text)
         if language in {"bash", "sql", "python", "toml"}
     ]
+
+
+def _said() -> str:
+    """All that the product can say: its texts and what the catalogue makes of them, with … for what is filled in."""
+    texts = []
+    for file in (ROOT / "quant_pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                texts.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    with (ROOT / "quant_pipeline/locale/zh/LC_MESSAGES/quant_pipeline.po").open("rb") as catalogue:
+        for message in read_po(catalogue):
+            texts += [message.string] if isinstance(message.string, str) else list(message.string)
+    texts += [f"[{failure}]" for failure in FailureClass]
+    return re.sub(r"\{[^{}]*\}", "…", "\0".join(texts))
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md", "docs/troubleshooting.md", "docs/troubleshooting.zh.md"])
+def test_a_message_that_is_explained_is_one_of_the_product(document: str) -> None:
+    said = _said()
+    chapter = re.split(r"^\| (?:it says|提示) \|", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    table = chapter.split("\n\n", 1)[0]
+    messages = [each for row in table.splitlines()[2:] for each in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert len(messages) >= 10
+    for message in messages:
+        for fragment in re.split(r"\s*…\s*", message):
+            assert fragment.strip(" ,：:（）()") in said, message

@@ -1,23 +1,29 @@
-"""The README's recipe "a data set is a spec and one mapping per source", followed to the letter."""
+"""The recipes of docs/development.md and docs/strategies.md, followed to the letter."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+import requests
 
 from quant_pipeline.assets.checks import dataset_checks
 from quant_pipeline.assets.dataset_asset import dataset_asset
 from quant_pipeline.console.catalogue import page
+from quant_pipeline.door import rendering
+from quant_pipeline.door.pages import search
+from quant_pipeline.look.environment import environment
 from quant_pipeline.market import rules
 from quant_pipeline.market.columns import number
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
-from quant_pipeline.market.datasets import DATASETS, SOURCED, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_BASIC, DATASETS, SOURCED, STOCK_LIST, SUSPENSIONS
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.settings import Settings
 from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Tally, serves
 from quant_pipeline.sources.limiter import Limiter
@@ -25,7 +31,7 @@ from quant_pipeline.sources.policy import Policies, RatePolicy
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.tushare import TushareSource, _asked
 from quant_pipeline.sources.units import Grain, Unit
-from quant_pipeline.sync.checks import checks_of
+from quant_pipeline.sync.checks import Scope, checks_of
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.syncer import Request, Syncer
@@ -33,6 +39,7 @@ from quant_pipeline.warehouse import schema
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline.warehouse.reads import read
+from quant_pipeline_tests.door.served import served
 from quant_pipeline_tests.sources.loopback import send_json, serving, tushare_refusal, tushare_rows
 from quant_pipeline_tests.sync.stored import CODES, LATEST, LISTED, NOW, store
 
@@ -49,6 +56,7 @@ MONEYFLOW = Dataset(
     universe=("stock_list",),
     after=("stock_list", "suspensions"),
 )
+DOCS = Path(__file__).parents[1] / "docs"
 FREE: Policies = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0, trip=1000)}}
 
 
@@ -134,3 +142,61 @@ def test_a_spec_whose_codes_owe_rows_says_which_codes(coverage: Coverage) -> Non
             columns=(CODE, TRADE_DATE),
             coverage=coverage,
         )
+
+
+def recipe(document: str, chapter: str, language: str = "python") -> str:
+    """The first block of that language under the chapter's heading."""
+    text = (DOCS / document).read_text(encoding="utf-8").split(f"\n## {chapter}\n", 1)[1]
+    return text.split(f"```{language}\n", 1)[1].split("```", 1)[0]
+
+
+def executed(block: str) -> dict[str, Any]:
+    """What the block defines."""
+    names: dict[str, Any] = {"__name__": "recipe"}
+    exec(compile(block, "recipe", "exec", dont_inherit=True), names)
+    return names
+
+
+def test_a_strategy_of_ones_own_screens_by_its_own_rule() -> None:
+    strategy = executed(recipe("strategies.md", "One of your own"))["NewHigh"].with_parameters({"window": 3})
+    days = xshg().window(LATEST, 5)
+    closes = {"600000.SH": [10.0, 11.0, 10.5, 10.8, 11.2], "600001.SH": [10.0, 11.0, 10.5, 10.8, 10.9]}
+    rows = [(code, day, close) for code, each in closes.items() for day, close in zip(days, each, strict=True)]
+    bars = pl.DataFrame(rows, schema=["ts_code", "trade_date", "close"], orient="row")
+    hits = strategy.screen(bars, days[-2:])
+    assert hits.select("ts_code", "trade_date").rows() == [
+        ("600000.SH", days[-1]),
+        ("600001.SH", days[-1]),
+    ]  # of the three last bars each: 11.2 and 10.9 are the highest
+
+
+def test_a_check_of_ones_own_names_what_offends(warehouse: Database) -> None:
+    check = executed(recipe("development.md", "A check"))["TURNOVER_PLAUSIBLE"]
+    day = LATEST
+    store(
+        warehouse,
+        DAILY_BASIC,
+        [
+            {"ts_code": code, "trade_date": day, "turnover_rate": rate}
+            for code, rate in (("600000.SH", 99.0), ("600001.SH", 101.0))
+        ],
+    )
+    verdict = check.judge(Scope(warehouse, DAILY_BASIC, (day,), xshg()))
+    assert (verdict.passed, verdict.looked_at, verdict.offending["ts_code"].to_list()) == (False, 2, ["600001.SH"])
+
+
+def test_a_page_of_ones_own_is_served_in_the_frame(
+    warehouse: Database, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_NOW", NOW)
+    store(warehouse, SUSPENSIONS, [{"ts_code": "600000.SH", "trade_date": LATEST, "suspend_type": "S"}])
+    (tmp_path / "halts.html").write_text(recipe("development.md", "A page", "html"), encoding="utf-8")
+    frame = environment(rendering.TEMPLATES, tmp_path)
+    monkeypatch.setattr(rendering, "_environment", lambda: frame)
+    module = executed(recipe("development.md", "A page"))
+    monkeypatch.setattr(search, "router", module["router"])  # its place in the tuple of door/app.py
+    with served(Settings(QUANT_HOME=home), warehouse) as url:
+        page = requests.get(f"{url}/halts/{LATEST}", timeout=30)
+        unknown = requests.get(f"{url}/halts/yesterday", timeout=30)
+    assert (page.status_code, "600000.SH" in page.text, "SANDBOX" in page.text) == (200, True, True)
+    assert unknown.status_code in (400, 404)
