@@ -78,11 +78,10 @@ def _rank(wanted: str, each: Named) -> int | None:
         return 3
     if not (wanted.isascii() and any(letter.isalpha() for letter in wanted)):
         return None
-    if _spells(wanted, name, whole=True):
-        return 4
-    if _spells(wanted, name):
-        return 5
-    if any(_spells(wanted, name[start:]) for start in range(1, len(name))):
+    starts = [at for at, character in enumerate(name) if wanted[0] in _initials(character)]
+    if 0 in starts and _spells(wanted, name):
+        return 4 if _spells(wanted, name, whole=True) else 5
+    if any(_spells(wanted, name[at:]) for at in starts if at):
         return 6
     return 7 if wanted in code else None
 
@@ -117,6 +116,11 @@ def _readings(character: str) -> Sequence[str]:
     from pypinyin import Style, pinyin  # 0.3 s: only for who types pinyin
 
     return tuple(pinyin(character, style=Style.NORMAL, heteronym=True)[0])
+
+
+@cache
+def _initials(character: str) -> frozenset[str]:
+    return frozenset(reading[0] for reading in _readings(character))
 
 
 @lru_cache(maxsize=100_000)
