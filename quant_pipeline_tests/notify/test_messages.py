@@ -168,3 +168,14 @@ def test_one_line() -> None:
     assert one_line(" a\n\tb\x00\x07c ") == "a bc"
     assert one_line("x" * 300, 10) == "x" * 9 + "…"
     assert one_line("x" * 10, 10) == "x" * 10
+
+
+def test_messages_are_chinese_with_english_terms_and_english_alone_where_it_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def message() -> Message:
+        return run_failed(job="daily_sync", step="", run_id="r", cause="no disk", ui_url="http://ui", sandbox=True)
+
+    assert message().title == "【沙盒 SANDBOX】运行失败 Run failed：daily_sync"
+    monkeypatch.setenv("QUANT_LANG", "en")
+    assert message().title == "[SANDBOX] Run failed: daily_sync"
+    assert not re.search(r"[\u4e00-\u9fff]", message().content)
+    assert "[Open the run](http://ui/runs/r)" in message().content
