@@ -17,6 +17,9 @@ _ELSEWHERE = {"index.md": "README.md", "index.zh.md": "README.zh-CN.md", "change
 """Page of the site, an empty file in docs/ -> the file in the repository's root whose text it shows."""
 _ON_SITE = {source: page for page, source in _ELSEWHERE.items()}
 _LINK = re.compile(r"\]\((?P<path>(?!https?:)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
+_FENCES = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_CHINESE = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_CHINESE_LINE_END = re.compile(rf"(?<={_CHINESE})\n *(?={_CHINESE})")
 _MERMAID = Path(mermaidx.__file__).parent / "assets" / "mermaid.js"
 _MERMAID_ON_SITE = "assets/javascripts/mermaid.js"
 
@@ -29,14 +32,16 @@ def on_page_read_source(page: Page, config: MkDocsConfig) -> str | None:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Links as they are written in the repository, as they are on the site: twins there have one name."""
+    """Links as they are written in the repository, as they are on the site (twins there have one name); lines joined."""
 
     def on_site(link: re.Match[str]) -> str:
         path = link["path"].removeprefix("../").removeprefix("docs/")
         path = _ON_SITE.get(path, path)
         return f"]({path.replace('.zh.md', '.md')}{link['anchor'] or ''})"
 
-    return _LINK.sub(on_site, markdown)
+    # A browser shows a line's end as a space, which Chinese has not.
+    prose = [part if part.startswith("```") else _CHINESE_LINE_END.sub("", part) for part in _FENCES.split(markdown)]
+    return _LINK.sub(on_site, "".join(prose))
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
