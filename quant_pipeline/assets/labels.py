@@ -67,11 +67,13 @@ ZH: Final = {
 
 
 def labelled(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata under both names: `calls` is shown as `calls 调用次数`. Dagster's own keys stay as they are.
+    """The metadata under both names: `calls` is shown as `calls 调用次数`. Dagster's own keys stay as they are; the link to
+    our own page stands first.
 
     The names stay the same from event to event: the UI plots figures over time by them.
     """
-    return {label(name): value for name, value in metadata.items()}
+    ordered = sorted(metadata.items(), key=lambda pair: pair[0] != "page")
+    return {label(name): value for name, value in ordered}
 
 
 def label(name: str) -> str:

@@ -113,7 +113,8 @@ def test_the_picture_s_page_is_that_of_the_most_traded_code(week: Week) -> None:
     ((code,),) = week.platform.rows(
         "SELECT ts_code FROM daily_kline WHERE trade_date = %s ORDER BY amount DESC NULLS LAST LIMIT 1", week.sessions[-1]
     )
-    assert week.metadata("daily_kline", week.keys[-1])["page"] == f"http://127.0.0.1:3001/k/{code}"
+    shown = week.metadata("daily_kline", week.keys[-1])
+    assert (next(iter(shown)), shown["page"]) == ("page", f"http://127.0.0.1:3001/k/{code}")
 
 
 def test_each_session_of_a_screen_links_to_its_page_first(week: Week) -> None:
