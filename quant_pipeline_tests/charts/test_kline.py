@@ -136,6 +136,18 @@ def test_a_code_that_is_halted_today_ends_in_a_gap_and_a_delisted_one_in_its_las
     assert kline(warehouse, CALENDAR, gone).bars["trade_date"].to_list() == list(DAYS[:-5])
 
 
+def test_the_last_price_of_a_delisted_code_is_its_qfq_price(warehouse: Database) -> None:
+    """Whatever factors a source sends for it after its delisting."""
+    store(warehouse, DAILY_KLINE, bars([CODE], DAYS[:-5]))
+    store(warehouse, ADJ_FACTOR, [{"ts_code": CODE, "trade_date": day, "adj_factor": 1.0} for day in DAYS[:-5]])
+    store(warehouse, ADJ_FACTOR, [{"ts_code": CODE, "trade_date": DAYS[-1], "adj_factor": 9.0}])
+    raw, qfq = (
+        kline(warehouse, CALENDAR, Listing(CODE, "退市", Kind.STOCK, delisted=DAYS[-4]), adjustment=how).traded["close"]
+        for how in ("raw", "qfq")
+    )
+    assert qfq.to_list() == raw.to_list()
+
+
 def test_a_code_without_factors_is_shown_raw_and_one_with_some_from_its_first(warehouse: Database) -> None:
     store(warehouse, DAILY_KLINE, bars([CODE], DAYS))
     line = kline(warehouse, CALENDAR, SHARE, adjustment="qfq")
