@@ -10,7 +10,7 @@ from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, description
 from quant_pipeline.assets.events import NOTHING, everything_told
-from quant_pipeline.assets.metadata import origin
+from quant_pipeline.assets.metadata import origin, page_link
 from quant_pipeline.assets.screens import SCREENS
 from quant_pipeline.look import figures
 from quant_pipeline.market import clock
@@ -82,7 +82,7 @@ def market_overview(context: dg.AssetExecutionContext, warehouse: WarehouseResou
 def _metadata(day: Day, pages_url: str) -> dict[str, Any]:
     breadth, limits, turnover = day.breadth, day.limits, day.turnover
     shown: dict[str, Any] = {
-        "page": dg.MetadataValue.url(f"{pages_url}/day/{day.session}"),
+        "page": page_link(f"day/{day.session}"),
         **origin(),
         "dagster/row_count": 1,
         "up": breadth.up,

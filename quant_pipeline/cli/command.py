@@ -104,7 +104,7 @@ def finish(report: Report, settings: Settings, console: Any, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps(report.as_dict(), default=str, ensure_ascii=False, indent=2))
     else:
-        show_report(report, console, ui_url=settings.ui_url)
+        show_report(report, console, ui_url=settings.ui_url, pages_url=settings.pages_url)
     sys.exit(0 if report.status == "success" else 1)
 
 

@@ -32,7 +32,7 @@ _DELIVERIES = {
 }
 
 
-def show(report: Report, console: Console, *, ui_url: str) -> None:
+def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> None:
     """Prints the report as a short summary."""
     sandbox = report.mode == "sandbox"
     title = Text(say("session {session}", session=report.session))
@@ -53,6 +53,8 @@ def show(report: Report, console: Console, *, ui_url: str) -> None:
         error = f" ({message['error']})" if message["error"] else ""
         console.print(Text.assemble(say("Message: {title}", title=message["title"]), " · ", (words, "bold"), error))
     _say(console, say("Took {time}. Look around: make ui → {url}", time=duration(report.seconds), url=ui_url))
+    if report.hits is not None:
+        _say(console, say("The day at a glance: {url}", url=f"{pages_url}/day/{report.session}"))
     if report.run_id is not None:
         _say(console, say("Each unit of it: quant-pipeline history --run {run}", run=report.id_to_paste))
     if sandbox:

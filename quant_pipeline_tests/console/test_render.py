@@ -40,7 +40,7 @@ SYNCED = {
 
 def shown(mode: str = "sandbox", **facts: Any) -> str:
     console = Console(file=io.StringIO(), width=160)
-    show(Report(mode, SESSION, **facts), console, ui_url="http://127.0.0.1:3000")
+    show(Report(mode, SESSION, **facts), console, ui_url="http://127.0.0.1:3000", pages_url="http://127.0.0.1:3001")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
