@@ -39,6 +39,11 @@ def test_breadth_counts_every_share_once_and_says_of_whom_nothing_is_known() -> 
     assert round(found.median, 6) == 1.0
 
 
+def test_a_change_on_the_edge_of_two_bars_stands_in_one() -> None:
+    told = bars(*((code, 11.0, 10.0) for code in "ABCD")).with_columns(pct_chg=pl.Series([2.99, 3.0, 5.0, 7.0]))
+    assert [each.count for each in breadth(told).bins[5:]] == [1, 1, 1, 1]
+
+
 def test_a_change_that_is_not_told_follows_from_the_prices() -> None:
     rows = changed(bars(("A", 11.0, 10.0)).with_columns(pct_chg=pl.lit(None, pl.Float64)))
     assert round(rows["pct_chg"][0], 6) == 10.0
