@@ -10,24 +10,28 @@ import dagster as dg
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
+from quant_pipeline.market.first_wanted import first_wanted
 from quant_pipeline.market.xshg import xshg
 
 KEY_FORMAT = "%Y-%m-%d"
 MONTH_FORMAT = "%Y-%m"
+FIRST = max(first_wanted(), FIRST_SESSION)
+"""The first session that has a partition, as long as this process lives."""
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
-    """A partition per session of the calendar, from 1990-12-19 on: week-days less the exchange's holidays.
+    """A partition per session of the calendar, from the first that the user wants on: week-days less the exchange's holidays.
 
     A session's partition exists from its midnight on (`end_offset=1`); on a week-day holiday the next session's exists as well,
     so schedules ask the calendar, and assets refuse a session whose data cannot exist yet.
     """
+    first = max(FIRST, calendar.first)
     sessions = frozenset(calendar.sessions)
-    days = (calendar.first + dt.timedelta(days=n) for n in range((calendar.last - calendar.first).days + 1))
+    days = (first + dt.timedelta(days=n) for n in range((calendar.last - first).days + 1))
     holidays = [day for day in days if day.weekday() < 5 and day not in sessions]
     return dg.TimeWindowPartitionsDefinition(
-        start=FIRST_SESSION.isoformat(),
+        start=first.isoformat(),
         fmt=KEY_FORMAT,
         cron_schedule="0 0 * * 1-5",
         timezone=str(EXCHANGE_ZONE),
@@ -38,7 +42,8 @@ def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
 
 def week_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
     """A partition per week that has a session, the running one included; its key is the week's Monday."""
-    first = calendar.first - dt.timedelta(days=calendar.first.weekday())
+    first = max(FIRST, calendar.first)
+    first -= dt.timedelta(days=first.weekday())
     mondays = (first + dt.timedelta(weeks=n) for n in range((calendar.last - first).days // 7))
     closed = [day for day in mondays if not calendar.between(day, day + dt.timedelta(days=6))]
     return dg.TimeWindowPartitionsDefinition(
@@ -56,7 +61,7 @@ SESSIONS = session_partitions(xshg())
 WEEKS = week_partitions(xshg())
 """A partition per week, named by its Monday."""
 MONTHS = dg.TimeWindowPartitionsDefinition(
-    start=FIRST_SESSION.strftime(MONTH_FORMAT),
+    start=FIRST.strftime(MONTH_FORMAT),
     fmt=MONTH_FORMAT,
     cron_schedule="0 0 1 * *",
     timezone=str(EXCHANGE_ZONE),
@@ -82,7 +87,8 @@ def key_of(partition: Partition, session: dt.date) -> str:
 
 
 def range_tags(partition: Partition, start: dt.date, end: dt.date) -> dict[str, str]:
-    """The tags of a run over the partitions of the sessions from `start` to `end`."""
+    """The tags of a run over the partitions of the sessions from `start` to `end`, as far as these are wanted."""
+    start = min(max(start, FIRST), end)
     return {_RANGE_START: key_of(partition, start), _RANGE_END: key_of(partition, end)}
 
 

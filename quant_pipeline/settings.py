@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -55,6 +56,7 @@ class Settings(Variables):
     pages: str | None = Field(None, alias="QUANT_PAGES_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
     schedules: Path | None = Field(None, alias="QUANT_SCHEDULES")
+    partitions_start: dt.date | None = Field(None, alias="QUANT_PARTITIONS_START")
     without: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_WITHOUT")
 
     @field_validator("home")

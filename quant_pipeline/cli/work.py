@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from quant_pipeline.console.windows import Window
     from quant_pipeline.market.dataset import Dataset
     from quant_pipeline.sync.plan import Plan
+    from quant_pipeline.warehouse.database import Database
+
+_BEFORE = 200
+"""Days that hold the sessions which `run --date` looks at before that day."""
 
 
 @click.command(cls=Command)
@@ -29,10 +33,15 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
     is safe: what is complete is not fetched twice, and a broken-off run goes on from where it stopped.
     """
     with plain_errors():
-        from quant_pipeline.console import commands
         from quant_pipeline.console.interruption import interruptible
+        from quant_pipeline.console.wanted import widen
+        from quant_pipeline.resources.warehouse import WarehouseResource
 
         settings, console = prepared(as_json)
+        warehouse = WarehouseResource()
+        widen(warehouse.database, warehouse.calendar(), date.date() - dt.timedelta(days=_BEFORE) if date else None)
+        from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+
         with interruptible():
             done = commands.run(settings, console, date=date.date() if date else None)
         finish(done, settings, console, as_json)
@@ -86,9 +95,10 @@ def sync(
     if sum((force, retry_failed, repair)) > 1:
         raise click.UsageError(say("--force, --retry-failed and --repair exclude each other"))
     with plain_errors():
-        from quant_pipeline.console import choices, commands, windows
+        from quant_pipeline.console import choices, windows
         from quant_pipeline.console.interruption import interruptible
         from quant_pipeline.console.render import show_note
+        from quant_pipeline.console.wanted import widen
         from quant_pipeline.market.datasets import SOURCED
         from quant_pipeline.resources.warehouse import WarehouseResource
         from quant_pipeline.warehouse.listings import listings
@@ -118,9 +128,15 @@ def sync(
                 ready=dataset.ready,
             )
 
+        spans = {dataset.name: window(dataset) for dataset in chosen}
+        if not dry_run:
+            starts = [spans[dataset.name].start for dataset in chosen if dataset.dated and not windowless]
+            widen(warehouse.database, calendar, min(starts) if starts else None)
+        from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+
         order = commands.Order(
             datasets=chosen,
-            windows={dataset.name: window(dataset) for dataset in chosen},
+            windows=spans,
             symbols=asked.codes,
             sources=choices.chosen_sources(split(sources)),
             force=force,
@@ -134,6 +150,16 @@ def sync(
             with interruptible():
                 done = commands.sync(settings, console, order=order)
             finish(done, settings, console, as_json)
+
+
+def _ready() -> Database:
+    """The database of `ui`; what its pages count from is settled before they are made."""
+    from quant_pipeline.console.wanted import widen
+    from quant_pipeline.market.xshg import xshg
+
+    database: Database = upgraded()
+    widen(database, xshg())
+    return database
 
 
 @click.command(cls=Command)
@@ -152,7 +178,7 @@ def ui(host: str, port: int, as_json: bool) -> None:
         with interruptible(servers.STOPPED, servers.FAREWELL):
             settings = read_settings()
             enter_project()
-            servers.serve(servers.Place(host, port), settings, upgraded, Console(stderr=True), as_json=as_json)
+            servers.serve(servers.Place(host, port), settings, _ready, Console(stderr=True), as_json=as_json)
 
 
 @click.command(cls=Command)

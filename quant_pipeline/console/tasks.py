@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS, daily_sync, monthly_sync, reference_sync, weekly_sync
 from quant_pipeline.market.calendar import Calendar
@@ -17,8 +18,6 @@ from quant_pipeline.sync.ledger import DONE
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.warehouse.database import Database
 
-FIRST_RUN_SESSIONS = 121
-"""The first run takes the latest session and the 120 before it: enough for every moving average that people watch."""
 FIRST_RUN_EXTRA_SESSIONS = 5
 """Of what no screen needs (funds, bonds, auctions, hot lists) the first run takes these; `sync` brings the rest."""
 _SCREENED = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"}

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import pytest
 
 from quant_pipeline.console.choices import chosen_datasets
-from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, FIRST_RUN_SESSIONS, asked_tasks, missing_tasks
+from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, asked_tasks, missing_tasks
+from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
