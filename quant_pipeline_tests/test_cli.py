@@ -295,7 +295,7 @@ def test_a_command_s_runs_belong_to_their_job() -> None:
         here = {".dagster/repository": "__repository__@quant_pipeline"}
         (run,) = instance.get_runs(dg.RunsFilter(run_ids=[run_id], job_name="daily_sync", tags=here))
     assert run.remote_job_origin is not None
-    assert run.remote_job_origin.get_selector().job_name == "daily_sync"
+    assert run.remote_job_origin.job_name == "daily_sync"
     assert run.tags["dagster/code_location"] == "quant_pipeline"
 
 

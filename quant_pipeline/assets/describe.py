@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import dagster as dg
 
+from quant_pipeline.language import plainly, speaking
 from quant_pipeline.market.columns import Column
 from quant_pipeline.market.dataset import Dataset
 
 
 def description(dataset: Dataset) -> str:
-    """Markdown: Chinese name, what it is, key."""
-    return f"**{dataset.zh}** · {dataset.doc}\n\nKey 主键: `{', '.join(dataset.key)}` · table 表: `{dataset.name}`"
+    """Chinese name, what it is in both languages, key."""
+    return f"{in_both(dataset.zh, dataset.doc)}\n\n主键 Key: {', '.join(dataset.key)} · 表 Table: {dataset.name}"
+
+
+def in_both(zh: str, doc: str) -> str:
+    """A thing's Chinese name and its English text, with the catalogue's Chinese one before it, where it has one.
+
+    Without marks of Markdown: the catalogue of assets shows the beginning as plain text.
+    """
+    with speaking("zh"):
+        chinese = plainly(doc)
+    return f"{zh} · {chinese}\n\n{doc}" if chinese != doc else f"{zh} · {doc}"
 
 
 def column_schema(dataset: Dataset) -> dg.TableSchema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import logging
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -28,6 +29,10 @@ SIMULATED = "SANDBOX 沙盒：模拟行情，非真实数据"
 SANDBOX_NOTE = "SANDBOX 沙盒: simulated numbers, not the market"
 _logger = logging.getLogger(__name__)
 _PREVIEW_ROWS = 10
+_PANE, _PADDING = 64, 3
+"""Signs that fit beside each other into an asset's Overview at 1,440 pixels, and what a cell's border takes of them."""
+_FIRST = ("ts_code", "close", "pct_chg", "amount", "vol")
+"""What a person looks for first in bars; other data sets keep their own order."""
 _FREQUENCIES = {DAILY_KLINE.name: Frequency.DAY, WEEKLY_KLINE.name: Frequency.WEEK, MONTHLY_KLINE.name: Frequency.MONTH}
 _DAYS_OF_A_BAR = {Frequency.DAY: 1.6, Frequency.WEEK: 7.5, Frequency.MONTH: 31}
 _CHARTED_BARS = 120
@@ -97,9 +102,47 @@ def preview(warehouse: WarehouseResource, dataset: Dataset, session: dt.date | N
     """A few rows as a table; for K-lines the most traded ones, the page and the picture of the first of them."""
     rows = read(warehouse.database, dataset, start=session, end=session)
     if dataset.name not in _FREQUENCIES or session is None or rows.is_empty():
-        return {"preview": table(rows.head(_PREVIEW_ROWS))}
+        return _fitted(warehouse, dataset, rows.head(_PREVIEW_ROWS))
     top = rows.sort("amount", descending=True, nulls_last=True).head(_LISTED + 1)
-    return _most_traded(warehouse, dataset, session, top) | {"preview": table(top.head(_PREVIEW_ROWS))}
+    return _most_traded(warehouse, dataset, session, top) | _fitted(warehouse, dataset, top.head(_PREVIEW_ROWS))
+
+
+def _fitted(warehouse: WarehouseResource, dataset: Dataset, rows: pl.DataFrame) -> dict[str, Any]:
+    """The rows as a table that the narrowest pane shows whole: code and name in one cell, then as many columns as fit.
+
+    The pane cuts what is wider, and breaks Chinese to a character a line where it is tight. The session is the event's own.
+    """
+    shown = rows.drop("source", "trade_date", strict=False) if dataset.dated else rows.drop("source", strict=False)
+    if "ts_code" in shown.columns and "name" not in dataset.column_names:
+        names = names_of(warehouse, shown["ts_code"].to_list())
+        shown = shown.with_columns(name=pl.col("ts_code").replace_strict(names, default=""))
+    if {"ts_code", "name"} <= set(shown.columns):
+        both = pl.concat_str("ts_code", pl.lit(" "), pl.col("name").fill_null("")).str.strip_chars()
+        shown = shown.with_columns(ts_code=both).select("ts_code", pl.exclude("ts_code", "name"))
+    first = [name for name in _FIRST if name in shown.columns]
+    shown = shown.select(*first, pl.exclude(first)) if first else shown
+    chinese = {column.name: column.zh for column in dataset.columns}
+    plain = shown.with_columns(
+        pl.col(pl.Date, pl.Datetime).cast(pl.String).str.replace_all("-", "\u2011"),
+        pl.col(pl.Float64, pl.Float32).round(4),
+    )
+    kept: list[str] = []
+    room = _PANE
+    for name in plain.columns:
+        written = plain[name].cast(pl.String).fill_null("")
+        cells = max((_width(cell) for cell in written), default=0)
+        room -= max(cells, _width(name), _width(chinese.get(name, ""))) + _PADDING
+        if room < 0 and kept:
+            break
+        kept.append(name)
+    told = {"preview": table(plain.select(kept).rename({name: f"{name} {chinese.get(name, '')}".strip() for name in kept}))}
+    more = [name for name in plain.columns if name not in kept]
+    return told | ({"more_columns": ", ".join(f"{name} {chinese.get(name, '')}".strip() for name in more)} if more else {})
+
+
+def _width(text: str) -> int:
+    """In columns of a fixed-width font: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _most_traded(warehouse: WarehouseResource, dataset: Dataset, session: dt.date, top: pl.DataFrame) -> dict[str, Any]:

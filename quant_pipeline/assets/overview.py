@@ -9,17 +9,19 @@ import dagster as dg
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, description
-from quant_pipeline.assets.events import NOTHING, everything_told
+from quant_pipeline.assets.events import NOTHING, Events, everything_told
+from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.metadata import origin, page_link
 from quant_pipeline.assets.screens import SCREENS
 from quant_pipeline.look import figures
 from quant_pipeline.market import clock
+from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DAILY_KLINE, MARKET_OVERVIEW
 from quant_pipeline.overview import report
 from quant_pipeline.overview.day import NotStored, day_of
 from quant_pipeline.overview.parts import Day, Turnover
 from quant_pipeline.overview.row import row_of
-from quant_pipeline.partitions import SESSIONS, sessions_of
+from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.switches import switched_off, switched_on
 from quant_pipeline.warehouse.upsert import replace_rows
@@ -57,7 +59,9 @@ def _when_the_day_changes() -> dg.AutomationCondition[Any]:
 def market_overview(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
     current, calendar, off = settings.load(), warehouse.calendar(), switched_off()
     lacking = []
-    for session in sessions_of(context.run.tags, calendar):
+    events = Events(context)
+    known = events.known()
+    for session in asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest()):
         try:
             day = day_of(warehouse.database, calendar, session, off=off)
         except NotStored:
@@ -70,9 +74,10 @@ def market_overview(context: dg.AssetExecutionContext, warehouse: WarehouseResou
             shown["report"] = dg.MetadataValue.path(report.save(current, day, clock.now()))
         except OSError as error:
             context.log.warning("the copy of %s could not be saved in %s: %s", session, current.home, error.strerror)
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=session.isoformat(), metadata=shown))
+        events.materialized(shown, session.isoformat())
+    events.newest_last(known)
     if lacking:
-        raise dg.Failure(
+        raise Failed(
             f"no bars are stored of {lacking[0]}" + (f" and {len(lacking) - 1} more sessions" if len(lacking) > 1 else "") +
             f": sync them first, `quant-pipeline sync --start {lacking[0]} --end {lacking[-1]}` 尚无行情"
         )  # fmt: skip

@@ -11,7 +11,7 @@ import pydantic
 
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
-from quant_pipeline.assets.describe import column_schema
+from quant_pipeline.assets.describe import column_schema, in_both
 from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
@@ -49,7 +49,7 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
         name=f"screen_{strategy.name}",
         deps=reduced(SCREEN_RESULTS.after),
         group_name=SCREEN_RESULTS.group,
-        description=f"**{strategy.zh}** · {strategy.doc}\n\nHits 结果: `{SCREEN_RESULTS.name}`, screen = `{strategy.name}`",
+        description=_description(strategy),
         kinds={"polars", "postgres"},
         owners=["team:strategies"],
         metadata={"dagster/column_schema": column_schema(SCREEN_RESULTS), "dagster/table_name": SCREEN_RESULTS.name},
@@ -174,6 +174,14 @@ def _page_of(strategy: Strategy, session: dt.date) -> dg.UrlMetadataValue:
 
 def _score(hit: Mapping[str, Any]) -> str:
     return "–" if hit["score"] is None else f"{hit['score']:.2f}"
+
+
+def _description(strategy: type[Strategy]) -> str:
+    """What it looks for, in both languages; its parameters with their defaults, as the launchpad opens with them."""
+    fields = strategy.Parameters.model_fields.items()
+    parameters = "\n".join(f"- {name} = {field.default}: {field.description or ''}" for name, field in fields)
+    hits = f"结果 Hits: {SCREEN_RESULTS.name}, screen = {strategy.name}"
+    return f"{in_both(strategy.zh, strategy.doc)}\n\n参数 Parameters:\n\n{parameters}\n\n{hits}"
 
 
 def _config_of(strategy: type[Strategy]) -> type[dg.Config]:

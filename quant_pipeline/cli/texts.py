@@ -21,6 +21,8 @@ from babel.messages.pofile import read_po, write_po
 from quant_pipeline import language
 from quant_pipeline.cli import main
 from quant_pipeline.cli.help import Command, Option, paragraphs
+from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.strategies.registry import registered
 
 PACKAGE = Path(language.__file__).parent
 PLACE = language.FOLDER / "zh" / "LC_MESSAGES" / f"{language.DOMAIN}.po"
@@ -53,8 +55,12 @@ def renewed(known: Catalog) -> Catalog:
 
 
 def said() -> Iterator[Text]:
-    """Every text that the platform says: those marked in the code, and the help pages'."""
+    """Every text that the platform says: those marked in the code, what the specs say of themselves, and the help pages'."""
     yield from marked_in_code()
+    yield from (dataset.doc for dataset in DATASETS.values())
+    yield from (
+        strategy.doc for strategy in registered().strategies.values() if strategy.__module__.startswith("quant_pipeline.")
+    )
     yield from _of_help(main)
 
 
