@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.ledger import Ledger, item_of, record
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
+from quant_pipeline_tests.assets.platform import plain
 from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
 
 NAMES = ["sync_status", "sync_history", "source_health", "data_stats"]
@@ -36,10 +38,7 @@ def told() -> dict[str, dict[str, Any]]:
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(REPORTS, instance=instance, resources=resources)
         assert result.success
-        return {
-            name: {key: each.value for key, each in result.asset_materializations_for_node(name)[0].metadata.items()}
-            for name in NAMES
-        }
+        return {name: plain(result.asset_materializations_for_node(name)[0].metadata) for name in NAMES}
 
 
 def records(table: Any) -> list[dict[str, Any]]:
@@ -70,22 +69,31 @@ def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
     status = metadata["sync_status"]
     assert (status["latest_session"], status["running"]) == ("2026-11-20", "daily_sync: 2 of 4 units, 50%")
     assert (status["missing"], status["failed"]) == (1, 0)
-    (row,) = (row for row in records(status["data_sets"]) if row["dataset"] == "daily_kline")
-    assert (row["last"], row["gaps"], row["sources"], row["words"]) == (
-        "2026-11-20",
-        "2026-11-19",
-        "akshare, tushare",
-        "synced up to 2026-11-20",
-    )
+    (row,) = (row for row in records(status["data_sets"]) if row["数据集 data set"] == "daily_kline 日线行情")
+    assert [row[name] for name in ("滞后 behind", "最新 last", "缺失 lacks", "怎么办 do")] == ["0", "11\u201120", 1, "补 sync"]
+    (row,) = (row for row in records(status["contents"]) if row["数据集 data set"] == "daily_kline 日线行情")
+    assert (row["自 from"], row["来源 source"]) == ("11\u201118", "akshare, tushare")
     (run,) = records(metadata["sync_history"]["last_syncs"])
-    assert (run["run"], run["status"], run["units_done"]) == ("run-1", "running", 2)
-    assert [event["kind"] for event in records(metadata["source_health"]["events"])] == ["priority_set"]
+    assert (run["运行 run"], run["来自 by"], run["结果"]) == ("run-1", "daily_sync", "进行中")
+    assert [event["事件 kind"] for event in records(metadata["source_health"]["events"])] == ["priority_set"]
     assert metadata["source_health"]["troubles"] == "none 无"
     stats = metadata["data_stats"]
     assert {key: value for key, value in stats.items() if key.startswith("rows_")} == dict.fromkeys(
         (f"rows_{name}" for name in DATASETS), 0
     ) | {"rows_daily_kline": 4}
     assert stats["rows"] == 4
+
+
+def test_a_report_s_tables_fit_their_pane_and_its_keys_have_chinese_names() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"warehouse": WarehouseResource(), "pushplus": PushPlusResource(warehouse=WarehouseResource())}
+        result = dg.materialize(REPORTS, instance=instance, resources=resources)
+    for name in NAMES:
+        (event,) = result.asset_materializations_for_node(name)
+        for key, value in event.metadata.items():
+            assert key.startswith("rows_") or re.search(r"[\u4e00-\u9fff]", key), key
+            if isinstance(value, dg.TableMetadataValue):
+                assert 4 <= len(value.schema.columns) <= 7
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=NAMES)
