@@ -4,6 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for v in 3.11 3.12 3.13 3.14; do command -v python$$v && break; done || command -v python3)
 READY := $(VENV)/.ready
+UV := $(shell uv --version > /dev/null 2>&1 && command -v uv)
+# Of what pip says at length, a line that moves.
+define PROGRESS
+/^Collecting/ { printf "\r  %d of at most %d packages", ++n, all; fflush() } \
+/^Installing collected/ { printf "\r  installing %d packages …          ", n; fflush() } \
+/^setup failed/ { failed = 1 } \
+END { print ""; exit failed }
+endef
 
 help: ## Show this help 帮助
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,9 +21,16 @@ setup: $(READY) ## Make the virtual environment in .venv 安装
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: https://www.python.org/downloads/"; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Setting up $(VENV) (a minute or two, once) …"
+ifdef UV
+	@echo "Setting up $(VENV) with uv (once) …"
+	@uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
+	@uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[ui,dev]'
+else
+	@echo "Setting up $(VENV) with pip (a minute or two, once; uv would be faster) …"
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ui,dev]'
+	@{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --constraint constraints.txt --editable '.[ui,dev]' \
+	  || echo "setup failed"; } | awk -v all="$$(grep -c == constraints.txt)" '$(PROGRESS)'
+endif
 	@touch $@
 
 run: setup ## Run the main job: sync, check, screen, notify 运行主任务
@@ -53,7 +68,7 @@ texts: setup ## Collect and compile the texts of both languages 更新文本目�
 
 freeze: setup ## Renew constraints.txt from .venv 更新版本约束
 	@head -1 constraints.txt > .constraints.new
-	@$(BIN)/python -m pip freeze --exclude-editable >> .constraints.new
+	@$(if $(UV),uv pip freeze --python $(BIN)/python,$(BIN)/python -m pip freeze) --exclude-editable >> .constraints.new
 	@mv .constraints.new constraints.txt
 
 clean: ## Stop the embedded server and the sandbox, and remove what was made 清理（会删除 .quant 数据）

@@ -22,13 +22,14 @@ def status(as_json: bool) -> None:
     """
     with plain_errors():
         from quant_pipeline.console.insight import status_output
-        from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.resources import opened
         from quant_pipeline.switches import switched_off
         from quant_pipeline.sync.insight.status import status_of
 
         settings, console = prepared(as_json)
-        warehouse = WarehouseResource()
-        show(status_output(status_of(warehouse.database, warehouse.calendar(), off=switched_off())), settings, console, as_json)
+        database = opened.database()
+        shown = status_output(status_of(database, opened.calendar(database), off=switched_off()))
+        show(shown, settings, console, as_json)
 
 
 @click.command(cls=Command)

@@ -16,7 +16,6 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.listings import Kind, Listing, meant
 from quant_pipeline.market.search import Named, meant_by, near
-from quant_pipeline.sources.registry import registered
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.symbols import codes_of
 
@@ -106,6 +105,8 @@ def known_symbols(symbols: Sequence[str], datasets: Sequence[Dataset], listings:
 
 def chosen_sources(names: Sequence[str]) -> list[str]:
     """The sources of these names, in that order; ValueError names those that do not exist."""
+    from quant_pipeline.sources.registry import registered  # with all clients: only who names a source waits for them
+
     _refuse_unknown("source", names, [Named(name, "") for name in registered().sources])
     return list(names)
 

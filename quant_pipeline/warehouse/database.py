@@ -148,7 +148,7 @@ class Database:
 
     def connect_arrow(self) -> AdbcConnection:
         """A new ADBC connection, for reads in Arrow; a `with` block closes it. DatabaseError when it cannot be had."""
-        from adbc_driver_postgresql import dbapi
+        from quant_pipeline.warehouse.arrow import dbapi
 
         try:
             return self._arrow.adbc_clone()
@@ -159,7 +159,7 @@ class Database:
     @cached_property
     def _arrow(self) -> AdbcConnection:
         # Kept open: the driver reads the server's types (50 ms) for the first connection, its clones share them.
-        from adbc_driver_postgresql import dbapi
+        from quant_pipeline.warehouse.arrow import dbapi
 
         return dbapi.connect(self.url, autocommit=True)
 
@@ -170,13 +170,18 @@ class Database:
 
         SchemaError when the database holds the other mode's data, or was made by a newer version.
         """
-        from quant_pipeline.warehouse import schema
+        from quant_pipeline.warehouse import known_schema
 
         with self.connect() as connection:
-            if schema.is_current(connection, self.mode) and not again:
+            if not again and known_schema.is_current(connection, self.mode):
                 return
-        with refusals_in_words():
-            schema.upgrade(self.engine, self.mode, again=again)
+            from quant_pipeline.warehouse import schema
+
+            current = schema.is_current(connection, self.mode)
+        if again or not current:
+            with refusals_in_words():
+                schema.upgrade(self.engine, self.mode, again=again)
+        known_schema.remember(schema.fingerprint())
 
     def close(self) -> None:
         """Closes what is kept open (pool, engine, Arrow); the database can be used again afterwards."""

@@ -106,7 +106,7 @@ def _spelled(dataset: Dataset, code: str) -> str:
 
 
 def _fetch(database: Database, query: str, timeout: float | None) -> pl.DataFrame:
-    from adbc_driver_postgresql import dbapi
+    from quant_pipeline.warehouse.arrow import dbapi
 
     with refusals_in_words(), database.connect_arrow() as connection, connection.cursor() as cursor:
         if timeout is not None:

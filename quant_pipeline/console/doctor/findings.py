@@ -10,6 +10,7 @@ from typing import Any
 
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.resources import opened
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
 
@@ -68,8 +69,4 @@ class Patient:
     @cached_property
     def calendar(self) -> Calendar:
         """The exchange's calendar, as every command sees it."""
-        from quant_pipeline.market import clock
-        from quant_pipeline.market.xshg import xshg
-        from quant_pipeline.sync.calendar_acceptance import stored_calendar
-
-        return stored_calendar(self.database, xshg(), clock.today())
+        return opened.calendar(self.database)

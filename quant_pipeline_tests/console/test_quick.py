@@ -1,0 +1,59 @@
+"""What only looks does not load what only works: Dagster, pandas, SQLAlchemy take most of a second each."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from quant_pipeline.market import xshg
+from quant_pipeline.warehouse import known_schema, schema
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.assets.platform import Platform
+from quant_pipeline_tests.console.commanded import started
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("command", ["status", "history", "sources", "stats"])
+def test_a_look_loads_no_more_than_it_needs(platform: Platform, command: str) -> None:
+    del platform
+    known_schema.remember(schema.fingerprint())
+    xshg.xshg.cache_clear()
+    xshg.xshg()  # remembered, too
+    process = started(command, python=("-X", "importtime"))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error[-2000:]
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in error.splitlines() if line.startswith("import time:")
+    }
+    assert loaded & {"dagster", "pandas", "sqlalchemy", "alembic", "akshare", "tushare"} == set()
+
+
+def test_help_loads_next_to_nothing() -> None:
+    process = started("--help", python=("-X", "importtime"))
+    _, error = process.communicate(timeout=120)
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in error.splitlines()}
+    assert loaded & {"dagster", "pandas", "sqlalchemy", "polars", "psycopg", "pydantic", "rich"} == set()
+
+
+def test_tables_of_other_code_are_asked_again(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "quant_pipeline.warehouse.schema")
+    with warehouse.connect() as connection:
+        assert not known_schema.is_current(connection, warehouse.mode), "nothing is remembered yet"
+        known_schema.remember(schema.fingerprint())
+        assert known_schema.is_current(connection, warehouse.mode)
+        package = tmp_path / "package"
+        for room in ("market", "warehouse"):
+            shutil.copytree(Path(known_schema.__file__).parents[1] / room, package / room)
+        (package / "market" / "datasets.py").open("a").write("# another column\n")
+        monkeypatch.setattr(known_schema, "_PACKAGE", package)
+        assert not known_schema.is_current(connection, warehouse.mode)
+        monkeypatch.setattr(known_schema, "_PACKAGE", Path(known_schema.__file__).parents[1])
+        connection.execute("UPDATE quant_warehouse SET fingerprint = 'older'")
+        assert not known_schema.is_current(connection, warehouse.mode)
