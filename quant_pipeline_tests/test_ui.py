@@ -206,12 +206,18 @@ def test_the_launchpad_shows_the_strategys_parameters(installation: Installation
     url = f"{installation.url}/locations/quant_pipeline/jobs/daily_sync/playground"
     browser.see(url, "daily_sync", picture="launchpad")
     browser.wait_for(".CodeMirror")
-    browser.editor_holds("screen_dual_ma", "fast", "slow")
+    browser.editor_holds("screen_dual_ma", "fast", "slow", "retry_failed")
+    written = browser.driver.execute_script("return document.querySelector('.CodeMirror').CodeMirror.getValue()")
+    assert written.count("retry_failed") == 1, "the options stand there once, not once per data set"
+
+
+def test_the_timeline_shows_the_command_s_runs(installation: Installation, browser: Browser) -> None:
+    browser.see(f"{installation.url}/overview/timeline", "daily_sync", "weekly_sync", picture="timeline")
 
 
 def test_a_failed_run_says_why_and_the_phone_gets_the_message(installation: Installation, browser: Browser) -> None:
     installation.sandbox.order_fault("permission", api="daily", times=1)
-    failed = installation.command("dg", "launch", "--assets", "daily_kline", "--partition", "2026-05-20")
+    failed = installation.command("dg", "launch", "--assets", "daily_kline", "--partition", "2026-06-03")
     assert failed.returncode != 0
     installation.sandbox.clear_faults()
     url = installation.command("quant-pipeline", "db", "url").stdout.strip()
@@ -219,7 +225,9 @@ def test_a_failed_run_says_why_and_the_phone_gets_the_message(installation: Inst
         row = connection.execute("SELECT dedupe_key FROM messages WHERE dedupe_key LIKE 'run-failed:%'").fetchone()
     assert row is not None
     run = row[0].removeprefix("run-failed:")
-    browser.see(f"{installation.url}/runs/{run}", "Failure", "daily_kline", "没有接口访问权限", picture="failed-run")
+    browser.see(
+        f"{installation.url}/runs/{run}", "Failure", "失败 Failed: daily_kline", "没有接口访问权限", picture="failed-run"
+    )
     browser.see(installation.sandbox.inbox_url, "SANDBOX", "运行失败", "已送达", picture="message")
     browser.driver.switch_to.frame(browser.driver.find_element("css selector", "article iframe"))
     message = browser.driver.find_element("tag name", "body").text

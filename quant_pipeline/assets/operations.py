@@ -137,10 +137,10 @@ def _standing(status: DatasetStatus, latest: dt.date | None) -> dict[str, Any]:
     """What a person looks for first. Five narrow columns: wider tables are cut at the pane's edge."""
     return {
         "数据集 data set": f"{status.dataset} {status.zh}",
-        "滞后 behind": "—" if status.behind is None else str(status.behind),
+        "滞后 age": "—" if status.behind is None else str(status.behind),
         "最新 last": _day(status.last, latest),
-        "缺失 lacks": status.missing + status.failed,
-        "怎么办 do": _to_do(status),
+        "缺失 gap": status.missing + status.failed,
+        "处理 do": _to_do(status),
     }
 
 

@@ -70,7 +70,7 @@ def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
     assert (status["latest_session"], status["running"]) == ("2026-11-20", "daily_sync: 2 of 4 units, 50%")
     assert (status["missing"], status["failed"]) == (1, 0)
     (row,) = (row for row in records(status["data_sets"]) if row["数据集 data set"] == "daily_kline 日线行情")
-    assert [row[name] for name in ("滞后 behind", "最新 last", "缺失 lacks", "怎么办 do")] == ["0", "11\u201120", 1, "补 sync"]
+    assert [row[name] for name in ("滞后 age", "最新 last", "缺失 gap", "处理 do")] == ["0", "11\u201120", 1, "补 sync"]
     (row,) = (row for row in records(status["contents"]) if row["数据集 data set"] == "daily_kline 日线行情")
     assert (row["自 from"], row["来源 source"]) == ("11\u201118", "akshare, tushare")
     (run,) = records(metadata["sync_history"]["last_syncs"])
