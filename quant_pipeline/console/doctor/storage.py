@@ -47,7 +47,9 @@ def tables(patient: Patient) -> Finding:
         words = say("the database holds {mode} data, and QUANT_MODE is {wanted}", mode=now.mode, wanted=patient.settings.mode)
         return Finding("tables", State.FAILED, words, say("give each mode a database of its own"), facts)
     if not now.current:
-        words = say("at revision {revision}, this version's is {newest}", revision=now.revision, newest=now.newest)
+        words = say("the tables are not those of this version")
+        if now.revision != now.newest:
+            words = say("at revision {revision}, this version's is {newest}", revision=now.revision, newest=now.newest)
         return Finding("tables", State.WARNING, words, say("`quant-pipeline db upgrade`; every `run` does it too"), facts)
     return Finding("tables", State.OK, say("revision {revision}, as of this version", revision=now.revision), facts=facts)
 
