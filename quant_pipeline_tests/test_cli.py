@@ -369,6 +369,8 @@ def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
     facts = json.loads(mixed.stdout)
     assert [plan["dataset"] for plan in facts["plan"]] == ["daily_kline"], "what cannot be planned does not hide the rest"
     assert facts["problems"] == ["ths_members: no board is known yet, sync ths_concepts and ths_industries first"]
+    text = invoke("sync", "--datasets", "daily_kline", "--days-back", "1", "--force", "--dry-run").stdout
+    assert "1 call, seconds at the sources' pace" in text
     text = invoke("sync", "--periods", "weekly,monthly", "--start", "2026-01-01", "--dry-run").stdout
     assert "weekly_kline" in text
     assert "at the sources' pace" in text
@@ -387,6 +389,20 @@ def test_what_no_source_in_use_serves_is_noted_or_where_it_was_named_an_error(
     facts = report("sync", "--datasets", "auction", "--sources", "derived", "--days-back", "1", "--force", exit_code=1)
     assert facts["skipped"] == []
     assert "auction: none of the sources in use (derived) serves it" in facts["errors"][0]
+
+
+def test_a_run_with_nothing_left_but_what_no_source_in_use_serves_has_nothing_to_do(
+    shell: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report("run")
+    shell.execute("DELETE FROM sync_items WHERE dataset = 'auction'")
+    monkeypatch.setenv("TUSHARE_PRIORITY", "0")
+    facts = report("run")
+    assert (facts["nothing_to_do"], facts["run_ids"]) == (True, [])
+    assert "auction" in {note.partition(": none of the sources in use")[0] for note in facts["skipped"]}, facts["skipped"]
+    text = invoke("run").stdout
+    assert "Nothing to do" in text
+    assert "! auction: none of the sources" in text
 
 
 def test_what_failed_is_tried_again_and_nothing_else(shell: Platform) -> None:

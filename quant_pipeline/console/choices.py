@@ -99,7 +99,7 @@ def known_symbols(symbols: Sequence[str], datasets: Sequence[Dataset], listings:
     known = [each for each in listings if each.kind in kinds]
     found = Symbols()
     for symbol in symbols:
-        _resolve(symbol.strip(), known, listings, found)
+        _resolve(symbol.strip(), datasets, known, listings, found)
     return found
 
 
@@ -111,7 +111,9 @@ def chosen_sources(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def _resolve(symbol: str, known: Sequence[Listing], listings: Sequence[Listing], found: Symbols) -> None:
+def _resolve(
+    symbol: str, datasets: Sequence[Dataset], known: Sequence[Listing], listings: Sequence[Listing], found: Symbols
+) -> None:
     candidates = meant(symbol, known)
     if not candidates and (named := meant_by(symbol, known)) is not None:
         candidates = [named]
@@ -132,7 +134,8 @@ def _resolve(symbol: str, known: Sequence[Listing], listings: Sequence[Listing],
         elif (symbol.upper() != first.code and not symbol.isdecimal()) or (symbol.isdecimal() and first.kind is Kind.INDEX):
             found.notes.append(_taken(symbol, first))
         return
-    if not known or meant(symbol, listings) or symbol.upper().endswith(".TI"):
+    elsewhere = symbol.upper().endswith(".TI") or (meant(symbol, listings) and not _looks_like_theirs(symbol, datasets))
+    if not known or elsewhere:
         found.codes.append(symbol)  # another data set's, a board's, or nobody knows yet: what is asked for says so
         return
     raise CodeError(
@@ -140,6 +143,14 @@ def _resolve(symbol: str, known: Sequence[Listing], listings: Sequence[Listing],
         + _perhaps(near(symbol, known, limit=3))
         + say(" New since yesterday? quant-pipeline sync --datasets stock_list,index_list --force")
     )
+
+
+def _looks_like_theirs(symbol: str, datasets: Sequence[Dataset]) -> bool:
+    """Whether the symbol is spelled like a code of one of the data sets."""
+    try:
+        return any(codes_of(dataset, [symbol]) for dataset in datasets)
+    except CodeError:
+        return False
 
 
 def _refuse_unknown(kind: str, names: Iterable[str], known: Sequence[Named]) -> None:

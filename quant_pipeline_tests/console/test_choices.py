@@ -101,4 +101,7 @@ def test_a_symbol_is_what_the_data_sets_have_rows_of(symbol: str, datasets: list
 def test_a_slip_of_the_pen_in_a_code_is_refused_with_what_was_perhaps_meant_before_anybody_is_asked() -> None:
     with pytest.raises(ValueError, match=r"600518 is in no list\. Did you mean .*600519\.SH 贵州茅台"):
         known_symbols(["600518"], [SOURCED["daily_kline"]], LISTINGS)
+    only_the_index = [each for each in LISTINGS if each.code != "000001.SZ"]
+    with pytest.raises(ValueError, match=r"000001 is in no list\."):
+        known_symbols(["000001"], [SOURCED["daily_kline"]], only_the_index)
     assert known_symbols(["600518"], [SOURCED["daily_kline"]], []).codes == ["600518"], "no list knows better yet"

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 from quant_pipeline.cli import main
+from quant_pipeline.console.report import synced
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, SOURCED
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.ledger import Ledger, item_of, record
@@ -190,6 +191,18 @@ def test_times_are_those_of_the_exchange(warehouse: Database) -> None:
         connection.execute("UPDATE sync_runs SET started_at = '2026-11-20 16:30:00+00'")
     assert "since 11-21 00:30" in shown("status")
     assert "11-21 00:30" in shown("history")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_failovers_since_a_run_began_are_in_its_report_and_among_the_events(warehouse: Database) -> None:
+    with warehouse.connect() as connection:
+        for at, reason in (("2020-01-01", "long ago"), ("2099-01-01", "daily_kline: baostock answered instead (HTTP 502)")):
+            connection.execute(
+                "INSERT INTO source_events (at, source, api, kind, reason) VALUES (%s, 'tushare', 'daily', 'failover', %s)",
+                (at, reason),
+            )
+    assert synced(warehouse, [RUN])["failovers"] == ["tushare.daily: daily_kline: baostock answered instead (HTTP 502)"]
+    assert "baostock answered instead" in shown("sources", "--events")
 
 
 def test_sources_are_told_set_and_reset(warehouse: Database) -> None:

@@ -120,3 +120,9 @@ def test_brackets_in_an_upstream_s_text_are_shown_as_they_are() -> None:
     """The console's markup would swallow them, or fail on them."""
     text = shown(failures=[{"dataset": "daily_kline", "unit": "u", "error_class": "x", "error": "odd [/] text [retryable]"}])
     assert "odd [/] text [retryable]" in text
+
+
+def test_a_failover_and_what_was_left_out_are_told() -> None:
+    told = ["tushare.daily: daily_kline 2026-11-20: baostock answered instead (HTTP 502)", "auction: none has it. Skipped"]
+    text = shown(run_id="r", datasets=[SYNCED], failovers=told[:1], skipped=told[1:])
+    assert all(f"! {each}" in text for each in told)
