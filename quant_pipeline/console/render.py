@@ -55,7 +55,7 @@ def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> No
     _say(console, say("Took {time}. Look around: make ui → {url}", time=duration(report.seconds), url=ui_url))
     if report.hits is not None:
         _say(console, say("The day at a glance: {url}", url=f"{pages_url}/day/{report.session}"))
-    if report.run_id is not None:
+    if report.run_id is not None and report.datasets:  # screens alone have no units
         _say(console, say("Each unit of it: quant-pipeline history --run {run}", run=report.id_to_paste))
     if sandbox:
         _say(
@@ -189,6 +189,8 @@ def _notes(report: Report, console: Console) -> None:
 
 def _show_checks(report: Report, console: Console) -> None:
     failed = len(report.checks_failed)
+    if not failed and not report.checks_passed:
+        return
     line = Text.assemble(say("Checks"), ": ", (say("{count:,} passed", count=report.checks_passed), "green"))
     if failed:
         line.append(", ").append(say("{count:,} failed", count=failed), "red")
