@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for v in 3.11 3.12 3.13 3.14; do command -v python$$v && break; done || command -v python3)
 READY := $(VENV)/.ready
+DOCS := $(VENV)/.docs
 UV := $(shell uv --version > /dev/null 2>&1 && command -v uv)
 # Of what pip says at length, a line that moves.
 define PROGRESS
@@ -33,6 +34,11 @@ else
 endif
 	@touch $@
 
+$(DOCS): $(READY)
+	@echo "Adding what the documents are made with …"
+	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
 run: setup ## Run the main job: sync, check, screen, notify 运行主任务
 	@$(BIN)/quant-pipeline run
 
@@ -42,7 +48,7 @@ ui: setup ## Start the Dagster web UI on http://127.0.0.1:3000 启动界面
 serve: setup ## Serve our own pages alone on http://127.0.0.1:8000 仅启动自带页面
 	@$(BIN)/quant-pipeline serve
 
-test: setup ## Run ruff, mypy, the house's import rules and the tests 测试
+test: $(DOCS) ## Run ruff, mypy, the house's import rules and the tests 测试
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -58,7 +64,7 @@ bench: setup ## Measure the speeds that the README names 性能测试
 mutants: setup ## Put slips into the sync decisions, one at a time: do the tests notice? 变异测试
 	$(BIN)/python -m benchmarks.mutants
 
-docs: setup ## Make docs/datasets.md from the specs, and the documents' site in site/ 生成文档
+docs: $(DOCS) ## Make docs/datasets.md from the specs, and the documents' site in site/ 生成文档
 	@$(BIN)/python -m quant_pipeline.console.catalogue > .datasets.new && mv .datasets.new docs/datasets.md
 	@# The theme tells at each start who follows it: mkdocs.yml says so too.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
