@@ -14,7 +14,7 @@ from mkdocs.utils import get_relative_url
 
 _ROOT = Path(__file__).parents[1]
 _ELSEWHERE = {"index.md": "README.md", "index.zh.md": "README.zh-CN.md", "changelog.md": "CHANGELOG.md"}
-"""Page of the site, an empty file in docs/ -> the file in the repository's root whose text it shows."""
+"""Page of the site, a line in docs/ -> the file in the repository's root whose text it shows."""
 _ON_SITE = {source: page for page, source in _ELSEWHERE.items()}
 _LINK = re.compile(r"\]\((?P<path>(?!https?:)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 _FENCES = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
