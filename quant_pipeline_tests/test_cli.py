@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import re
@@ -35,13 +34,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cret-pw-91"
 NEW = 3
 """Sessions that the first `run` has to sync; the ledger has those before."""
-BEFORE = """
-WITH run AS (
-    INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('before', 'test', 'success', 'p', 1) RETURNING id
-)
-INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)
-SELECT id, dataset, day::text, day, 'success' FROM run, unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +45,7 @@ def shell(database: Database, home: Path, tmp_path_factory: pytest.TempPathFacto
         patch.setenv("DAGSTER_HOME", str(folder))
         patch.setenv("COLUMNS", "200")
         patch.chdir(folder)
-        # the running month is made of its days: they are there, those of before are only said to be
-        month = platform.calendar.between(dt.date(2026, 11, 2), platform.sessions(NEW + 1)[0])
-        assert platform.alone(month, "suspensions", "daily_kline").success
-        platform.execute(
-            BEFORE, [name for name, dataset in SOURCED.items() if dataset.dated], list(platform.sessions(121)[:-NEW])
-        )
+        platform.all_but(NEW, of=121)
         yield platform
 
 

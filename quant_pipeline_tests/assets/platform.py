@@ -34,6 +34,13 @@ TOKEN = "sandbox-b7c1d9e25a"
 _APIS = ("*", "daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d", "stock_basic")
 # One call at a time: so a fault after the second call meets the third session.
 UNLIMITED = "\n".join(f'[tushare."{api}"]\nquota = false\nretries = 1\nbackoff = 0.01\nconcurrency = 1' for api in _APIS)
+_SYNCED = """
+WITH run AS (
+    INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('before', 'test', 'success', 'p', 1) RETURNING id
+)
+INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)
+SELECT id, dataset, day::text, day, 'success' FROM run, unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 _numbers = itertools.count(1)
@@ -94,6 +101,13 @@ class Platform:
             results.append(self.alone([], *by_kind[kind], tags=range_tags(kind, sessions[0], sessions[-1])))
         failed = [texts(result) for result in results if not result.success]
         assert not failed, failed
+
+    def all_but(self, new: int, of: int) -> None:
+        """Has the ledger say that all but the last `new` of the last `of` sessions are synced; only the bars of the running
+        month, which its monthly bars are made of, are really there."""
+        month = self.calendar.between(LATEST.replace(day=1), self.sessions(new + 1)[0])
+        assert self.alone(month, "suspensions", "daily_kline").success
+        self.execute(_SYNCED, [name for name, dataset in SOURCED.items() if dataset.dated], list(self.sessions(of)[:-new]))
 
     def materialized(self, asset: str) -> list[str]:
         """The partitions of the asset's materialization events, in order; each as often as it was told."""

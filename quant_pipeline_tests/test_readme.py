@@ -1,0 +1,190 @@
+"""Every command block of the README and of the documents' pages, run in its order on a small sandbox.
+
+What the pages of docs/ sync is planned only (`--dry-run`): the README's own commands sync. A block that only a person can run
+stands under `<!-- by hand: why -->`: its commands are looked at, not run.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from dotenv import dotenv_values
+
+from quant_pipeline.cli import main
+from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.settings import Settings
+from quant_pipeline.sources.registry import priority_variable, registered
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.assets.platform import LATEST, Platform, installed
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("quickstart", "commands", "pages", "data", "rehearsing", "strategies"))]
+BIN = Path(sys.executable).parent
+_BLOCK = re.compile(r"(?:^<!-- by hand: (?P<why>.+?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+_OFF = ["auction", "etf_list", "etf_daily", "etf_adj", "convertible_bonds", "cb_daily", "ths_hot"]
+WITHOUT = ",".join([*_OFF, "ths_concepts", "ths_industries", "ths_members"])
+"""The reader is in a hurry."""
+_MAKE = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+"""Target -> its recipe."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it stands, its lines without comments, and why only a person can run it ("": a test can)."""
+
+    place: str
+    language: str
+    lines: tuple[str, ...]
+    text: str
+    by_hand: str
+
+
+def blocks() -> Iterator[Block]:
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for found in _BLOCK.finditer(text):
+            lines = [re.sub(r"(^|\s+)#\s.*", "", line).rstrip() for line in found["text"].splitlines()]
+            place = f"{page}:{text.count(chr(10), 0, found.start('text')) + 1}"
+            yield Block(place, found["language"], tuple(filter(None, lines)), found["text"], found["why"] or "")
+
+
+BLOCKS = list(blocks())
+RUN = [block for block in BLOCKS if not block.by_hand and block.language in {"bash", "sql", "python"}]
+BY_HAND = [block for block in BLOCKS if block.by_hand]
+
+
+@pytest.fixture(scope="module")
+def shell(database: Database, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A reader's folder, over a small market of which all is synced but the last sessions."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copy(ROOT / "dagster.yaml", folder)
+    with installed(database, home, Exchange(codes=60, first_year=2025)) as platform, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder))
+        patch.setenv("COLUMNS", "200")
+        patch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+        patch.chdir(folder)
+        patch.setenv("BAOSTOCK_PRIORITY", "2")
+        patch.setenv("QUANT_WITHOUT", WITHOUT)
+        (folder / ".quant" / "sandbox").mkdir(parents=True)
+        (folder / ".quant" / "sandbox" / "control.token").write_text(platform.sandbox.control_token)
+        platform.all_but(3, of=len(platform.calendar.between(dt.date(2025, 1, 2), LATEST)))
+        yield platform
+
+
+def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that these words name, and what is given to it."""
+    command, rest = main, words
+    while rest and isinstance(command, click.Group):
+        if rest[0].startswith("-"):
+            rest = rest[2:]  # --lang zh
+            continue
+        assert rest[0] in command.commands, f"there is no command {' '.join(words)}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
+
+
+def in_words(line: str) -> list[list[str]]:
+    """The commands of a line; what `make` runs instead of its name."""
+    found = []
+    for part in line.split(";"):
+        words = shlex.split(part)
+        if words[:1] == ["make"]:
+            recipe = _MAKE[words[1]]
+            words = shlex.split(recipe.splitlines()[0].strip().lstrip("@").replace("$(BIN)/", ""))
+        found.append(words)
+    return found
+
+
+@pytest.mark.parametrize("block", RUN, ids=lambda block: block.place)
+def test_a_block_does_what_it_says(block: Block, shell: Platform) -> None:
+    if block.language == "sql":
+        assert shell.rows(block.text), block.place
+    elif block.language == "python":
+        if block.place.startswith("docs/data.md"):
+            names: dict[str, object] = {}
+            exec(compile(block.text, block.place, "exec"), names)
+    elif any(line.startswith(("curl", "C=")) for line in block.lines):
+        script = "\n".join(["set -e", *block.lines]).replace("http://127.0.0.1:8765/control", shell.sandbox.control_url)
+        ran = subprocess.run(["bash", "-c", script.replace("curl ", "curl -sSf ")], capture_output=True, text=True, timeout=60)
+        assert (ran.returncode, ran.stderr) == (0, ""), ran
+    else:
+        for line in block.lines:
+            for words in in_words(line):
+                planned = words[1:2] == ["sync"] and not block.place.startswith("README")
+                _runs([*_of_this_market(words, shell), *(["--dry-run"] if planned and "--dry-run" not in words else [])])
+
+
+def _of_this_market(words: list[str], platform: Platform) -> list[str]:
+    """The documents' two codes as codes that the small market has."""
+    codes = [code for (code,) in platform.rows("SELECT ts_code FROM stock_list WHERE list_status = 'L' ORDER BY ts_code")]
+    theirs = {"600000": "60", "000001": "00"}
+    for documented, begins in theirs.items():
+        here = next((code[:6] for code in codes if code.startswith(begins)), documented)
+        words = [word.replace(documented, here) for word in words]
+    return words
+
+
+def _runs(words: list[str]) -> None:
+    assert words[0] == "quant-pipeline", words
+    if words[1:3] == ["db", "psql"]:  # it becomes psql: a process of its own
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert (ran.returncode, ran.stderr) == (0, ""), ran
+        return
+    result = CliRunner().invoke(main, words[1:])
+    assert result.exit_code == 0, (words, result.output, result.exception)
+
+
+@pytest.mark.parametrize("block", BY_HAND, ids=lambda block: block.place)
+def test_what_only_a_person_can_run_exists(block: Block) -> None:
+    for line in block.lines:
+        for words in in_words(line):
+            if words[0] == "quant-pipeline":
+                command, rest = command_of(words[1:])
+                options = {option for parameter in command.params for option in parameter.opts}
+                assert {word for word in rest if word.startswith("--")} <= options, line
+            elif words[0] != "eval":
+                assert shutil.which(words[0], path=f"{BIN}{os.pathsep}{os.environ['PATH']}"), line
+
+
+def test_every_command_stands_in_the_documents() -> None:
+    written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    for name, command in main.commands.items():
+        names = [f"{name} {each}" for each in command.commands] if isinstance(command, click.Group) else [name]
+        for each in names:
+            assert f"`{each}" in written, each
+
+
+SETTINGS = sorted(
+    {field.alias or "" for field in Settings.model_fields.values()}
+    | {"QUANT_LANG", "QUANT_NOW"}
+    | {priority_variable(source.name) for source in registered().sources.values()}
+    | {field.alias or "" for source in registered().sources.values() for field in source.settings.model_fields.values()}
+)
+
+
+@pytest.mark.parametrize("variable", SETTINGS)
+def test_every_setting_is_explained(variable: str) -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert re.search(rf"^#{variable}=", example, re.MULTILINE)
+    for readme in ("README.md", "README.zh-CN.md"):
+        rows = [line for line in (ROOT / readme).read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+        assert any(f"`{variable}`" in row.split("|")[1] for row in rows), readme
+
+
+def test_no_document_names_a_setting_that_does_not_exist(tmp_path: Path) -> None:
+    for block in BLOCKS:
+        if block.language == "ini":
+            (tmp_path / ".env").write_text(block.text, encoding="utf-8")
+            assert set(dotenv_values(tmp_path / ".env")) <= set(SETTINGS), block.place
