@@ -113,7 +113,7 @@ def show(output: Output, settings: Settings, console: Any, as_json: bool) -> Non
         facts = {"mode": settings.mode.value, **output.facts}
         click.echo(json.dumps(facts, default=lambda day: day.isoformat(), ensure_ascii=False, indent=2))
     else:
-        console.print(*output.shown, sep="\n")
+        console.print(*output.shown, sep="\n", soft_wrap=output.as_written)
 
 
 def print_facts(facts: dict[str, Any], text: str, as_json: bool) -> None:

@@ -30,6 +30,8 @@ class Output:
 
     facts: dict[str, Any]
     shown: Sequence[RenderableType]
+    as_written: bool = False
+    """Whether long lines are neither folded nor cut: those of a log."""
 
 
 def status_output(status: Status) -> Output:
@@ -64,7 +66,7 @@ def status_output(status: Status) -> Output:
 def log_output(folder: Path, lines: Sequence[str]) -> Output:
     """The end of the log file, as it was written."""
     shown = [Text(line) for line in lines] or [Text(say("Nothing was logged yet in {folder}", folder=folder))]
-    return Output({"folder": str(folder), "lines": list(lines)}, shown)
+    return Output({"folder": str(folder), "lines": list(lines)}, shown, as_written=True)
 
 
 def history_output(page: Page, *, parts: bool = False) -> Output:

@@ -65,9 +65,9 @@ session of a backfill would show two materializations (test_dataset_asset.py, te
 
 
 CODE_LOCATION: Final = "quant_pipeline"
-"""The code location's name: what `ui` gives it, and workspace.yaml."""
+"""The code location's name: what `ui` gives it, and workspace.yaml. Changed: no run of a command stands under its job."""
 COMMAND_TAG: Final = "quant/command"
-"""Run tag: the command that asked for the run."""
+"""Run tag: the command that asked for the run. Changed: runs of before lose their command, and stand under no job."""
 
 
 def version_tags(version: str, inputs: Mapping[dg.AssetKey, str], seen: int) -> dict[str, str]:

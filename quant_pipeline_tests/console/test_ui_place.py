@@ -72,8 +72,15 @@ def refusal(*arguments: str, exit_code: int) -> str:
 
 
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
+    """One that is free, and the next one too: our own pages stand there."""
+    while True:
+        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+            port = int(probe.getsockname()[1])
+            try:
+                socket.create_server(("127.0.0.1", port + 1)).close()
+            except OSError:
+                continue
+        return port
 
 
 @pytest.mark.usefixtures("instance")

@@ -286,7 +286,10 @@ def test_a_session_without_bars_has_no_overview_and_leaves_the_others_theirs(sit
     result = site.platform.run([older, following], "market_overview")
     assert not result.success
     assert site.platform.rows("SELECT trade_date FROM market_overview WHERE trade_date < %s", LATEST) == [(following,)]
-    assert site.platform.materialized("market_overview")[-1] == f"{following}"
+    told = site.platform.materialized("market_overview")
+    assert f"{following}" in told
+    assert f"{older}" not in told
+    assert told[-1] == f"{LATEST}", "the newest session is shown again after older ones were filled in"
 
 
 def test_a_home_that_cannot_be_written_to_costs_the_copy_not_the_row(
