@@ -10,7 +10,8 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 
-_HALFWAY = 10**-0.5
+_ROUNDED = 0.02
+"""What rounding makes of a mean price, of few shares."""
 
 
 def weekly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
@@ -26,11 +27,13 @@ def monthly(bars: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
 def _in_lots(bars: pl.DataFrame) -> pl.DataFrame:
     """Tushare's page says no unit: its samples of 2018 are in 手 and 千元, as its daily bars are, answers of 2026 in 股 and 元.
 
-    A row's turnover over its volume is a tenth of its price in the former, its price in the latter; halfway between lies a
-    factor of three, which no mean price of a month differs from the close by. Where it cannot be told nothing is changed.
+    A row's turnover over its volume is its mean price in the latter, a tenth of it in the former, and the mean price lies
+    between low and high (of a month with a split these are far apart, and the close tells nothing). Where it cannot be told
+    nothing is changed.
     """
-    vol, amount, close = (pl.col(name).cast(pl.Float64, strict=False) for name in ("vol", "amount", "close"))
-    in_shares = ((amount / vol) > close * _HALFWAY).fill_null(False)
+    vol, amount, low, high = (pl.col(name).cast(pl.Float64, strict=False) for name in ("vol", "amount", "low", "high"))
+    traded = (low * (1 - _ROUNDED), high * (1 + _ROUNDED))
+    in_shares = ((amount / vol).is_between(*traded) & ~(amount / vol * 10).is_between(*traded)).fill_null(False)
     return bars.with_columns(
         vol=pl.when(in_shares).then(vol / 100).otherwise(vol), amount=pl.when(in_shares).then(amount / 1000).otherwise(amount)
     )

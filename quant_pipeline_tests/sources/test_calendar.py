@@ -53,6 +53,7 @@ def test_labels_and_steps_lie_on_its_sessions() -> None:
     steps = pl.DataFrame({"trade_date": [dt.date(2020, 1, 2)], "adj_factor": [1.5]})
     spread = kline.spread(steps, Unit.code("600000.SH", THURSDAY, FRIDAY), PUBLISHED)
     assert spread["trade_date"].to_list() == [dt.date(2026, 11, 18), THURSDAY]
-    figures = {"close": ["10"], "pre_close": ["9.9"], "pct_chg": ["1.0101"], "vol": ["100"], "amount": ["100"]}
+    prices = {"low": ["9.8"], "high": ["10.1"], "close": ["10"], "pre_close": ["9.9"], "pct_chg": ["1.0101"]}
+    figures = {**prices, "vol": ["100"], "amount": ["100"]}
     said = pl.DataFrame({"trade_date": ["20261031"], **figures})
     assert monthly(said, PUBLISHED)["trade_date"].to_list() == ["20261029"]

@@ -82,7 +82,7 @@ def test_fractions_and_percentages_both_become_percentages() -> None:
             "pre_close": [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, None, 9.9],
             "pct_chg": [0.05, 5.0, -0.1, 0.0, 0.0001, 200.0, 0.05, None],
         }
-    ).with_columns(vol=pl.lit(1.0), amount=pl.lit(1.0))
+    ).with_columns(low=pl.lit(1.0), high=pl.lit(1.0), vol=pl.lit(1.0), amount=pl.lit(0.1))
     said = weekly(bars.with_columns(pl.lit("20261030").alias("trade_date")), xshg())["pct_chg"].to_list()
     assert said == pytest.approx([5.0, 5.0, -10.0, 0.0, 0.01, 200.0, None, None])
     labelled = bars.with_columns(pl.lit("20261030").alias("trade_date"))
@@ -91,12 +91,13 @@ def test_fractions_and_percentages_both_become_percentages() -> None:
 
 def test_a_label_that_is_the_months_last_day_becomes_its_last_session() -> None:
     labels = ["20261031", "20261030", "20261130", "20260228", "2026", None, "20261029"]
-    bars = pl.DataFrame({"trade_date": labels, "close": 1.0, "pre_close": 1.0, "pct_chg": 0.0, "vol": 1.0, "amount": 0.1})
+    one = dict.fromkeys(("low", "high", "close", "pre_close", "vol"), 1.0)
+    bars = pl.DataFrame({"trade_date": labels, **one, "pct_chg": 0.0, "amount": 0.1})
     expected = ["20261030", "20261030", "20261130", "20260227", "2026", None, "20261029"]
     assert monthly(bars, xshg())["trade_date"].to_list() == expected
 
 
-NAMES = ("trade_date", "close", "pre_close", "pct_chg", "vol", "amount")
+NAMES = ("trade_date", "low", "high", "close", "pre_close", "pct_chg", "vol", "amount")
 
 
 def test_an_answer_without_rows_stays_one() -> None:
@@ -181,9 +182,18 @@ def test_a_week_labelled_with_its_holiday_friday_bears_its_last_session(
 def test_volumes_in_shares_and_in_lots_both_become_lots(
     close: float, vol: float, amount: float | None, lots: float, thousands: float | None
 ) -> None:
-    bar = {"trade_date": "20260821", "close": close, "pre_close": close, "pct_chg": 0.0, "vol": vol, "amount": amount}
+    prices = {"close": close, "pre_close": close, "low": close * 0.9, "high": close * 1.1}
+    bar = {"trade_date": "20260821", **prices, "pct_chg": 0.0, "vol": vol, "amount": amount}
     rows = pl.DataFrame([bar], schema_overrides={"amount": pl.Float64})
     for as_stored in (weekly, monthly):
         (row,) = as_stored(rows, xshg()).to_dicts()
         assert row["vol"] == pytest.approx(lots)
         assert row["amount"] == (thousands if thousands is None else pytest.approx(thousands))
+
+
+def test_a_month_with_a_split_is_in_lots_though_its_close_is_far_from_its_mean_price() -> None:
+    """From 17.26 to 2.84: a mean price of 9.68, in 手 and 千元; the close's own scale would have called it 股."""
+    prices = {"low": 2.71, "high": 18.96, "close": 2.84, "pre_close": 17.26, "pct_chg": -83.5458}
+    rows = pl.DataFrame([{"trade_date": "20260731", **prices, "vol": 1_072_667.0, "amount": 1_038_524.738}])
+    (row,) = monthly(rows, xshg()).to_dicts()
+    assert (row["vol"], row["amount"]) == (1_072_667.0, 1_038_524.738)
