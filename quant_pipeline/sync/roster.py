@@ -9,6 +9,7 @@ import bisect
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -107,8 +108,18 @@ class Roster:
         if label not in self._codes:
             if len(self._codes) > _REMEMBERED:
                 self._codes.clear()
-            self._codes[label] = self.due([label])["ts_code"]
+            self._codes[label] = self.due([label])["ts_code"] if self.dataset.periodic else self._on(label)
         return self._codes[label]
+
+    def _on(self, session: dt.date) -> pl.Series:
+        """The codes that owe a row of that one day, as `due` has them, without a join: every answer is judged by it."""
+        alive = self.listed.filter(_alive(pl.lit(session)))["ts_code"]
+        halted = self._halted_on.get((session,))
+        return alive if halted is None else alive.filter(~alive.is_in(halted["ts_code"].implode()))
+
+    @cached_property
+    def _halted_on(self) -> dict[tuple[object, ...], pl.DataFrame]:
+        return self.halted.partition_by("trade_date", as_dict=True) if self.halted.height else {}
 
     def lacked_by(self, source: Source) -> pl.Series:
         """The listed codes that the source does not have at all."""
@@ -125,11 +136,8 @@ class Roster:
             schema={"trade_date": pl.Date, "day": pl.Date},
             orient="row",
         )
-        alive = (pl.col("list_date") <= pl.col("day")) & (
-            pl.col("delist_date").is_null() | (pl.col("delist_date") > pl.col("day"))
-        )
         halts = self.halted.select("ts_code", day="trade_date").filter(pl.col("day").is_in(days["day"].implode()))
-        open_days = self.listed.join(days, how="cross").filter(alive).join(halts, on=["ts_code", "day"], how="anti")
+        open_days = self.listed.join(days, how="cross").filter(_alive(pl.col("day"))).join(halts, on=["ts_code", "day"], how="anti")
         due = open_days.select("trade_date", "ts_code")
         return (due.unique() if self.dataset.periodic else due).sort("trade_date", "ts_code")
 
@@ -220,6 +228,10 @@ class Roster:
         days = {day for label in labels for day in span_of(self.dataset, self.calendar, label)} - self.halts_known
         spans = self.halts_known_of.get(ts_code, []) if ts_code is not None else []
         return all(any(first <= day <= last for first, last in spans) for day in days)
+
+
+def _alive(day: pl.Expr) -> pl.Expr:
+    return (pl.col("list_date") <= day) & (pl.col("delist_date").is_null() | (pl.col("delist_date") > day))
 
 
 def groups(database: Database, dataset: Dataset) -> list[str]:
