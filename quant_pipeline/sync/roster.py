@@ -137,8 +137,8 @@ class Roster:
             orient="row",
         )
         halts = self.halted.select("ts_code", day="trade_date").filter(pl.col("day").is_in(days["day"].implode()))
-        open_days = self.listed.join(days, how="cross").filter(_alive(pl.col("day"))).join(halts, on=["ts_code", "day"], how="anti")
-        due = open_days.select("trade_date", "ts_code")
+        listed = self.listed.join(days, how="cross").filter(_alive(pl.col("day")))
+        due = listed.join(halts, on=["ts_code", "day"], how="anti").select("trade_date", "ts_code")
         return (due.unique() if self.dataset.periodic else due).sort("trade_date", "ts_code")
 
     def sessions(self, ts_code: str, labels: Sequence[dt.date]) -> list[dt.date]:
