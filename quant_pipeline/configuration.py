@@ -12,6 +12,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 from quant_pipeline import project
+from quant_pipeline.language import say
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -22,7 +23,7 @@ class ConfigurationError(ValueError):
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The file's tables, variables filled in. `what`: what it holds, for the errors ("the rate limits").
+    """The file's tables, variables filled in. `what`: what it holds, for the errors ("the rate limits"), as the reader is told.
 
     A variable may stand anywhere in a text value: `"${LIMIT}"`, `"https://${HOST}/"`; where a number or a switch is wanted
     it is read as one. ConfigurationError for a file that cannot be read, and for a variable that is not set or empty.
@@ -30,7 +31,8 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{what} in {path} cannot be read: {error}") from None
+        text = say("{what} in {path} cannot be read: {error}", what=what, path=path, error=error)
+        raise ConfigurationError(text) from None
     filled: dict[str, Any] = _filled(written, environment(), str(path))
     return filled
 
@@ -52,9 +54,13 @@ def _filled(value: Any, known: Mapping[str, str | None], place: str) -> Any:
     def variable(match: re.Match[str]) -> str:
         name = match[1]
         if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"{place}: {match[0]} is no variable's name; write ${{NAME}}")
+            text = say("{place}: {written} is no variable's name; write ${{NAME}}", place=place, written=match[0])
+            raise ConfigurationError(text)
         if not (found := known.get(name)):
-            raise ConfigurationError(f"{place}: the environment variable {name} is not set; set it, or put it into .env")
+            text = say(
+                "{place}: the environment variable {name} is not set; set it, or put it into .env", place=place, name=name
+            )
+            raise ConfigurationError(text)
         return found
 
     return _VARIABLE.sub(variable, value)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import ClassVar, Protocol, TypeVar
 
+from quant_pipeline.language import say
+
 
 class Named(Protocol):
     """What can be added: a class with a name of its own."""
@@ -29,7 +31,7 @@ def with_plug_ins(
         try:
             added = load(plug_in)
             if found.setdefault(added.name, added) is not added:
-                raise ValueError(f"there is another one with the name {added.name!r}")
+                raise ValueError(say("there is another one with the name {name!r}", name=added.name))
         except Exception as error:  # whatever a stranger's module does when it is imported
             broken[plug_in.name] = f"{plug_in.value}: {type(error).__name__}: {error}"
             _logger.warning("The plug-in %s of %s is left out: %s", plug_in.name, group, broken[plug_in.name])

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from quant_pipeline import project
 from quant_pipeline.configuration import ConfigurationError, read_toml
+from quant_pipeline.language import say
 
 FILE = Path("schedules.toml")
 """Looked for in the project's folder, unless QUANT_SCHEDULES names another."""
@@ -39,7 +40,7 @@ class Times(BaseModel):
     @classmethod
     def _is_cron(cls, cron: str) -> str:
         if len(cron.split()) != 5 or not _is_understood(cron):
-            raise ValueError(f"{cron!r} is no cron expression of five fields, such as '30 17 * * *'")
+            raise ValueError(say("{cron!r} is no cron expression of five fields, such as '30 17 * * *'", cron=cron))
         return cron
 
 
@@ -69,14 +70,15 @@ def load(path: Path | None) -> dict[str, Times]:
         path = known.folder / FILE if known is not None else FILE
         if not path.is_file():
             return times
-    written = read_toml(path, "the schedules")
+    written = read_toml(path, say("the schedules"))
     for job, fields in written.items():
         if job not in DEFAULTS:
-            raise TimetableError(f"{path}: there is no job {job!r}; jobs are {', '.join(DEFAULTS)}")
+            text = say("{path}: there is no job {job!r}; jobs are {jobs}", path=path, job=job, jobs=", ".join(DEFAULTS))
+            raise TimetableError(text)
         try:
             times[job] = Times(**DEFAULTS[job].model_dump() | fields)
         except (ValidationError, TypeError) as error:
-            text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "write a table, such as [daily_sync]"
+            text = _words(error) if isinstance(error, ValidationError) else say("write a table, such as [daily_sync]")
             raise TimetableError(f"{path}, [{job}]: {text}") from None
     return times
 
@@ -94,3 +96,8 @@ def spoken(cron: str) -> str:
     elif (day, weekday) != ("*", "*"):
         return f"{cron} (Asia/Shanghai 上海时间)"
     return f"{at} Asia/Shanghai 上海时间"
+
+
+def _words(error: ValidationError) -> str:
+    """What pydantic says of the first field, without its word for an error of ours."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Message
 from click.testing import CliRunner
 
-from quant_pipeline import language, project
+from quant_pipeline import language, project, timetable
 from quant_pipeline.cli import main, texts
+from quant_pipeline.configuration import read_toml
+from quant_pipeline.market import clock, codes
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.sources.controls import priority_of
 
 RENEW = "`make texts`, translate what it names in the .po, and again `make texts`"
 SAYING = ("say", "say_many", "marked", "marked_many")
@@ -128,6 +133,45 @@ def test_help_lines_of_chinese_fit_the_terminal(monkeypatch: pytest.MonkeyPatch)
 
     text = CliRunner().invoke(main, ["sync", "--help", "--lang", "zh"]).output
     assert max(map(cell_len, text.splitlines())) <= 80
+
+
+def _slip(written: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        (folder / "schedules.toml").write_text(written, encoding="utf-8")
+        return timetable.load(folder / "schedules.toml")
+
+    return read
+
+
+DAY = dt.date(2026, 11, 20)
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "code": (lambda _: codes.parse("60000"), "不是证券代码，请写 600000.SH"),
+    "index": (lambda _: codes.parse("399001"), "指数须带市场后缀"),
+    "market": (lambda _: codes.parse("600000.SZ"), "请写 600000.SH"),
+    "calendar": (
+        lambda _: Calendar([DAY], last=DAY).is_session(dt.date(2027, 1, 4)),
+        "请先运行 quant-pipeline sync --datasets trade_cal",
+    ),
+    "clock": (lambda _: clock.now(), "QUANT_NOW='tomorrow' 不是日期时间"),
+    "priority": (lambda _: priority_of("tushare", {"tushare": []}), "请写 tushare=1（1 最先，1000 最后，0 停用）"),
+    "source": (lambda _: priority_of("tushar=1", {"tushare": []}), "没有数据源 'tushar'。可用：tushare"),
+    "file": (lambda folder: read_toml(folder / "x.toml", language.say("the schedules")), "无法读取时间设置"),
+    "variable": (_slip('[daily_sync]\ncron = "${NOT A NAME}"'), "不是变量名，请写 ${NAME}"),
+    "cron": (_slip('[daily_sync]\ncron = "19:00"'), "schedules.toml, [daily_sync]: '19:00' 不是五段 cron 表达式"),
+    "job": (_slip('[dayly_sync]\ncron = "0 19 * * *"'), "没有任务 'dayly_sync'"),
+}
+
+
+@pytest.mark.parametrize(("refused", "words"), REFUSED.values(), ids=REFUSED)
+def test_a_command_s_error_line_is_in_the_reader_s_language(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: Callable[[Path], object], words: str
+) -> None:
+    monkeypatch.setenv(clock.NOW_VARIABLE, "tomorrow")
+    with language.speaking("zh"), pytest.raises(ValueError, match=re.escape(words)):
+        refused(tmp_path)
+    with language.speaking("en"), pytest.raises(ValueError) as refusal:  # noqa: PT011
+        refused(tmp_path)
+    assert not CHINESE.search(str(refusal.value))
 
 
 def test_the_package_ships_its_catalogue() -> None:

@@ -22,7 +22,7 @@ def clear_up(warehouse: WarehouseResource, console: Console) -> None:
         ended = end_dead_runs(instance, warehouse.database)
     current, pushplus = settings.load(), PushPlusResource(warehouse=warehouse)
     for run in ended:
-        console.print(f"[yellow]![/] {escape(shown_job(run.job))} ({run.run_id[:8]}): {escape(run.cause)}", highlight=False)
+        console.print(f"[yellow]![/] {escape(shown_job(run.job))} ({run.run_id[:8]}): {escape(run.told)}", highlight=False)
         if run.cancelled:
             continue
         message = run_failed(

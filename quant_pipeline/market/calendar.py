@@ -6,6 +6,7 @@ import bisect
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 
+from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.market.published_days import doubtful_days
 
@@ -27,7 +28,7 @@ class Calendar:
     def __init__(self, sessions: Iterable[dt.date], *, last: dt.date, first: dt.date = FIRST_SESSION) -> None:
         self.sessions: tuple[dt.date, ...] = tuple(sorted(set(sessions)))
         if not self.sessions:
-            raise CalendarError("a calendar needs at least one session")
+            raise CalendarError(say("a calendar needs at least one session"))
         self.first, self.last = first, last
         self._set = frozenset(self.sessions)
         self.doubted: Mapping[dt.date, str] = {}
@@ -72,14 +73,23 @@ class Calendar:
         self._know(day)
         place = bisect.bisect_right(self.sessions, day)
         if place == 0:
-            raise CalendarError(f"there was no session on or before {day}: the exchange opened on {self.sessions[0]}")
+            raise CalendarError(
+                say("there was no session on or before {day}: the exchange opened on {first}", day=day, first=self.sessions[0])
+            )
         return self.sessions[place - 1]
 
     def shift(self, session: dt.date, steps: int) -> dt.date:
         """The session `steps` sessions later (earlier, when negative); clamped to the first one."""
         place = self._place(session) + steps
         if place >= len(self.sessions):
-            raise CalendarError(f"{steps} sessions after {session} lies past the last known day, {self.last}")
+            raise CalendarError(
+                say(
+                    "{steps} sessions after {session} lies past the last known day, {last}",
+                    steps=steps,
+                    session=session,
+                    last=self.last,
+                )
+            )
         return self.sessions[max(place, 0)]
 
     def window(self, end: dt.date, count: int) -> tuple[dt.date, ...]:
@@ -118,13 +128,20 @@ class Calendar:
     def _place(self, session: dt.date) -> int:
         if not self.is_session(session):
             before = self.on_or_before(session)
-            raise CalendarError(f"{session} is not a session of the exchange; the one before is {before}")
+            raise CalendarError(
+                say("{date} is not a session of the exchange; the one before is {before}", date=session, before=before)
+            )
         return bisect.bisect_left(self.sessions, session)
 
     def _know(self, day: dt.date) -> None:
         if not self.first <= day <= self.last:
             raise CalendarError(
-                f"the calendar knows {self.first} to {self.last}, not {day}: "
-                "sync trade_calendar (quant-pipeline sync --datasets trade_calendar), or upgrade exchange_calendars "
-                "(its new year comes in December)"
+                say(
+                    "the calendar knows {first} to {last}, not {day}: "
+                    "sync trade_calendar (quant-pipeline sync --datasets trade_calendar), or upgrade exchange_calendars "
+                    "(its new year comes in December)",
+                    first=self.first,
+                    last=self.last,
+                    day=day,
+                )
             )

@@ -6,6 +6,8 @@ import datetime as dt
 import os
 from zoneinfo import ZoneInfo
 
+from quant_pipeline.language import say
+
 EXCHANGE_ZONE = ZoneInfo("Asia/Shanghai")
 NOW_VARIABLE = "QUANT_NOW"
 
@@ -22,7 +24,8 @@ def now() -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(fixed)
     except ValueError:
-        raise ValueError(f"{NOW_VARIABLE}={fixed!r} is not a date and time; write 2026-11-20T18:00") from None
+        text = say("{variable}={value!r} is not a date and time; write 2026-11-20T18:00", variable=NOW_VARIABLE, value=fixed)
+        raise ValueError(text) from None
     return moment.replace(tzinfo=EXCHANGE_ZONE) if moment.tzinfo is None else moment.astimezone(EXCHANGE_ZONE)
 
 

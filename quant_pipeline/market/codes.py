@@ -14,6 +14,8 @@ from enum import StrEnum
 
 import polars as pl
 
+from quant_pipeline.language import say
+
 CODE_PATTERN = r"^[0-9]{6}\.(SH|SZ|BJ)$"
 """What a ts_code looks like."""
 
@@ -91,13 +93,20 @@ def parse(text: str) -> str:
     """
     digits, allowed = spelled(text)
     if digits[:3] in _INDEXES:
-        raise CodeError(f"{text!r} is an index, no security")
+        raise CodeError(say("{text!r} is an index, no security", text=text))
     known = _known(digits)
     if known is None:
         return f"{digits}.{_market_of_unknown(text, digits, allowed)}"
     market, _ = known
     if allowed and market not in allowed:
-        raise CodeError(f"{text!r}: the code {digits} belongs to {market}; write {digits}.{market}")
+        raise CodeError(
+            say(
+                "{text!r}: the code {digits} belongs to {market}; write {digits}.{market}",
+                text=text,
+                digits=digits,
+                market=market,
+            )
+        )
     return f"{digits}.{market}"
 
 
@@ -109,7 +118,7 @@ def spelled(text: str) -> tuple[str, Sequence[str]]:
         if (match := spelling.fullmatch(text.strip().upper())) is not None:
             break
     else:
-        raise CodeError(f"{text!r} is no security code; write 600000.SH or 600000")
+        raise CodeError(say("{text!r} is no security code; write 600000.SH or 600000", text=text))
     written = match.groupdict().get("market")
     return match["digits"], _MARKETS.get(written, (written,)) if written is not None else ()
 
@@ -151,7 +160,7 @@ def to_baostock(ts_code: str) -> str:
     """BaoStock's spelling: sz.000001. CodeError for BSE codes, which it does not have."""
     digits, market = parse(ts_code).split(".")
     if market == "BJ":
-        raise CodeError(f"{ts_code}: BaoStock has no BSE codes")
+        raise CodeError(say("{code}: BaoStock has no BSE codes", code=ts_code))
     return f"{market.lower()}.{digits}"
 
 
@@ -179,7 +188,13 @@ def _market_of_unknown(text: str, digits: str, allowed: Sequence[str]) -> str:
         return allowed[0]
     if guess is not None and (not allowed or guess in allowed):
         return guess
-    raise CodeError(f"{text!r}: no board of the A-share market has codes that begin with {digits[:3]}; write its market too")
+    raise CodeError(
+        say(
+            "{text!r}: no board of the A-share market has codes that begin with {beginning}; write its market too",
+            text=text,
+            beginning=digits[:3],
+        )
+    )
 
 
 def _parse_column(texts: pl.Series) -> pl.Series:

@@ -15,6 +15,7 @@ import dagster as dg
 import psutil
 
 from quant_pipeline import settings
+from quant_pipeline.language import of_messages, say, speaking
 from quant_pipeline.sync.ledger import INTERRUPTED, close_dead, close_interrupted
 from quant_pipeline.warehouse import run_presence
 from quant_pipeline.warehouse.database import Database
@@ -25,11 +26,12 @@ _PROCESS = "SELECT process FROM sync_runs WHERE id = %s"
 
 @dataclass(frozen=True)
 class DeadRun:
-    """A run that was ended here: `cause` says why, for a person."""
+    """A run that was ended here. `cause`: why, for later readers (Dagster's event, the message) · `told`: for the terminal."""
 
     run_id: str
     job: str
     cause: str
+    told: str
     cancelled: bool
     """It was being cancelled when it died: nobody needs to hear of it."""
 
@@ -43,13 +45,14 @@ def end_dead_runs(instance: dg.DagsterInstance, database: Database, run_ids: Seq
         run = instance.get_run_by_id(run_id)
         if run is None or run.status not in _BEGUN:
             continue  # it ended in the meantime, or somebody else was faster
-        cause = _cause(database, run_id, begun[run_id].start_time)
+        process, restarted = _process(database, run_id), _restarted(begun[run_id].start_time)
+        cause = _lasting(process, restarted)
         cancelled = run.status is dg.DagsterRunStatus.CANCELING
         if cancelled:
             instance.report_run_canceled(run, cause)
         else:
             instance.report_run_failed(run, cause)
-        ended.append(DeadRun(run_id, run.job_name, cause, cancelled))
+        ended.append(DeadRun(run_id, run.job_name, cause, _cause(process, restarted), cancelled))
     if ended:
         with database.connect() as connection:
             close_dead(connection)
@@ -65,15 +68,36 @@ def cancel(instance: dg.DagsterInstance, run_id: str) -> None:
         close_interrupted(connection, run_id)
 
 
-def _cause(database: Database, run_id: str, started: float | None) -> str:
+def _process(database: Database, run_id: str) -> str | None:
+    """The run's process as the books have it, host:pid."""
     with database.connect() as connection:
         known = connection.execute(_PROCESS, (run_id,)).fetchone()
-    process = f"its process ({known[0]})" if known else "its process"
-    how = f"{process} was killed (kill -9, out of memory), or its machine went down"
+    process: str | None = known[0] if known else None
+    return process
+
+
+def _restarted(started: float | None) -> dt.datetime | None:
+    """When this machine was restarted, where that ended the run."""
     if settings.load().database_url is None and started is not None and psutil.boot_time() > started:
-        boot = dt.datetime.fromtimestamp(psutil.boot_time()).astimezone()
-        how = f"this machine was restarted at {boot:%F %T} (a reboot, or a power cut)"
-    return (
-        f"The run broke off: {how}. What was committed is kept; run it again to go on. "
-        "运行中断：进程被杀死或机器断电；已入库的数据都在，重新运行即可继续"
-    )
+        return dt.datetime.fromtimestamp(psutil.boot_time()).astimezone()
+    return None
+
+
+def _lasting(process: str | None, restarted: dt.datetime | None) -> str:
+    """The cause for later readers, of Dagster's pages and of messages: English, Chinese behind it unless QUANT_LANG=en."""
+    with speaking("en"):
+        english = _cause(process, restarted)
+    if of_messages() == "en":
+        return english
+    with speaking("zh"):
+        return f"{english} {_cause(process, restarted)}"
+
+
+def _cause(process: str | None, restarted: dt.datetime | None) -> str:
+    if restarted is not None:
+        how = say("this machine was restarted at {at:%F %T} (a reboot, or a power cut)", at=restarted)
+    elif process is not None:
+        how = say("its process ({process}) was killed (kill -9, out of memory), or its machine went down", process=process)
+    else:
+        how = say("its process was killed (kill -9, out of memory), or its machine went down")
+    return say("The run broke off: {how}. What was committed is kept; run it again to go on.", how=how)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
@@ -71,9 +72,10 @@ def source_api_of(text: str, known: Mapping[str, Collection[str]]) -> SourceApi:
     """`SOURCE` or `SOURCE.API` as a person types it. `known`: source -> its APIs; ValueError lists them."""
     source, _, api = text.strip().partition(".")
     if source not in known:
-        raise ValueError(f"unknown source: {source!r}. Known: {', '.join(known)}")
+        raise ValueError(say("unknown source: {source!r}. Known: {known}", source=source, known=", ".join(known)))
     if api and api != WHOLE and api not in known[source]:
-        raise ValueError(f"unknown API of {source}: {api!r}. Known: {', '.join(sorted(known[source])) or 'none'}")
+        apis = ", ".join(sorted(known[source])) or say("none")
+        raise ValueError(say("unknown API of {source}: {api!r}. Known: {known}", source=source, api=api, known=apis))
     return SourceApi(source, api or WHOLE)
 
 
@@ -82,8 +84,12 @@ def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[Source
     name, equals, value = text.partition("=")
     if not equals or not (value.strip().isdecimal() or not value.strip()) or int(value.strip() or 0) > LAST_PRIORITY:
         raise ValueError(
-            f"{text!r} is no priority: write tushare=1 (1 is first, {LAST_PRIORITY} the last, 0 is off) "
-            "or tushare= (as the environment says)"
+            say(
+                "{text!r} is no priority: write tushare=1 (1 is first, {last} the last, 0 is off) "
+                "or tushare= (as the environment says)",
+                text=text,
+                last=LAST_PRIORITY,
+            )
         )
     return source_api_of(name, known), int(value) if value.strip() else None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quant_pipeline.configuration import ConfigurationError, read_toml
+from quant_pipeline.language import say
 
 
 class RatePolicy(BaseModel):
@@ -51,10 +52,13 @@ def load_policies(path: Path | None, defaults: Mapping[str, Mapping[str, RatePol
     policies = {source: dict(apis) for source, apis in defaults.items()}
     if path is None:
         return policies
-    written = read_toml(path, "the rate limits")
+    written = read_toml(path, say("the rate limits"))
     for source, apis in written.items():
         if not isinstance(apis, dict) or not all(isinstance(fields, dict) for fields in apis.values()):
-            raise PolicyError(f"{path}: {source!r} stands alone; write a table per API, such as [tushare.daily]")
+            text = say(
+                "{path}: {source!r} stands alone; write a table per API, such as [tushare.daily]", path=path, source=source
+            )
+            raise PolicyError(text)
         for api, fields in apis.items():
             base = policy_for(policies, source, api).model_dump()
             if fields.pop("quota", True) is False:

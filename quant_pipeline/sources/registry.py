@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, create_model
 
+from quant_pipeline.language import say
 from quant_pipeline.plug_ins import with_plug_ins
 from quant_pipeline.settings import Variables, read
 from quant_pipeline.sources import policy
@@ -75,11 +76,12 @@ def policies(path: Path | None) -> Policies:
 def _source_of(plug_in: EntryPoint) -> type[Source]:
     source = plug_in.load()
     if not (inspect.isclass(source) and issubclass(source, Source)):
-        raise SourcePluginError("it is no subclass of quant_pipeline.sources.base.Source")
+        raise SourcePluginError(say("it is no subclass of {base}", base="quant_pipeline.sources.base.Source"))
     if missing := [name for name in ("name", "default_priority", "default_policies") if not hasattr(source, name)]:
-        raise SourcePluginError(f"it lacks {', '.join(missing)}")
+        raise SourcePluginError(say("it lacks {names}", names=", ".join(missing)))
     if abstract := sorted(getattr(source, "__abstractmethods__", ())):
-        raise SourcePluginError(f"it lacks {', '.join(abstract)}")
+        raise SourcePluginError(say("it lacks {names}", names=", ".join(abstract)))
     if not _NAME.fullmatch(source.name):
-        raise SourcePluginError(f"its name {source.name!r} must be lower-case letters, digits and underscores")
+        text = say("its name {name!r} must be lower-case letters, digits and underscores", name=source.name)
+        raise SourcePluginError(text)
     return source

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
+from quant_pipeline.language import say
 from quant_pipeline.plug_ins import with_plug_ins
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
@@ -35,10 +36,11 @@ def registered() -> Registry:
 def _strategy_of(plug_in: EntryPoint) -> type[Strategy]:
     strategy = plug_in.load()
     if not (inspect.isclass(strategy) and issubclass(strategy, Strategy)):
-        raise StrategyError("it is no subclass of quant_pipeline.strategies.base.Strategy")
+        raise StrategyError(say("it is no subclass of {base}", base="quant_pipeline.strategies.base.Strategy"))
     if missing := [name for name in ("name", "zh", "doc", "Parameters") if not hasattr(strategy, name)]:
-        raise StrategyError(f"it lacks {', '.join(missing)}")
+        raise StrategyError(say("it lacks {names}", names=", ".join(missing)))
     if not _NAME.fullmatch(strategy.name):
-        raise StrategyError(f"its name {strategy.name!r} must be lower-case letters, digits and underscores")
+        text = say("its name {name!r} must be lower-case letters, digits and underscores", name=strategy.name)
+        raise StrategyError(text)
     strategy()  # nothing abstract is left, and its parameters have defaults: a screen runs by itself
     return strategy

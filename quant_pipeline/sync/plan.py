@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from quant_pipeline.language import say
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.policy import RatePolicy
@@ -108,11 +109,16 @@ def _by_code(dataset: Dataset, roster: Roster, labels: Sequence[dt.date], codes:
     return _Way(Grain.CODE, tuple(units), rows, tuple(labels) if whole else ())
 
 
+def unserved(dataset: Dataset, sources: Sequence[Source]) -> str:
+    """That none of the sources in use serves the data set."""
+    known = ", ".join(source.name for source in sources) or say("none")
+    return say("{dataset}: none of the sources in use ({sources}) serves it", dataset=dataset.name, sources=known)
+
+
 def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way], roster: Roster | None = None) -> Plan:
     plans = [plan for way in ways if (plan := _priced(dataset, router, way, roster)) is not None]
     if not plans:
-        known = ", ".join(source.name for source in router.in_use(dataset)) or "none"
-        raise PlanError(f"{dataset.name}: none of the sources in use ({known}) serves it")
+        raise PlanError(unserved(dataset, router.in_use(dataset)))
     return min(plans, key=lambda each: each.calls)
 
 

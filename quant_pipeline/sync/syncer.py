@@ -23,7 +23,7 @@ from quant_pipeline.sync.acceptance import labels_of_unit
 from quant_pipeline.sync.engine import Engine, OnCommitted, Outcome
 from quant_pipeline.sync.ledger import UNKNOWN_CODE, Item, ItemStatus, Ledger, item_of, record
 from quant_pipeline.sync.periods import labels_of, span_of
-from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan_units
+from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan_units, unserved
 from quant_pipeline.sync.reconcile import Heard, reconcile
 from quant_pipeline.sync.references import lists_of, needs_halts, needs_marks
 from quant_pipeline.sync.roster import Roster, groups
@@ -92,9 +92,8 @@ class Syncer:
         able = [source for source in in_use if dataset.name in source.servings]
         if any(source.unavailable() is None for source in able):
             return None
-        named = ", ".join(source.name for source in in_use) or "none"
-        lacking = "".join(f"; {source.name}: {source.unavailable()}" for source in able)
-        return f"{dataset.name}: none of the sources in use ({named}) serves it{lacking}"
+        lacking = (say("; {source}: {why}", source=source.name, why=source.unavailable()) for source in able)
+        return unserved(dataset, in_use) + "".join(lacking)
 
     def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
         """What will be fetched, references first, without what was synced before, or planned before by this syncer.
@@ -173,7 +172,8 @@ class Syncer:
             return ()
         known = groups(self._database, dataset)
         if not known:
-            raise PlanError(f"{dataset.name}: no board is known yet, sync {' and '.join(dataset.universe)} first")
+            lists = say(" and ").join(dataset.universe)
+            raise PlanError(say("{dataset}: no board is known yet, sync {lists} first", dataset=dataset.name, lists=lists))
         return [code for code in request.codes if code in known] if request.codes else known
 
     def _refuse_unknown(self, dataset: Dataset, request: Request, outcome: Outcome) -> None:
@@ -323,5 +323,7 @@ class Syncer:
         known = {source.name: source for source in self._sources}
         unknown = [name for name in request.sources if name not in known]
         if unknown:
-            raise PlanError(f"unknown or switched-off source: {', '.join(unknown)} (in use: {', '.join(known) or 'none'})")
+            in_use = ", ".join(known) or say("none")
+            text = say("unknown or switched-off source: {names} (in use: {known})", names=", ".join(unknown), known=in_use)
+            raise PlanError(text)
         return Router([known[name] for name in request.sources], self._ranking, owners=self._sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,9 +71,13 @@ def test_the_daemon_ends_a_killed_command_with_its_cause(platform: Platform, ins
 
 def test_the_next_command_ends_it_and_tells_of_it_once(platform: Platform, instance: dg.DagsterInstance) -> None:
     run = killed(platform, instance)
+    printed = io.StringIO()
     for _ in range(2):
-        clear_up(WarehouseResource(), Console(quiet=True))
+        clear_up(WarehouseResource(), Console(file=printed, width=400))
     assert status(instance, run) is dg.DagsterRunStatus.FAILURE
+    (line,) = printed.getvalue().splitlines()
+    assert "The run broke off: its process (" in line
+    assert "进程被杀死" not in line, "who is at the terminal reads one language"
     told = platform.rows("SELECT title, content FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}")
     ((title, content),) = told
     assert "daily_sync" in title
