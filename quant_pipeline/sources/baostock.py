@@ -140,8 +140,8 @@ class BaostockSource(Source):
         return (self._account.password,)
 
     def reaches(self, dataset: Dataset, unit: Unit) -> bool:
-        del dataset
-        return unit.grain is Grain.SNAPSHOT or unit.end <= self._calendar.latest(ready=READY)
+        ready = unit.grain is Grain.SNAPSHOT or unit.end <= self._calendar.latest(ready=READY)
+        return ready and super().reaches(dataset, unit)
 
     def lacks(self, dataset: Dataset, ts_code: str) -> bool:
         return ts_code.endswith(".BJ") or (

@@ -40,6 +40,10 @@ def test_every_source_takes_the_calendar_that_it_is_given(warehouse: Database, l
         AkshareSource(warehouse, {}, PUBLISHED, limiter, {}),
     ):
         assert source.reaches(WEEKLY_KLINE, Unit.session(THURSDAY)), "that week is over"
+    running = Unit.code("000001.SZ", THURSDAY, THURSDAY)
+    going = BaostockSource(None, None, "u", "p", xshg(), limiter, {}), AkshareSource(warehouse, {}, xshg(), limiter, {})
+    for source in going:
+        assert not source.reaches(WEEKLY_KLINE, running), "that week goes on: it is counted, not asked for"
     baostock = BaostockSource(None, None, "u", "p", PUBLISHED, limiter, {})
     assert not baostock.reaches(DAILY_KLINE, Unit.session(FRIDAY)), "there was no such session"
     akshare = AkshareSource(warehouse, {}, PUBLISHED, limiter, {})
