@@ -135,7 +135,7 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     command_id = str(uuid.uuid4())
     with planner(warehouse) as planning:
         plans, problems, _ = _planned(planning, order)
-    show_total(plans, problems, console)
+    show_total(plans, problems, console, failed=order.retry_failed)
     with progress.shown(console, plans):
         launched = [
             _launched(

@@ -14,7 +14,7 @@ from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.overview import report
-from quant_pipeline.overview.day import day_of
+from quant_pipeline.overview.day import NotStored, day_of
 from quant_pipeline.overview.parts import Day, Indexes, Lacking, Turnover
 from quant_pipeline.overview.row import row_of
 from quant_pipeline.overview.stored import latest_stored
@@ -24,7 +24,7 @@ from quant_pipeline.warehouse.database import Database
 
 
 class NothingStored(ValueError):
-    """There is no bar at all."""
+    """There is no bar at all, or none of that session."""
 
 
 class NotSaved(RuntimeError):
@@ -34,7 +34,7 @@ class NotSaved(RuntimeError):
 def saved_day(settings: Settings, database: Database, session: dt.date | None) -> tuple[Day, Path]:
     """The session (default: the latest one that is stored), and where its copy was saved.
 
-    CalendarError for a day without a session, NotStored where there is no bar of it, NothingStored, NotSaved.
+    CalendarError for a day without a session, NothingStored where there is no bar of it, or none at all, NotSaved.
     """
     calendar = stored_calendar(database, xshg(), clock.today())
     chosen = session or latest_stored(database, clock.today())
@@ -45,7 +45,11 @@ def saved_day(settings: Settings, database: Database, session: dt.date | None) -
         raise CalendarError(
             say("{date} is not a session of the exchange; the one before is {before}", date=chosen, before=before)
         )
-    day = day_of(database, calendar, chosen, off=settings.without)
+    try:
+        day = day_of(database, calendar, chosen, off=settings.without)
+    except NotStored as error:
+        text = say("no bar of {session} is stored: {command}", session=error.session, command=error.command)
+        raise NothingStored(text) from None
     try:
         return day, report.save(settings, day, clock.now())
     except OSError as error:

@@ -142,7 +142,10 @@ class _Lines(logging.Handler):
             return
         self._whole.seen(at)
         if record.levelno >= logging.INFO:
-            self._console.print(f"{record.getMessage()} · {self._whole}", markup=False, highlight=False)
+            failed = f" · {say('{count:,} failed', count=at.failed)}" if at.failed else ""
+            told = say_many("{count} row", "{count:,} rows", at.rows) + failed
+            line = f"{at.dataset} {at.done:,}/{at.total:,} · {told} · {self._whole}"
+            self._console.print(line, markup=False, highlight=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from quant_pipeline.console.report import Report
 from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.console.words import chinese_name, duration, state
 from quant_pipeline.language import marked, say, say_many
+from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.sync.plan import Plan
 
@@ -114,15 +115,17 @@ def show_plan(plans: Sequence[Plan], problems: Sequence[str], console: Console) 
         show_note(console, say("not planned: {problem}", problem=problem))
 
 
-def show_total(plans: Sequence[Plan], problems: Sequence[str], console: Console) -> None:
-    """Prints in a line what is about to begin; and what cannot be counted yet."""
+def show_total(plans: Sequence[Plan], problems: Sequence[str], console: Console, *, failed: bool = False) -> None:
+    """Prints in a line what is about to begin; and what cannot be counted yet. `failed`: only what failed was asked for."""
     facts = plan_facts(plans, problems)
     steps = len({row["dataset"] for row in facts["plan"] if row["units"]})
     if problems:
         names = ", ".join(dict.fromkeys(problem.partition(":")[0] for problem in problems))
         show_note(console, say("not counted yet, what they are asked by is to be fetched first: {datasets}", datasets=names))
     if not steps:
-        if not problems:
+        if not problems and failed:
+            _say(console, say("Nothing to fetch: nothing failed at its last attempt."))
+        elif not problems:
             _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
         return
     count = say_many("Plan: {count} data set", "Plan: {count} data sets", steps)
@@ -178,7 +181,9 @@ def _show_sync(report: Report, console: Console) -> None:
 
 def _sessions(row: Mapping[str, Any]) -> str:
     if not row["first"]:
-        return say("by board") if row["codes"] else say("a list")
+        if not row["codes"]:
+            return say("a list")
+        return say("by board") if DATASETS[row["dataset"]].partition is Partition.SNAPSHOT else say("by code")
     return str(row["first"]) if row["first"] == row["last"] else f"{row['first']} .. {row['last']}"
 
 

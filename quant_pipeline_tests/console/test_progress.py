@@ -44,7 +44,7 @@ def test_without_a_terminal_each_line_tells_the_whole_too_and_alike_warnings_are
             logger.warning("%s %s failed: %s", "daily_kline", day, "HTTP 502")
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    assert "daily_kline: 4 of 4 (100%), 40 rows" in text
+    assert "daily_kline 4/4 · 40 rows" in text
     assert "all: 4 of 8 units" in text
     assert text.count("HTTP 502") == 3
     assert "daily_kline: more of the same" in text
