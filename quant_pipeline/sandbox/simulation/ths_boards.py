@@ -21,7 +21,7 @@ from quant_pipeline.sandbox.simulation.session_grid import Ints, Mask, SessionGr
 
 _MARKET = 5_400
 """The market that the numbers of boards are set for."""
-_CONCEPTS, _FEWEST_CONCEPTS = 120, 8
+_CONCEPTS, _FEWEST_CONCEPTS = 120, 12
 """THS has some 390. Members are asked for board by board, 200 a minute: with a third of them a first run ends in three
 minutes."""
 _FIRST_CONCEPT, _FIRST_OPENED, _LAST_OPENED = 885_900, dt.date(2007, 8, 20), dt.date(2026, 6, 30)
