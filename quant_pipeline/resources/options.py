@@ -20,7 +20,7 @@ class SyncOptions(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How to sync, the same for all data sets of the run. 同步选项，对本次运行的所有数据集生效"""
 
     force: bool = Field(False, description="Fetch again what was synced before. 强制重新获取已同步的数据")
-    sources: list[str] = Field([], description="Only these sources, in this order. 仅使用这些数据源")
+    sources: list[str] = Field([], description="Only these sources, in their ranking. 仅使用这些数据源，顺序按其优先级")
     symbols: list[str] = Field([], description="Only these codes (600000.SH, 000001, …). 仅同步这些股票")
     retry_failed: bool = Field(False, description="Only what failed at its last attempt. 仅重试失败的单元")
     repair: bool = Field(False, description="Only what is short, breaks a check or was restated. 仅修复有问题的数据")

@@ -21,7 +21,7 @@ from quant_pipeline.warehouse.presence import Presence
 
 QUEUE_TAG = "quant/queue"
 """Run tag: wait behind the sync that is going on, instead of being refused."""
-COMMAND_ID_TAG = "quant-pipeline/command_id"
+COMMAND_ID_TAG = "quant/command_id"
 """Run tag: which call of a command asked for the run; the runs of one call have the same."""
 
 
