@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
-from quant_pipeline.market import clock
 from quant_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,18 +31,16 @@ class Access:
         """The database, its tables made. DatabaseError, ServerError, SchemaError when it cannot be had."""
         with self._opening:
             if self._database is None:
-                from quant_pipeline.warehouse.database import Database
+                from quant_pipeline.resources import opened
 
-                opened = Database.from_settings(self.settings)
-                opened.upgrade()
-                self._database = opened
+                self._database = opened.database(self.settings)
             return self._database
 
     def calendar(self) -> Calendar:
         """The exchange's calendar, as it is now."""
-        from quant_pipeline.sync.calendar_acceptance import stored_calendar
+        from quant_pipeline.resources import opened
 
-        return stored_calendar(self.database, self._builtin, clock.today())
+        return opened.calendar(self.database)
 
     def warm_up(self) -> None:
         """Loads and opens what the first page needs, beside the start; what fails is told by the page that meets it."""
@@ -54,12 +50,6 @@ class Access:
             self.calendar()
         except Exception as error:
             _logger.info("not warm: %s", error)
-
-    @cached_property
-    def _builtin(self) -> Calendar:
-        from quant_pipeline.market.xshg import xshg
-
-        return xshg()
 
     def close(self) -> None:
         if self._database is not None:

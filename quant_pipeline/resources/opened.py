@@ -8,15 +8,16 @@ from quant_pipeline import logbook, settings
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.settings import Settings
 from quant_pipeline.sync.calendar_acceptance import stored_calendar
 from quant_pipeline.warehouse.database import Database
 
 _logger = logging.getLogger(__name__)
 
 
-def database() -> Database:
-    """The database that the settings name, with its migrations run."""
-    current = settings.load()
+def database(current: Settings | None = None) -> Database:
+    """The database that the settings (default: this process's) name, with its migrations run."""
+    current = current or settings.load()
     logbook.keep(current)  # every process of the platform's comes by here
     opened = Database.from_settings(current)
     opened.upgrade()
