@@ -174,3 +174,10 @@ def test_the_clock_can_be_set_and_speaks_exchange_time(monkeypatch: pytest.Monke
         clock.now()
     monkeypatch.delenv("QUANT_NOW")
     assert abs(clock.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+
+
+def test_today_is_the_one_that_is_given_else_the_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:00")
+    ahead = {dt.date(2026, 11, 23): False}
+    assert CALENDAR.overruled_by(ahead).doubted == {}
+    assert set(CALENDAR.overruled_by(ahead, today=dt.date(2027, 6, 1)).doubted) == set(ahead), "then it is long past"

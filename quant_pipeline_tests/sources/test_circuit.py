@@ -193,3 +193,14 @@ def test_while_it_is_open_it_stays_open_until_the_time_is_over(warehouse: Databa
         connection.execute("UPDATE source_state SET retry_at = retry_at - interval '6 s' WHERE api = 'daily'")
     _call(limiter, policy=short)
     assert _state(warehouse) == ("closed", 0)
+
+
+def test_a_success_starts_the_count_again_though_another_source_is_well(warehouse: Database, limiter: Limiter) -> None:
+    """Two sources may name an API alike."""
+    with limiter.call("akshare", "daily", POLICY, patience=5):
+        pass
+    _fail(limiter, 2)
+    _call(limiter)
+    with warehouse.connect() as connection:
+        counted = connection.execute("SELECT failures FROM source_state WHERE source = 'tushare' AND api = 'daily'").fetchone()
+    assert counted == (0,)

@@ -348,3 +348,16 @@ def test_the_calendar_s_last_session_has_none_to_be_compared_with_it(warehouse: 
     of = plausibility(warehouse, Unit.session(last))
     of.remember(last, day(TUE).with_columns(trade_date=pl.lit(last)))
     assert of.contradicted() == []
+
+
+def test_of_two_sessions_the_later_is_held_to_its_limits_too(warehouse: Database) -> None:
+    store(warehouse, PRICE_LIMITS, limits(WED))
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO sync_runs (id, trigger, parameters, status, process, presence)"
+            " VALUES ('r', 't', '{}', 'success', 'p', 1)"
+        )
+        record(connection, "r", PRICE_LIMITS, [item_of(Unit.session(WED))])
+    of = plausibility(warehouse, Unit.session(TUE), Unit.session(WED))
+    found = looked_at(first(day(WED), 3, close=pl.col("close") + 0.01), of, WED)
+    assert found == (0, "implausible: 3 of 40 closes lie outside the session's limits", True)
