@@ -16,6 +16,7 @@ from quant_pipeline.market import trading_rules
 from quant_pipeline.market.codes import Board, board
 from quant_pipeline.market.trading_rules import (
     delisting_period,
+    limit_ticks,
     price_limits,
     session_number,
     special_treatment,
@@ -24,7 +25,7 @@ from quant_pipeline.market.trading_rules import (
 )
 from quant_pipeline.market.xshg import xshg
 
-RECORDING = Path(__file__).resolve().parents[3] / "shared" / "realdata"
+RECORDING = Path(__file__).resolve().parents[4] / "shared" / "realdata"
 LONG_AGO = dt.date(1991, 1, 2)
 MAIN, CHINEXT, STAR, BSE, BOND = "600000.SH", "300001.SZ", "688001.SH", "920001.BJ", "113050.SH"
 _TYPES = {
@@ -131,6 +132,10 @@ def test_what_a_listing_begins_with_is_by_the_day_of_the_listing(code: str, list
     assert limits(code, str(day), list_date=first, session=session)[0] == rule
 
 
+def test_the_delisting_period_became_half_as_long_on_2020_12_31() -> None:
+    assert [(rule.since.year, rule.sessions, rule.free) for rule in trading_rules.DELISTINGS] == [(1990, 30, 0), (2020, 15, 1)]
+
+
 def test_a_listing_before_the_reform_stays_limited_after_it() -> None:
     assert limits(CHINEXT, "2020-08-25", list_date=dt.date(2020, 8, 20), session=4)[0] == "20 %"
 
@@ -161,6 +166,17 @@ def test_limits_are_counted_in_ticks(code: str, day: str, is_st: bool, pre_close
 
 def test_the_first_day_s_edge_is_half_up_of_the_issue_price() -> None:
     assert limits(MAIN, "2015-06-01", 7.47, list_date=dt.date(2015, 6, 1), session=1)[1:] == (4.78, 10.76)
+
+
+@pytest.mark.parametrize(
+    ("code", "ticks", "down", "up"), [(MAIN, 100, 932, 1139), ("900901.SH", 1000, 9315, 11385), (BSE, 100, 725, 1345)]
+)
+def test_limits_are_told_in_whole_ticks_too(code: str, ticks: int, down: int, up: int) -> None:
+    row = {"ts_code": code, "trade_date": dt.date(2024, 1, 2), "pre_close": 10.35, "is_st": False, "list_date": LONG_AGO}
+    found = limit_ticks(pl.DataFrame([dict.fromkeys(_TYPES) | row], schema=_TYPES))
+    assert found.columns == [*_TYPES, "limit_rule", "ticks_per_yuan", "down_ticks", "up_ticks"]
+    assert found.select("ticks_per_yuan", "down_ticks", "up_ticks").row(0) == (ticks, down, up)
+    assert {found.schema[name] for name in ("ticks_per_yuan", "down_ticks", "up_ticks")} == {pl.Int64()}
 
 
 _CENT = Decimal("0.01")

@@ -1,6 +1,6 @@
-"""The exchanges' trading rules by date: how far a price may go in a session, by board, listing, ST and delisting.
+"""How far a price may go in a session, by board, listing, special treatment and delisting.
 
-Tables whose rows each name their source, from which the limit prices are counted as the exchanges count them: in ticks,
+Tables by date, from which the limit prices are counted as the exchanges count them: in ticks,
 with whole numbers (binary floats make 11.38 of 10.35 x 1.1, where the exchange says 11.39). The exchange's own limits of a
 session (`price_limits`) overrule these rules: they are for gaps, for checks and for the time before those data.
 
@@ -19,6 +19,7 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import Board, board_of
+from quant_pipeline.market.trading_rules.ticks import ticks_per_yuan
 
 NO_LIMIT = "none"
 """The `limit_rule` of a session in which a price may go as far as it likes."""
@@ -62,9 +63,10 @@ class ListingRule:
 
 @dataclass(frozen=True)
 class DelistingRule:
-    """From `since` on: how many sessions without a limit a delisting period (退市整理期) begins with."""
+    """From `since` on: how many sessions a delisting period (退市整理期) has, and how many without a limit it begins with."""
 
     since: dt.date
+    sessions: int
     free: int
     source: str
 
@@ -128,54 +130,14 @@ LISTINGS: Final = (
     ),
 )
 DELISTINGS: Final = (
-    DelistingRule(_EXCHANGE_OPENS, 0, "the usual limit, not that of ST"),
-    DelistingRule(dt.date(2020, 12, 31), 1, "delisting rules of 2020-12-31; SZSE 2026 3.3.15"),
+    DelistingRule(_EXCHANGE_OPENS, 30, 0, "delisting rules of 2012 and before: the usual limit, not that of ST"),
+    DelistingRule(dt.date(2020, 12, 31), 15, 1, "delisting rules of 2020-12-31, notices of 2022; SZSE 2026 3.3.15"),
 )
+"""Since 2020-12-31 a share that leaves for its price or its market value (交易类) has no delisting period at all."""
 CODE_RULES: Final = tuple(
     CodeRule(code, dt.date(2020, 8, 24), dt.date(2020, 12, 30), _percent(10), "深证上〔2020〕515号: in delisting then")
     for code in ("300216.SZ", "300156.SZ", "300090.SZ")
 )
-
-_SPECIAL = r"^(?:XD|XR|DR|[NGC])?\s*S?\*?(?:ST|PT)"
-_UNREFORMED = r"^S[^A-Z*]"
-_UNREFORMED_SINCE = dt.date(2007, 1, 8)
-"""From this day on shares that had not yet been reformed (S佳通) had the limits of ST."""
-_REFORM_OVER = dt.date(2014, 1, 1)
-"""By then all but a handful of shares were reformed: before it, no ST mark says that a share was none of those."""
-_REFORMED_LISTINGS = dt.date(2006, 6, 19)
-"""Whatever was listed from this day on had no unreformed shares."""
-_LEAVING = dt.timedelta(days=90)
-"""Within so many days before the delisting a share may be in its delisting period, where an ST mark says nothing."""
-_DELISTING = r"^退市|退$"
-
-
-def special_treatment(name: pl.Expr, trade_date: pl.Expr) -> pl.Expr:
-    """Whether a share of that name, on that day, is one of those with narrower limits: ST, *ST, PT, and S from 2007-01-08."""
-    unreformed = name.str.contains(_UNREFORMED) & (trade_date >= _UNREFORMED_SINCE)
-    return name.str.contains(_SPECIAL) | unreformed
-
-
-def st_of_the_day() -> pl.Expr:
-    """Whether a share was under special treatment on the row's day: by its name of that day, else by a source's mark; null
-    where neither decides it.
-
-    Of rows with trade_date · name (of that day) · is_st (the mark, 1 or 0) · name_today · list_date · delist_date. The mark
-    does not know the unreformed shares (S) of 2007-2013, nor who was in its delisting period. Who is unreformed today was
-    so then.
-    """
-    day, listed, mark = pl.col("trade_date"), pl.col("list_date"), pl.col("is_st")
-    unreformed = pl.col("name_today").str.contains(_UNREFORMED).fill_null(False) & (day >= _UNREFORMED_SINCE)
-    in_reform = day.is_between(_UNREFORMED_SINCE, _REFORM_OVER, closed="left")
-    perhaps_unreformed = in_reform & (listed < _REFORMED_LISTINGS).fill_null(True)
-    marked = (
-        pl.when((day >= pl.col("delist_date") - _LEAVING).fill_null(False))
-        .then(None)
-        .when((mark == 1) | unreformed)
-        .then(True)
-        .when((mark == 0) & ~perhaps_unreformed)
-        .then(False)
-    )
-    return pl.coalesce(special_treatment(pl.col("name"), day), marked)
 
 
 def st_limits_differ(day: dt.date) -> bool:
@@ -183,11 +145,6 @@ def st_limits_differ(day: dt.date) -> bool:
     until_then = sorted((rule for rule in LIMITS if rule.since <= day), key=lambda rule: rule.since)
     in_force = {board: rule for rule in until_then for board in rule.boards}
     return any(rule.usual != rule.special for rule in in_force.values())
-
-
-def delisting_period(name: pl.Expr) -> pl.Expr:
-    """Whether a share of that name is in its delisting period: 退市海润, 海润退."""
-    return name.str.contains(_DELISTING)
 
 
 def session_number(first: pl.Expr, trade_date: pl.Expr, calendar: Calendar) -> pl.Expr:
@@ -205,6 +162,18 @@ def session_number(first: pl.Expr, trade_date: pl.Expr, calendar: Calendar) -> p
 def price_limits(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with `limit_rule`, `down_limit` and `up_limit` [元], as the exchange's rules of the day have them.
 
+    The rows are those of `limit_ticks`.
+    """
+    counted = limit_ticks(rows)
+    limits = (pl.col(f"{side}_ticks") / pl.col("ticks_per_yuan") for side in ("down", "up"))
+    return counted.with_columns(**dict(zip(("down_limit", "up_limit"), limits, strict=True))).drop(
+        "ticks_per_yuan", "down_ticks", "up_ticks"
+    )
+
+
+def limit_ticks(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `limit_rule`, `ticks_per_yuan`, `down_ticks` and `up_ticks` (whole numbers; an A share's tick is a 分).
+
     `rows`: ts_code · trade_date · pre_close [元, on a listing day the issue price, of a bond the par] · is_st (of
     `special_treatment`) · list_date and session (its number since the listing, of `session_number`; null: long ago) ·
     optionally delisting_session (the same since the delisting period began; null: not in one).
@@ -216,8 +185,9 @@ def price_limits(rows: pl.DataFrame) -> pl.DataFrame:
     delisting = "delisting_session" in rows.columns
     if not delisting:
         rows = rows.with_columns(delisting_session=pl.lit(None, pl.Int64))
-    counted = rows.with_columns(_board=board_of(pl.col("ts_code"))).with_columns(_up=up, _down=down)
-    pre, scale = (pl.col("pre_close") * _ticks()).round().cast(pl.Int64), _ticks()
+    counted = rows.with_columns(_board=board_of(pl.col("ts_code")), ticks_per_yuan=ticks_per_yuan(pl.col("ts_code")))
+    counted = counted.with_columns(_up=up, _down=down)
+    pre = (pl.col("pre_close") * pl.col("ticks_per_yuan")).round().cast(pl.Int64)
     is_bse = pl.col("_board") == Board.BSE.value
     highest, lowest = pre * (1000 + pl.col("_up")), pre * (1000 - pl.col("_down"))
     # Half up to the tick; the BSE rounds towards pre_close. A limit is a tick away from pre_close at least.
@@ -226,13 +196,13 @@ def price_limits(rows: pl.DataFrame) -> pl.DataFrame:
     limited = (pl.col("_up") > 0) & pl.col("pre_close").is_not_null()
     known = counted.with_columns(
         limit_rule=pl.when(pl.col("_up") == 0).then(pl.lit(NO_LIMIT)).when(limited).then(_named()),
-        down_limit=pl.when(limited).then(pl.max_horizontal(down_ticks, 1) / scale),
-        up_limit=pl.when(limited).then(up_ticks / scale),
+        down_ticks=pl.when(limited).then(pl.max_horizontal(down_ticks, 1)),
+        up_ticks=pl.when(limited).then(up_ticks),
     )
     return known.select(*(name for name in rows.columns if delisting or name != "delisting_session"), *_LIMIT_COLUMNS)
 
 
-_LIMIT_COLUMNS = ("limit_rule", "down_limit", "up_limit")
+_LIMIT_COLUMNS = ("limit_rule", "ticks_per_yuan", "down_ticks", "up_ticks")
 
 
 def _rates() -> tuple[pl.Expr, pl.Expr]:
@@ -275,12 +245,6 @@ def _of(band: Band | None, side: str) -> int:
 
 def _on(boards: Sequence[Board]) -> pl.Expr:
     return pl.col("_board").is_in([board.value for board in boards])
-
-
-def _ticks() -> pl.Expr:
-    """How many ticks make a 元 (a dollar): B shares of Shanghai and bonds have thousandths."""
-    fine = _on([Board.CONVERTIBLE_BOND]) | (_on([Board.B_SHARE]) & pl.col("ts_code").str.ends_with(".SH"))
-    return pl.when(fine).then(1000).otherwise(100)
 
 
 def _named() -> pl.Expr:
