@@ -16,16 +16,17 @@ from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
 from quant_pipeline.charts.picture import Named, picture
-from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.notify.messages import screen_ready
 from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.panel import BARS, together
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.reads import read
 from quant_pipeline.warehouse.screenings import note_screening
 from quant_pipeline.warehouse.upsert import replace_rows
@@ -37,8 +38,6 @@ _CATCH_UP = dt.timedelta(days=12)
 _LISTED_HITS = 10
 """Hits that stand beside the picture of the best one."""
 _CHARTED_BARS = 120
-_HALTS = 3
-"""A code may have been halted: its own last bars are looked for in this many times the strategy's lookback."""
 
 
 def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
@@ -87,12 +86,10 @@ def _screen(
     warehouse: WarehouseResource,
     pushplus: PushPlusResource,
 ) -> None:
-    start = calendar.shift(sessions[0], -_HALTS * strategy.lookback)
-    raw = read(warehouse.database, DAILY_KLINE, start=start, end=sessions[-1])
-    factors = read(warehouse.database, ADJ_FACTOR, start=start, end=sessions[-1])
-    bars = adjust(raw, factors, "qfq")
+    bars = read_panel(warehouse.database, calendar, together([strategy.needs]), sessions, strategy.lookback)
     names = read(warehouse.database, STOCK_LIST, columns=["ts_code", "name"])
-    quotes = raw.select("ts_code", "trade_date", "close", "pct_chg")
+    columns = ["ts_code", "trade_date", "close", "pct_chg"]
+    quotes = read(warehouse.database, DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
     hits = (
         strategy.screen(bars, sessions)
         .join(quotes, on=["ts_code", "trade_date"], how="left")
@@ -149,10 +146,9 @@ def _drawn(
     strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: pl.DataFrame
 ) -> bytes:
     best = found.row(0, named=True)
-    start, codes = calendar.shift(session, -(strategy.lookback + _CHARTED_BARS)), [best["ts_code"]]
-    raw = read(warehouse.database, DAILY_KLINE, start=start, end=session, codes=codes)
-    bars = adjust(raw, read(warehouse.database, ADJ_FACTOR, start=start, end=session, codes=codes), "qfq")
-    signals = strategy.signals(bars).select("ts_code", "trade_date", *strategy.lines)
+    needs, shown = together([strategy.needs, {DAILY_KLINE.name: BARS}]), calendar.window(session, _CHARTED_BARS)
+    bars = read_panel(warehouse.database, calendar, needs, shown, strategy.lookback, codes=[best["ts_code"]])
+    signals = strategy.judged(bars).select("ts_code", "trade_date", *strategy.lines)
     return picture(
         bars.join(signals, on=["ts_code", "trade_date"], how="left").sort("trade_date").tail(_CHARTED_BARS),
         code=best["ts_code"],

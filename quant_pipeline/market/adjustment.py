@@ -8,12 +8,13 @@ from typing import Literal
 import polars as pl
 
 Adjustment = Literal["qfq", "hfq"]
-_PRICES = ("open", "high", "low", "close", "pre_close")
+_PRICES = ("open", "high", "low", "close", "pre_close", "up_limit", "down_limit")
 
 
 def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.DataFrame:
-    """The bars with open, high, low, close and pre_close adjusted, change and pct_chg as they follow from those; volume and
-    amount stay as traded. The SQL views daily_kline_qfq and _hfq say the same.
+    """The bars with open, high, low, close and pre_close adjusted (up_limit and down_limit too, where they stand beside
+    them), change and pct_chg as they follow from those; volume and amount stay as traded. The SQL views daily_kline_qfq and
+    _hfq say the same.
 
     `bars`: ts_code, trade_date and raw prices [元] · `factors`: ts_code, trade_date, adj_factor.
     hfq = price x factor · qfq = price x factor / the code's latest factor in `factors`: give factors up to today, not only

@@ -10,23 +10,37 @@ from typing import Any, ClassVar, Self
 import polars as pl
 import pydantic
 
+from quant_pipeline.language import say
+from quant_pipeline.strategies.panel import BARS, IN_UNIVERSE, Needs
+
+_KEY = ("ts_code", "trade_date")
+_MARKS = ("buy", "sell")
+
 
 class StrategyError(ValueError):
-    """Parameters or bars with which a strategy cannot work."""
+    """Parameters, bars or a strategy's own answer with which nobody can work; the text says what to do."""
 
 
 class Strategy(ABC):
     """A rule that says, bar by bar, when to buy and when to sell.
 
-    A strategy names itself, describes its parameters (a pydantic model; the descriptions are shown in the launchpad), and
-    computes `signals`. Bars are adjusted daily bars: a suspended code has no bar, so every window counts a code's own bars.
+    A strategy names itself, describes its parameters (a pydantic model; the descriptions are shown in the launchpad), says
+    which columns it `needs` and how many bars it must see before its numbers are those of the whole history (`lookback`),
+    and computes `signals`: a pure function of the panel, a frame that many strategies share, to marks, scores and figures.
     """
 
     name: ClassVar[str]
     """Short Latin name: the screen's asset is screen_<name>."""
     zh: ClassVar[str]
+    en: ClassVar[str] = ""
+    """What it is called in English; by default its `name`."""
     doc: ClassVar[str]
     Parameters: ClassVar[type[pydantic.BaseModel]]
+    needs: ClassVar[Needs] = {"daily_kline": BARS}
+    """Data set -> the columns that `signals` reads of it: see `panel`, which tells how they are called there."""
+    compares: ClassVar[bool] = False
+    """Whether a row's marks depend on the other codes of its session (a rank over the market): then a panel of some codes
+    alone gives other marks."""
 
     def __init__(self, parameters: pydantic.BaseModel | None = None) -> None:
         self.parameters: Any = parameters if parameters is not None else self.Parameters()
@@ -43,14 +57,16 @@ class Strategy(ABC):
     @property
     @abstractmethod
     def lookback(self) -> int:
-        """How many of a code's own bars, before the screened one, it must see."""
+        """Its warm-up: how many of a code's own bars it must see before a bar, for that bar's numbers to be those of the
+        code's whole history to 1e-6 of their size."""
 
     @abstractmethod
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Per bar: ts_code, trade_date, buy, sell (booleans), score (higher is better), and the indicator columns.
 
-        `bars`: adjusted, sorted by ts_code and trade_date, of any number of codes. No row of the result may depend on a
-        later bar, or on another code.
+        `bars`: a panel (see `panel`): adjusted, sorted by ts_code and trade_date, of any number of codes; a suspended code
+        has no bar, so every window counts a code's own bars. No row of the result may depend on a later bar; nor on another
+        code, unless the strategy says that it `compares`.
         """
 
     @property
@@ -68,8 +84,92 @@ class Strategy(ABC):
         """What columns of `signals` are called where people read them; a column that is not named keeps its own name."""
         return {}
 
+    def judged(self, bars: pl.DataFrame) -> pl.DataFrame:
+        """`signals` of the panel, looked at: the same columns, in which a mark that is null is none.
+
+        StrategyError, a sentence about the strategy, where it raised, or gave what is no answer.
+        """
+        try:
+            found = self.signals(bars)
+        except StrategyError:
+            raise
+        except Exception as error:  # whatever somebody's rule does with the bars
+            if missing := sorted({column for columns in self.needs.values() for column in columns} - set(bars.columns)):
+                raise StrategyError(
+                    say("{strategy}: the bars lack {columns}, which it needs", strategy=self.name, columns=", ".join(missing))
+                ) from error
+            raise StrategyError(
+                say("{strategy}: it failed on these bars ({why}): mend its file", strategy=self.name, why=_why(error))
+            ) from error
+        self._look_at(found, bars)
+        return found.with_columns(pl.col(_MARKS).fill_null(False))
+
+    def _look_at(self, found: Any, bars: pl.DataFrame) -> None:
+        if not isinstance(found, pl.DataFrame):
+            raise StrategyError(say("{strategy}: signals() must return a polars DataFrame", strategy=self.name))
+        wanted = (*_KEY, *_MARKS, "score", *self.figures, *self.lines)
+        if missing := [name for name in dict.fromkeys(wanted) if name not in found.columns]:
+            raise StrategyError(
+                say(
+                    "{strategy}: signals() lacks {missing}; it must return {wanted}",
+                    strategy=self.name,
+                    missing=", ".join(missing),
+                    wanted=", ".join(dict.fromkeys(wanted)),
+                )
+            )
+        if wrong := [name for name in _MARKS if found.schema[name] not in (pl.Boolean, pl.Null)]:
+            raise StrategyError(
+                say("{strategy}: {columns} of signals() must be true or false", strategy=self.name, columns=", ".join(wrong))
+            )
+        if not (found.schema["score"].is_numeric() or found.schema["score"] == pl.Null):
+            raise StrategyError(say("{strategy}: score of signals() must be a number", strategy=self.name))
+        if found.height > bars.height:
+            raise StrategyError(
+                say(
+                    "{strategy}: signals() has {rows} rows for {bars} bars; it must have one per bar",
+                    strategy=self.name,
+                    rows=found.height,
+                    bars=bars.height,
+                )
+            )
+
+    def decisions(self, bars: pl.DataFrame) -> pl.DataFrame:
+        """What a backtest follows, per bar: ts_code, trade_date, signal (1 buy, -1 sell, 0 neither, or both at once), score
+        (higher goes first; null: last). A bar outside the universe (see `panel`) is never bought."""
+        signal = pl.col("buy").cast(pl.Int8) - pl.col("sell").cast(pl.Int8)
+        found = self._within(self.judged(bars), bars)
+        return found.select(*_KEY, signal.alias("signal"), pl.col("score").cast(pl.Float64))
+
+    def hits(self, judged: pl.DataFrame) -> pl.DataFrame:
+        """The rows of `judged` that a screen shows: those to buy."""
+        return judged.filter("buy")
+
     def screen(self, bars: pl.DataFrame, sessions: Sequence[dt.date]) -> pl.DataFrame:
-        """The buy signals of these sessions: ts_code, trade_date, score, figures (JSON text)."""
-        hits = self.signals(bars).filter(pl.col("buy") & pl.col("trade_date").is_in(list(sessions)))
+        """The hits of these sessions: ts_code, trade_date, score, figures (JSON text)."""
+        judged = self._within(self.judged(bars), bars)
+        found = self.hits(judged.filter(pl.col("trade_date").is_in(list(sessions))))
         figures = pl.struct(pl.col(name).round(4) for name in self.figures).struct.json_encode()
-        return hits.select("ts_code", "trade_date", "score", figures.alias("figures"))
+        return found.select(*_KEY, pl.col("score").cast(pl.Float64), figures.alias("figures"))
+
+    def reason(self, figures: Mapping[str, Any]) -> str:
+        """Why a hit is one, in Chinese: its name and the figures of the hit."""
+        told = " · ".join(f"{self.headings.get(name, name)} {_written(value)}" for name, value in figures.items())
+        return f"{self.zh}：{told}" if told else self.zh
+
+    @staticmethod
+    def _within(judged: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+        """Without buys outside the universe, where the panel has one."""
+        if IN_UNIVERSE not in bars.columns:
+            return judged
+        within = bars.select(*_KEY, IN_UNIVERSE)
+        return judged.join(within, on=_KEY, how="left", maintain_order="left").with_columns(
+            buy=pl.col("buy") & pl.col(IN_UNIVERSE).fill_null(False)
+        )
+
+
+def _why(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _written(value: Any) -> str:
+    return "–" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value)

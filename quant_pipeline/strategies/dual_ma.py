@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.indicators import ma
+from quant_pipeline.strategies.panel import Needs
 
 _DIGITS = 9
 
@@ -36,8 +38,10 @@ class DualMovingAverage(Strategy):
 
     name = "dual_ma"
     zh = "双均线金叉"
+    en = "Dual moving average"
     doc = "The fast moving average crosses above the slow one on adjusted closes (golden cross, 5/20 by default)."
     Parameters = DualMovingAverageParameters
+    needs: ClassVar[Needs] = {"daily_kline": ("close",)}
 
     @property
     def lookback(self) -> int:
@@ -53,7 +57,7 @@ class DualMovingAverage(Strategy):
 
     @property
     def headings(self) -> Mapping[str, str]:
-        return {column: f"{column.removeprefix('ma')}日均线" for column in self.figures}
+        return {f"ma{window}": f"{window}日均线" for window in (self.parameters.fast, self.parameters.slow)}
 
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
         fast, slow = self.figures

@@ -12,6 +12,7 @@ from quant_pipeline.language import say
 from quant_pipeline.plug_ins import with_plug_ins
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
+from quant_pipeline.strategies.panel import look_at_needs
 
 GROUP = "quant_pipeline.strategies"
 BUILT_IN: tuple[type[Strategy], ...] = (DualMovingAverage,)
@@ -42,5 +43,6 @@ def _strategy_of(plug_in: EntryPoint) -> type[Strategy]:
     if not _NAME.fullmatch(strategy.name):
         text = say("its name {name!r} must be lower-case letters, digits and underscores", name=strategy.name)
         raise StrategyError(text)
+    look_at_needs(strategy.needs)
     strategy()  # nothing abstract is left, and its parameters have defaults: a screen runs by itself
     return strategy

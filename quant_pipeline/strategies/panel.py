@@ -1,0 +1,96 @@
+"""The panel: the one frame of bars, and of what is known beside them, that all strategies of a session or a backtest share.
+
+A row per bar, sorted by ts_code and trade_date. Its columns:
+
+- of `daily_kline`, adjusted (qfq): open, high, low, close, pre_close [元], change, pct_chg [%]; as traded: vol [手], amount
+  [千元];
+- of `price_limits`, adjusted as the bars: up_limit, down_limit, so that close == up_limit at the limit; null without limit;
+- of a data set by code and session (`daily_basic`, …) its columns under their own names;
+- of a list by code (`stock_list`) its columns, the same on every bar of the code: they are those of today;
+- in_universe, where a universe was chosen: whether the bar may be picked. Bars outside it stay, so that windows and
+  averages are whole, but no strategy picks or ranks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from quant_pipeline.language import say
+from quant_pipeline.market.adjustment import adjust
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, PRICE_LIMITS
+from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
+
+Needs = Mapping[str, Sequence[str]]
+"""Data set -> columns."""
+
+BARS = ("open", "high", "low", "close", "pre_close", "pct_chg", "vol", "amount")
+"""The columns of daily_kline that most strategies take."""
+IN_UNIVERSE = "in_universe"
+_BAR_KEY = ("ts_code", "trade_date")
+_LIST_KEY = ("ts_code",)
+_LIMITS = ("up_limit", "down_limit")
+
+
+def together(needs: Iterable[Needs]) -> dict[str, tuple[str, ...]]:
+    """What several strategies need, as one: data set -> columns, in the order of the data set. Bars and factors always."""
+    wanted: dict[str, set[str]] = {DAILY_KLINE.name: {"close"}}
+    for each in needs:
+        for name, columns in each.items():
+            wanted.setdefault(name, set()).update(columns)
+    return {
+        name: tuple(column for column in DATASETS[name].column_names if column in columns and column not in DATASETS[name].key)
+        for name, columns in wanted.items()
+    }
+
+
+def look_at_needs(needs: Needs) -> None:
+    """ValueError, a sentence, where a strategy needs what no panel can have."""
+    taken: dict[str, str] = {}
+    for name, columns in needs.items():
+        dataset = DATASETS.get(name)
+        if dataset is None or not _joinable(dataset):
+            known = ", ".join(each.name for each in DATASETS.values() if _joinable(each))
+            raise ValueError(say("it needs {dataset}, which is no data set by code: {known}", dataset=name, known=known))
+        if unknown := [column for column in columns if column not in dataset.column_names]:
+            raise ValueError(say("it needs {columns}, which {dataset} has not", columns=", ".join(unknown), dataset=name))
+        for column in columns:
+            if column not in dataset.key and taken.setdefault(column, name) != name:
+                raise ValueError(
+                    say(
+                        "it needs {column} of {one} and of {other}: take it of one",
+                        column=column,
+                        one=taken[column],
+                        other=name,
+                    )
+                )
+
+
+def assembled(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The panel of these rows: data set -> its rows, with its key; `daily_kline` and `adj_factor` must be there.
+
+    Prices are qfq as of the latest factor given; what is missing beside a bar is null; a bar without a factor before it is
+    left out, as its price cannot be compared with the others.
+    """
+    raw, factors = tables[DAILY_KLINE.name], tables[ADJ_FACTOR.name]
+    limits = tables.get(PRICE_LIMITS.name)
+    if limits is not None:
+        raw = raw.join(_limits(limits), on=_BAR_KEY, how="left", maintain_order="left")
+    bars = adjust(raw, factors, "qfq").filter(pl.col("close").is_not_null())
+    for name, rows in tables.items():
+        if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
+            bars = bars.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
+    return bars
+
+
+def _joinable(dataset: Dataset) -> bool:
+    return dataset.key in (_BAR_KEY, _LIST_KEY)
+
+
+def _limits(rows: pl.DataFrame) -> pl.DataFrame:
+    """Null on both sides where there is no limit: sources write a price that nothing reaches."""
+    limited = pl.col("up_limit") < STORED_NO_LIMIT
+    asked = [name for name in _LIMITS if name in rows.columns]
+    return rows.select(*_BAR_KEY, *(pl.when(limited).then(pl.col(name)).alias(name) for name in asked))
