@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from quant_pipeline.charts.periods import Frequency, gathered, labelled
+from quant_pipeline.charts.periods import Frequency, gathered, labelled, with_true_changes
 from quant_pipeline.market.adjustment import Adjustment, adjust
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
@@ -136,7 +136,7 @@ def kline(
     labels = labelled(sessions, frequency)
     bars = gathered(whole, labels)
     if shown == "raw" and not factors.is_empty():
-        bars = _with_true_changes(bars, raw, factors, labels)
+        bars = with_true_changes(bars, adjust(raw, factors, "hfq"), labels)
     halts = _halted_days(database, listing)
     drawn = _with_gaps(_with_indicators(bars), labels, halts)
     axis, first = drawn.select("trade_date", label="trade_date"), min(sessions, default=None)
@@ -178,20 +178,6 @@ def _sessions(
         last = max(last, newest)
     known = set(bars["trade_date"])  # a bar is drawn, even one of a day that the calendar holds for closed
     return tuple(sorted(known | set(calendar.between(first, last))))
-
-
-def _with_true_changes(bars: pl.DataFrame, raw: pl.DataFrame, factors: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """Raw bars with pre_close, change and pct_chg free of the ex-dates within a week or month, as 同花顺 shows them."""
-    true = gathered(adjust(raw, factors, "hfq"), labels).select("trade_date", true="pct_chg")
-    close = pl.col("close")
-    before = pl.coalesce(close / (1 + pl.col("true") / 100), pl.col("pre_close"))
-    return (
-        bars.join(true, on="trade_date", how="left")
-        .with_columns(pre_close=before)
-        .with_columns(change=close - pl.col("pre_close"), pct_chg=pl.coalesce("true", "pct_chg"))
-        .drop("true")
-        .sort("trade_date")
-    )
 
 
 def _with_indicators(bars: pl.DataFrame) -> pl.DataFrame:

@@ -31,17 +31,18 @@ def labelled(sessions: Sequence[dt.date], frequency: Frequency) -> pl.DataFrame:
     return days.with_columns(label=pl.col("trade_date").max().over(period))
 
 
-def gathered(bars: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+def gathered(bars: pl.DataFrame, labels: pl.DataFrame, *, by: Sequence[str] = ()) -> pl.DataFrame:
     """Bars of the periods out of one code's daily ones, which are adjusted already; as the SQL views weekly_kline_qfq … say.
 
-    `bars`: trade_date, open, high, low, close, pre_close, vol, amount · `labels`: see `labelled`. A week's pre_close is that
-    of its first bar; change and pct_chg follow from it. Only sessions that have a label are taken.
+    `bars`: trade_date, open, high, low, close, pre_close, vol, amount · `labels`: see `labelled` · `by`: the column that
+    tells the codes apart, where there are several. A week's pre_close is that of its first bar; change and pct_chg follow
+    from it. Only sessions that have a label are taken.
     """
     close, before = pl.col("close"), pl.col("pre_close")
     return (
         bars.join(labels, on="trade_date")
         .sort("trade_date")
-        .group_by("label", maintain_order=True)
+        .group_by(*by, "label", maintain_order=True)
         .agg(
             pl.first("open"),
             pl.max("high"),
@@ -53,4 +54,21 @@ def gathered(bars: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         )
         .rename({"label": "trade_date"})
         .with_columns(change=close - before, pct_chg=pl.when(before != 0).then((close / before - 1) * 100))
+    )
+
+
+def with_true_changes(
+    bars: pl.DataFrame, adjusted: pl.DataFrame, labels: pl.DataFrame, *, by: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Raw bars of periods with pre_close, change and pct_chg free of the ex-dates within a week or month, as 同花顺 shows
+    them. `adjusted`: the daily bars, hfq."""
+    true = gathered(adjusted, labels, by=by).select(*by, "trade_date", true="pct_chg")
+    close = pl.col("close")
+    before = pl.coalesce(close / (1 + pl.col("true") / 100), pl.col("pre_close"))
+    return (
+        bars.join(true, on=[*by, "trade_date"], how="left")
+        .with_columns(pre_close=before)
+        .with_columns(change=close - pl.col("pre_close"), pct_chg=pl.coalesce("true", "pct_chg"))
+        .drop("true")
+        .sort(*by, "trade_date")
     )

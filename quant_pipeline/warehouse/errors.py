@@ -170,6 +170,14 @@ def described(error: BaseException) -> str | None:
     return say("the database refused a statement, which it should not (please report it): {text}", text=_text(origin))
 
 
+def refused_query(error: BaseException) -> str | None:
+    """The server's own words about a query that somebody wrote (SQLSTATE class 42: syntax, unknown names; 22: a value that
+    cannot be read); None for any other error."""
+    origin = _origin(error)
+    code = _code(origin) if origin is not None else None
+    return _text(origin) if origin is not None and code is not None and code.startswith(("42", "22")) else None
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether a refused connection is worth another attempt: always, but where only a person can mend it."""
     code, text = _code(error), str(error)

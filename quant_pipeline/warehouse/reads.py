@@ -15,12 +15,13 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import CodeError, parse
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.errors import refusals_in_words
+from quant_pipeline.warehouse.errors import DatabaseError, refusals_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _CANCELLED = "57014"
+_READ_ONLY = "25006"
 
 
 def read(
@@ -76,19 +77,25 @@ def read_window(
 
 
 def read_sql(
-    database: Database, query: str, parameters: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    database: Database,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    timeout: float | None = None,
+    read_only: bool = False,
 ) -> pl.DataFrame:
     """Any SELECT. Parameters stand in it as %(name)s (dates, texts, numbers, lists); a % is then written %%.
 
-    `timeout` as in `read`.
+    `timeout` as in `read`. `read_only`: the server refuses whatever would change a row (DatabaseError), for queries that
+    somebody else wrote.
     """
     if parameters is None:
-        return _fetch(database, query, timeout)
+        return _fetch(database, query, timeout, read_only=read_only)
 
     def literal(match: re.Match[str]) -> str:
         return "%" if match[1] is None else sql.Literal(parameters[match[1]]).as_string()
 
-    return _fetch(database, re.sub(r"%(?:\((\w+)\)s|%)", literal, query), timeout)
+    return _fetch(database, re.sub(r"%(?:\((\w+)\)s|%)", literal, query), timeout, read_only=read_only)
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
@@ -105,18 +112,22 @@ def _spelled(dataset: Dataset, code: str) -> str:
     return parse(code)
 
 
-def _fetch(database: Database, query: str, timeout: float | None) -> pl.DataFrame:
+def _fetch(database: Database, query: str, timeout: float | None, *, read_only: bool = False) -> pl.DataFrame:
     from quant_pipeline.warehouse.arrow import dbapi
 
     with refusals_in_words(), database.connect_arrow() as connection, connection.cursor() as cursor:
         if timeout is not None:
             cursor.execute(f"SET statement_timeout = {max(1, round(timeout * 1000))}")
+        if read_only:
+            cursor.execute("SET TRANSACTION READ ONLY")
         try:
             cursor.execute(query)
             frame = pl.from_arrow(cursor.fetch_arrow_table())
         except dbapi.Error as error:
             if timeout is not None and error.sqlstate == _CANCELLED:  # what was asked for, not what the server's owner set
                 raise TimeoutError(f"statement timeout: the read took longer than {timeout:g} s") from None
+            if read_only and error.sqlstate == _READ_ONLY:
+                raise DatabaseError(say("this query would change rows, and here they are only read: write a SELECT")) from None
             raise
     assert isinstance(frame, pl.DataFrame)
     return frame

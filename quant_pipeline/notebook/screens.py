@@ -1,0 +1,98 @@
+"""`qp.screen`: what a strategy picks, computed here and now; nothing is written."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import polars as pl
+
+from quant_pipeline.language import say
+from quant_pipeline.market.adjustment import adjust
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST
+from quant_pipeline.market.search import Named, near
+from quant_pipeline.notebook.asked import Day, day_of, frame_kind, nothing_within
+from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentences
+from quant_pipeline.notebook.frames import given
+from quant_pipeline.notebook.opened import current
+from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.registry import registered
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read, read_sql
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HALTS = 3
+"""A code may have been halted: its own last bars are looked for in this many times the strategy's lookback."""
+
+
+@overload
+def screen(
+    strategy: str | type[Strategy], date: Day | None = ..., *, as_: Literal["pandas"] = ..., **parameters: Any
+) -> pd.DataFrame: ...
+@overload
+def screen(
+    strategy: str | type[Strategy], date: Day | None = ..., *, as_: Literal["polars"], **parameters: Any
+) -> pl.DataFrame: ...
+@in_sentences
+def screen(
+    strategy: str | type[Strategy],
+    date: Day | None = None,
+    *,
+    as_: Literal["pandas", "polars"] = "pandas",
+    **parameters: Any,
+) -> pd.DataFrame | pl.DataFrame:
+    """The hits of a strategy in a session, best first: rank, ts_code, name, trade_date, close [元, raw], pct_chg [%], score,
+    and the strategy's own figures, a column each.
+
+    `strategy`: its name, or a class of your own (a Strategy) · `date`: a session; None: the newest one that is stored ·
+    `parameters`: those of the strategy that shall differ from its defaults. Nothing is written and nobody is told.
+    pandas: no index but the rows' numbers. QueryError: an unknown strategy or parameter, a day without bars.
+    """
+    frame_kind(as_)
+    chosen = _strategy_of(strategy).with_parameters(parameters)
+    opened = current()
+    session = _session(opened.database, date)
+    start = opened.calendar().shift(session, -_HALTS * chosen.lookback)
+    raw = read(opened.database, DAILY_KLINE, start=start, end=session)
+    today = raw.filter(pl.col("trade_date") == session)
+    if today.is_empty():
+        command = f"quant-pipeline sync --start {session} --end {session}"
+        raise NothingStored(say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command))
+    bars = adjust(raw, read(opened.database, ADJ_FACTOR, start=start, end=session), "qfq")
+    signals = chosen.signals(bars).filter(pl.col("buy") & (pl.col("trade_date") == session))
+    names = read(opened.database, STOCK_LIST, columns=["ts_code", "name"])
+    hits = (
+        signals.select("ts_code", "trade_date", "score", *chosen.figures)
+        .join(today.select("ts_code", "close", "pct_chg"), on="ts_code", how="left", suffix="_raw")
+        .join(names, on="ts_code", how="left")
+        .sort("score", "ts_code", descending=[True, False], nulls_last=True)
+        .with_row_index("rank", offset=1)
+    )
+    first = ("rank", "ts_code", "name", "trade_date", "close", "pct_chg", "score")
+    return given(hits.select(*first, *(name for name in chosen.figures if name not in first)), as_)
+
+
+def _session(database: Database, date: Day | None) -> dt.date:
+    """The day that is asked for, or the newest of which bars are stored."""
+    asked = day_of(date)
+    if (nothing := nothing_within(database, DAILY_KLINE, asked, asked)) is not None:
+        raise nothing
+    if asked is not None:
+        return asked
+    newest: dt.date = read_sql(database, f"SELECT max(trade_date) AS newest FROM {DAILY_KLINE.name}").item()
+    return newest
+
+
+def _strategy_of(strategy: str | type[Strategy]) -> type[Strategy]:
+    if not isinstance(strategy, str):
+        return strategy
+    known = registered().strategies
+    if strategy in known:
+        return known[strategy]
+    alike = near(strategy, [Named(name, each.zh) for name, each in known.items()])
+    words = say("there is no strategy {name!r}.", name=strategy)
+    if alike:
+        words += " " + say("Did you mean {near}?", near=", ".join(f"{each.code} {each.name}" for each in alike))
+    raise QueryError(words + " " + say("All: {names}", names=", ".join(known)))
