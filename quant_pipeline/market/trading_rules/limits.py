@@ -165,7 +165,8 @@ def price_limits(rows: pl.DataFrame) -> pl.DataFrame:
     The rows are those of `limit_ticks`.
     """
     counted = limit_ticks(rows)
-    limits = (pl.col(f"{side}_ticks") / pl.col("ticks_per_yuan") for side in ("down", "up"))
+    # polars divides a column by one number as a product with its reciprocal: 4630 / 100 would be 46.300000000000004
+    limits = ((pl.col(f"{side}_ticks") / pl.col("ticks_per_yuan")).round(3) for side in ("down", "up"))
     return counted.with_columns(**dict(zip(("down_limit", "up_limit"), limits, strict=True))).drop(
         "ticks_per_yuan", "down_ticks", "up_ticks"
     )

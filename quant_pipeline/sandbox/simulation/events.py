@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from quant_pipeline.sandbox.simulation.listing_boards import (
+    CHANGES,
+    CHINEXT_REFORM,
+    DELISTING_REFORM,
+    LEFT_OUT_OF_REFORM,
+    LONGEST_DELISTING,
     MOST_FREE_SESSIONS,
     ListingBoard,
     Regime,
     free_sessions,
+    st_regime,
     usual_regime,
 )
 from quant_pipeline.sandbox.simulation.random_streams import Purpose, stream
-from quant_pipeline.sandbox.simulation.securities import ARRANGEMENT, Register, RiskWarning
-from quant_pipeline.sandbox.simulation.sessions import Sessions
+from quant_pipeline.sandbox.simulation.securities import Register, RiskWarning
+from quant_pipeline.sandbox.simulation.sessions import Days, Sessions
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -104,7 +112,7 @@ def _halts(generator: np.random.Generator, days: int, first: Ints, last: Ints, c
     start = generator.integers(0, days, many)
     length = np.minimum(1 + (generator.exponential(13.0, many)).astype(np.int64), _LONGEST_HALT)
     # neither among the first sessions of a listing nor near its end
-    fits = (start > first[column] + 10) & (start + length < last[column] - ARRANGEMENT)
+    fits = (start > first[column] + 10) & (start + length < last[column] - LONGEST_DELISTING)
     # one halt at a time: the first of a code, and only when none was carried over
     column, start, length = column[fits], start[fits], length[fits]
     column, kept = np.unique(column, return_index=True)
@@ -151,14 +159,12 @@ def _regime_and_pull(
     register: Register, sessions: Sessions, ordinals: range, codes: Ints
 ) -> tuple[npt.NDArray[np.int8], Floats]:
     board = register.board[codes]
-    days = sessions.days[ordinals.start : ordinals.stop].astype(object)
-    usual = {day: usual_regime(board, day) for day in (days[0], days[-1])}
+    days = sessions.days[ordinals.start : ordinals.stop]
     shape = (len(ordinals), len(codes))
-    regime = np.empty(shape, dtype=np.int8)
-    regime[:] = usual[days[0]]
-    if not np.array_equal(usual[days[0]], usual[days[-1]]):
-        changed = next(row for row, day in enumerate(days) if np.array_equal(usual_regime(board, day), usual[days[-1]]))
-        regime[changed:] = usual[days[-1]]
+    regime, warned = np.empty(shape, dtype=np.int8), np.empty(shape, dtype=np.int8)
+    for rows in _unchanged(days):
+        day = days[rows.start].astype(object)
+        regime[rows], warned[rows] = usual_regime(board, day), st_regime(board, day)
 
     place = np.full(len(register), -1)
     place[codes] = np.arange(len(codes))
@@ -170,12 +176,17 @@ def _regime_and_pull(
     ):
         column, start, stop = _periods(register, warning, ordinals, place)
         spell = np.zeros((shape[0] + 1, shape[1]), dtype=np.int8)
-        np.add.at(spell, (start, column), 1)
+        np.add.at(spell, (np.maximum(start, 0), column), 1)
         np.add.at(spell, (stop, column), -1)
         inside = np.cumsum(spell, axis=0, dtype=np.int8)[:-1] > 0
         pull[inside] = strength
-        if warning is not RiskWarning.LEAVING:
-            regime[inside & (regime == Regime.TEN) & (board == ListingBoard.MAIN)] = Regime.ST
+        if warning is RiskWarning.LEAVING:
+            freed = (start >= 0) & (days[np.maximum(start, 0)] >= np.datetime64(DELISTING_REFORM))
+            regime[start[freed], column[freed]] = Regime.FREE
+        else:
+            np.copyto(regime, warned, where=inside)
+    kept = np.flatnonzero(np.isin(register.ts_code[codes], LEFT_OUT_OF_REFORM))
+    regime[np.ix_((days >= np.datetime64(CHINEXT_REFORM)) & (days < np.datetime64(DELISTING_REFORM)), kept)] = Regime.TEN
 
     listed = register.listed[codes]
     new = np.flatnonzero(listed > ordinals.start - MOST_FREE_SESSIONS)
@@ -188,8 +199,15 @@ def _regime_and_pull(
     return regime, pull
 
 
+def _unchanged(days: Days) -> Iterator[slice]:
+    """Rows of the year between which no board's regime changes."""
+    changes = np.searchsorted(days, np.array(CHANGES, dtype="datetime64[D]"))
+    edges = np.unique([0, *changes, len(days)]).tolist()
+    return (slice(start, stop) for start, stop in pairwise(edges))
+
+
 def _periods(register: Register, warning: RiskWarning, ordinals: range, place: Ints) -> tuple[Ints, Ints, Ints]:
-    """Columns, first rows and end rows of the name periods with that warning, cut to the year."""
+    """Columns, first rows (negative: in a former year) and end rows, cut to the year, of the name periods with that warning."""
     following = pl.when(pl.col("code") == pl.col("code").shift(-1)).then(pl.col("start").shift(-1))
     spells = (
         register.name_rows.select("code", "start", "warning", stop=following.fill_null(2**31))
@@ -197,7 +215,7 @@ def _periods(register: Register, warning: RiskWarning, ordinals: range, place: I
         .to_dict()
     )
     column = place[spells["code"].to_numpy()]
-    start = np.maximum(spells["start"].to_numpy() - ordinals.start, 0)
+    start = spells["start"].to_numpy() - ordinals.start
     stop = np.minimum(spells["stop"].to_numpy(), ordinals.stop) - ordinals.start
     kept = column >= 0
     return column[kept], start[kept], stop[kept]

@@ -29,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 FIRST_YEAR = 2005
-_VERSION = 2
+_VERSION = 3
 """To be raised with every change of the numbers: snapshots of another version are not read."""
 _YEARS_IN_MEMORY = 6
 """A year of 5,400 codes takes about 35 MB."""

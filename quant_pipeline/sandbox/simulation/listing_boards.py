@@ -26,10 +26,25 @@ class ListingBoard(IntEnum):
 
 
 BOARD_NAMES = ("主板", "创业板", "科创板", "北交所")
+MAIN_LIMITS = dt.date(1996, 12, 16)
+"""From this day on the main boards have limits: 10 %."""
+ST_LIMITS = dt.date(1998, 4, 22)
+"""From this day on ST shares have narrower ones: 5 %."""
+ISSUE_PRICE_LIMITS = dt.date(2014, 1, 1)
+"""From this day on a listing's first session is limited by the issue price, +44 % and -36 %; before, it had no limits."""
 CHINEXT_REFORM = dt.date(2020, 8, 24)
-"""From this day on ChiNext has 20 % limits and five sessions without any after a listing."""
+"""From this day on ChiNext has 20 % limits, ST or not, and five sessions without any after a listing."""
+DELISTING_REFORM = dt.date(2020, 12, 31)
+"""From this day on a delisting period has 15 sessions instead of 30, and its first one has no limits."""
 MAIN_REFORM = dt.date(2023, 4, 10)
 """From this day on a main-board listing has no limits on its first five sessions."""
+ST_REFORM = dt.date(2026, 7, 6)
+"""From this day on the main boards' ST shares have the limits of all others."""
+CHANGES = (MAIN_LIMITS, ST_LIMITS, CHINEXT_REFORM, ST_REFORM)
+"""The days on which `usual_regime` or `st_regime` changes."""
+LONGEST_DELISTING = 30
+LEFT_OUT_OF_REFORM = ("300216.SZ", "300156.SZ", "300090.SZ")
+"""These ChiNext codes kept 10 % after its reform, until the one of delisting."""
 MOST_FREE_SESSIONS = 5
 _ALWAYS = dt.date(1990, 1, 1)
 
@@ -82,15 +97,31 @@ RATES = np.array([(100, 100), (50, 50), (200, 200), (300, 300), (440, 360), (0, 
 
 def usual_regime(board: npt.NDArray[np.int8], day: dt.date) -> npt.NDArray[np.int8]:
     """Each board's regime on that day, for a code that is neither new nor ST."""
+    main = Regime.TEN if day >= MAIN_LIMITS else Regime.FREE
     chinext = Regime.TWENTY if day >= CHINEXT_REFORM else Regime.TEN
-    return np.array([Regime.TEN, chinext, Regime.TWENTY, Regime.THIRTY], dtype=np.int8)[board]
+    return np.array([main, chinext, Regime.TWENTY, Regime.THIRTY], dtype=np.int8)[board]
+
+
+def st_regime(board: npt.NDArray[np.int8], day: dt.date) -> npt.NDArray[np.int8]:
+    """Each board's regime on that day, for a code that is ST or *ST."""
+    narrow = {ListingBoard.MAIN: (ST_LIMITS, ST_REFORM), ListingBoard.CHINEXT: (ST_LIMITS, CHINEXT_REFORM)}
+    regime = usual_regime(board, day)
+    for each, (since, until) in narrow.items():
+        if since <= day < until:
+            regime[board == each] = Regime.ST
+    return regime
 
 
 def free_sessions(board: npt.NDArray[np.int8], listed: npt.NDArray[np.datetime64]) -> Ints:
     """How many sessions without limits a listing on that day begins with."""
     since = np.array([MAIN_REFORM, CHINEXT_REFORM, _ALWAYS, _ALWAYS], dtype="datetime64[D]")[board]
-    sessions = np.where(board == ListingBoard.BSE, 1, MOST_FREE_SESSIONS)
-    return np.where(listed >= since, sessions, 0)
+    reformed = np.where(board == ListingBoard.BSE, 1, MOST_FREE_SESSIONS)
+    return np.where(listed >= since, reformed, np.where(listed < np.datetime64(ISSUE_PRICE_LIMITS), 1, 0))
+
+
+def delisting_sessions(day: npt.NDArray[np.datetime64]) -> Ints:
+    """How many sessions a delisting period (退市整理期) has, from what day the longest one would begin on."""
+    return np.where(day >= np.datetime64(DELISTING_REFORM), 15, LONGEST_DELISTING)
 
 
 def limit_prices(pre_close: Floats, regime: npt.NDArray[np.int8], is_bse: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -11,7 +11,13 @@ import numpy.typing as npt
 import polars as pl
 
 from quant_pipeline.sandbox.simulation import company_names
-from quant_pipeline.sandbox.simulation.listing_boards import BLOCKS, Block, ListingBoard
+from quant_pipeline.sandbox.simulation.listing_boards import (
+    BLOCKS,
+    LONGEST_DELISTING,
+    Block,
+    ListingBoard,
+    delisting_sessions,
+)
 from quant_pipeline.sandbox.simulation.random_streams import Purpose, stream
 from quant_pipeline.sandbox.simulation.sessions import LAST_YEAR, Sessions
 
@@ -28,8 +34,6 @@ _DELISTED_SHARE = 0.06
 _YEARLY_DELISTINGS = 0.006
 _OLD_AND_YOUNG = (dt.date(2020, 1, 1), dt.date(2005, 1, 1))
 _NEVER = np.iinfo(np.int32).max
-ARRANGEMENT = 15
-"""Sessions of the delisting period (退市整理期), in which the name ends in 退."""
 
 
 class RiskWarning(IntEnum):
@@ -152,7 +156,8 @@ def _name_rows(seed: int, sessions: Sessions, listed: Ints, delisted: Ints, indu
     stop = np.minimum(delisted, len(sessions.days))
     dies = delisted < len(sessions.days)
 
-    arrangement = stop - ARRANGEMENT
+    # in a delisting period the name begins with 退市
+    arrangement = stop - delisting_sessions(sessions.days[np.maximum(stop - LONGEST_DELISTING, 0)])
     dying = arrangement - generator.integers(200, 420, count)
     renamed = listed + 250 + (generator.random(count) * 11_000).astype(np.int64)
     renames = renamed < np.where(dies, dying, stop) - 20

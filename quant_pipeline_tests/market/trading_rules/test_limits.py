@@ -179,6 +179,15 @@ def test_limits_are_told_in_whole_ticks_too(code: str, ticks: int, down: int, up
     assert {found.schema[name] for name in ("ticks_per_yuan", "down_ticks", "up_ticks")} == {pl.Int64()}
 
 
+def test_limits_of_many_rows_are_the_numbers_that_a_person_writes() -> None:
+    cents = range(20, 30_000)
+    row = dict.fromkeys(_TYPES) | {"ts_code": MAIN, "trade_date": dt.date(2024, 1, 2), "is_st": False, "list_date": LONG_AGO}
+    frame = pl.DataFrame([row], schema=_TYPES).drop("pre_close").join(pl.DataFrame({"pre_close": cents}) / 100, how="cross")
+    ticks, limits = limit_ticks(frame), price_limits(frame)
+    for side in ("down", "up"):
+        assert limits[f"{side}_limit"].to_list() == [each / 100 for each in ticks[f"{side}_ticks"]]
+
+
 _CENT = Decimal("0.01")
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from quant_pipeline.sandbox.simulation.exchange import Exchange, Year
 from quant_pipeline.sandbox.simulation.listing_boards import RATES, ListingBoard, Regime, limit_prices
-from quant_pipeline.sandbox.simulation.securities import ARRANGEMENT, MOST_CODES, RiskWarning
+from quant_pipeline.sandbox.simulation.securities import MOST_CODES, RiskWarning
 from quant_pipeline.sandbox.simulation.sessions import LAST_YEAR, SandboxTimeError, all_sessions
 
 YEARS = range(2019, 2028)
@@ -112,7 +112,9 @@ def test_each_board_has_its_limits(exchange: Exchange, years: list[Year]) -> Non
                 chinext = Regime.TWENTY if day >= dt.date(2020, 8, 24) else Regime.TEN
                 usual = {ListingBoard.MAIN: Regime.TEN, ListingBoard.STAR: Regime.TWENTY, ListingBoard.BSE: Regime.THIRTY}
                 assert regimes <= {usual.get(each, chinext), Regime.ST, Regime.FREE, Regime.FIRST_DAY}
-                assert Regime.ST not in regimes or each is ListingBoard.MAIN
+                chinext_st = each is ListingBoard.CHINEXT and day < dt.date(2020, 8, 24)
+                main_st = each is ListingBoard.MAIN and day < dt.date(2026, 7, 6)
+                assert Regime.ST not in regimes or main_st or chinext_st
                 seen |= regimes
     assert seen >= {Regime.TEN, Regime.ST, Regime.TWENTY, Regime.THIRTY}
 
@@ -126,8 +128,11 @@ def test_st_limits_follow_the_name(exchange: Exchange, years: list[Year]) -> Non
         current = names.filter(pl.col("start") <= today).group_by("code").last()
         st = set(current.filter(pl.col("name").str.contains("ST"))["code"])
         of_main = register.board[year.events.codes] == ListingBoard.MAIN
+        narrow = of_main | ((register.board[year.events.codes] == ListingBoard.CHINEXT) & (year.number < 2021))
+        if exchange.sessions.days[today] >= np.datetime64("2026-07-06"):
+            narrow[:] = False
         five = year.events.codes[(year.events.regime[row] == Regime.ST) & year.events.listed[row]]
-        expected = {code for code in year.events.codes[of_main & year.events.listed[row]] if code in st}
+        expected = {code for code in year.events.codes[narrow & year.events.listed[row]] if code in st}
         assert set(five) == expected
 
 
@@ -173,7 +178,7 @@ def test_the_delisted_end_with_a_delisting_period(exchange: Exchange, years: lis
             row = int(register.delisted[code]) - year.ordinals.start
             column = int(np.flatnonzero(year.events.codes == code)[0])
             assert not year.events.listed[row:, column].any()
-            assert year.trading[max(row - ARRANGEMENT, 0) : row, column].all()
+            assert year.trading[max(row - 30, 0) : row, column].all()
             last = register.name_rows.filter(pl.col("code") == code)["name"][-1]
             assert last.startswith("退市")
             ended += 1
