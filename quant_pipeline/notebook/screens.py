@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
 
 from quant_pipeline.language import say
-from quant_pipeline.market.adjustment import adjust
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST
 from quant_pipeline.market.search import Named, near
 from quant_pipeline.notebook.asked import Day, day_of, frame_kind, nothing_within
 from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentences
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import current
 from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.panel import together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.reads import read, read_sql
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HALTS = 3
-"""A code may have been halted: its own last bars are looked for in this many times the strategy's lookback."""
+_FIRST = ("rank", "ts_code", "name", "trade_date", "close", "pct_chg", "score")
 
 
 @overload
@@ -54,24 +55,25 @@ def screen(
     chosen = _strategy_of(strategy).with_parameters(parameters)
     opened = current()
     session = _session(opened.database, date)
-    start = opened.calendar().shift(session, -_HALTS * chosen.lookback)
-    raw = read(opened.database, DAILY_KLINE, start=start, end=session)
-    today = raw.filter(pl.col("trade_date") == session)
-    if today.is_empty():
+    calendar = opened.calendar()
+    bars = read_panel(opened.database, calendar, together([chosen.needs]), [session], chosen.lookback)
+    quotes = read(opened.database, DAILY_KLINE, start=session, end=session, columns=["ts_code", "close", "pct_chg"])
+    if quotes.is_empty():
         command = f"quant-pipeline sync --start {session} --end {session}"
         raise NothingStored(say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command))
-    bars = adjust(raw, read(opened.database, ADJ_FACTOR, start=start, end=session), "qfq")
-    signals = chosen.signals(bars).filter(pl.col("buy") & (pl.col("trade_date") == session))
     names = read(opened.database, STOCK_LIST, columns=["ts_code", "name"])
     hits = (
-        signals.select("ts_code", "trade_date", "score", *chosen.figures)
-        .join(today.select("ts_code", "close", "pct_chg"), on="ts_code", how="left", suffix="_raw")
+        chosen.screen(bars, [session])
+        .join(quotes, on="ts_code", how="left")
         .join(names, on="ts_code", how="left")
         .sort("score", "ts_code", descending=[True, False], nulls_last=True)
         .with_row_index("rank", offset=1)
+        .with_columns(pl.col("rank").cast(pl.Int64))
     )
-    first = ("rank", "ts_code", "name", "trade_date", "close", "pct_chg", "score")
-    return given(hits.select(*first, *(name for name in chosen.figures if name not in first)), as_)
+    figures = pl.DataFrame([json.loads(each) for each in hits["figures"]], schema=list(chosen.figures))
+    figures = figures.with_columns(pl.col(pl.Null).cast(pl.Float64))  # of no hit, no kind is known
+    own = [name for name in chosen.figures if name not in _FIRST]
+    return given(pl.concat([hits.select(_FIRST), figures.select(own)], how="horizontal"), as_)
 
 
 def _session(database: Database, date: Day | None) -> dt.date:
