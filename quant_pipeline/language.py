@@ -51,6 +51,11 @@ def plainly(text: str) -> str:
     return _translations(current()).gettext(text) if text else text
 
 
+def chinese(text: str) -> str:
+    """What a text without places is in Chinese, whoever reads: the pages and Dagster tell both. Itself where none is known."""
+    return _translations("zh").gettext(text) if text else text
+
+
 def current() -> Language:
     """The language in which the reader is addressed: `speaking`, QUANT_LANG, or the locale."""
     return _spoken.get() or _set() or _of_locale()

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from quant_pipeline import settings
+from quant_pipeline.assets.describe import in_both
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.dataset import Dataset
@@ -31,7 +32,7 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{dataset.name}_checks",
         specs=[
-            dg.AssetCheckSpec(check.name, asset=dataset.name, description=f"{check.zh} · {check.doc}")
+            dg.AssetCheckSpec(check.name, asset=dataset.name, description=in_both(check.zh, check.doc))
             for check in checks_of(dataset)
         ],
         can_subset=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from quant_pipeline.language import plainly, speaking
+from quant_pipeline.language import chinese
 from quant_pipeline.market.columns import Column
 from quant_pipeline.market.dataset import Dataset
 
@@ -19,9 +19,8 @@ def in_both(zh: str, doc: str) -> str:
 
     Without marks of Markdown: the catalogue of assets shows the beginning as plain text.
     """
-    with speaking("zh"):
-        chinese = plainly(doc)
-    return f"{zh} · {chinese}\n\n{doc}" if chinese != doc else f"{zh} · {doc}"
+    told = chinese(doc)
+    return f"{zh} · {told}\n\n{doc}" if told != doc else f"{zh} · {doc}"
 
 
 def column_schema(dataset: Dataset) -> dg.TableSchema:
@@ -34,7 +33,7 @@ def _column(dataset: Dataset, column: Column) -> dg.TableColumn:
     return dg.TableColumn(
         name=column.name,
         type=column.type.value,
-        description=f"{column.zh}{unit} · {column.doc}",
+        description=in_both(f"{column.zh}{unit}", column.doc),
         constraints=dg.TableColumnConstraints(nullable=not column.required, unique=dataset.key == (column.name,)),
         tags={"unit": column.unit} if column.unit.isascii() and column.unit.isalnum() else {},
     )

@@ -12,6 +12,7 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, page_link, table
+from quant_pipeline.language import chinese
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sources import controls, registry
 from quant_pipeline.switches import switched_off
@@ -19,13 +20,7 @@ from quant_pipeline.sync.insight import history, stats
 from quant_pipeline.sync.insight.health import health_of, prune, troubles
 from quant_pipeline.sync.insight.status import DatasetStatus, status_of
 
-_STATUS = {
-    "success": "成功 ok",
-    "success_with_errors": "有错 errors",
-    "failed": "失败 failed",
-    "running": "进行中",
-    "died": "中断 died",
-}
+_STATUSES = {status: f"{chinese(words)} {words}" for status, words in history.STATUSES.items()}
 # In the first minute of `ui`, before their schedule's first quarter past; one that failed is left to that.
 _WHEN_THERE_IS_NONE = (
     dg.AutomationCondition.missing() & ~dg.AutomationCondition.in_progress() & ~dg.AutomationCondition.execution_failed()
@@ -84,7 +79,7 @@ def sync_history(warehouse: WarehouseResource) -> dict[str, Any]:
         pl.col("run").str.slice(0, 8).alias("运行 run"),
         pl.col("started_at").dt.strftime("%m\u2011%d %H:%M").alias("开始 at"),
         pl.col("trigger").str.replace("quant-pipeline ", "").alias("来自 by"),
-        pl.col("status").replace_strict(_STATUS, default=pl.col("status")).alias("结果"),
+        pl.col("status").replace_strict(_STATUSES, default=pl.col("status")).alias("结果"),
         pl.col("rows_inserted").alias("新增 new"),
         pl.col("calls").alias("调用 calls"),
         pl.col("seconds").round(1).alias("秒 s"),

@@ -21,6 +21,8 @@ _PRICE, _VOLUME, _INDICATOR = "y", "y2", "y3"
 _DOMAINS = {"yaxis": (0.42, 1.0), "yaxis2": (0.235, 0.395), "yaxis3": (0.0, 0.21)}
 _LINES = {"dif": "DIF", "dea": "DEA", "k": "K", "d": "D", "j": "J"}
 _HALT = "var(--halt)"
+_ROOM, _LETTER = 12, 8
+"""Pixels beside the price axis, and of a figure's letter."""
 _WIDE = 4
 """Places over which a gap has room for its label."""
 
@@ -198,7 +200,7 @@ def _layout(line: KLine, indicator: Indicator, bars: pl.DataFrame, shown: set[st
     panels["yaxis3"] |= {"nticks": 5}
     return {
         "autosize": True,
-        "margin": {"l": 8, "r": 60, "t": 6, "b": 26},
+        "margin": {"l": 8, "r": _beside(bars, line.digits), "t": 6, "b": 26},
         "paper_bgcolor": "var(--card)",  # not transparent: plotly edges the crosshair with it
         "plot_bgcolor": "var(--card)",
         "font": {"color": _INK, "size": 12, "family": "var(--sans)"},
@@ -230,6 +232,12 @@ def _layout(line: KLine, indicator: Indicator, bars: pl.DataFrame, shown: set[st
             _heading(_named(indicator), _DOMAINS["yaxis3"][1]),
         ],
     }
+
+
+def _beside(bars: pl.DataFrame, digits: int) -> int:
+    """Pixels for the figures of the price axis."""
+    highest = bars.select(pl.max("high")).item()
+    return _ROOM + _LETTER * len(figures.number(highest, digits))
 
 
 def _named(indicator: Indicator) -> str:

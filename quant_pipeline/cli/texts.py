@@ -23,6 +23,7 @@ from quant_pipeline.cli import main
 from quant_pipeline.cli.help import Command, Option, paragraphs
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.sync.checks import checks_of
 
 PACKAGE = Path(language.__file__).parent
 PLACE = language.FOLDER / "zh" / "LC_MESSAGES" / f"{language.DOMAIN}.po"
@@ -57,7 +58,11 @@ def renewed(known: Catalog) -> Catalog:
 def said() -> Iterator[Text]:
     """Every text that the platform says: those marked in the code, what the specs say of themselves, and the help pages'."""
     yield from marked_in_code()
-    yield from (dataset.doc for dataset in DATASETS.values())
+    for dataset in DATASETS.values():
+        yield dataset.doc
+        yield from (column.doc for column in dataset.stored_columns)
+        yield from (rule.doc for rule in dataset.rules)
+        yield from (check.doc for check in checks_of(dataset))
     yield from (
         strategy.doc for strategy in registered().strategies.values() if strategy.__module__.startswith("quant_pipeline.")
     )

@@ -10,30 +10,13 @@ from rich.text import Text
 
 from quant_pipeline.console.insight import Output
 from quant_pipeline.console.tables import Cell, Column, FittedTable
-from quant_pipeline.language import marked, say
+from quant_pipeline.language import say
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources import controls
-from quant_pipeline.sources.controls import WHOLE
+from quant_pipeline.sources.controls import CIRCUITS, EVENTS, WHOLE
 from quant_pipeline.sources.registry import policies, priorities, registered
 from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
 from quant_pipeline.warehouse.database import Database
-
-_CIRCUITS = {
-    "closed": marked("closed"),
-    "open": marked("open"),
-    "half_open": marked("probing"),
-    "blocked": marked("told to wait"),
-}
-_EVENTS = {
-    "circuit_opened": marked("circuit opened"),
-    "circuit_closed": marked("circuit closed"),
-    "demoted": marked("put back"),
-    "restored": marked("back in front"),
-    "priority_set": marked("priority set"),
-    "reset": marked("reset"),
-    "failover": marked("failover"),
-    "unknown_refusal": marked("unknown words"),
-}
 
 
 def sources(database: Database, settings: Settings, *, events: bool, reset: str | None, priority: str | None) -> Output:
@@ -124,7 +107,7 @@ def _health_cells(row: Mapping[str, Any]) -> list[Cell]:
         Text(row["source"], "bold") if whole else "",
         say("all") if whole else row["api"],
         priority if whole or marks else "",
-        "" if whole and state == "closed" else Text(say(_CIRCUITS[state]), "green" if state == "closed" else "red"),
+        "" if whole and state == "closed" else Text(say(CIRCUITS[state]), "green" if state == "closed" else "red"),
         f"{row['calls_minute']:,}",
         f"{row['quota_used']:.0f} % / {row['quota']}" if row["quota"] else "",
         f"{row['calls_hour']:,}",
@@ -136,7 +119,7 @@ def _health_cells(row: Mapping[str, Any]) -> list[Cell]:
 
 
 def _event(kind: str) -> str:
-    return say(_EVENTS[kind]) if kind in _EVENTS else kind
+    return say(EVENTS[kind]) if kind in EVENTS else kind
 
 
 def _why(row: Mapping[str, Any]) -> str:

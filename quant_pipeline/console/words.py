@@ -7,19 +7,19 @@ import datetime as dt
 from rich.text import Text
 
 from quant_pipeline import language
-from quant_pipeline.language import marked, say
+from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.sync.insight.history import STATUSES
 
-_STATES = {
-    "success": (marked("success"), "green"),
-    "success_with_errors": (marked("success with errors"), "yellow"),
-    "partial": (marked("partial"), "yellow"),
-    "failed": (marked("failed"), "red"),
-    "died": (marked("died"), "red"),
-    "interrupted": (marked("interrupted"), "yellow"),
-    "running": (marked("running"), "cyan"),
-    "idle": (marked("idle"), ""),
+_STYLES = {
+    "success": "green",
+    "success_with_errors": "yellow",
+    "partial": "yellow",
+    "failed": "red",
+    "died": "red",
+    "interrupted": "yellow",
+    "running": "cyan",
 }
 SHORT = 8
 """Letters of a run's id that are enough to name it."""
@@ -27,8 +27,7 @@ SHORT = 8
 
 def state(status: str) -> Text:
     """A run's or unit's status in words and its colour."""
-    words, style = _STATES.get(status, (status, ""))
-    return Text(say(words) if status in _STATES else words, style)
+    return Text(say(STATUSES[status]) if status in STATUSES else status, _STYLES.get(status, ""))
 
 
 def chinese_name(dataset: Dataset) -> str:

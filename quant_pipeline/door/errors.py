@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,11 +16,24 @@ _logger = logging.getLogger(__name__)
 
 
 class PageError(Exception):
-    """A page that cannot be shown. `what` happened, `why`, and what `to_do` (a command stands in `command`)."""
+    """A page that cannot be shown. `what` happened, `why`, and what `to_do`: by a `command`, or on other pages.
 
-    def __init__(self, status: int, what: str, *, why: str = "", to_do: str = "", command: str = "") -> None:
+    `links`: address -> text.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        what: str,
+        *,
+        why: str = "",
+        to_do: str = "",
+        command: str = "",
+        links: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(what)
         self.status, self.what, self.why, self.to_do, self.command = status, what, why, to_do, command
+        self.links = links or {}
 
 
 def add_handlers(app: FastAPI) -> None:

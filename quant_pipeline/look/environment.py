@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from quant_pipeline.language import chinese
 from quant_pipeline.look import figures
 
 STATIC = Path(__file__).with_name("static")
@@ -24,7 +25,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {name: getattr(figures, name) for name in _FILTERS}
+    made.filters |= {name: getattr(figures, name) for name in _FILTERS} | {"zh": chinese}
     return made
 
 

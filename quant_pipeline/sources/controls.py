@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from quant_pipeline.language import say
+from quant_pipeline.language import marked, say
 from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
@@ -15,6 +15,24 @@ from quant_pipeline.warehouse.reads import read_sql
 WHOLE = "*"
 """The API that stands for all of a source's."""
 LAST_PRIORITY = 1000
+CIRCUITS = {
+    "closed": marked("closed"),
+    "open": marked("open"),
+    "half_open": marked("probing"),
+    "blocked": marked("told to wait"),
+}
+"""The states of circuits in words."""
+EVENTS = {
+    "circuit_opened": marked("circuit opened"),
+    "circuit_closed": marked("circuit closed"),
+    "demoted": marked("put back"),
+    "restored": marked("back in front"),
+    "priority_set": marked("priority set"),
+    "reset": marked("reset"),
+    "failover": marked("failover"),
+    "unknown_refusal": marked("unknown words"),
+}
+"""The kinds of moves in words."""
 
 _APIS = "SELECT source, api FROM source_state WHERE api <> '*' ORDER BY source, api"
 _RESET = """

@@ -74,7 +74,7 @@ def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
     (row,) = (row for row in records(status["contents"]) if row["数据集 data set"] == "daily_kline 日线行情")
     assert (row["自 from"], row["来源 source"]) == ("11\u201118", "akshare, tushare")
     (run,) = records(metadata["sync_history"]["last_syncs"])
-    assert (run["运行 run"], run["来自 by"], run["结果"]) == ("run-1", "daily_sync", "进行中")
+    assert (run["运行 run"], run["来自 by"], run["结果"]) == ("run-1", "daily_sync", "进行中 running")
     assert [event["事件 kind"] for event in records(metadata["source_health"]["events"])] == ["priority_set"]
     assert metadata["source_health"]["troubles"] == "none 无"
     stats = metadata["data_stats"]

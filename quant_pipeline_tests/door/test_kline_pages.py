@@ -254,6 +254,25 @@ def test_a_screen_s_page_ranks_its_hits_and_says_what_is_new_and_gone(pages: str
     assert f"/assets/screen_dual_ma?view=partitions&partition={LATEST}" in page
 
 
+def test_many_hits_stand_on_pages_and_each_has_its_line(pages: str, warehouse: Database) -> None:
+    day, codes = DAYS[-4], [f"{601000 + n}.SH" for n in range(120)]
+    store(warehouse, DAILY_KLINE, bars(codes, DAYS[-10:-3]))
+    factors = [{"ts_code": code, "trade_date": each, "adj_factor": 1} for code in codes for each in DAYS[-10:-3]]
+    store(warehouse, ADJ_FACTOR, factors)
+    hits = [{"screen": "dual_ma", "trade_date": day, "ts_code": code, "score": 500 - n} for n, code in enumerate(codes)]
+    store(warehouse, SCREEN_RESULTS, hits)
+    address = f"{pages}/screens/dual_ma/{day}"
+    shown = [get(f"{address}{which}") for which in ("", "?page=2", "?page=3", "?page=99")]
+    for number, page in enumerate(shown[:3]):
+        of_page = codes[50 * number : 50 * number + 50]
+        assert [code for code in codes if f'href="/k/{code}"' in page] == of_page
+        assert page.count("<polyline") == len(of_page)
+        assert "120 只" in page
+    assert "?page=2" in shown[0]
+    assert shown[3] == shown[2], "past the last page there is the last one"
+    get(f"{address}?page=0", 400)
+
+
 def test_the_list_of_screens_and_those_without_hits(pages: str) -> None:
     assert f'href="/screens/dual_ma/{DAYS[-2]}"' in get(f"{pages}/screens")
     assert "已选股，没有命中" in get(f"{pages}/screens/dual_ma/{QUIET}")

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from quant_pipeline import settings
 from quant_pipeline.cli import main
 from quant_pipeline.door.plotly import PATH as PLOTLY
+from quant_pipeline.language import chinese
 from quant_pipeline.market.datasets import DATASETS, MARKET_OVERVIEW
 from quant_pipeline.overview.day import NotStored, day_of
 from quant_pipeline.overview.parts import Boards, Day, ExDates, Halts, Hot, Indexes, Lacking, Listings, ScreenHits, Turnover
@@ -26,6 +28,7 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.assets.platform import LATEST, Platform
 from quant_pipeline_tests.door.served import served
 
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SESSIONS = 23
 SCREENED = 2
 BARS = ("stock_list", "name_history", "suspensions", "daily_kline", "adj_factor", "price_limits")
@@ -340,6 +343,49 @@ def test_the_dictionary_has_an_anchor_per_data_set_and_every_column(site: Site) 
         for column in dataset.columns:
             assert f"<code>{column.name}</code>" in section
             assert column.zh in section
+            assert escape(chinese(column.doc)) in section
+        for told in (dataset.doc, *(rule.doc for rule in dataset.rules)):
+            assert CHINESE.search(chinese(told))
+            assert escape(chinese(told)) in section
+
+
+def test_moves_of_sources_are_told_in_chinese(site: Site) -> None:
+    for kind in ("demoted", "failover"):
+        site.platform.execute("INSERT INTO source_events (source, api, kind, reason) VALUES ('tushare', 'daily', %s, '')", kind)
+    try:
+        moves = site.get("/sync").text.partition("最近变动")[2].partition("</table>")[0]
+        assert "降级" in moves
+        assert "切换数据源" in moves
+        assert not re.search("demoted|failover", moves)
+    finally:
+        site.platform.execute("DELETE FROM source_events")
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("/day/2026-11-15", "/day/2026-11-13", "/day/2026-11-16"),
+        ("/day/2026-11-21", "/day/2026-11-20", None),
+        ("/screens/dual_ma/2026-11-14", "/screens/dual_ma/2026-11-13", "/screens/dual_ma/2026-11-16"),
+    ],
+)
+def test_a_closed_day_leads_to_the_sessions_beside_it(site: Site, path: str, before: str, after: str | None) -> None:
+    """None after it, where that one lies in the future."""
+    answer = site.get(path)
+    assert answer.status_code == 404
+    beside = [each for each in Links(answer.text.partition("<main>")[2].partition("</main>")[0]).led if each != "/"]
+    assert beside == [each for each in (before, after) if each]
+
+
+def test_a_code_s_page_leads_to_the_asset_and_the_run_behind_its_last_bar(site: Site) -> None:
+    ((run,),) = site.platform.rows(
+        "SELECT sync_run FROM sync_items WHERE dataset = 'daily_kline' AND trade_date = %s ORDER BY finished_at DESC LIMIT 1",
+        LATEST,
+    )
+    ((code,),) = site.platform.rows("SELECT max(ts_code) FROM daily_kline WHERE trade_date = %s", LATEST)
+    links = Links(site.get(f"/k/{code}").text).led
+    ui = site.settings.ui_url
+    assert {f"{ui}/assets/daily_kline?view=partitions&partition={LATEST}", f"{ui}/runs/{run}", f"/sync/{run}"} <= set(links)
 
 
 # --- errors, and who is answered -----------------------------------------------------------------------------------

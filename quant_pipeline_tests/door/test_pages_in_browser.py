@@ -21,7 +21,7 @@ from quant_pipeline_tests.door.browser import Looker, looking
 from quant_pipeline_tests.door.served import served
 
 pytestmark = pytest.mark.skipif("QUANT_UI_TESTS" not in os.environ, reason="run by `make uitest`: it needs Chromium")
-WIDTHS = (390, 1440)
+WIDTHS = (390, 900, 1440)
 SCHEMES = ("light", "dark")
 DATASETS = (
     *("stock_list", "name_history", "suspensions", "daily_kline", "adj_factor", "price_limits"),
@@ -35,6 +35,11 @@ const scrolled = (each) => each.closest(".scroll, .parts, .js-plotly-plot, [styl
 const out = [...document.querySelectorAll("main *, header *")]
     .filter((each) => each.getBoundingClientRect().right > wide + 1 && !scrolled(each));
 return out.map((each) => each.outerHTML.slice(0, 120));
+"""
+# Tables fold and leave out columns by the room that they have: none has to be pushed sideways to be read.
+PUSHED_SIDEWAYS = """
+const scrolled = [...document.querySelectorAll("main .scroll")].filter((each) => each.scrollWidth > each.clientWidth + 1);
+return scrolled.map((each) => each.textContent.trim().slice(0, 60));
 """
 
 
@@ -90,6 +95,7 @@ def test_a_page_fits_its_window_and_asks_no_other_host(site: Site, page: str, wi
     name = "".join(letter if letter.isalnum() else "-" for letter in page).strip("-") or "day"
     site.looker.look(site.address(page), width=width, scheme=scheme, picture=f"{name}-{width}-{scheme}", error=page in ERRORS)
     assert site.looker.driver.execute_script(STICKING_OUT) == []
+    assert site.looker.driver.execute_script(PUSHED_SIDEWAYS) == []
     ground = site.looker.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) is (scheme == "dark")
 

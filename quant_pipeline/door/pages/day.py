@@ -36,7 +36,7 @@ def chosen_day(date: str = "") -> RedirectResponse:
 @router.get("/day/{date}")
 def one_day(request: Request, date: str, access: Reached) -> HTMLResponse:
     calendar = access.calendar()
-    return _shown(request, access, calendar, session_of(calendar, date))
+    return _shown(request, access, calendar, session_of(calendar, date, under="/day"))
 
 
 def _shown(request: Request, access: Access, calendar: Calendar, session: dt.date) -> HTMLResponse:

@@ -24,6 +24,7 @@ from quant_pipeline.market.datasets import CB_DAILY, DAILY_BASIC
 from quant_pipeline.market.listings import Kind, Listing
 from quant_pipeline.market.search import near
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.sync.insight.history import bringer_of
 from quant_pipeline.warehouse.listings import listings
 from quant_pipeline.warehouse.reads import read
 
@@ -93,6 +94,8 @@ def shown(
     how: Shown = "raw" if taken["adjust"] == "raw" else "hfq" if taken["adjust"] == "hfq" else "qfq"
     frequency, lowest = Frequency(taken["freq"]), Indicator(taken["indicator"])
     line = kline(access.database, access.calendar(), listing, frequency=frequency, adjustment=how)
+    head = line.traded.tail(1).to_dicts()[0] if line.traded.height else None
+    dataset = table_of(listing.kind)
     names = {name: strategy.zh for name, strategy in registered().strategies.items()}
     same = [each for each in everything if each.kind is listing.kind]
     return page(
@@ -101,9 +104,8 @@ def shown(
         listing=listing,
         kind=Kind,
         line=line,
-        bars=line.traded,
         table=line.traded.tail(_TABLED).reverse().to_dicts(),
-        head=line.traded.tail(1).to_dicts()[0] if line.traded.height else None,
+        head=head,
         basics=_basics(access.database, listing),
         figure=figure(line, lowest, names, last=None if taken["span"] == "all" else _PLACES),
         legend=[(f"MA{window}", line_colour(place), f"ma{window}") for place, window in enumerate(AVERAGES)],
@@ -116,7 +118,8 @@ def shown(
         namesakes=[each for each in everything if each.code[:6] == listing.code[:6] and each.code != listing.code],
         before=_beside(listing, same, -1),
         after=_beside(listing, same, +1),
-        dataset=table_of(listing.kind),
+        dataset=dataset,
+        run=bringer_of(access.database, dataset.name, listing.code, head["trade_date"]) if head else None,
         fetch=fetching(listing),
         bond=line.dataset is CB_DAILY,
         today=clock.today(),

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import polars as pl
 from fastapi import APIRouter, Request
@@ -15,11 +16,13 @@ from quant_pipeline.charts.sparkline import points
 from quant_pipeline.door.access import Reached
 from quant_pipeline.door.days import session_of
 from quant_pipeline.door.errors import PageError
+from quant_pipeline.door.paging import Number
 from quant_pipeline.door.rendering import page
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.sync.insight.history import Page
 from quant_pipeline.warehouse.reads import read, read_sql
 
 if TYPE_CHECKING:
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 
 router = APIRouter(default_response_class=HTMLResponse)
 
-_DRAWN = 40
-"""Hits that get a line of their last closes."""
+_HITS = 50
+"""Hits on a page, each with a line of its last closes."""
 _CLOSES = 60
 _RECENT = 40
 _SESSIONS = """
@@ -69,14 +72,17 @@ def latest(access: Reached, name: str) -> HTMLResponse | RedirectResponse:
 
 
 @router.get("/screens/{name}/{date}")
-def hits(request: Request, access: Reached, name: str, date: str) -> HTMLResponse:
-    session = session_of(access.calendar(), date)
+def hits(request: Request, access: Reached, name: str, date: str, number: Number = 1) -> HTMLResponse:
+    session = session_of(access.calendar(), date, under=f"/screens/{quote(name)}")
     sessions = _sessions_of(access.database, name)
     strategy = _known(name, sessions)
     found = _hits(access.database, name, session)
     former = max((each for each in sessions if each < session), default=None)
     before = _hits(access.database, name, former) if former else found.clear()
-    figures = [json.loads(text or "{}") for text in found["figures"]]
+    number = min(number, -(-found.height // _HITS) or 1)
+    first = (number - 1) * _HITS
+    shown = Page(found.slice(first, _HITS), number, _HITS, found.height)
+    figures = [json.loads(text or "{}") for text in shown.rows["figures"]]
     columns = list(dict.fromkeys(column for each in figures for column in each))
     parameters = json.loads(found["parameters"][0] or "{}") if found.height else {}
     known = set(before["ts_code"])
@@ -89,13 +95,17 @@ def hits(request: Request, access: Reached, name: str, date: str) -> HTMLRespons
         session=session,
         hits=[
             {**row, "figures": each, "new": former is not None and row["ts_code"] not in known}
-            for row, each in zip(found.to_dicts(), figures, strict=True)
+            for row, each in zip(shown.rows.to_dicts(), figures, strict=True)
         ],
         gone=before.filter(~pl.col("ts_code").is_in(found["ts_code"].to_list())).to_dicts(),
         columns=columns,
         headings=_headings(strategy, parameters),
         parameters=_described(strategy, parameters),
-        lines=_closes(access.database, found["ts_code"].head(_DRAWN).to_list(), session),
+        lines=_closes(access.database, shown.rows["ts_code"].to_list(), session),
+        closes=_CLOSES,
+        first=first,
+        shown=shown,
+        fresh=found.filter(~pl.col("ts_code").is_in(list(known))).height,
         former=former,
         following=min((each for each in sessions if each > session), default=None),
         screened=session in sessions,

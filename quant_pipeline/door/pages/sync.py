@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from quant_pipeline.door.access import Reached
 from quant_pipeline.door.errors import PageError
+from quant_pipeline.door.paging import Number
 from quant_pipeline.door.rendering import page
 
 router = APIRouter(default_response_class=HTMLResponse)
-
-Number = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 
 
 @router.get("/sync")
@@ -21,7 +18,7 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
     from quant_pipeline.sources import controls, registry
     from quant_pipeline.sync.insight.commands import commands_of
     from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
-    from quant_pipeline.sync.insight.history import by_command
+    from quant_pipeline.sync.insight.history import STATUSES, by_command
     from quant_pipeline.sync.insight.status import status_of
 
     database = access.database
@@ -37,6 +34,9 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
         slow_above=SLOW_ABOVE,
         unhealthy_below=UNHEALTHY_BELOW,
         troubles=troubles(health),
+        circuits=controls.CIRCUITS,
+        moves=controls.EVENTS,
+        states=STATUSES,
         events=controls.events(database, 15).to_dicts(),
         history=history,
         runs=commands_of(history),
@@ -45,11 +45,21 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
 
 @router.get("/sync/{begins}")
 def run(request: Request, begins: str, access: Reached, number: Number = 1) -> HTMLResponse:
-    from quant_pipeline.sync.insight.history import items, run_of
+    from quant_pipeline.market.datasets import DATASETS
+    from quant_pipeline.sync.insight.history import STATUSES, items, run_of
 
     try:
         known = run_of(access.database, begins)
     except ValueError as error:
         raise PageError(404, "没有这次运行 No such run", why=str(error), command="quant-pipeline history") from None
     units = items(access.database, known.runs, page=number)
-    return page(request, "run.html", run=known.id, parts=known.runs, units=units, rows=units.rows.to_dicts())
+    return page(
+        request,
+        "run.html",
+        run=known.id,
+        parts=known.runs,
+        units=units,
+        rows=units.rows.to_dicts(),
+        states=STATUSES,
+        names={name: dataset.zh for name, dataset in DATASETS.items()},
+    )

@@ -46,7 +46,8 @@
   function ticks([from, to]) {
     const end = Math.min(to, count - 0.5);
     const wanted = Math.ceil(((phone.matches ? 3 : 7) * (end - from)) / (to - from));
-    const places = [...Array(wanted).keys()].map((at) => Math.round(from + ((at + 0.5) / wanted) * (end - from)));
+    const first = Math.min(count - 1, Math.ceil(from + (phone.matches ? 0.12 : 0.03) * (to - from)));
+    const places = [...Array(wanted).keys()].map((at) => Math.max(first, Math.round(from + ((at + 0.5) / wanted) * (end - from))));
     return [...new Set(places)].filter((at) => at >= 0 && at < count).map((at) => candles.x[at]);
   }
 

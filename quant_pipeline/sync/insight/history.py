@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from quant_pipeline.language import say
+from quant_pipeline.language import marked, say
 from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import ALIVE
 from quant_pipeline.warehouse.reads import read_sql
 
+STATUSES = {
+    "success": marked("success"),
+    "success_with_errors": marked("success with errors"),
+    "partial": marked("partial"),
+    "failed": marked("failed"),
+    "died": marked("died"),
+    "interrupted": marked("interrupted"),
+    "running": marked("running"),
+    "idle": marked("idle"),
+}
+"""The statuses of runs and units in words."""
 PER_PAGE = 20
 PER_PAGE_OF_ITEMS = 100
 # A run that is not closed has its counts in its items only; `died` is what the next sync will find out about it.
@@ -53,6 +65,11 @@ SELECT name, runs FROM (
     WHERE starts_with(command_id, %(begins)s) GROUP BY 1
     UNION ALL SELECT id, ARRAY[id], started_at FROM sync_runs WHERE starts_with(id, %(begins)s)
 ) AS named ORDER BY at DESC LIMIT 6
+"""
+_BRINGER = """
+SELECT sync_run FROM sync_items
+WHERE dataset = %(dataset)s AND status <> 'failed' AND (unit = %(session)s OR ts_code = %(code)s)
+ORDER BY finished_at DESC LIMIT 1
 """
 _KNOWN = """
 SELECT left(coalesce(command_id, id), 8) AS id FROM sync_runs GROUP BY coalesce(command_id, id)
@@ -123,6 +140,13 @@ def run_of(database: Database, begins: str) -> Found:
     if not known:
         raise ValueError(say("no run begins with {begins!r}: nothing was synced yet", begins=begins))
     raise ValueError(say("no run begins with {begins!r}. The latest runs: {known}", begins=begins, known=known))
+
+
+def bringer_of(database: Database, dataset: str, code: str, session: dt.date) -> str | None:
+    """The last run that fetched the session's rows of the data set, or the code's own; None where no run is on record."""
+    asked = {"dataset": dataset, "code": code, "session": session.isoformat()}
+    found = read_sql(database, _BRINGER, asked)
+    return found["sync_run"][0] if found.height else None
 
 
 def _window(page: int, per_page: int) -> dict[str, int]:
