@@ -20,6 +20,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import BSE_MAPPING, DATASETS, NAME_HISTORY, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.table_changes import noting
 
 SHOWN_BY = (STOCK_LIST, NAME_HISTORY, BSE_MAPPING)
 """The lists in which a change shows."""
@@ -140,7 +141,9 @@ def follow(connection: psycopg.Connection, changes: Sequence[CodeChange], calend
             _logger.warning("%s %s is %s now: its history is read under the new code", change.old, change.name, change.new)
     codes = {"old": [change.old for change in changes], "new": [change.new for change in changes]}
     for dataset in _FOLLOWED:
-        connection.execute(_moving(dataset), codes)
+        # The years of what is put under the new codes are those of what is taken from under the old ones.
+        with connection.cursor() as cursor, noting(cursor, dataset):
+            cursor.execute(_moving(dataset), codes)
 
 
 def _changed_on(connection: psycopg.Connection, change: CodeChange, calendar: Calendar, seen: dt.date) -> dt.date:

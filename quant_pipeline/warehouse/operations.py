@@ -187,6 +187,21 @@ CODE_CHANGES = sa.Table(
     _moment("recorded_at", now=True),
 )
 
+TABLE_CHANGES = sa.Table(
+    "table_changes",
+    OPERATIONS,
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("year", sa.Integer, nullable=False, comment="Of the rows that changed; 0: every year, or a list"),
+    sa.Column(
+        "mark",
+        sa.Numeric,
+        nullable=False,
+        server_default=sa.text("hashtextextended(gen_random_uuid()::text, 0)"),
+        comment="A random number: the sum of a year's marks is its state, see table_changes.py",
+    ),
+    sa.Index("table_changes_year", "dataset", "year"),
+)
+
 MESSAGES = sa.Table(
     "messages",
     OPERATIONS,

@@ -19,7 +19,10 @@ from quant_pipeline.warehouse.errors import DatabaseError, refusals_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
+    from adbc_driver_postgresql.dbapi import Cursor
 
+Days = tuple[dt.date | None, dt.date | None]
+"""From the first to the last, both included; None: without a bound."""
 _CANCELLED = "57014"
 _READ_ONLY = "25006"
 
@@ -41,25 +44,38 @@ def read(
     `updated_at` can be asked for. KeyError for an unknown column. `timeout`: seconds after which the server gives the
     statement up (TimeoutError); None: as the server has it.
     """
+    names = named(dataset, columns)
+    wanted = names + [name for name in dataset.key if name not in names]
+    chosen = None if codes is None else [spelled(dataset, code) for code in codes]
+    # Sorted here: polars takes a tenth of the server's time.
+    return _fetch(database, statement_of(dataset, wanted, (start, end), chosen), timeout).sort(dataset.key).select(names)
+
+
+def named(dataset: Dataset, columns: Sequence[str] | None) -> list[str]:
+    """The columns that are asked for, by default all of the spec's. KeyError for an unknown one."""
     names = list(dataset.column_names if columns is None else columns)
     for name in names:
         if name not in ("source", "updated_at"):
             dataset.column(name)
+    return names
+
+
+def statement_of(dataset: Dataset, columns: Sequence[str], days: Days, codes: Sequence[str] | None) -> str:
+    """The SELECT of these columns, of the days from the first to the last (both included; None: no bound) and the codes."""
+    start, end = days
     conditions = []
     if start is not None:
         conditions.append(sql.SQL("trade_date >= {}").format(start))
     if end is not None:
         conditions.append(sql.SQL("trade_date <= {}").format(end))
     if codes is not None:
-        conditions.append(sql.SQL("ts_code = ANY({})").format([_spelled(dataset, code) for code in codes]))
-    hidden = [name for name in dataset.key if name not in names]
+        conditions.append(sql.SQL("ts_code = ANY({})").format(list(codes)))
     statement = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, [*names, *hidden])), sql.Identifier(dataset.name)
+        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(dataset.name)
     )
     if conditions:
         statement += sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions)
-    # Sorted here: polars takes a tenth of the server's time.
-    return _fetch(database, statement.as_string(), timeout).sort(dataset.key).select(names)
+    return statement.as_string()
 
 
 def read_window(
@@ -103,7 +119,7 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     return frame.with_columns(pl.selectors.date().cast(pl.Datetime("us"))).to_pandas()
 
 
-def _spelled(dataset: Dataset, code: str) -> str:
+def spelled(dataset: Dataset, code: str) -> str:
     """As the table has it. What bears a market already is taken as it stands: an index, a board of THS."""
     if code[6:7] == ".":
         return code.upper()
@@ -121,13 +137,18 @@ def _fetch(database: Database, query: str, timeout: float | None, *, read_only: 
         if read_only:
             cursor.execute("SET TRANSACTION READ ONLY")
         try:
-            cursor.execute(query)
-            frame = pl.from_arrow(cursor.fetch_arrow_table())
+            return fetch(cursor, query)
         except dbapi.Error as error:
             if timeout is not None and error.sqlstate == _CANCELLED:  # what was asked for, not what the server's owner set
                 raise TimeoutError(f"statement timeout: the read took longer than {timeout:g} s") from None
             if read_only and error.sqlstate == _READ_ONLY:
                 raise DatabaseError(say("this query would change rows, and here they are only read: write a SELECT")) from None
             raise
+
+
+def fetch(cursor: Cursor, query: str) -> pl.DataFrame:
+    """The rows of a SELECT, over an open cursor."""
+    cursor.execute(query)
+    frame = pl.from_arrow(cursor.fetch_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from quant_pipeline.settings import Mode
-from quant_pipeline.warehouse import timescale
+from quant_pipeline.warehouse import table_changes, timescale
 from quant_pipeline.warehouse.tables import IDENTITY, metadata_of
 from quant_pipeline.warehouse.views import DEFINITIONS, create_views
 
@@ -74,6 +74,7 @@ def upgrade(engine: sa.Engine, mode: Mode, *, again: bool = False) -> None:
             raise SchemaError(f"a change of the tables needs a revision (warehouse/migrations): {error.orig}") from error
         create_views(driver)
         timescale.apply(driver)
+        table_changes.install(driver)
         connection.execute(
             postgresql.insert(IDENTITY)
             .values(mode=mode.value, fingerprint=fingerprint())
@@ -83,13 +84,13 @@ def upgrade(engine: sa.Engine, mode: Mode, *, again: bool = False) -> None:
 
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
-    """A digest of every table's and view's definition and every revision's name: equal means that there is nothing to do."""
+    """A digest of all definitions (tables, views, triggers) and of every revision's name: equal means nothing to do."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     digest = hashlib.sha256()
     for definition in _definitions(metadata_of()):
         digest.update(str(definition.compile(dialect=dialect)).encode())
-    for view in DEFINITIONS:
-        digest.update(view.encode())
+    for definition_text in (*DEFINITIONS, *table_changes.DEFINITIONS):
+        digest.update(definition_text.encode())
     for revision in sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")):
         digest.update(revision.encode())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.warehouse.table_changes import EVERY_YEAR, noting
 from quant_pipeline.warehouse.tables import stored_order
 
 _COPY_ROWS = 100_000
@@ -72,16 +73,17 @@ def upsert_each(
     """
     prepared = [_prepared(dataset, frame) for frame, _ in frames]
     sources = [source for _, source in frames]
-    with _whole(connection), connection.cursor() as cursor:
+    written = []
+    with _whole(connection), connection.cursor() as cursor, noting(cursor, dataset) as years:
         new = _copied_straight(connection, cursor, dataset, prepared, sources)
-        return [
-            Upserted(inserted=rows.height)
-            if place in new or rows.is_empty()
-            else _merged(
-                cursor, _Statements(dataset, _untold(dataset, rows)), rows, source, [] if force else _better(source, priority)
-            )
-            for place, (rows, source) in enumerate(zip(prepared, sources, strict=True))
-        ]
+        for place, (rows, source) in enumerate(zip(prepared, sources, strict=True)):
+            if place in new or rows.is_empty():
+                years.update(_years(dataset, rows))
+                written.append(Upserted(inserted=rows.height))
+            else:
+                statements = _Statements(dataset, _untold(dataset, rows))
+                written.append(_merged(cursor, statements, rows, source, [] if force else _better(source, priority), years))
+    return written
 
 
 def _better(source: str, priority: Sequence[str]) -> list[str]:
@@ -89,14 +91,28 @@ def _better(source: str, priority: Sequence[str]) -> list[str]:
     return list(priority[: priority.index(source)] if source in priority else priority)
 
 
+def _years(dataset: Dataset, rows: pl.DataFrame) -> set[int]:
+    """The years of the rows; of a list's, EVERY_YEAR."""
+    if not dataset.dated:
+        return set() if rows.is_empty() else {EVERY_YEAR}
+    return set(rows["trade_date"].dt.year().unique())
+
+
 def _merged(
-    cursor: psycopg.Cursor[Any], statements: _Statements, rows: pl.DataFrame, source: str, better: list[str]
+    cursor: psycopg.Cursor[Any],
+    statements: _Statements,
+    rows: pl.DataFrame,
+    source: str,
+    better: list[str],
+    years: set[int],
 ) -> Upserted:
-    """Merges the rows by way of the temporary table, which still holds them afterwards."""
+    """Merges the rows by way of the temporary table, which still holds them afterwards. `years`: gets those of new rows."""
     values = {"source": source, "better": better}
     cursor.execute(statements.incoming)
     _copy(cursor, statements.copy, rows)
-    inserted = cursor.execute(statements.insert, values).rowcount
+    new = dict(cursor.execute(statements.insert, values).fetchall())
+    years.update(new)
+    inserted = sum(new.values())
     updated = kept = 0
     if inserted < rows.height:
         updated, kept = cursor.execute(statements.update, values).fetchone() or (0, 0)
@@ -124,8 +140,8 @@ def replace_rows(
         raise UpsertError(f"{dataset.name}: {outside.height} rows are not of {dict(where)}")
     rows = _prepared(dataset, frame)
     statements = _Statements(dataset, _untold(dataset, rows))
-    with _whole(connection), connection.cursor() as cursor:
-        written = _merged(cursor, statements, rows, source, [] if force else _better(source, priority))
+    with _whole(connection), connection.cursor() as cursor, noting(cursor, dataset) as years:
+        written = _merged(cursor, statements, rows, source, [] if force else _better(source, priority), years)
         values = {"source": source, **{f"where_{name}": value for name, value in where.items()}}
         row = cursor.execute(statements.delete(where), values).fetchone()
     return replace(written, deleted=row[0] if row else 0)
@@ -229,6 +245,7 @@ class _Statements:
                 [name for name in dataset.column_names if name not in dataset.key], "{0} = excluded.{0},", " "
             ),
             "dataset": sql.Literal(dataset.name),
+            "year": sql.SQL("extract(year FROM trade_date)::integer") if dataset.dated else sql.Literal(EVERY_YEAR),
             "key_object": sql.SQL(", ").join(
                 sql.SQL("{}, t.{}").format(sql.Literal(name), sql.Identifier(name)) for name in dataset.key
             ),
@@ -263,7 +280,11 @@ SELECT EXISTS (
 """
 # Rows that are new go in with one look at the index; a backfill's rows are all of them, and it ends here.
 _INSERT = """
-INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM pg_temp.{incoming} ON CONFLICT DO NOTHING
+WITH written AS (
+    INSERT INTO {table} ({columns}, source) SELECT {columns}, %(source)s FROM pg_temp.{incoming}
+    ON CONFLICT DO NOTHING RETURNING {year} AS year
+)
+SELECT year, count(*) FROM written GROUP BY year
 """
 # The changed rows are locked before they are written down, so that another writer's change cannot come in between.
 # LATERAL with LIMIT looks each row up by the key's index, whatever the planner thinks of the tables: a hash or merge join

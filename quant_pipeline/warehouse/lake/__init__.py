@@ -1,0 +1,9 @@
+"""The lake: the tables' rows as Parquet, a file per data set and year, for fast reads. A copy, never a second truth.
+
+`snapshot` reads: a year from its file where that is current, from PostgreSQL where not, all of one moment. `sync` writes.
+"""
+
+from quant_pipeline.warehouse.lake.snapshot import Snapshot, snapshot
+from quant_pipeline.warehouse.lake.sync import Written, sync
+
+__all__ = ["Snapshot", "Written", "snapshot", "sync"]

@@ -1,0 +1,150 @@
+"""Reads of one moment: each year from the lake where it is current, from PostgreSQL where it is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import polars as pl
+
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.errors import refusals_in_words
+from quant_pipeline.warehouse.lake.files import file_of, kept_years, label_of, opened
+from quant_pipeline.warehouse.lake.order import in_order
+from quant_pipeline.warehouse.reads import Days, fetch, named, spelled, statement_of
+from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Cursor
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def snapshot(database: Database, folder: Path | None) -> Iterator[Snapshot]:
+    """The stored rows as they are at this moment: whatever is read in the block is of one state of the database.
+
+    `folder`: the lake's (`folder_of`); None: everything is read from PostgreSQL.
+    """
+    with refusals_in_words(), database.connect_arrow() as connection, connection.cursor() as cursor:
+        cursor.execute(_BEGIN)
+        try:
+            yield Snapshot(cursor, folder)
+        finally:
+            cursor.execute("ROLLBACK")
+
+
+class Snapshot:
+    """One state of the database. One thread at a time; not to be used after its block."""
+
+    def __init__(self, cursor: Cursor, folder: Path | None) -> None:
+        self._cursor = cursor
+        self._folder = folder
+        # The first statement is what fixes the moment: the states are those of the rows that will be read.
+        rows = fetch(cursor, states_query(list(DATASETS))).iter_rows()
+        self.sums = {(dataset, year): int(total) for dataset, year, total in rows}
+        """Sums of the marks, see table_changes.py."""
+
+    def read(
+        self,
+        dataset: Dataset,
+        *,
+        columns: Sequence[str] | None = None,
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        codes: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Rows of a data set, as `reads.read` gives them: sorted by its key, with the spec's types and units."""
+        names = named(dataset, columns)
+        if codes is not None:
+            codes = [spelled(dataset, code) for code in codes]
+        wanted = names + [name for name in dataset.key if name not in names]
+        with ExitStack() as stack:
+            kept = {} if self._folder is None or "updated_at" in names else self._current(stack, dataset, start, end)
+            parts = {}
+            for year, file in kept.items():
+                rows = _rows(file, dataset, wanted, start, end, codes)
+                if rows is not None:
+                    parts[year] = rows
+        parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes)
+        return in_order([parts[year] for year in sorted(parts)], dataset.key).select(names)
+
+    def label(self, dataset: Dataset, year: int) -> str:
+        """What a file says that is current (`year`: EVERY_YEAR of a list)."""
+        return label_of(dataset, state_of(self.sums, dataset, year))
+
+    def fetch(self, query: str) -> pl.DataFrame:
+        """The rows of a SELECT, of this state too."""
+        return fetch(self._cursor, query)
+
+    def _current(self, stack: ExitStack, dataset: Dataset, start: dt.date | None, end: dt.date | None) -> dict[int, BinaryIO]:
+        """The years within the range whose files are current, with these, open."""
+        assert self._folder is not None
+        years = kept_years(self._folder, dataset) if dataset.dated else [EVERY_YEAR]
+        current = {}
+        for year in years:
+            if dataset.dated and ((start and year < start.year) or (end and year > end.year)):
+                continue
+            found = opened(file_of(self._folder, dataset, year))
+            if found is not None:
+                file = stack.enter_context(found[0])
+                if found[1].label == self.label(dataset, year):
+                    current[year] = file
+        return current
+
+    def _stored(
+        self, dataset: Dataset, columns: Sequence[str], days: Sequence[Days], codes: Sequence[str] | None
+    ) -> dict[int, pl.DataFrame]:
+        """The rows of these days from PostgreSQL, under the year in which each range begins."""
+        return {
+            (first.year if first else EVERY_YEAR): self.fetch(statement_of(dataset, columns, (first, last), codes)).sort(
+                dataset.key
+            )
+            for first, last in days
+        }
+
+
+def _rows(
+    file: BinaryIO,
+    dataset: Dataset,
+    columns: Sequence[str],
+    start: dt.date | None,
+    end: dt.date | None,
+    codes: Sequence[str] | None,
+) -> pl.DataFrame | None:
+    """The file's rows; None where it cannot be read, which is logged: the table has the same."""
+    chosen = pl.scan_parquet(file)
+    if start is not None:
+        chosen = chosen.filter(pl.col("trade_date") >= start)
+    if end is not None:
+        chosen = chosen.filter(pl.col("trade_date") <= end)
+    if codes is not None:
+        chosen = chosen.filter(pl.col("ts_code").is_in(list(codes)))
+    try:
+        return chosen.select(columns).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        _logger.warning("a file of %s in the lake cannot be read, the table is read instead: %s", dataset.name, error)
+        return None
+
+
+def _days(dataset: Dataset, start: dt.date | None, end: dt.date | None, without: Collection[int]) -> list[Days]:
+    """The days of the range that lie in none of the years, as few ranges as there can be (None: without a bound)."""
+    if not dataset.dated:
+        return [] if EVERY_YEAR in without else [(None, None)]
+    ranges: list[Days] = []
+    first = start
+    for year in sorted(without):
+        last = dt.date(year - 1, 12, 31)
+        if first is None or first <= last:
+            ranges.append((first, last))
+        first = dt.date(year + 1, 1, 1)
+    if end is None or first is None or first <= end:
+        ranges.append((first, end))
+    return ranges
