@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import operations, overview, reconciliation, screens, sourced
+from quant_pipeline.assets import operations, overview, reconciliation, screens, signals, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.options import OPTIONS, SyncOptions
 from quant_pipeline.resources.pushplus import PushPlusResource
@@ -36,6 +36,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             *sourced.ASSETS,
             *screens.SCREENS,
             overview.market_overview,
+            signals.signals,
+            signals.signal_statistics,
             reconciliation.reconciliation,
             *operations.REPORTS,
         ],

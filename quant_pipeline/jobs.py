@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from quant_pipeline.assets.signals import clean_signals
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import (
     AUCTION,
@@ -42,13 +43,13 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
 
 daily_sync = _job(
     "daily_sync",
-    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed"),
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed", "signals"),
     "The main job 主任务: sync the session's data, check them, screen them, sum the day up, tell the user. "
     "Only one sync runs at a time (also against `quant-pipeline run` and `sync`).",
 )
 catch_up = _job(
     "catch_up",
-    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed", "quality"),
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed", "signals", "quality"),
     "The last sessions once more 夜间补数: what failed or was late is fetched, what is done costs nothing; then a sample "
     "is compared with a second source.",
 )
@@ -78,7 +79,13 @@ operations_report = _job(
     "operations_report", dg.AssetSelection.groups("operations"), "Status, history, sources and statistics 运行报告."
 )
 
-JOBS = [
+
+@dg.job(description="Expired signals are marked, old ones forgotten 清理过期信号.", executor_def=dg.in_process_executor)
+def signals_cleanup() -> None:
+    clean_signals()
+
+
+JOBS: list[AssetJob | dg.JobDefinition] = [
     daily_sync,
     catch_up,
     reference_sync,
@@ -91,4 +98,5 @@ JOBS = [
     weekly_verification,
     monthly_verification,
     operations_report,
+    signals_cleanup,
 ]

@@ -41,7 +41,7 @@ _FILE = f"{settings.load().schedules or timetable.FILE}"
 _FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
 
 
-def _schedule(job: "AssetJob", words: str) -> Callable[..., dg.ScheduleDefinition]:
+def _schedule(job: "AssetJob | dg.JobDefinition", words: str) -> Callable[..., dg.ScheduleDefinition]:
     """A schedule of the job: the decorated function takes (day, warehouse), and answers with a run or a reason to skip."""
     times = _TIMES[job.name]
 
@@ -186,6 +186,14 @@ def operations_report_schedule(at: dt.datetime, warehouse: WarehouseResource) ->
     return _on_a_session(at, warehouse.calendar(), lambda day: dg.RunRequest(run_key=f"operations_report:{day}T{at:%H:%M}"))
 
 
+@_schedule(jobs.signals_cleanup, "Expired signals are marked, old ones forgotten. 清理过期信号")
+def signals_cleanup_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """In the night after a session, when the next day's are not there yet."""
+    eve = at.date() - dt.timedelta(days=1)
+    calendar = warehouse.calendar()
+    return dg.RunRequest(run_key=f"signals_cleanup:{eve}") if calendar.is_session(eve) else _closed(eve, calendar)
+
+
 SCHEDULES = [
     daily_sync_schedule,
     catch_up_schedule,
@@ -199,6 +207,7 @@ SCHEDULES = [
     weekly_verification_schedule,
     monthly_verification_schedule,
     operations_report_schedule,
+    signals_cleanup_schedule,
 ]
 
 

@@ -58,6 +58,7 @@ DEFAULTS: dict[str, Times] = {
     "weekly_verification": Times(cron="20 4 1 * *"),
     "monthly_verification": Times(cron="30 4 1 * *"),
     "operations_report": Times(cron="15 * * * *"),
+    "signals_cleanup": Times(cron="30 6 * * *"),
 }
 """job -> when it runs."""
 

@@ -12,14 +12,26 @@ import pytest
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.definitions import build_defs, defs
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import MARKET_OVERVIEW, RECONCILIATION, SCREEN_RESULTS, SOURCED
+from quant_pipeline.market.datasets import (
+    MARKET_OVERVIEW,
+    RECONCILIATION,
+    SCREEN_RESULTS,
+    SIGNAL_STATISTICS,
+    SIGNALS,
+    SOURCED,
+)
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
 from quant_pipeline.sync.checks import checks_of
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ASSETS = {key.to_user_string(): definition for definition in defs.assets or () for key in definition.keys}  # type: ignore[union-attr]
+SIGNALLED = ("signals", "signal_statistics")
 OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats"}
-DATASET_OF = {**SOURCED, "screen_dual_ma": SCREEN_RESULTS, "reconciliation": RECONCILIATION, "market_overview": MARKET_OVERVIEW}
+DATASET_OF = {
+    **SOURCED,
+    "screen_dual_ma": SCREEN_RESULTS,
+    **{each.name: each for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS)},
+}
 
 
 def spec(name: str) -> dg.AssetSpec:
@@ -38,6 +50,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "ths": "ths_concepts ths_industries ths_members ths_hot",
         "screens": "screen_dual_ma",
         "computed": "market_overview",
+        "signals": "signals signal_statistics",
         "quality": "reconciliation",
         "operations": "sync_status sync_history source_health data_stats",
     }
@@ -46,7 +59,7 @@ def test_the_names_that_users_type_are_these() -> None:
     repository = defs.get_repository_def()
     jobs = (
         "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync "
-        "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report"
+        "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report signals_cleanup"
     ).split()
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
@@ -72,7 +85,7 @@ def _with_checks(names: Iterable[str]) -> set[str]:
 def test_the_main_job_takes_every_data_set_by_session_its_lists_and_the_screens() -> None:
     by_session = [name for name, dataset in SOURCED.items() if dataset.partition is Partition.SESSION]
     lists = [name for name, dataset in SOURCED.items() if not dataset.dated and not name.startswith("ths_")]
-    assert _steps("daily_sync") == _with_checks([*by_session, *lists]) | {"screen_dual_ma", "market_overview"}
+    assert _steps("daily_sync") == _with_checks([*by_session, *lists]) | {"screen_dual_ma", "market_overview", *SIGNALLED}
 
 
 def test_every_data_set_is_in_some_scheduled_job() -> None:

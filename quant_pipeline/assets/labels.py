@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 ZH: Final = {
+    "accepted": "采纳",
     "amount_yi": "成交额（亿元）",
     "as_of": "截至",
     "attempts": "尝试次数",
@@ -18,8 +19,10 @@ ZH: Final = {
     "charts": "图",
     "codes": "代码",
     "compared": "对账明细",
+    "conflicts": "冲突",
     "contents": "存量",
     "data_sets": "数据集",
+    "decisions": "决定",
     "differences": "差异",
     "differing": "不一致",
     "down": "下跌",
@@ -46,6 +49,7 @@ ZH: Final = {
     "origin": "数据性质",
     "page": "页面",
     "parameters": "参数",
+    "policy": "冲突规则",
     "preview": "预览",
     "quotas": "配额",
     "rejected": "拒收",

@@ -20,6 +20,7 @@ from quant_pipeline.market.bars import (
 from quant_pipeline.market.boards import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.market.columns import number, text
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
+from quant_pipeline.market.decisions import SIGNAL_STATISTICS, SIGNALS
 from quant_pipeline.market.lists import (
     BSE_MAPPING,
     CONVERTIBLE_BONDS,
@@ -84,6 +85,8 @@ DATASETS: dict[str, Dataset] = {
         SCREEN_RESULTS,
         RECONCILIATION,
         MARKET_OVERVIEW,
+        SIGNALS,
+        SIGNAL_STATISTICS,
     )
 }
 """Every data set by name, in the order in which one sync takes them."""
@@ -111,6 +114,8 @@ __all__ = [
     "PRICE_LIMITS",
     "RECONCILIATION",
     "SCREEN_RESULTS",
+    "SIGNALS",
+    "SIGNAL_STATISTICS",
     "SOURCED",
     "SPECIAL_TREATMENT",
     "STOCK_LIST",

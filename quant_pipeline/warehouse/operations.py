@@ -79,6 +79,23 @@ SCREENINGS = sa.Table(
     _moment("finished_at", now=True),
 )
 
+SIGNAL_DECISIONS = sa.Table(
+    "signal_decisions",
+    OPERATIONS,
+    sa.Column("decided_on", sa.Date, primary_key=True, comment="The session on which it was decided"),
+    sa.Column("trade_date", sa.Date, primary_key=True, comment="The signal's session: before decided_on while it is valid"),
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("ts_code", sa.Text, primary_key=True),
+    sa.Column("direction", sa.Text, primary_key=True, comment="buy|sell"),
+    sa.Column("decision", sa.Text, nullable=False, comment="accepted|refused|expired"),
+    sa.Column("conflict", sa.Text, comment="opposite|duplicate|held|not_held; null: none"),
+    sa.Column("against", sa.Text, comment="The signals or the holding that it stood against"),
+    sa.Column("policy", sa.Text, nullable=False, comment="priority|strength|majority|veto"),
+    sa.Column("reason", sa.Text, nullable=False),
+    _moment("decided_at", now=True),
+    sa.Index("signal_decisions_ts_code", "ts_code"),
+)
+
 RECONCILIATION_RUNS = sa.Table(
     "reconciliation_runs",
     OPERATIONS,

@@ -1,0 +1,71 @@
+"""Signals in Dagster: after the screens, session by session, with what they came to; and their clean-up."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from quant_pipeline.definitions import defs
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, INDEX_DAILY, STOCK_LIST
+from quant_pipeline_tests.assets.platform import LATEST, Platform, plain, texts
+from quant_pipeline_tests.sync.stored import LISTED, bars, store
+
+CODE = "600000.SH"
+
+
+@pytest.fixture(scope="module")
+def crossed(platform: Platform) -> Platform:
+    """A share that falls, and crosses its averages upwards in the session before the latest."""
+    days = platform.sessions(40)
+    at = pl.int_range(pl.len())
+    close = pl.when(at < 38).then(20 - 0.1 * at).otherwise(19 + at - 38)
+    rows = bars([CODE], days).with_columns(close=close.cast(pl.Float64))
+    rows = rows.with_columns(pl.col("close").alias(name) for name in ("open", "high", "low", "pre_close"))
+    store(platform.database, STOCK_LIST, [{"ts_code": CODE, "name": "浦发银行", "list_status": "L", "list_date": LISTED}])
+    store(platform.database, DAILY_KLINE, rows)
+    store(platform.database, ADJ_FACTOR, rows.with_columns(adj_factor=pl.lit(1.0)))
+    store(platform.database, INDEX_DAILY, bars(["000300.SH"], days))
+    return platform
+
+
+def test_the_screens_of_a_session_come_to_signals_and_statistics(crossed: Platform) -> None:
+    days = crossed.sessions(2)
+    parameters = {"screen_dual_ma": {"fast": 3, "slow": 10}}
+    result = crossed.run(days, "screen_dual_ma", "signals", "signal_statistics", config=parameters)
+    assert result.success, texts(result)
+    assert crossed.materialized("signals") == crossed.materialized("signal_statistics") == [str(day) for day in days]
+    assert crossed.rows("SELECT trade_date, strategy, ts_code, direction, name, status FROM signals") == [
+        (days[0], "dual_ma", CODE, "buy", "浦发银行", "accepted")
+    ]
+    assert crossed.rows("SELECT trade_date, direction, horizon, signals, hit_rate FROM signal_statistics") == [
+        (LATEST, "buy", 1, 1, 0.0)
+    ]
+    metadata = result.asset_materializations_for_node("signals")[0].metadata
+    told = plain(metadata)
+    assert (told["accepted"], told["conflicts"], told["policy"], told["dagster/row_count"]) == (1, 0, "priority", 1)
+    (row,) = metadata["decisions 决定"].records  # type: ignore[attr-defined]
+    assert row.data["reason"] == "无冲突"
+
+
+def test_a_policy_that_does_not_exist_is_a_sentence_and_writes_nothing(crossed: Platform) -> None:
+    before = crossed.rows("SELECT * FROM signals")
+    result = crossed.run(crossed.sessions(1), "signals", config={"signals": {"policy": "coin"}})
+    assert texts(result)["signals"].startswith("there is no policy 'coin': write priority, strength, majority, veto")
+    assert crossed.rows("SELECT * FROM signals") == before
+
+
+def test_a_session_without_screens_says_what_to_run(crossed: Platform) -> None:
+    day = crossed.sessions(30)[0]
+    result = crossed.run([day], "signals")
+    assert texts(result)["signals"] == f"no screen ran for {day}: run them first, `quant-pipeline run --date {day}`"
+
+
+def test_the_clean_up_is_a_job_of_its_own(crossed: Platform) -> None:
+    crossed.execute(
+        "INSERT INTO signals SELECT '2020-01-02', strategy, ts_code, direction, name, close, score, strength, priority, "
+        "'2020-01-02', 'refused', conflict, policy, reason, '2020-01-02', source, now() FROM signals LIMIT 1"
+    )
+    result = defs.resolve_job_def("signals_cleanup").execute_in_process(instance=crossed.instance)
+    assert result.success
+    assert crossed.rows("SELECT count(*) FROM signals WHERE trade_date = '2020-01-02'") == [(0,)]
+    assert crossed.rows("SELECT decision FROM signal_decisions WHERE decision = 'expired'") == [("expired",)]
