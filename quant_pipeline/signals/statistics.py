@@ -87,7 +87,7 @@ def _outcomes(
     against = sign * (pl.col("index_close") / pl.col("index_open") - 1)
     return (
         due.join(opens, on=["ts_code", "entry"], how="left")
-        .join(limits.rename({"trade_date": "entry"}), on=["ts_code", "entry"], how="left")
+        .join(limits, on=["ts_code", "entry"], how="left")
         .join(index.select(entry="trade_date", index_open="open"), on="entry", how="left")
         .join(index.select(exit="trade_date", index_close="close"), on="exit", how="left")
         .sort("exit")
