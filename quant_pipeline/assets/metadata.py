@@ -20,7 +20,7 @@ from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.strategies.indicators import ma
+from quant_pipeline.strategies.indicators import add
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item
 from quant_pipeline.warehouse.reads import read
@@ -163,7 +163,7 @@ def _drawn(warehouse: WarehouseResource, dataset: Dataset, session: dt.date, top
     whole = adjusted["close"].null_count() == 0
     named = names_of(warehouse, top["ts_code"].to_list())
     return picture(
-        (adjusted if whole else raw).with_columns(ma5=ma(5), ma20=ma(20)).tail(_CHARTED_BARS),
+        add(adjusted if whole else raw, "MA5 MA20").tail(_CHARTED_BARS),
         code=code,
         name=named.get(code, ""),
         caption=f"{frequency.zh} {'前复权' if whole else '不复权'}",

@@ -24,7 +24,7 @@ from quant_pipeline.market.datasets import (
     SUSPENSIONS,
 )
 from quant_pipeline.market.listings import Kind, Listing
-from quant_pipeline.strategies.indicators import kdj, ma, macd
+from quant_pipeline.strategies.indicators import add
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
 
@@ -181,11 +181,8 @@ def _sessions(
 
 
 def _with_indicators(bars: pl.DataFrame) -> pl.DataFrame:
-    one = bars.with_columns(ts_code=pl.lit(""))
-    dif, dea, histogram = macd()
-    k, d, j = kdj()
-    averages = [ma(window).alias(f"ma{window}") for window in AVERAGES]
-    return one.with_columns(*averages, dif=dif, dea=dea, macd=histogram, k=k, d=d, j=j).drop("ts_code")
+    names = [*(f"MA{window}" for window in AVERAGES), "MACD", "KDJ"]
+    return add(bars.with_columns(ts_code=pl.lit("")), names).drop("ts_code")
 
 
 def _with_gaps(bars: pl.DataFrame, labels: pl.DataFrame, halted: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.indicators import ma
+from quant_pipeline.strategies.indicators import add, ref
 from quant_pipeline.strategies.panel import Needs
 
 _DIGITS = 9
@@ -61,15 +61,10 @@ class DualMovingAverage(Strategy):
 
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
         fast, slow = self.figures
-        averages = bars.select(
-            "ts_code",
-            "trade_date",
-            ma(self.parameters.fast).alias(fast),
-            ma(self.parameters.slow).alias(slow),
-        )
+        averages = add(bars.select("ts_code", "trade_date", "close"), [fast, slow]).drop("close")
         # Averages of equal prices differ in their last digits: that is no cross.
         gap = (pl.col(fast) / pl.col(slow) - 1).round(_DIGITS)
-        before = gap.shift(1).over("ts_code")
+        before = ref(1, gap)
         return averages.with_columns(
             buy=((gap > 0) & (before <= 0)).fill_null(False),
             sell=((gap < 0) & (before >= 0)).fill_null(False),

@@ -165,7 +165,7 @@ def test_a_newly_listed_code_has_its_three_bars(warehouse: Database) -> None:
     assert line.bars["trade_date"].to_list() == list(DAYS[-3:])
     assert line.ex_dates.is_empty()
     assert line.bars.select("ma5", "ma60").null_count().row(0) == (3, 3)
-    assert line.bars.select("dif", "k").null_count().row(0) == (0, 0)
+    assert line.bars.select("dif", "k").null_count().row(0) == (0, 3), "a K needs nine bars, a DIF begins with the first"
 
 
 def test_nothing_is_stored_of_a_code(warehouse: Database) -> None:

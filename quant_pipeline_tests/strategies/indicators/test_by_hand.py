@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 import pytest
 
 from quant_pipeline.strategies.indicators import kdj, ma, macd
 
 
-def _bars(code: str, rows: list[tuple[float, float, float]]) -> pl.DataFrame:
+def _bars(code: str, rows: Sequence[tuple[float, float, float]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["high", "low", "close"], orient="row").with_columns(ts_code=pl.lit(code))
 
 
@@ -26,9 +28,11 @@ def test_macd() -> None:
 
 
 def test_kdj() -> None:
-    """RSV 50, 100 (12 of 8 to 12), 25 (9 of 8 to 12): K = 2/3 K' + 1/3 RSV, D the same of K, J = 3K - 2D."""
-    bars = _bars("a", [(10, 8, 9), (12, 9, 12), (11, 9, 9)])
-    k, d, j = _columns(bars, "k d j", kdj())
+    """RSV 50 in the ninth bar, 100 (12 of 8 to 12), 25 (9 of 8 to 12): K = 2/3 K' + 1/3 RSV, D the same of K, J = 3K - 2D."""
+    bars = _bars("a", [*[(10, 8, 9)] * 9, (12, 9, 12), (11, 9, 9)])
+    columns = _columns(bars, "k d j", kdj())
+    assert all(column[:8] == [None] * 8 for column in columns)
+    k, d, j = (column[8:] for column in columns)
     assert k == pytest.approx([50, 66.666667, 52.777778], abs=1e-6)
     assert d == pytest.approx([50, 55.555556, 54.629630], abs=1e-6)
     assert j == pytest.approx([50, 88.888889, 49.074074], abs=1e-6)
@@ -42,13 +46,12 @@ def test_kdj_looks_at_nine_bars() -> None:
 
 
 def test_k_and_d_stay_where_the_price_does() -> None:
-    """A limit-up opening that is one price has no range of its own: after eight such bars K and D are as before."""
-    bars = _bars("a", [(10, 10, 10), (12, 8, 12), *[(9, 9, 9)] * 10])
+    """A limit-up opening that is one price has no range of its own: after nine such bars K and D are as before."""
+    bars = _bars("a", [*[(12, 8, 12)] * 9, *[(9, 9, 9)] * 12])
     k, d, j = _columns(bars, "k d j", kdj())
-    assert (k[0], d[0]) == (None, None)
-    assert (k[1], d[1]) == (100, 100)
-    assert (k[-1], d[-1], j[-1]) == (k[-2], d[-2], j[-2]) == (k[9], d[9], j[9])
-    assert k[9] != k[8]
+    assert (k[8], d[8]) == (100, 100)
+    assert (k[-1], d[-1], j[-1]) == (k[-2], d[-2], j[-2]) == (k[16], d[16], j[16])
+    assert k[16] != k[15]
 
 
 def test_codes_do_not_mix() -> None:
