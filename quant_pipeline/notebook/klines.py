@@ -15,6 +15,7 @@ from quant_pipeline.charts.periods import Frequency, gathered, labelled, with_tr
 from quant_pipeline.language import say
 from quant_pipeline.market.adjustment import Adjustment
 from quant_pipeline.market.adjustment import adjust as adjusted_by
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.columns import ColumnType
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import DATASETS
@@ -35,7 +36,8 @@ from quant_pipeline.notebook.asked import (
 from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentences
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import Opened, current
-from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.lake import Snapshot
+from quant_pipeline.warehouse.reads import read_sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +137,8 @@ def panel(
         if frequency is not Frequency.DAY:
             raise QueryError(say("{field} is a figure of sessions: leave freq out", field=f"{dataset.name}.{field}"))
         order = None if codes is None else keys(opened.database, dataset, codes)
-        rows = read(opened.database, dataset, start=first, end=last, codes=order, columns=["ts_code", "trade_date", field])
+        with opened.rows() as stored:
+            rows = stored.read(dataset, start=first, end=last, codes=order, columns=["ts_code", "trade_date", field])
         if rows.is_empty() and (nothing := nothing_within(opened.database, dataset, first, last)) is not None:
             raise nothing
     return given(_wide(opened, rows, field, frequency, order), as_, index=["trade_date"])
@@ -155,40 +158,42 @@ def klines(
     """
     kinds = [Kind.STOCK] if codes is None else list(dict.fromkeys(each.kind for each in codes))
     found = []
-    for kind in kinds:
-        of_kind = None if codes is None else [each for each in codes if each.kind is kind]
-        found.append(_of_kind(opened, kind, of_kind, start, end, adjust, frequency))
+    calendar = None if frequency is Frequency.DAY else opened.calendar()
+    with opened.rows() as stored:
+        for kind in kinds:
+            of_kind = None if codes is None else [each.code for each in codes if each.kind is kind]
+            found.append(_of_kind(stored, calendar, kind, of_kind, start, end, adjust, frequency))
     rows = pl.concat(found).sort("ts_code", "trade_date")
     _told_of_the_lacking(opened, codes, rows, start, end)
     return rows
 
 
 def _of_kind(
-    opened: Opened,
+    stored: Snapshot,
+    calendar: Calendar | None,
     kind: Kind,
-    listings: Sequence[Listing] | None,
+    codes: Sequence[str] | None,
     start: dt.date | None,
     end: dt.date | None,
     adjust: Shown,
     frequency: Frequency,
 ) -> pl.DataFrame:
     dataset, factored = tables_of(kind)
-    codes = None if listings is None else [each.code for each in listings]
     since = None if start is None else _first_of_period(start, frequency)
-    raw = read(opened.database, dataset, start=since, end=end, codes=codes, columns=_COLUMNS)
+    raw = stored.read(dataset, start=since, end=end, codes=codes, columns=_COLUMNS)
     if kind is Kind.CONVERTIBLE_BOND:
         raw = raw.with_columns(pl.col("amount") * 10)  # 万元 there
     if raw.is_empty():
         return raw
     of_factors = factored is not None and (adjust != "raw" or frequency is not Frequency.DAY)
-    factors = _factors(opened, cast(Dataset, factored), codes, raw) if of_factors else None
+    factors = _factors(stored, cast(Dataset, factored), codes, raw) if of_factors else None
     shown = adjusted_by(raw, factors, _ADJUSTED[adjust]) if factors is not None and adjust in _ADJUSTED else raw
     whole = shown.filter(pl.col("close").is_not_null())
     if whole.height < shown.height:
         _warn_of_lacking_factors(shown.filter(pl.col("close").is_null()), cast(Dataset, factored))
-    if frequency is Frequency.DAY or whole.is_empty():
+    if calendar is None or whole.is_empty():
         return whole.select(_COLUMNS)
-    labels = labelled(_sessions(opened, dataset, whole, end), frequency)
+    labels = labelled(_sessions(stored, calendar, dataset, whole, end), frequency)
     periods = gathered(whole, labels, by=["ts_code"])
     if adjust == "raw" and factors is not None:
         periods = with_true_changes(periods, adjusted_by(raw, factors, "hfq"), labels, by=["ts_code"])
@@ -202,32 +207,34 @@ def _first_of_period(day: dt.date, frequency: Frequency) -> dt.date:
     return day.replace(day=1) if frequency is Frequency.MONTH else day
 
 
-def _factors(opened: Opened, factored: Dataset, codes: Sequence[str] | None, raw: pl.DataFrame) -> pl.DataFrame:
+def _factors(stored: Snapshot, factored: Dataset, codes: Sequence[str] | None, raw: pl.DataFrame) -> pl.DataFrame:
     """From the bars' first session to today, for qfq refers to the latest; up to the delisting of a delisted code, so that its
     last traded price is its qfq price, as in the SQL views. A code that has none by its first bar has all of its older ones."""
     since = raw["trade_date"].min()
-    factors = read(opened.database, factored, start=cast(dt.date, since), codes=codes)
+    factors = stored.read(factored, start=cast(dt.date, since), codes=codes)
     first_bar = raw.group_by("ts_code").agg(bar=pl.min("trade_date"))
     first_factor = factors.group_by("ts_code").agg(factor=pl.min("trade_date"))
     late = first_bar.join(first_factor, on="ts_code", how="left").filter(
         pl.col("factor").is_null() | (pl.col("factor") > pl.col("bar"))
     )["ts_code"]
     if len(late):
-        older = read(opened.database, factored, end=cast(dt.date, since) - dt.timedelta(days=1), codes=late.to_list())
+        older = stored.read(factored, end=cast(dt.date, since) - dt.timedelta(days=1), codes=late.to_list())
         factors = pl.concat([older, factors])
     lists = [DATASETS[name] for name in factored.universe]
-    lives = [read(opened.database, each, columns=["ts_code", "delist_date"]) for each in lists]
+    lives = [stored.read(each, columns=["ts_code", "delist_date"]) for each in lists]
     alive = pl.col("delist_date").is_null() | (pl.col("trade_date") <= pl.col("delist_date"))
     return factors.join(pl.concat(lives), on="ts_code", how="left").filter(alive).drop("delist_date")
 
 
-def _sessions(opened: Opened, dataset: Dataset, rows: pl.DataFrame, end: dt.date | None) -> Sequence[dt.date]:
+def _sessions(
+    stored: Snapshot, calendar: Calendar, dataset: Dataset, rows: pl.DataFrame, end: dt.date | None
+) -> Sequence[dt.date]:
     """From the first bar to the newest session of the table (at most `end`): a running week bears the newest session."""
-    newest: dt.date = read_sql(opened.database, f"SELECT max(trade_date) AS newest FROM {dataset.name}").item()
+    newest: dt.date = stored.fetch(f"SELECT max(trade_date) AS newest FROM {dataset.name}").item()
     last = newest if end is None else min(newest, end)
     known = set(rows["trade_date"])
     first = min(known)
-    return sorted(known | set(opened.calendar().between(first, max(last, max(known)))))
+    return sorted(known | set(calendar.between(first, max(last, max(known)))))
 
 
 def _of_data_set(field: str) -> tuple[Dataset, str]:

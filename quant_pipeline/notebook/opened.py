@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from quant_pipeline import settings
@@ -14,6 +15,8 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.resources import opened
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import Snapshot, snapshot
+from quant_pipeline.warehouse.lake.files import folder_of
 
 _lock = threading.Lock()
 _held: Opened | None = None
@@ -30,6 +33,10 @@ class Opened:
     def calendar(self) -> Calendar:
         """The exchange's calendar, as far as the stored one can be believed."""
         return opened.calendar(self.database)
+
+    def rows(self) -> AbstractContextManager[Snapshot]:
+        """The stored rows as they are at this moment, out of the lake where it is current."""
+        return snapshot(self.database, folder_of(self.settings))
 
 
 def current() -> Opened:

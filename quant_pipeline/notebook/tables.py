@@ -64,9 +64,11 @@ def read(
     first, last = span(start, end)
     if not spec.dated and (first, last) != (None, None):
         raise QueryError(say("{dataset} is a list, and has no sessions: leave start and end out", dataset=spec.name))
-    database = current().database
+    opened = current()
+    database = opened.database
     chosen = None if codes is None else keys(database, spec, codes)
-    rows = reads.read(database, spec, start=first, end=last, codes=chosen, columns=wanted)
+    with opened.rows() as stored:
+        rows = stored.read(spec, start=first, end=last, codes=chosen, columns=wanted)
     if rows.is_empty() and (nothing := nothing_within(database, spec, first, last)) is not None:
         raise nothing
     return given(rows, as_)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pandas as pd
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import quant_pipeline as qp
+from quant_pipeline import settings
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import files, sync
+from quant_pipeline.warehouse.lake.files import folder_of
 from quant_pipeline.warehouse.reads import read_sql
 from quant_pipeline_tests.notebook.conftest import DAYS, EX_DATE, HALTED, PRICES
 
+snapshot_of_lake = importlib.import_module("quant_pipeline.warehouse.lake.snapshot")
 FIGURES = [*PRICES, "change", "pct_chg", "vol", "amount"]
 
 
@@ -189,3 +196,20 @@ def _calendar(database: Database) -> None:
 
     days = pl.DataFrame({"cal_date": CALENDAR.between(DAYS[0], DAYS[-1])})
     store(database, TRADE_CALENDAR, days.with_columns(exchange=pl.lit("SSE"), is_open=pl.lit(1)))
+
+
+def test_the_lake_is_read_where_it_is_current_and_the_table_where_it_is_not(
+    stored: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {adjust: qp.bars(adjust=adjust, as_="polars") for adjust in ("qfq", "raw")}
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path))
+    folder = folder_of(settings.load())
+    sync(stored, folder)
+    opened: list[Path] = []
+    monkeypatch.setattr(snapshot_of_lake, "opened", lambda path: opened.append(path) or files.opened(path))
+    for adjust, frame in expected.items():
+        assert_frame_equal(qp.bars(adjust=adjust, as_="polars"), frame)  # type: ignore[call-overload]
+    assert {path.parts[-3] for path in opened} >= {"daily_kline", "adj_factor"}
+    with stored.connect() as connection:
+        connection.execute("DELETE FROM daily_kline WHERE trade_date = %s", (DAYS[-1],))
+    assert_frame_equal(qp.bars(adjust="raw", as_="polars"), expected["raw"].filter(pl.col("trade_date") < DAYS[-1]))
