@@ -2,7 +2,10 @@
 
 Texts stand in the code in English, as templates with named places: `say("{count} rows", count=3)`. What they are in
 Chinese stands in `locale/zh/LC_MESSAGES/quant_pipeline.po` (gettext; `make texts` collects and compiles it) and nowhere
-else. What is stored (the errors of units, Dagster's events) stays in the language in which it was written.
+else.
+
+What is kept for later readers (errors of units, reasons, findings of checks) is English, made by `told` of the same
+catalogue; whoever shows it, in whichever language, does so by `retelling.retold`.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import functools
 import gettext
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -34,6 +37,14 @@ def say(text: str, /, **figures: object) -> str:
 def say_many(one: str, many: str, /, count: int, **figures: object) -> str:
     """As `say`, of a number of things: `say_many("{count} call", "{count:,} calls", 3)`."""
     return _translations(current()).ngettext(one, many, count).format_map({"count": count, **figures})
+
+
+def told(text: str, /, **figures: object) -> str:
+    """The text in English, its places filled in: for what is kept, logged or raised in the depth, and shown by `retold`.
+
+    Places named `count` and `total` hold numbers.
+    """
+    return text.format_map(figures)
 
 
 def marked(text: str) -> str:
@@ -94,6 +105,12 @@ def _of_locale() -> Language:
 def _known(written: str) -> Language | None:
     """The language of `zh`, `zh_CN.UTF-8`, `en-GB`; None where it is none of the two."""
     return next((language for language in LANGUAGES if written[:2].lower() == language), None)
+
+
+def catalogue(language: Language) -> Mapping[str, str]:
+    """Every English text without a plural -> what it is in the language."""
+    texts: Mapping[object, str] = getattr(_translations(language), "_catalog", {})  # gettext has no other way to see them all
+    return {text: said for text, said in texts.items() if isinstance(text, str) and text}
 
 
 @functools.cache

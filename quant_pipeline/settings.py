@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from quant_pipeline import project
 from quant_pipeline.language import say
+from quant_pipeline.wrong_values import problems
 
 AnyVariables = TypeVar("AnyVariables", bound="Variables")
 
@@ -73,7 +74,7 @@ class Settings(Variables):
     @classmethod
     def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("write it as postgresql://user:password@host:5432/database")
+            raise ValueError(say("write it as postgresql://user:password@host:5432/database"))
         return url
 
     @property
@@ -141,5 +142,6 @@ def read(kind: type[AnyVariables], instead: Mapping[str, Any] | None = None) -> 
     try:
         return kind(**{"_env_file": project.env_file(), **(instead or {})})
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise SettingsError(f"the settings cannot be used: {problems} (see .env.example)") from None
+        raise SettingsError(
+            say("the settings cannot be used: {problems} (see .env.example)", problems=problems(error))
+        ) from None

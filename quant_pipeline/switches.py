@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quant_pipeline import settings
+from quant_pipeline.language import say
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.settings import SettingsError
@@ -12,7 +13,9 @@ def switched_off() -> frozenset[str]:
     """The names in QUANT_WITHOUT; SettingsError for one that is no data set with a source."""
     names = settings.load().without
     if unknown := sorted(names - SOURCED.keys()):
-        raise SettingsError(f"QUANT_WITHOUT: unknown data set: {', '.join(unknown)}. Known: {', '.join(SOURCED)}")
+        raise SettingsError(
+            say("QUANT_WITHOUT: unknown data set: {names}. Known: {known}", names=", ".join(unknown), known=", ".join(SOURCED))
+        )
     return names
 
 

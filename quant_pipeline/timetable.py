@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from quant_pipeline import project
 from quant_pipeline.configuration import ConfigurationError, read_toml
 from quant_pipeline.language import say
+from quant_pipeline.wrong_values import first_problem
 
 FILE = Path("schedules.toml")
 """Looked for in the project's folder, unless QUANT_SCHEDULES names another."""
@@ -79,7 +80,7 @@ def load(path: Path | None) -> dict[str, Times]:
         try:
             times[job] = Times(**DEFAULTS[job].model_dump() | fields)
         except (ValidationError, TypeError) as error:
-            text = _words(error) if isinstance(error, ValidationError) else say("write a table, such as [daily_sync]")
+            text = first_problem(error) if isinstance(error, ValidationError) else say("write a table, such as [daily_sync]")
             raise TimetableError(f"{path}, [{job}]: {text}") from None
     return times
 
@@ -97,8 +98,3 @@ def spoken(cron: str) -> str:
     elif (day, weekday) != ("*", "*"):
         return f"{cron} (Asia/Shanghai 上海时间)"
     return f"{at} Asia/Shanghai 上海时间"
-
-
-def _words(error: ValidationError) -> str:
-    """What pydantic says of the first field, without its word for an error of ours."""
-    return error.errors()[0]["msg"].removeprefix("Value error, ")

@@ -9,12 +9,14 @@ from quant_pipeline import settings
 from quant_pipeline.assets.describe import in_both
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
+from quant_pipeline.language import told
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.notify.messages import Message, check_noticed, checks_failed
 from quant_pipeline.partitions import sessions_of
 from quant_pipeline.resources.options import options_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.retelling import for_readers
 from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
 from quant_pipeline.sync.ledger import units_of
 from quant_pipeline.sync.periods import labels_of
@@ -86,7 +88,7 @@ def _verdict(check: Check, scope: Scope) -> Verdict:
     try:
         return check.judge(scope)
     except Exception as error:
-        return Verdict(False, f"the check could not be made 检查未能完成: {error}")
+        return Verdict(False, told("the check could not be made: {error}", error=error))
 
 
 def _scope(run: dg.DagsterRun, dataset: Dataset, warehouse: WarehouseResource) -> Scope | None:
@@ -161,6 +163,6 @@ def _facts(check: Check, verdict: Verdict, scope: Scope) -> dict[str, Any]:
     return {
         "passed": verdict.passed,
         "severity": dg.AssetCheckSeverity.WARN if check.warns else dg.AssetCheckSeverity.ERROR,
-        "description": verdict.text,
+        "description": for_readers(verdict.text),
         "metadata": labelled(metadata),
     }

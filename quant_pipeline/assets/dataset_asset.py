@@ -22,7 +22,7 @@ from quant_pipeline.assets.metadata import (
     sum_metadata,
     unit_metadata,
 )
-from quant_pipeline.language import say
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, asked_sessions, key_of
@@ -30,6 +30,7 @@ from quant_pipeline.resources.dagster_private import ADHOC_JOB
 from quant_pipeline.resources.options import AGAIN_TAG, NAMED_TAG, SyncOptions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
+from quant_pipeline.retelling import for_readers
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item, units_of
@@ -37,6 +38,8 @@ from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request
 
+_FAILED_ONE = marked("{error}. What succeeded is kept; run it again.")
+_FAILED_MORE = marked("{error}. And {count} more: see the table. What succeeded is kept; run it again.")
 OWNERS = ["team:market-data"]
 SKIPPED = label("skipped")
 """Metadata of the observation that says why a run left the data set out."""
@@ -76,9 +79,9 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         named = context.run.tags.get(NAMED_TAG) == "true" or context.run.job_name == ADHOC_JOB
         unserved = None if named else sync.unserved(dataset, request)
         if unserved is not None:
-            note = say("{why}. Skipped", why=unserved)
+            note = told("{why}. Skipped", why=unserved)
             context.log.warning(note)
-            events.observed({SKIPPED: note})
+            events.observed({SKIPPED: for_readers(note)})
             yield everything_told()
             return
         tell = _Teller(context, dataset, sync, request, events)
@@ -100,7 +103,14 @@ def _asked_codes(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
     """The symbols as codes of the data set. CodeError where symbols are named, and none is: never the whole market then."""
     codes = codes_of(dataset, symbols)
     if symbols and dataset.universe and not codes:
-        raise CodeError(f"{dataset.name} has no rows of {', '.join(symbols)}: name codes of {' or '.join(dataset.universe)}")
+        raise CodeError(
+            told(
+                "{dataset} has no rows of {codes}: name codes of {lists}",
+                dataset=dataset.name,
+                codes=", ".join(symbols),
+                lists=", ".join(dataset.universe),
+            )
+        )
     return codes
 
 
@@ -213,15 +223,22 @@ def _ready_sessions(context: dg.AssetExecutionContext, dataset: Dataset, sync: S
     early = [session for session in sessions if session > latest]
     if early and (not dataset.periodic or not ready):
         raise Failed(
-            f"{dataset.name} {early[0]}: the session's data do not exist yet; the latest complete session is "
-            f"{latest} (data are ready at {dataset.ready:%H:%M} Asia/Shanghai). 该交易日数据尚未产生"
+            told(
+                "{dataset} {session}: the session's data do not exist yet; the latest complete session is {latest} "
+                "(data are ready at {ready:%H:%M} Asia/Shanghai)",
+                dataset=dataset.name,
+                session=early[0],
+                latest=latest,
+                ready=dataset.ready,
+            )
         )
     if not sessions:
-        context.log.warning("The exchange was closed on every day asked for: nothing to sync. 所选日期均休市")
+        context.log.warning(for_readers(marked("The exchange was closed on every day asked for: nothing to sync.")))
     return ready
 
 
 def _failure_text(failed: dict[Unit, Item]) -> str:
     first = next(iter(failed.values()))
-    more = f" (and {len(failed) - 1} more: see the table 另有 {len(failed) - 1} 个，见下表)" if len(failed) > 1 else ""
-    return f"{first.error}{more}. What succeeded is kept; run it again. 已完成的部分已保存，可重新运行"
+    if len(failed) > 1:
+        return told(_FAILED_MORE, error=first.error, count=len(failed) - 1)
+    return told(_FAILED_ONE, error=first.error)

@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+from quant_pipeline.retelling import for_readers
+
 
 class Failed(dg.Failure):
     """A failure that is explained already: nothing is gained by trying at once again.
@@ -15,7 +17,7 @@ class Failed(dg.Failure):
     """
 
     def __init__(self, description: str, metadata: Mapping[str, Any] | None = None) -> None:
-        super().__init__(description, metadata=metadata, allow_retries=False)
+        super().__init__(for_readers(description), metadata=metadata, allow_retries=False)
 
 
 Failed.__module__, Failed.__qualname__ = "builtins", "失败 Failed"

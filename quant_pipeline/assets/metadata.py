@@ -20,7 +20,12 @@ from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
+<<<<<<< HEAD
 from quant_pipeline.strategies.indicators import add
+=======
+from quant_pipeline.retelling import for_readers
+from quant_pipeline.strategies.indicators import ma
+>>>>>>> 32f6b12 (Kept texts are English templates and said in the reader's language where they are shown; sources without a token are told once and not planned with)
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item
 from quant_pipeline.warehouse.reads import read
@@ -65,7 +70,7 @@ def unit_metadata(item: Item) -> dict[str, Any]:
         "missing": item.missing,
         **({"unreadable": item.unreadable} if item.unreadable else {}),
         "source": item.source or "",
-        **({"not_whole": item.error} if item.error else {}),
+        **({"not_whole": for_readers(item.error)} if item.error else {}),
     }
 
 
@@ -80,7 +85,7 @@ def before_metadata(item: Item) -> dict[str, Any]:
         "source": item.source or "",
         "synced_at": f"{item.finished_at.astimezone(EXCHANGE_ZONE):%Y-%m-%d %H:%M}" if item.finished_at else "",
         "note": "was there before, nothing was fetched 此前已同步，本次未获取",
-        **({"not_whole": item.error} if item.error else {}),
+        **({"not_whole": for_readers(item.error)} if item.error else {}),
     }
 
 
@@ -218,7 +223,12 @@ def _shown_type(dtype: pl.DataType) -> str:
 def failures_table(items: Iterable[Item]) -> dg.TableMetadataValue:
     """Which units failed, and why (at most a hundred)."""
     shown = [
-        {"unit": item.unit, "source": item.source or "", "class": item.error_class or "", "error": item.error or ""}
+        {
+            "unit": item.unit,
+            "source": item.source or "",
+            "class": item.error_class or "",
+            "error": for_readers(item.error or ""),
+        }
         for item in list(items)[:100]
     ]
     return table(pl.DataFrame(shown))

@@ -14,6 +14,7 @@ from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, page_link, table
 from quant_pipeline.language import chinese
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.retelling import for_readers
 from quant_pipeline.sources import controls, registry
 from quant_pipeline.switches import switched_off
 from quant_pipeline.sync.insight import history, stats
@@ -100,7 +101,7 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
     return {
         "page": page_link("sync"),
         "unhealthy": len(found),
-        "troubles": "; ".join(f"{name}: {words}" for name, words in found.items()) or "none 无",
+        "troubles": "; ".join(f"{name}: {for_readers(words)}" for name, words in found.items()) or "none 无",
         "calls_last_hour": int(by_api["calls_hour"].sum()),
         "calls_last_day": int(by_api["calls_day"].sum()),
         "old_calls_forgotten": forgotten,
@@ -151,7 +152,7 @@ def _contents(status: DatasetStatus, latest: dt.date | None) -> dict[str, Any]:
 
 def _to_do(status: DatasetStatus) -> str:
     """One word: the command is `quant-pipeline` with it."""
-    if status.words.startswith("switched off"):
+    if status.dataset in switched_off():
         return "停用 off"
     if status.last is None or status.stale or status.missing:
         return "补 sync"
@@ -193,9 +194,13 @@ def _moves(events: pl.DataFrame) -> pl.DataFrame:
     return events.select(
         pl.col("at").dt.strftime("%m\u2011%d\u00a0%H:%M").alias("时间 at"),
         _API,
-        pl.col("kind").alias("事件 kind"),
-        pl.col("reason").str.slice(0, 60).alias("原因 why"),
+        _in_words("kind", lambda kind: chinese(controls.EVENTS.get(kind, kind))).alias("事件 kind"),
+        _in_words("reason", for_readers).str.slice(0, 60).alias("原因 why"),
     )
+
+
+def _in_words(column: str, words: Callable[[str], str]) -> pl.Expr:
+    return pl.col(column).map_elements(words, return_dtype=pl.String)
 
 
 def _amounts(found: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.metadata import origin, page_link
 from quant_pipeline.assets.screens import SCREENS
+from quant_pipeline.language import told
 from quant_pipeline.look import figures
 from quant_pipeline.market import clock
 from quant_pipeline.market.dataset import Partition
@@ -78,9 +79,13 @@ def market_overview(context: dg.AssetExecutionContext, warehouse: WarehouseResou
     events.newest_last(known)
     if lacking:
         raise Failed(
-            f"no bars are stored of {lacking[0]}" + (f" and {len(lacking) - 1} more sessions" if len(lacking) > 1 else "") +
-            f": sync them first, `quant-pipeline sync --start {lacking[0]} --end {lacking[-1]}` 尚无行情"
-        )  # fmt: skip
+            told(
+                "no bars are stored of {count} sessions: sync them first, `quant-pipeline sync --start {first} --end {last}`",
+                count=len(lacking),
+                first=lacking[0],
+                last=lacking[-1],
+            )
+        )
     yield everything_told()
 
 

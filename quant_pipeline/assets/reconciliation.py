@@ -15,6 +15,7 @@ from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import origin, table
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.reports import RECONCILIATION
 from quant_pipeline.notify.messages import sources_differ
@@ -22,6 +23,7 @@ from quant_pipeline.partitions import SESSIONS, asked_sessions, sessions_of
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.retelling import for_readers
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.reconcile import COMPARED, ROTATION, Heard
 from quant_pipeline.warehouse.database import Database
@@ -139,7 +141,7 @@ def sources_agree(
     return dg.AssetCheckResult(
         passed=found.is_empty() and not nothing_said,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_text(found, heard),
+        description=for_readers(_text(found, heard)),
         metadata=labelled(metadata),
     )
 
@@ -149,18 +151,28 @@ def _findings(database: Database, run: str, start: dt.date, end: dt.date) -> pl.
     return read_sql(database, _FINDINGS, {"run": run, "start": start, "end": end})
 
 
+_SILENT = marked("{source} did not answer {count} times for {dataset}: {error}")
+
+
 def _text(found: pl.DataFrame, heard: pl.DataFrame) -> str:
     """What differs, what was compared, and what could not be."""
     if heard.is_empty() and found.is_empty():
-        return "no second source could be asked: nothing was compared 未对账"
-    compared = ", ".join(sorted(set(heard["second_source"]))) or "nobody"
-    text = f"{found.height} values differ ({heard['compared'].sum()} compared with {compared})"
+        return marked("no second source could be asked: nothing was compared")
+    compared = ", ".join(sorted(set(heard["second_source"]))) or "-"
+    text = told(
+        "{count} values differ, {total} compared with {sources}",
+        count=found.height,
+        total=heard["compared"].sum(),
+        sources=compared,
+    )
     if not found.is_empty():
         named = "; ".join(" ".join(_in_words(row)) for row in found.head(_NAMED).iter_rows(named=True))
-        text += f": {named}" + ("; …" if found.height > _NAMED else "")
+        text += f"; {named}" + ("; …" if found.height > _NAMED else "")
     failed = heard.filter(pl.col("failed") > 0)
     for row in failed.iter_rows(named=True):
-        text += f". {row['second_source']} did not answer {row['failed']} times for {row['dataset']}: {row['error']}"
+        text += "; " + told(
+            _SILENT, source=row["second_source"], count=row["failed"], dataset=row["dataset"], error=row["error"]
+        )
     return text
 
 

@@ -62,7 +62,9 @@ class plain_errors:  # noqa: N801
 
 
 def leave(text: str, code: int) -> NoReturn:
-    click.echo(f"quant-pipeline: {text}", err=True)
+    from quant_pipeline.retelling import retold
+
+    click.echo(f"quant-pipeline: {retold(text)}", err=True)
     sys.exit(code)
 
 

@@ -145,7 +145,7 @@ def sync(
             named=bool(datasets or periods),
         )
         if dry_run:
-            _show_plan(*commands.plan(order), console, as_json)
+            _show_plan(*commands.plan(order, console), console, as_json)
         else:
             with interruptible():
                 done = commands.sync(settings, console, order=order)

@@ -24,12 +24,13 @@ from quant_pipeline.jobs import daily_sync, operations_report
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.datasets import MARKET_OVERVIEW
+from quant_pipeline.market.datasets import DAILY_KLINE, MARKET_OVERVIEW
 from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
 from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
+from quant_pipeline.sources.router import one_command
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot
 from quant_pipeline.sync.syncer import Request
@@ -73,12 +74,21 @@ class Order:
         }
 
 
+class NothingServed(RuntimeError):
+    """No source in use gives what is asked for; the text says why of each."""
+
+
 SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 OVERVIEW = MARKET_OVERVIEW.name
 
 
 def run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:
     """The main job: syncs what is missing up to the session, checks it, screens it, notifies."""
+    with one_command():
+        return _run(settings, console, date=date)
+
+
+def _run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:
     started = time.monotonic()
     warehouse = WarehouseResource()
     database, calendar = warehouse.database, warehouse.calendar()
@@ -87,8 +97,8 @@ def run(settings: Settings, console: Console, *, date: dt.date | None) -> report
         show_note(console, note)
     clear_up(warehouse, console)
     refuse_when_busy(database)
-    todo, plans, skipped = _todo(warehouse, calendar, session, console)
     command_id = str(uuid.uuid4())
+    todo, plans, skipped = _todo(warehouse, calendar, session, console)
     with progress.shown(console, plans):
         launched = [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in todo]
     if not any(task.whole for task in todo) and not _made(session, SCREENS):
@@ -111,6 +121,7 @@ def _todo(
     if not todo:
         return [], [], []
     with planner(warehouse) as planning:
+        _tell_unusable(planning, console)
         unserved = planning.unserved([dataset for task in todo for dataset in task.datasets], Request())
         if unserved:
             todo = tasks.missing_tasks(warehouse.database, calendar, session, without=unserved)
@@ -119,6 +130,8 @@ def _todo(
         for task in todo:
             more, unplanned = planning.plans(task.datasets, {each.name: task.window for each in task.datasets}, Request())
             plans, problems = plans + more, problems + unplanned
+    if not todo and DAILY_KLINE.name in unserved:
+        raise NothingServed(unserved[DAILY_KLINE.name])
     if todo:
         show_total(plans, problems, console)
     return todo, plans, [say("{why}. Skipped", why=why) for why in unserved.values()]
@@ -126,6 +139,11 @@ def _todo(
 
 def sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
     """Syncs what is ordered, without screens; `force` fetches again and queues behind another sync."""
+    with one_command():
+        return _sync(settings, console, order=order)
+
+
+def _sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
     started = time.monotonic()
     warehouse = WarehouseResource()
     database = warehouse.database
@@ -133,8 +151,10 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     if not order.force:
         refuse_when_busy(database)
     command_id = str(uuid.uuid4())
-    with planner(warehouse) as planning:
-        plans, problems, _ = _planned(planning, order)
+    with planner(warehouse, order.sources) as planning:
+        _tell_unusable(planning, console)
+        plans, problems, unserved = _planned(planning, order)
+    _demand_any(order.datasets, unserved)
     show_total(plans, problems, console, failed=order.retry_failed)
     with progress.shown(console, plans):
         launched = [
@@ -151,21 +171,35 @@ def sync(settings: Settings, console: Console, *, order: Order) -> report.Report
     return _report(settings, database, order.last_session, launched, started, command_id=command_id, screened=False)
 
 
-def plan(order: Order) -> tuple[list[Plan], list[str]]:
+def plan(order: Order, console: Console) -> tuple[list[Plan], list[str]]:
     """What `sync` would fetch: the plan of each data set, and what cannot be planned yet, in words.
 
     Nothing is fetched, and no run is made.
     """
-    with planner(WarehouseResource()) as planning:
+    with one_command(), planner(WarehouseResource(), order.sources) as planning:
+        _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
-    return plans, [*problems, *unserved]
+    _demand_any(order.datasets, unserved)
+    return plans, [*problems, *unserved.values()]
 
 
-def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[str], list[str]]:
+def _tell_unusable(planning: Planner, console: Console) -> None:
+    """The sources that cannot be asked (no token, a wrong one): once, before anything is planned with the others."""
+    for why in planning.unusable:
+        show_note(console, why)
+
+
+def _demand_any(datasets: Sequence[Dataset], unserved: Mapping[str, str]) -> None:
+    """Raises NothingServed where no source in use gives any of the data sets."""
+    if unserved and all(dataset.name in unserved for dataset in datasets):
+        raise NothingServed("; ".join(dict.fromkeys(unserved.values())))
+
+
+def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[str], dict[str, str]]:
     """The plans, what cannot be planned yet, and what no source in use has: the run leaves that out, unless it was named."""
     unserved = {} if order.named else planning.unserved(order.datasets, order.request)
     served = [dataset for dataset in order.datasets if dataset.name not in unserved]
-    return *planning.plans(served, order.windows, order.request, order.symbols), list(unserved.values())
+    return *planning.plans(served, order.windows, order.request, order.symbols), unserved
 
 
 def _launched(

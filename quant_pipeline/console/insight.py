@@ -16,6 +16,7 @@ from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.console.words import SHORT, chinese_name, duration, moment, state
 from quant_pipeline.language import say, say_many
 from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.retelling import retold
 from quant_pipeline.sync.insight.commands import commands_of, parts_of
 from quant_pipeline.sync.insight.history import Found, Page
 from quant_pipeline.sync.insight.running import RunningSync
@@ -103,7 +104,7 @@ def history_output(page: Page, *, parts: bool = False) -> Output:
             str(len(row["parts"])) if len(row["parts"]) > 1 else "",
             " ".join(source for source in row["by_source"] if source != "-"),
         )
-    errors = [Text(f"✗ {row['run'][:SHORT]}: {row['error']}", "red") for row in shown if row["error"]]
+    errors = [Text(f"✗ {row['run'][:SHORT]}: {retold(row['error'])}", "red") for row in shown if row["error"]]
     command = "quant-pipeline history" + (" --parts" if parts else "")
     hint = (
         [Text(say("The units of one: quant-pipeline history --run {run}", run=shown[0]["run"][:SHORT]), "dim")] if shown else []
@@ -142,7 +143,7 @@ def run_output(found: Found, page: Page) -> Output:
             moment(row["finished_at"]),
             row["source"] or "-",
         )
-    errors = [Text(f"✗ [{row['error_class'] or '-'}] {row['error']}", "red") for row in rows if row["error"]]
+    errors = [Text(f"✗ [{row['error_class'] or '-'}] {retold(row['error'])}", "red") for row in rows if row["error"]]
     more = _page_line(page, f"quant-pipeline history --run {found.id[:SHORT]}")
     return Output({"run": found.id, "parts": found.runs} | _paged(page) | {"items": rows}, [table, *errors, more])
 

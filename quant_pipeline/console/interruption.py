@@ -7,6 +7,7 @@ committed, and a transaction that is open is rolled back by PostgreSQL, as after
 
 from __future__ import annotations
 
+import contextvars
 import os
 import signal
 import sys
@@ -76,7 +77,7 @@ def beside(work: Callable[[], Result]) -> Result:
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=do, name="run", daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(do,), name="run", daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(_GLANCE)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from quant_pipeline import settings
 from quant_pipeline.console.windows import Window
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.sources import registry
+from quant_pipeline.sources.base import Source, Tally
+from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.question import cheapest, hasty
+from quant_pipeline.sources.router import KEYS, left_out
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.presence import Presence
 
+_PATIENCE = 5.0
+"""Seconds that a first question waits for a place under its quota."""
+
 
 class Planner:
     """Plans data sets one after the other: what one of them plans, a later one does not count again."""
 
-    def __init__(self, syncer: Syncer, calendar: Calendar) -> None:
+    def __init__(self, syncer: Syncer, calendar: Calendar, unusable: Sequence[str]) -> None:
         self._syncer = syncer
         self._calendar = calendar
+        self.unusable = unusable
+        """Of each source in use that cannot be asked at all: why, and which setting mends it."""
 
     def unserved(self, datasets: Sequence[Dataset], request: Request) -> dict[str, str]:
         """Those of the data sets that no source in use can give -> why."""
@@ -48,12 +59,44 @@ class Planner:
 
 
 @contextmanager
-def planner(warehouse: WarehouseResource) -> Iterator[Planner]:
-    """A planner over the sources, for as long as the block lasts. Nothing is fetched, and no run is made."""
+def planner(warehouse: WarehouseResource, only: Collection[str] = ()) -> Iterator[Planner]:
+    """A planner over the sources, for as long as the block lasts. Nothing is fetched, and no run is made.
+
+    Live, each source with a token is asked one question first: where it is not accepted, nothing is planned that needs it.
+    `only`: the sources that are asked for, where some are named.
+    """
     database, calendar = warehouse.database, warehouse.calendar()
+    current = settings.load()
     presence = Presence(database.connect())
     try:
-        with SourcesResource().opened(database, calendar, presence) as (sources, ranking):
-            yield Planner(Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run"), calendar)
+        paces = hasty(registry.policies(current.rate_limits))
+        with SourcesResource(patience=_PATIENCE).opened(database, calendar, presence, policies=paces) as (sources, ranking):
+            ranks = registry.priorities()
+            used = [source for source in sources if ranks[source.name] and (not only or source.name in only)]
+            refused = [] if current.sandboxed else [why for source in used if (why := _refused(source, calendar)) is not None]
+            missing = [f"{source.name}: {why}" for source in used if (why := source.unavailable()) is not None]
+            syncer = Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run")
+            yield Planner(syncer, calendar, [*missing, *refused])
     finally:
         presence.close()
+
+
+def _refused(source: Source, calendar: Calendar) -> str | None:
+    """Why the source does not take our token, after one call; None where it does, or that cannot be told now."""
+    question = cheapest(source, calendar)
+    if question is None or not _has_credentials(source) or source.unavailable() is not None:
+        return None
+    serving, unit = question
+    try:
+        source.fetch(serving.dataset, unit, Tally())
+    except SourceError as error:
+        if error.failure is FailureClass.PERMANENT_SOURCE:
+            return left_out(source, error)
+    return None
+
+
+def _has_credentials(source: Source) -> bool:
+    """Whether the user wrote a token or a password for it: those that a client brings along need no question."""
+    written = settings.read(type(source).settings)
+    fields = type(written).model_fields
+    return any((fields[name].alias or "").endswith(KEYS) for name in written.model_fields_set)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from quant_pipeline.console.words import duration
 from quant_pipeline.language import say, say_many
+from quant_pipeline.retelling import retold
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import Progress as SyncProgress
 
@@ -118,11 +119,12 @@ class _Notices(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "progress", None) is not None or getattr(record, "plan", None) is not None:
             return
-        subject = record.args[0] if isinstance(record.args, tuple) and len(record.args) > 1 else record.getMessage()
-        kind = (record.msg, subject)
+        message = record.getMessage()
+        subject = getattr(record, "subject", message)
+        kind = (record.pathname, record.lineno, subject)
         self._told[kind] += 1
         if self._told[kind] <= _ALIKE:
-            self._console.print(record.getMessage(), style="yellow", markup=False, highlight=False)
+            self._console.print(retold(message), style="yellow", markup=False, highlight=False)
         elif self._told[kind] == _ALIKE + 1:
             text = say("{subject}: more of the same; the summary counts them", subject=subject)
             self._console.print(text, style="yellow", markup=False, highlight=False)

@@ -15,6 +15,7 @@ from quant_pipeline.console.words import chinese_name, duration, state
 from quant_pipeline.language import marked, say, say_many
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.retelling import retold
 from quant_pipeline.sync.plan import Plan
 
 _HITS_SHOWN = 15
@@ -51,7 +52,7 @@ def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> No
     for message in report.messages:
         status = message["status"]
         words = say(_DELIVERIES[status]) if status in _DELIVERIES else status
-        error = f" ({message['error']})" if message["error"] else ""
+        error = f" ({retold(message['error'])})" if message["error"] else ""
         console.print(Text.assemble(say("Message: {title}", title=message["title"]), " · ", (words, "bold"), error))
     _say(console, say("Took {time}. Look around: make ui → {url}", time=duration(report.seconds), url=ui_url))
     if report.hits is not None:
@@ -201,7 +202,7 @@ def _show_checks(report: Report, console: Console) -> None:
         line.append(", ").append(say("{count:,} failed", count=failed), "red")
     console.print(line)
     for check in report.checks_failed:
-        _cross(console, f"{check['asset']}.{check['check']} ({check['severity']}): {check['text']}", indent="  ")
+        _cross(console, f"{check['asset']}.{check['check']} ({check['severity']}): {retold(check['text'])}", indent="  ")
 
 
 def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) -> None:
@@ -244,8 +245,8 @@ def _say(console: Console, text: str) -> None:
 
 def show_note(console: Console, text: str) -> None:
     """Prints what a person should know, and need not mend."""
-    console.print(Text.assemble(("! ", "yellow"), text), highlight=False)
+    console.print(Text.assemble(("! ", "yellow"), retold(text)), highlight=False)
 
 
 def _cross(console: Console, text: str, *, indent: str = "") -> None:
-    console.print(Text.assemble(indent, ("✗ ", "red"), text), highlight=False)
+    console.print(Text.assemble(indent, ("✗ ", "red"), retold(text)), highlight=False)

@@ -11,6 +11,7 @@ from rich.text import Text
 from quant_pipeline.console.insight import Output
 from quant_pipeline.console.tables import Cell, Column, FittedTable
 from quant_pipeline.language import say
+from quant_pipeline.retelling import retold
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources import controls
 from quant_pipeline.sources.controls import CIRCUITS, EVENTS, WHOLE
@@ -60,7 +61,7 @@ def sources_output(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequ
     for row in rows:
         table.add(*_health_cells(row))
     whys = {f"{row['source']}.{row['api']}": _why(row) for row in rows if row["reason"]} | dict(troubles)
-    notes = [Text(f"! {name}: {why}", "yellow") for name, why in whys.items()]
+    notes = [Text(f"! {name}: {retold(why)}", "yellow") for name, why in whys.items()]
     facts = {"sources": rows, "unhealthy": dict(troubles), "done": list(done)}
     return Output(facts, [*_ticked(done), table, *notes])
 
@@ -79,7 +80,13 @@ def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
     )
     rows = events.to_dicts()
     for row in rows:
-        table.add(f"{row['at']:%m-%d %H:%M:%S}", row["source"], row["api"], _event(row["kind"]), row["reason"])
+        table.add(
+            f"{row['at']:%m-%d %H:%M:%S}",
+            row["source"],
+            row["api"],
+            _event(row["kind"]),
+            retold(row["reason"]),
+        )
     return Output({"events": rows, "done": list(done)}, [*_ticked(done), table])
 
 
@@ -127,7 +134,7 @@ def _why(row: Mapping[str, Any]) -> str:
     begins, ends = row["open_since"] or row["demoted_at"], row["retry_at"] or row["blocked_until"]
     since = say("since {at:%m-%d %H:%M:%S}, ", at=begins) if begins else ""
     until = say("until {at:%m-%d %H:%M:%S}: ", at=ends) if ends else ""
-    return f"{since}{until}{row['reason']}"
+    return f"{since}{until}{retold(row['reason'])}"
 
 
 def _figure(value: float | None, form: str, *, bad: bool) -> Text:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import jinja2
 
-from quant_pipeline.language import chinese
+from quant_pipeline.language import chinese, speaking
 from quant_pipeline.look import figures
+from quant_pipeline.retelling import retold
 
 STATIC = Path(__file__).with_name("static")
 _FILTERS = ("number", "count", "percent", "yi", "day", "moment", "duration", "size", "tone")
@@ -25,8 +26,14 @@ def environment(*folders: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {name: getattr(figures, name) for name in _FILTERS} | {"zh": chinese}
+    made.filters |= {name: getattr(figures, name) for name in _FILTERS} | {"zh": chinese, "retold": _in_chinese}
     return made
+
+
+def _in_chinese(text: str | None) -> str:
+    """A text that was kept: our pages are Chinese."""
+    with speaking("zh"):
+        return retold(text or "")
 
 
 @cache

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from quant_pipeline.language import marked, told
+
 if TYPE_CHECKING:
     from quant_pipeline.market.calendar import Calendar
 
@@ -63,28 +65,28 @@ def _within(
             continue
         if is_open:
             if day not in traded:
-                yield day, "told open, but the exchange is closed that day"
+                yield day, marked("told open, but the exchange is closed that day")
         elif day in traded:
-            yield day, "told closed, but bars of that day are stored"
+            yield day, marked("told closed, but bars of that day are stored")
         elif day >= today or (day.year == today.year and day in accepted):
             closures.setdefault(day.year, []).append(day)
         else:
-            yield day, "told closed, but it was a session"
+            yield day, marked("told closed, but it was a session")
     for days in closures.values():
         if len(days) > MOST_CLOSURES:
-            yield from ((day, f"told closed, with {len(days) - 1} more sessions of its year") for day in days)
+            yield from ((day, told("told closed, with {count} more sessions of its year", count=len(days) - 1)) for day in days)
 
 
 def _beyond(builtin: Calendar, published: Mapping[dt.date, bool], traded: Collection[dt.date]) -> Iterator[tuple[dt.date, str]]:
     for day, is_open in published.items():
         if is_open and day not in traded and (day.weekday() >= 5 or (day.month, day.day) in _NEVER):
-            yield day, "told open, but the exchange is closed on such days"
+            yield day, marked("told open, but the exchange is closed on such days")
         elif not is_open and day in traded:
-            yield day, "told closed, but bars of that day are stored"
+            yield day, marked("told closed, but bars of that day are stored")
     sessions = [builtin.sessions[-1], *sorted(day for day, is_open in published.items() if is_open or day in traded)]
     end = max(published, default=builtin.last) + dt.timedelta(days=1)
     for before, after in pairwise([*sessions, end]):
         if after - before > LONGEST_BREAK:
             first = max(before, builtin.last) + dt.timedelta(days=1)
             days = sorted(day for day in published if first <= day < after)
-            yield from ((day, f"told closed, with every day from {first} on") for day in days)
+            yield from ((day, told("told closed, with every day from {first} on", first=first)) for day in days)

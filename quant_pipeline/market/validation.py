@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.columns import Column, ColumnType
 from quant_pipeline.market.dataset import Dataset
 
 REASON = "reason"
+_UNREADABLE = (marked("{column} is no {kind}"), marked("{column} holds a zero byte"))
 
 
 class SpecError(ValueError):
@@ -47,12 +49,21 @@ def validate(
     absent = [column for column in dataset.columns if column.name not in frame.columns]
     if missing := [column.name for column in absent if dataset.dated or column.required]:
         came = ", ".join(frame.columns) or "nothing"
-        raise SpecError(f"{dataset.name}: the answer lacks {', '.join(missing)} (it has {came})")
+        raise SpecError(
+            told(
+                "{dataset}: the answer lacks {columns} (it has {came})",
+                dataset=dataset.name,
+                columns=", ".join(missing),
+                came=came,
+            )
+        )
     frame = frame.with_columns(pl.lit(None, pl.String).alias(column.name) for column in absent)
     try:
         cast = frame.select(_cast(column, frame.schema[column.name]) for column in dataset.columns)
     except pl.exceptions.PolarsError as error:
-        raise SpecError(f"{dataset.name}: the answer cannot be read as the spec's types ({error})") from error
+        raise SpecError(
+            told("{dataset}: the answer cannot be read as the spec's types ({error})", dataset=dataset.name, error=error)
+        ) from error
     unreadable = _unreadable(dataset, frame, cast)
     cast = cast.with_columns(pl.when(~where).then(pl.col(name)).alias(name) for name, where in unreadable.items())
     reasons = _reasons(dataset, frame, cast, unreadable, expected_session, sessions)
@@ -129,16 +140,16 @@ def _reasons(
     broken: list[tuple[str, pl.Expr]] = []
     for column in (each for each in dataset.columns if each.required):
         if column.name in unreadable:
-            wrong = "holds a zero byte" if column.type is ColumnType.TEXT else f"is no {column.type.name.lower()}"
-            broken.append((f"{column.name} {wrong}", pl.lit(unreadable[column.name])))
+            wrong = told(_UNREADABLE[column.type is ColumnType.TEXT], column=column.name, kind=column.type.name.lower())
+            broken.append((wrong, pl.lit(unreadable[column.name])))
         if cast[column.name].null_count() and (absent := _absent(raw, column.name)).any():
-            broken.append((f"{column.name} is missing", pl.lit(absent)))
+            broken.append((told("{column} is missing", column=column.name), pl.lit(absent)))
     broken += [(rule.name, ~rule.holds()) for rule in dataset.rules]
     if dataset.dated:
         day = pl.col("trade_date")
         if expected is not None:
-            broken.append((f"trade_date is not {expected}, which was asked for", day != expected))
-        broken.append(("trade_date is not a session", ~day.is_in(pl.Series(list(sessions), dtype=pl.Date).implode())))
+            broken.append((told("trade_date is not {day}, which was asked for", day=expected), day != expected))
+        broken.append((marked("trade_date is not a session"), ~day.is_in(pl.Series(list(sessions), dtype=pl.Date).implode())))
     # A comparison with null is null, and so no reason: an absent value breaks no rule.
     words = [pl.when(check).then(pl.lit(why)) for why, check in broken]
     if not words:  # a list in which nothing is required that is absent

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec
 import polars as pl
 
 from quant_pipeline.language import marked, of_messages, say, say_many, speaking
+from quant_pipeline.retelling import retold
 
 LISTED_HITS = 30
 _LISTED_CHECKS = 20
@@ -234,12 +235,12 @@ def _run_link(ui_url: str, run_id: str) -> str:
 
 def _inline(text: str) -> str:
     """Text that stands as it is within a line or a table's cell."""
-    return _MARKUP.sub(r"\\\1", one_line(_unsecret(text)))
+    return _MARKUP.sub(r"\\\1", one_line(retold(_unsecret(text))))
 
 
 def _block(text: str) -> str:
     """Text of several lines, fenced by more backticks than it holds itself."""
-    shown = "".join(c for c in _unsecret(text).strip().expandtabs() if c.isprintable() or c == "\n")
+    shown = "".join(c for c in retold(_unsecret(text)).strip().expandtabs() if c.isprintable() or c == "\n")
     if len(shown) > _LONGEST_CAUSE:
         shown = shown[:_LONGEST_CAUSE] + say("\n… (cut, {count} characters in all)", count=len(shown))
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))

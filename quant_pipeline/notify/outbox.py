@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from quant_pipeline.language import marked
 from quant_pipeline.market import clock
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.pushplus import Delivery, PushPlus, PushPlusError, SendFailure
@@ -204,7 +205,7 @@ def _ask(connection: psycopg.Connection[Any], client: PushPlus, receipts: dict[i
             unsettled |= dict.fromkeys([number, *dict(queue)], str(error))
             break
         if state.delivery in _FINAL:
-            reason = None if state.delivery is Delivery.DELIVERED else state.error or "PushPlus gave no reason"
+            reason = None if state.delivery is Delivery.DELIVERED else state.error or marked("PushPlus gave no reason")
             found[state.delivery] += connection.execute(_SETTLED, (state.delivery, reason, number)).rowcount
             unsettled.pop(number, None)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.notify.messages import Message, one_line
 from quant_pipeline.sources import bounded_http
 
@@ -138,14 +139,16 @@ class PushPlus:
             answer = bounded_http.request(method, self._url + path, timeout=timeout, largest=_LARGEST, **request)
         except requests.RequestException as error:
             words = bounded_http.fault_in_words(error)
-            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus gave no answer: {words}") from None
+            raise PushPlusError(SendFailure.RETRYABLE, told("PushPlus gave no answer: {why}", why=words)) from None
         if answer.status_code != _OK:
-            raise PushPlusError(SendFailure.RETRYABLE, f"PushPlus answered with HTTP status {answer.status_code}")
+            raise PushPlusError(
+                SendFailure.RETRYABLE, told("PushPlus answered with HTTP status {status}", status=answer.status_code)
+            )
         try:
             content = answer.json()
             code, text = int(content["code"]), str(content.get("msg") or "")
         except (ValueError, TypeError, KeyError):
-            raise PushPlusError(SendFailure.RETRYABLE, "PushPlus's answer is not one of its protocol") from None
+            raise PushPlusError(SendFailure.RETRYABLE, marked("PushPlus's answer is not one of its protocol")) from None
         if code != _OK:
             known = next((means for codes, words, means in REFUSALS if code in codes and re.search(words, text)), None)
             failure = known or SendFailure.RETRYABLE

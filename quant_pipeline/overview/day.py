@@ -10,6 +10,7 @@ from functools import cached_property
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.bars import CORE_INDEXES
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import DAILY_KLINE, SOURCED
@@ -51,7 +52,7 @@ class NotStored(ValueError):
     def __init__(self, session: dt.date) -> None:
         self.session = session
         self.command = f"quant-pipeline run --date {session}"
-        super().__init__(f"no bar of {session} is stored: {self.command}")
+        super().__init__(told("no bar of {session} is stored: {command}", session=session, command=self.command))
 
 
 def day_of(database: Database, calendar: Calendar, session: dt.date, *, off: Collection[str] = ()) -> Day:

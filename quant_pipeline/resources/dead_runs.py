@@ -15,7 +15,7 @@ import dagster as dg
 import psutil
 
 from quant_pipeline import settings
-from quant_pipeline.language import of_messages, say, speaking
+from quant_pipeline.language import of_messages, speaking, told
 from quant_pipeline.sync.ledger import INTERRUPTED, close_dead, close_interrupted
 from quant_pipeline.warehouse import run_presence
 from quant_pipeline.warehouse.database import Database
@@ -63,7 +63,7 @@ def cancel(instance: dg.DagsterInstance, run_id: str) -> None:
     """Ends a run of this process that was interrupted, while its threads still hang in calls: nothing of it is told."""
     run = instance.get_run_by_id(run_id)
     if run is not None and not run.is_finished:
-        instance.report_run_canceled(run, f"The run was {INTERRUPTED}.")
+        instance.report_run_canceled(run, told("The run was {how}.", how=INTERRUPTED))
     with Database.from_settings(settings.load()).connect() as connection:
         close_interrupted(connection, run_id)
 
@@ -95,9 +95,9 @@ def _lasting(process: str | None, restarted: dt.datetime | None) -> str:
 
 def _cause(process: str | None, restarted: dt.datetime | None) -> str:
     if restarted is not None:
-        how = say("this machine was restarted at {at:%F %T} (a reboot, or a power cut)", at=restarted)
+        how = told("this machine was restarted at {at:%F %T} (a reboot, or a power cut)", at=restarted)
     elif process is not None:
-        how = say("its process ({process}) was killed (kill -9, out of memory), or its machine went down", process=process)
+        how = told("its process ({process}) was killed (kill -9, out of memory), or its machine went down", process=process)
     else:
-        how = say("its process was killed (kill -9, out of memory), or its machine went down")
-    return say("The run broke off: {how}. What was committed is kept; run it again to go on.", how=how)
+        how = told("its process was killed (kill -9, out of memory), or its machine went down")
+    return told("The run broke off: {how}. What was committed is kept; run it again to go on.", how=how)

@@ -13,6 +13,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from quant_pipeline.language import marked, told
+
 _LARGEST = 4 * 2**20
 """Bytes of one answer: the whole market's has less than one million."""
 NOT_LOGGED_IN = "10001001"
@@ -81,10 +83,10 @@ def _ask(account: Account, silence: float, most: int, function: str, parameters:
         _log_in(account, silence)
     reply = getattr(baostock, function)(**parameters)
     if reply is None:  # a date that cannot be read
-        raise Refused(_MALFORMED_PARAMETERS, f"the client refused {parameters}")
+        raise Refused(_MALFORMED_PARAMETERS, told("the client refused {parameters}", parameters=parameters))
     _check(reply)
     if "code" in parameters and reply.code != parameters["code"]:
-        raise WrongAnswer(f"asked for {parameters['code']}, the answer is that of {reply.code}")
+        raise WrongAnswer(told("asked for {code}, the answer is that of {other}", code=parameters["code"], other=reply.code))
     if function in _WHOLE:
         return reply.fields, reply.data, 1
     rows: list[list[str]] = []
@@ -92,12 +94,16 @@ def _ask(account: Account, silence: float, most: int, function: str, parameters:
     while reply.next():
         if not reply.cur_row_num:
             if reply.data in pages or len(rows) + len(reply.data) > most:
-                raise EndlessAnswer(f"page {len(pages) + 1} of {function} came before, or is one too many")
+                raise EndlessAnswer(
+                    told(
+                        "page {number} of {function} came before, or is one too many", number=len(pages) + 1, function=function
+                    )
+                )
             pages.append(reply.data)
         rows.append(reply.get_row_data())
     _check(reply)
     if len(reply.data) == contants.BAOSTOCK_PER_PAGE_COUNT:
-        raise LostPage(f"page {int(reply.cur_page_num) + 1} of {function} did not come")
+        raise LostPage(told("page {number} of {function} did not come", number=int(reply.cur_page_num) + 1, function=function))
     return reply.fields, rows, int(reply.cur_page_num)
 
 
@@ -146,8 +152,8 @@ class _GuardedSocket(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         received = super().recv(size, flags)
         if not received:
-            raise ConnectionAbortedError("the server closed the connection")
+            raise ConnectionAbortedError(marked("the server closed the connection"))
         self._received += len(received)
         if self._received > _LARGEST:
-            raise ConnectionAbortedError(f"the answer is larger than {_LARGEST:,} bytes")
+            raise ConnectionAbortedError(told("the answer is larger than {count:,} bytes", count=_LARGEST))
         return received

@@ -14,6 +14,7 @@ import polars as pl
 import psycopg
 import tenacity
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.context import Context, SourceSettings
@@ -206,7 +207,9 @@ class Source(ABC):
         except (Exception, pl.exceptions.PanicException) as error:
             # The calls went well as calls: it is what they brought that cannot be used.
             self._limiter.record(tally.leases, FailureClass.RETRYABLE.value)
-            text = f"what it answered for {unit} cannot be used: {self.without_secrets(in_words(error))}"
+            text = told(
+                "what it answered for {unit} cannot be used: {error}", unit=unit, error=self.without_secrets(in_words(error))
+            )
             raise SourceError(FailureClass.RETRYABLE, self.name, serving.api, text) from None
         finally:
             tally.seconds += time.monotonic() - started

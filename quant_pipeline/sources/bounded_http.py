@@ -20,6 +20,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from quant_pipeline.language import marked, told
+
 LARGEST = 64 * 2**20
 """Bytes of an answer, unpacked. The largest true one (15,000 funds) has less than a tenth of that."""
 _PIECE = 2**16
@@ -51,14 +53,20 @@ def request(method: str, url: str, *, timeout: float, largest: int | None = None
             answer = session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **asked)
             with answer:
                 if 300 <= answer.status_code < 400:
-                    where = urlsplit(answer.headers.get("Location", "")).hostname or "another address"
-                    raise Redirected(f"the server sends us on to {where} (HTTP {answer.status_code}); nothing is sent there")
+                    where = urlsplit(answer.headers.get("Location", "")).hostname or marked("another address")
+                    raise Redirected(
+                        told(
+                            "the server sends us on to {where} (HTTP {status}); nothing is sent there",
+                            where=where,
+                            status=answer.status_code,
+                        )
+                    )
                 answer._content = _read(answer, largest or LARGEST)
             return answer
     except requests.RequestException as error:
         late = time.monotonic() >= _deadline.get() or isinstance(error, requests.exceptions.Timeout)
         if late and not isinstance(error, TooLarge | Redirected):
-            raise TooSlow(f"no whole answer within {timeout:g} s") from None
+            raise TooSlow(told("no whole answer within {seconds:g} s", seconds=timeout)) from None
         raise
     finally:
         _deadline.reset(token)
@@ -70,14 +78,14 @@ def fault_in_words(error: requests.RequestException) -> str:
         case TooLarge() | Redirected():
             return str(error)
         case requests.exceptions.JSONDecodeError():
-            return "the answer is not JSON (a gateway's or a block page)"
+            return marked("the answer is not JSON (a gateway's or a block page)")
         case requests.exceptions.Timeout():
-            return "no answer in time"
+            return marked("no answer in time")
         case requests.exceptions.SSLError():
-            return "the connection failed: the server has no certificate that can be trusted"
+            return marked("the connection failed: the server has no certificate that can be trusted")
         case requests.exceptions.ProxyError():
-            return "the connection failed at the web proxy"
-    return "the connection failed"
+            return marked("the connection failed at the web proxy")
+    return marked("the connection failed")
 
 
 def _read(answer: requests.Response, largest: int) -> bytes:
@@ -85,7 +93,7 @@ def _read(answer: requests.Response, largest: int) -> bytes:
     for piece in answer.iter_content(_PIECE):
         content += piece
         if len(content) > largest:
-            raise TooLarge(f"the answer is larger than {largest:,} bytes: no true one is")
+            raise TooLarge(told("the answer is larger than {count:,} bytes: no true one is", count=largest))
     return bytes(content)
 
 
@@ -102,7 +110,7 @@ class _Timed(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = _deadline.get() - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the deadline of the call has passed")
+            raise TimeoutError(marked("the deadline of the call has passed"))
         self._line.settimeout(left)
         return self._raw.readinto(buffer)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import RatePolicy
 
@@ -56,7 +57,11 @@ SELECT FROM source_state WHERE source = %(source)s AND api = %(api)s AND failure
 
 def refusal(source: str, api: str, wait: float, reason: str | None) -> SourceError:
     """What a caller gets while the circuit is open."""
-    text = f"left alone for {wait:.0f} s more after repeated failures ({reason or 'no reason kept'})"
+    text = told(
+        "left alone for {seconds:.0f} s more after repeated failures ({reason})",
+        seconds=wait,
+        reason=reason or marked("no reason kept"),
+    )
     return SourceError(FailureClass.CIRCUIT_OPEN, source, api, text, wait=wait)
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, PRICE_LIMITS, STOCK_LIST, WEEKLY_KLINE
@@ -88,7 +89,9 @@ class DerivedSource(Source):
         return cls(context.database, context.calendar, context.limiter, context.policies)
 
     def classify(self, api: str, error: Exception) -> SourceError:
-        return SourceError(FailureClass.RETRYABLE, self.name, api, f"the warehouse did not answer: {in_words(error)}")
+        return SourceError(
+            FailureClass.RETRYABLE, self.name, api, told("the warehouse did not answer: {error}", error=in_words(error))
+        )
 
     @serves(WEEKLY_KLINE, by=(Grain.SESSION, Grain.CODE), api="daily_kline", page=_EVERYTHING, running=True)
     def weekly_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -110,8 +113,13 @@ class DerivedSource(Source):
         known = read_sql(self._database, limits_by_rules.KNOWN, {"session": session}, timeout=self._timeout("trading_rules"))
         rows = limits_by_rules.counted(known, session, self._calendar)
         if rows.is_empty():
-            text = f"there is nothing to count limits from: sync {STOCK_LIST.name}, and the session's {DAILY_KLINE.name} or "
-            raise SourceError(FailureClass.EMPTY, self.name, "trading_rules", f"{text}{ADJ_FACTOR.name}, first")
+            text = told(
+                "there is nothing to count limits from: sync {lists}, and the session's {bars} or {factors}, first",
+                lists=STOCK_LIST.name,
+                bars=DAILY_KLINE.name,
+                factors=ADJ_FACTOR.name,
+            )
+            raise SourceError(FailureClass.EMPTY, self.name, "trading_rules", text)
         return rows
 
     def _periods(self, dataset: Dataset, unit: Unit) -> pl.DataFrame:
@@ -177,9 +185,12 @@ class DerivedSource(Source):
     def _demand(self, dataset: Dataset, api: str, sessions: Sequence[dt.date]) -> None:
         absent = self._absent(dataset, api, sessions)
         if absent:
-            what = "daily bars" if dataset is DAILY_KLINE else "factors"
-            named = ", ".join(map(str, absent[:3])) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
-            text = f"{what} of these sessions are not all synced: sync {dataset.name} first (there are none of {named})"
+            named = ", ".join(map(str, absent[:3])) + (", …" if len(absent) > 3 else "")
+            text = told(
+                "these sessions are not all synced: sync {dataset} first (there are none of {days})",
+                dataset=dataset.name,
+                days=named,
+            )
             raise SourceError(FailureClass.EMPTY, self.name, api, text)
 
     def _absent(self, dataset: Dataset, api: str, sessions: Sequence[dt.date]) -> list[dt.date]:

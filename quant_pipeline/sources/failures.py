@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from quant_pipeline.language import say
+from quant_pipeline.language import marked, told
 
 
 class FailureClass(StrEnum):
@@ -69,8 +69,8 @@ def in_words(error: BaseException) -> str:
     """What an exception says, on one line of a length that can be read; a mere key or nothing is named for what it is."""
     said = " ".join(str(error).split())[:_LONGEST]
     if isinstance(error, KeyError):
-        return f"it lacks {said}"
-    return said or "no reason was given"
+        return told("it lacks {names}", names=said)
+    return said or marked("no reason was given")
 
 
 _LONGEST = 300
@@ -106,9 +106,9 @@ class Unanswered(Exception):
     def __init__(
         self, what: str, failures: list[SourceError], *, unasked: Sequence[str] = (), calls: int = 0, attempts: int = 0
     ) -> None:
-        said = "; ".join(f"{error} [{error.failure}]" for error in failures) or say("no source serves it")
+        said = "; ".join(f"{error} [{error.failure}]" for error in failures) or told("no source serves it")
         if unasked and not failures:
-            said = say(
+            said = told(
                 "{sources} cannot have it: not ready yet, not kept that long, or not of its markets", sources=", ".join(unasked)
             )
         super().__init__(f"{what}: {said}")

@@ -20,6 +20,7 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.sources import circuit
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import RatePolicy
@@ -148,7 +149,9 @@ class Limiter:
         with turn:
             while True:
                 if stopped.is_set():
-                    raise SourceError(FailureClass.RETRYABLE, source, api, "it was not asked any more: the sync was stopped")
+                    raise SourceError(
+                        FailureClass.RETRYABLE, source, api, marked("it was not asked any more: the sync was stopped")
+                    )
                 place, wait, why = self._ask(source, api, policy)
                 if place is not None:
                     return place
@@ -163,7 +166,7 @@ class Limiter:
             state = cursor.execute(_LOCK, who).fetchone()
             if state is None:
                 cursor.execute(_KNOW, who)
-                return None, 0.0, "this is the first call ever"
+                return None, 0.0, marked("this is the first call ever")
             blocked, ahead, named_quota, reason, circuit_state, retry_in, probing = state
             if circuit_state != circuit.CLOSED and (retry_in > 0 or probing):
                 if probing:
@@ -171,7 +174,7 @@ class Limiter:
                     connection.commit()
                 raise circuit.refusal(source, api, max(retry_in, 1.0), reason)
             if blocked is not None and blocked > 0:
-                return None, blocked, f"the source asked to wait {blocked:.0f} s: {reason}"
+                return None, blocked, told("the source asked to wait {seconds:.0f} s: {reason}", seconds=blocked, reason=reason)
             window = {"window": policy.minute}
             under_way, counted, oldest = cursor.execute(_COUNT, who | window).fetchone() or (0, 0, None)
             if policy.one_account:
@@ -179,15 +182,27 @@ class Limiter:
                 (under_way,) = cursor.execute(_UNDER_WAY, who).fetchone() or (0,)
             if under_way >= policy.concurrency:
                 cursor.execute(_BURY, who)
-                return None, 0.02, f"{under_way} calls are under way, the policy allows {policy.concurrency}"
+                return (
+                    None,
+                    0.02,
+                    told("{count} calls are under way, the policy allows {most}", count=under_way, most=policy.concurrency),
+                )
             quota = min((each for each in (policy.per_minute, named_quota) if each is not None), default=None)
             if quota is not None and counted >= quota:
                 wait = max(oldest, 0.001) if oldest is not None else 0.02
-                return None, wait, f"the quota of {quota} calls in {policy.minute:.0f} s is used up"
+                return (
+                    None,
+                    wait,
+                    told("the quota of {count} calls in {seconds:.0f} s is used up", count=quota, seconds=policy.minute),
+                )
             interval = 1.0 / policy.per_second if policy.per_second else 0.0
             head_start = (policy.burst - 1) * interval
             if interval and ahead is not None and ahead > head_start:
-                return None, ahead - head_start, f"the pace of {policy.per_second:g} calls a second is reached"
+                return (
+                    None,
+                    ahead - head_start,
+                    told("the pace of {count:g} calls a second is reached", count=policy.per_second),
+                )
             me = {"process": self._presence.process, "presence": self._presence.id}
             lease = cursor.execute(_LEASE, who | me | {"interval": interval}).fetchone()
             assert lease is not None

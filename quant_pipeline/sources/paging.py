@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from quant_pipeline.language import told
+
 MOST = 20_000
 """Rows of an answer: twice and more what the market has of codes, or a code of sessions since 1990."""
 
@@ -38,8 +40,12 @@ class Pages:
         """Takes the next page. Endless when it is one that came already (in whatever order), or one too many."""
         looks = (page.height, sum(page.hash_rows().to_list()))
         if page.height and looks in self._seen:
-            raise Endless(f"page {len(self.parts) + 1} is one that came before: the server does not turn the pages")
+            raise Endless(
+                told("page {number} is one that came before: the server does not turn the pages", number=len(self.parts) + 1)
+            )
         self._seen.add(looks)
         self.parts.append(page)
         if self.rows > self._most:
-            raise Endless(f"more than {self._most:,} rows came, which the market does not have: the answer does not end")
+            raise Endless(
+                told("more than {count:,} rows came, which the market does not have: the answer does not end", count=self._most)
+            )

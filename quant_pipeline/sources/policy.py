@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quant_pipeline.configuration import ConfigurationError, read_toml
 from quant_pipeline.language import say
+from quant_pipeline.wrong_values import first_problem
 
 
 class RatePolicy(BaseModel):
@@ -66,5 +67,5 @@ def load_policies(path: Path | None, defaults: Mapping[str, Mapping[str, RatePol
             try:
                 policies.setdefault(source, {})[api] = RatePolicy(**base | fields)
             except ValidationError as error:
-                raise PolicyError(f"{path}, [{source}.{api}]: {error.errors()[0]['msg']}") from None
+                raise PolicyError(f"{path}, [{source}.{api}]: {first_problem(error)}") from None
     return policies

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from quant_pipeline.language import told
 from quant_pipeline.market import clock
 from quant_pipeline.sources.failures import FailureClass, SourceError
 
@@ -100,5 +101,12 @@ def record_unknown(connection: psycopg.Connection[Any], source: str, api: str, t
         new = connection.execute(_RECORD, {"source": source, "api": api, "text": text}).rowcount
     if not new:
         return False
-    _logger.warning("%s.%s refused in words that are not known here; taken for a passing fault: %s", source, api, text)
+    _logger.warning(
+        told(
+            "{source}.{api} refused in words that are not known here; taken for a passing fault: {text}",
+            source=source,
+            api=api,
+            text=text,
+        )
+    )
     return True

@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import polars as pl
 
-from quant_pipeline.language import say
+from quant_pipeline.language import told
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import Checked, SpecError
@@ -26,10 +27,11 @@ Judge = Callable[[pl.DataFrame, Source], Checked]
 """Validates a source's frame; raises Incomplete (or SpecError) for an answer that cannot be taken, Implausible for one that
 can only be taken when every source says the same."""
 _logger = logging.getLogger(__name__)
-_KEYS = ("_TOKEN", "_KEY", "_USER", "_PASSWORD")
+KEYS = ("_TOKEN", "_KEY", "_USER", "_PASSWORD")
 """How the settings end that a source knows its user by."""
 _NAP = 1.0
 _LONGEST_PAUSE = 16.0
+_out_of_command: ContextVar[dict[tuple[str, str], SourceError] | None] = ContextVar("out_of_command", default=None)
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,30 @@ class Answer:
     doubt: str | None = None
 
 
+@contextmanager
+def one_command() -> Iterator[None]:
+    """Within it, routers know of each other's permanent failures: the runs of one command."""
+    token = _out_of_command.set({})
+    try:
+        yield
+    finally:
+        _out_of_command.reset(token)
+
+
+def left_out(source: Source, error: SourceError) -> str:
+    """Has no router of this command ask the source; why, and which setting mends it."""
+    if (out := _out_of_command.get()) is not None:
+        out[source.name, "*"] = error
+    return _advice(source, "*", None, error)
+
+
 class Router:
     """The sources of one sync. It may be shared by threads.
 
-    A permanent failure takes the source (or that API of it) out for the router's life, so that a wrong token costs one
-    call, not one per session. Where every source is only resting (an open circuit), units wait, for `patience` seconds in a
-    row altogether: an outage of a minute fails nothing, and one of an hour does not hold up a thousand units.
+    A permanent failure takes the source (or that API of it) out for the router's life, or that of the command
+    (`one_command`), so that a wrong token costs one call, and is told once. Where every source is only resting (an open
+    circuit), units wait, for `patience` seconds in a row altogether: an outage of a minute fails nothing, and one of an hour
+    does not hold up a thousand units.
     """
 
     def __init__(
@@ -68,7 +88,8 @@ class Router:
         self._owners = tuple(owners) or self._sources
         self._ranking = ranking
         self._patience = patience
-        self._out: dict[tuple[str, str], SourceError] = {}
+        shared = _out_of_command.get()
+        self._out: dict[tuple[str, str], SourceError] = {} if shared is None else shared
         self._busy: Counter[str] = Counter()
         self._failed_over: set[tuple[str, str]] = set()
         self._resting_since: float | None = None
@@ -86,8 +107,17 @@ class Router:
         return tuple(source.name for source in chosen)
 
     def serving(self, dataset: Dataset, grain: Grain) -> tuple[Source, ...]:
-        """The sources that can be asked for the data set in that grain, best first."""
-        return tuple(source for source in self.in_use(dataset) if source.can_serve(dataset, grain))
+        """The sources that can be asked for the data set in that grain, best first: not those that are known to refuse."""
+        return tuple(
+            source
+            for source in self.in_use(dataset)
+            if source.can_serve(dataset, grain) and self.refusal(source, dataset) is None
+        )
+
+    def refusal(self, source: Source, dataset: Dataset) -> str | None:
+        """Why a source that serves the data set cannot be asked for it (no token, a permanent failure); None where it can."""
+        known = self._known_failure(source, dataset)
+        return source.unavailable() if known is None else known.text
 
     def in_use(self, dataset: Dataset) -> tuple[Source, ...]:
         """The sources that are switched on, best first for the data set."""
@@ -98,7 +128,7 @@ class Router:
         usable = {
             source.name
             for source in self.in_use(dataset)
-            if source.unavailable() is None and dataset.name in source.servings and self._known_failure(source, dataset) is None
+            if dataset.name in source.servings and self.refusal(source, dataset) is None
         }
         every = registered().sources
         return [name for name, source in every.items() if dataset.name in source.servings and name not in usable]
@@ -110,11 +140,8 @@ class Router:
     def could_have(self, dataset: Dataset, ts_code: str) -> bool:
         """Whether any source in use that has not failed for good has rows of that code at all."""
         return any(
-            dataset.name in source.servings
-            and not _lacks(source, dataset, ts_code)
-            and self._known_failure(source, dataset) is None
+            dataset.name in source.servings and not _lacks(source, dataset, ts_code) and self.refusal(source, dataset) is None
             for source in self.in_use(dataset)
-            if source.unavailable() is None
         )
 
     def fetch(
@@ -160,8 +187,19 @@ class Router:
                 return Answer(source.name, doubt.answer, tally.calls, attempts, tally.seconds, doubt=str(doubt))
             rest = self._rest(failures)
             if rest is None:
+                failures = failures or self._refusals(dataset, unit.grain)
                 raise Unanswered(f"{dataset.name} {unit}", failures, unasked=unasked, calls=tally.calls, attempts=attempts)
             self._nap(rest)
+
+    def _refusals(self, dataset: Dataset, grain: Grain) -> list[SourceError]:
+        """Why the sources that serve the data set so are not asked at all."""
+        serving = [source for source in self.in_use(dataset) if source.can_serve(dataset, grain)]
+        known = [(source, self._known_failure(source, dataset), source.unavailable()) for source in serving]
+        return [
+            error or SourceError(FailureClass.PERMANENT_SOURCE, source.name, "*", why or "")
+            for source, error, why in known
+            if error is not None or why is not None
+        ]
 
     def _note_failovers(self, dataset: Dataset, unit: Unit, failures: Sequence[SourceError], answered: Source) -> None:
         """Records that the next source answered: once per data set and source that failed."""
@@ -170,7 +208,7 @@ class Router:
                 new = (dataset.name, failure.source) not in self._failed_over
                 self._failed_over.add((dataset.name, failure.source))
             if new and self._ranking is not None:
-                reason = say(
+                reason = told(
                     "{dataset} {unit}: {source} answered instead ({why})",
                     dataset=dataset.name,
                     unit=unit,
@@ -243,7 +281,7 @@ class Router:
         if first:
             why = "; ".join(map(str, failures))
             _logger.warning(
-                "%s", say("No source answers; trying again for up to {seconds:.0f} s: {why}", seconds=self._patience, why=why)
+                told("No source answers; trying again for up to {seconds:.0f} s: {why}", seconds=self._patience, why=why)
             )
         return min(*resting, _NAP)
 
@@ -269,7 +307,7 @@ class Router:
             # Whatever an answer does to us is its source's failure for this unit: the next is asked, and the run goes on.
             _logger.debug("%s %s could not be judged", dataset.name, unit, exc_info=True)
             source.disown(tally)
-            text = f"its answer cannot be read: {' '.join(str(error).split())[:300]}"
+            text = told("its answer cannot be read: {error}", error=" ".join(str(error).split())[:300])
             raise SourceError(FailureClass.EMPTY, source.name, api, text) from None
 
     def _leave_out(self, source: Source, api: str, dataset: Dataset, error: SourceError) -> None:
@@ -278,26 +316,26 @@ class Router:
             new = (source.name, api) not in self._out
             self._out[source.name, api] = error
         if new:
-            _logger.warning("%s", _advice(source, api, dataset, error))
+            _logger.warning(_advice(source, api, dataset, error))
 
     def _known_failure(self, source: Source, dataset: Dataset) -> SourceError | None:
         """The permanent failure of the source, or of the API that serves the data set."""
         return self._out.get((source.name, "*")) or self._out.get((source.name, source.servings[dataset.name].api))
 
 
-def _advice(source: Source, api: str, dataset: Dataset, error: SourceError) -> str:
+def _advice(source: Source, api: str, dataset: Dataset | None, error: SourceError) -> str:
     off = priority_variable(source.name)
-    if api != "*":
-        return say(
+    if api != "*" and dataset is not None:
+        return told(
             "{error}. It is not asked for {dataset} again in this run: the next source is; where there is none, "
             "QUANT_WITHOUT={dataset} leaves it out",
             error=error,
             dataset=dataset.name,
         )
-    keys = [field.alias for field in source.settings.model_fields.values() if field.alias and field.alias.endswith(_KEYS)]
+    keys = [field.alias for field in source.settings.model_fields.values() if field.alias and field.alias.endswith(KEYS)]
     if not keys:
-        return say("{error}. It is not asked again in this run. {off}=0 leaves it out", error=error, off=off)
-    return say(
+        return told("{error}. It is not asked again in this run. {off}=0 leaves it out", error=error, off=off)
+    return told(
         "{error}. It is not asked again in this run. Look at {settings} in .env; {off}=0 leaves it out",
         error=error,
         settings=", ".join(keys),

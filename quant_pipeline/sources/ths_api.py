@@ -18,6 +18,7 @@ import polars as pl
 import requests
 from pydantic import Field, SecretStr
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import to_tushare
@@ -168,7 +169,7 @@ class ThsSource(Source):
         if isinstance(error, requests.RequestException):
             words = bounded_http.fault_in_words(error)
         else:
-            words = f"the answer has not the interface's form: {self.without_secrets(in_words(error))}"
+            words = told("the answer has not the interface's form: {error}", error=self.without_secrets(in_words(error)))
         return SourceError(FailureClass.RETRYABLE, self.name, api, words)
 
 
@@ -177,10 +178,10 @@ def records(data: Any) -> list[dict[str, Any]]:
     if isinstance(data, Mapping):
         lists = [value for value in data.values() if isinstance(value, list)]
         if len(lists) != 1:
-            raise ValueError("no list of records")
+            raise ValueError(marked("no list of records"))
         data = lists[0]
     if not isinstance(data, list) or not all(isinstance(record, Mapping) for record in data):
-        raise TypeError("no list of records")
+        raise TypeError(marked("no list of records"))
     return data
 
 
@@ -190,11 +191,11 @@ def named(api: str, records: list[dict[str, Any]], columns: tuple[str, ...]) -> 
     The first of `columns` is the code.
     """
     if not records:
-        raise SourceError(FailureClass.EMPTY, ThsSource.name, api, "the list came empty")
+        raise SourceError(FailureClass.EMPTY, ThsSource.name, api, marked("the list came empty"))
     sent = dict.fromkeys(name for record in records for name in record)
     chosen = {column: next((name for name in _FIELDS[column] if name in sent), None) for column in columns}
     if chosen[columns[0]] is None:
-        text = f"no field of the answer is known as {columns[0]}: it has {', '.join(sent)}"
+        text = told("no field of the answer is known as {column}: it has {sent}", column=columns[0], sent=", ".join(sent))
         raise SourceError(FailureClass.PERMANENT_API, ThsSource.name, api, text)
     values = {column: [_plain(record.get(name or "")) for record in records] for column, name in chosen.items()}
     return pl.DataFrame(values, schema_overrides={columns[0]: pl.String}, strict=False)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import polars as pl
 from pydantic import Field, SecretStr
 
+from quant_pipeline.language import marked
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.codes import Board, board_of
 from quant_pipeline.market.dataset import Dataset
@@ -50,7 +51,7 @@ from quant_pipeline.sources.tushare_failures import SOURCE, classified
 from quant_pipeline.sources.tushare_periods import month_end, monthly, week_end, weekly
 from quant_pipeline.sources.units import Grain, Unit
 
-_NO_TOKEN = "no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0"
+_NO_TOKEN = marked("no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0")
 _BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
 _SNAPSHOT = (Grain.SNAPSHOT,)
 _DAILY = (Grain.SESSION, Grain.CODE)
@@ -256,7 +257,9 @@ class TushareSource(Source):
         frame = self._connect(api).query(api, fields=",".join(dataset.column_names), **params)
         if len(frame.columns) == 0:
             # The client turns every HTTP status from 400 up into a frame without columns.
-            raise SourceError(FailureClass.RETRYABLE, self.name, api, "the server answered with an HTTP error, not with data")
+            raise SourceError(
+                FailureClass.RETRYABLE, self.name, api, marked("the server answered with an HTTP error, not with data")
+            )
         rows = to_polars(frame)
         if dataset is WEEKLY_KLINE:
             return weekly(rows, self._calendar)

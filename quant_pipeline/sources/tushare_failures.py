@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from quant_pipeline.language import told
 from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.refusals import Refusal, Window, refused
@@ -35,5 +36,5 @@ def classified(api: str, error: Exception, text: str, minute: float) -> SourceEr
     if isinstance(error, requests.RequestException):
         return failed(bounded_http.fault_in_words(error))
     if type(error) is not Exception:  # which is what the client raises for a refusal, and nothing else
-        return failed(f"the answer has not the protocol's form: {text}")
+        return failed(told("the answer has not the protocol's form: {error}", error=text))
     return refused(TEXTS, SOURCE, api, text, minute=minute)

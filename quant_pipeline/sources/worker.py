@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from socket import socketpair
 from typing import Any
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.sources.failures import in_words
 
 _FAREWELL = 2.0
@@ -90,13 +91,15 @@ class ClientProcess:
                 line.send((function, arguments))
                 if not line.poll(timeout):
                     self._end(farewell=0.0)
-                    raise ClientHung(f"no answer within {timeout:g} s; the client's process was killed")
+                    raise ClientHung(told("no answer within {seconds:g} s; the client's process was killed", seconds=timeout))
                 fine, answer = pickle.loads(line.recv_bytes(self._largest))
             except (EOFError, OSError) as error:
                 self._end(farewell=0.0)
                 if str(error) == _BAD_LENGTH:
-                    raise ClientDied(f"the client's answer is larger than {self._largest:,} bytes: no true one is") from None
-                raise ClientDied("the client's process ended in the middle of a call") from None
+                    raise ClientDied(
+                        told("the client's answer is larger than {count:,} bytes: no true one is", count=self._largest)
+                    ) from None
+                raise ClientDied(marked("the client's process ended in the middle of a call")) from None
         if not fine:
             raise ClientFailed(*answer)
         return answer

@@ -12,6 +12,7 @@ import pydantic
 
 from quant_pipeline.language import say
 from quant_pipeline.strategies.panel import BARS, IN_UNIVERSE, Needs
+from quant_pipeline.wrong_values import problems
 
 _KEY = ("ts_code", "trade_date")
 _MARKS = ("buy", "sell")
@@ -51,8 +52,7 @@ class Strategy(ABC):
         try:
             return cls(cls.Parameters(**values))
         except pydantic.ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or cls.name}: {each['msg']}" for each in error.errors())
-            raise StrategyError(f"{cls.name}: {problems}") from None
+            raise StrategyError(f"{cls.name}: {problems(error, cls.name)}") from None
 
     @property
     @abstractmethod

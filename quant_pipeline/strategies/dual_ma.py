@@ -8,6 +8,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from quant_pipeline.language import say
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.indicators import add, ref
 from quant_pipeline.strategies.panel import Needs
@@ -26,7 +27,7 @@ class DualMovingAverageParameters(BaseModel):
     @model_validator(mode="after")
     def _fast_below_slow(self) -> DualMovingAverageParameters:
         if self.fast >= self.slow:
-            raise ValueError(f"fast ({self.fast}) must be below slow ({self.slow}). 快线周期须小于慢线周期")
+            raise ValueError(say("fast ({fast}) must be below slow ({slow})", fast=self.fast, slow=self.slow))
         return self
 
 

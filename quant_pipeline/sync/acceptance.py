@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage, Dataset
@@ -62,9 +63,13 @@ class ListAcceptance:
 
     def _demand_whole(self, rows: pl.DataFrame, stored: int) -> None:
         if rows.is_empty() and self._dataset.coverage is not Coverage.ANY:
-            raise Incomplete("the list came empty")
+            raise Incomplete(marked("the list came empty"))
         if rows.height < stored * (1 - SHRINKING_ALLOWED) - FEW:
-            raise Incomplete(f"the list came with {rows.height} rows, the stored one has {stored}: a cut answer")
+            raise Incomplete(
+                told(
+                    "the list came with {count} rows, the stored one has {total}: a cut answer", count=rows.height, total=stored
+                )
+            )
 
     def _stored(self, unit: Unit, source: Source) -> int:
         of_group = "WHERE ts_code = %(group)s" if unit.grain is Grain.MEMBERS else ""
@@ -131,21 +136,21 @@ class RowsAcceptance:
             given_not = source.gives_not(self._dataset, unit)
             owed = [str(day) for day in self._roster.sessions(unit.ts_code or "", labels) if day not in given_not]
             came = {str(day) for day in checked.good["trade_date"]}
-            what = "sessions"
+            what = marked("{count} of {total} sessions are missing: {first}")
         else:
             labels = [unit.start]
             if checked.good.is_empty():
-                raise Incomplete(f"no good row came, though {unit.start} is a session{_refused(checked)}")
+                raise Incomplete(told("no good row came, though {day} is a session", day=unit.start) + _refused(checked))
             if not self._dataset.universe:
                 return
             due = self._roster.codes(unit.start)
             owed = due.filter(~due.is_in(self._roster.lacked_by(source).implode())).to_list()
             came = set(checked.good["ts_code"])
-            what = "codes that should have traded"
+            what = marked("{count} of {total} codes that should have traded are missing: {first}")
         missing = [each for each in owed if each not in came]
         if len(missing) > self._roster.may_lack(labels, len(owed), unit.ts_code):
             first = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-            raise Incomplete(f"{len(missing)} of {len(owed)} {what} are missing: {first}{_refused(checked)}")
+            raise Incomplete(told(what, count=len(missing), total=len(owed), first=first) + _refused(checked))
 
 
 Acceptance = ListAcceptance | RowsAcceptance
@@ -161,4 +166,5 @@ def _refused(checked: Checked) -> str:
     if checked.bad.is_empty():
         return ""
     reasons = checked.bad["reason"].value_counts(sort=True)
-    return f" ({checked.bad.height} rows were refused: {reasons['reason'][0]})"
+    why = told("{count} rows were refused: {reason}", count=checked.bad.height, reason=reasons["reason"][0])
+    return f" ({why})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.datasets import ADJ_FACTOR
 from quant_pipeline.sources.failures import Incomplete
 from quant_pipeline.sources.units import Unit
@@ -33,7 +34,11 @@ def anchored(database: Database, unit: Unit, frame: pl.DataFrame) -> pl.DataFram
     if common.is_empty():
         if read_sql(database, _ANY, values).item():
             raise Incomplete(
-                f"no session in common with the stored {ADJ_FACTOR.name} of {unit.ts_code}: it cannot be joined on"
+                told(
+                    "no session in common with the stored {dataset} of {code}: it cannot be joined on",
+                    dataset=ADJ_FACTOR.name,
+                    code=unit.ts_code,
+                )
             )
         return within
     before = common.filter(pl.col("trade_date") < unit.start).tail(1)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.published_days import differing_days, doubtful_days
 from quant_pipeline.market.validation import Checked
@@ -49,8 +50,8 @@ def demand_believable(database: Database, checked: Checked, builtin: Calendar, t
     closed = frozenset(read_sql(database, _STORED_CLOSED)["cal_date"])
     new = new_closures(published, builtin, today=today, traded=traded_days(database, builtin, published), closed=closed)
     if new:
-        named = ", ".join(map(str, new[:_NAMED])) + (f" and {len(new) - _NAMED} more" if len(new) > _NAMED else "")
-        text = f"{named} told closed, unlike the built-in calendar 休市安排与内置日历不同"
+        named = ", ".join(map(str, new[:_NAMED])) + (", …" if len(new) > _NAMED else "")
+        text = told("told closed, unlike the built-in calendar: {days}", days=named)
         raise Implausible(text, checked, impossible=False, claim=tuple(new))
 
 
@@ -71,13 +72,18 @@ def new_closures(
     wanted = (builtin.first + dt.timedelta(days=n) for n in range((max(published, default=last) - builtin.first).days + 1))
     lacking = [day for day in wanted if day not in published]
     if lacking or max(published, default=dt.date.min) < last:
-        what = f"{len(lacking)} days are missing, {lacking[0]} first" if lacking else f"it ends on {max(published)}"
-        raise Incomplete(f"the calendar is cut: {what}")
+        what = (
+            told("{count} days are missing, {first} first", count=len(lacking), first=lacking[0])
+            if lacking
+            else told("it ends on {last}", last=max(published))
+        )
+        raise Incomplete(told("the calendar is cut: {what}", what=what))
     doubted = doubtful_days(builtin, published, today=today, traded=traded, accepted=closed)
     if doubted:
-        named = [f"{day} {why}" for day, why in list(doubted.items())[:_NAMED]]
-        more = f"; {len(doubted) - _NAMED} more" if len(doubted) > _NAMED else ""
-        raise Incomplete(f"the calendar contradicts what is known of {len(doubted)} days: {'; '.join(named)}{more}")
+        named = [f"{day}: {why}" for day, why in list(doubted.items())[:_NAMED]]
+        more = "; …" if len(doubted) > _NAMED else ""
+        text = told("the calendar contradicts what is known of {count} days: {days}", count=len(doubted), days="; ".join(named))
+        raise Incomplete(text + more)
     return [day for day in closures_ahead(published, builtin) if day not in closed]
 
 

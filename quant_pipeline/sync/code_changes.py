@@ -15,6 +15,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import BSE_MAPPING, DATASETS, NAME_HISTORY, STOCK_LIST
@@ -138,7 +139,14 @@ def follow(connection: psycopg.Connection, changes: Sequence[CodeChange], calend
         day = None if change.known_from == BSE_MAPPING.name else _changed_on(connection, change, calendar, seen)
         recorded = connection.execute(_RECORD, (change.old, change.new, change.name, day, change.known_from)).rowcount
         if recorded and day is not None:
-            _logger.warning("%s %s is %s now: its history is read under the new code", change.old, change.name, change.new)
+            _logger.warning(
+                told(
+                    "{old} {name} is {new} now: its history is read under the new code",
+                    old=change.old,
+                    name=change.name,
+                    new=change.new,
+                )
+            )
     codes = {"old": [change.old for change in changes], "new": [change.new for change in changes]}
     for dataset in _FOLLOWED:
         # The years of what is put under the new codes are those of what is taken from under the old ones.

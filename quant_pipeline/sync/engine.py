@@ -12,7 +12,7 @@ from itertools import islice
 import polars as pl
 import psycopg
 
-from quant_pipeline.language import say
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Router
@@ -163,10 +163,16 @@ class Engine:
     def _report(self, plan: Plan, unit: Unit, item: Item, outcome: Outcome, report: OnCommitted) -> None:
         if item.failed:
             outcome.failed[unit] = item
-            _logger.warning("%s %s failed: %s", plan.dataset.name, unit, item.error)
+            _logger.warning(
+                told("{dataset} {unit} failed: {error}", dataset=plan.dataset.name, unit=unit, error=item.error),
+                extra={"subject": plan.dataset.name},
+            )
             return
         if item.status is ItemStatus.PARTIAL:
-            _logger.warning("%s %s is not whole: %s", plan.dataset.name, unit, item.error)
+            _logger.warning(
+                told("{dataset} {unit} is not whole: {error}", dataset=plan.dataset.name, unit=unit, error=item.error),
+                extra={"subject": plan.dataset.name},
+            )
         outcome.synced[unit] = item
         report(unit, item)
 
@@ -192,7 +198,14 @@ class Engine:
         for _ in range(_ROUNDS):
             if units:
                 names = ", ".join(source.name for source in others)
-                _logger.info("%s: %d codes have gaps, asking %s", plan.dataset.name, len(units), names)
+                _logger.info(
+                    told(
+                        "{dataset}: {count} codes have gaps, asking {sources}",
+                        dataset=plan.dataset.name,
+                        count=len(units),
+                        sources=names,
+                    )
+                )
             units = self._fill_round(plan, store, gaps, accept, units)
 
     def _fill_round(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance, units: Sequence[Unit]) -> list[Unit]:
@@ -223,7 +236,7 @@ class Engine:
     def _settle(self, plan: Plan, connection: psycopg.Connection, gaps: Gaps, outcome: Outcome, report: OnCommitted) -> None:
         """Records what became of the units that had gaps; those that lack too much have failed."""
         others = self._router.not_in_use(plan.dataset)
-        elsewhere = say(" (not in use: {sources}, which may have them)", sources=", ".join(others)) if others else ""
+        elsewhere = told(" (not in use: {sources}, which may have them)", sources=", ".join(others)) if others else ""
         for unit, item in gaps.settled(partial(self._router.could_have, plan.dataset), elsewhere=elsewhere):
             record(connection, self._run, plan.dataset, [item])
             if gaps.holds_back(unit):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.market.validation import Checked
@@ -25,6 +26,19 @@ _KEY = ["ts_code", "trade_date"]
 _SCHEMA = {"ts_code": pl.String, "trade_date": pl.Date}
 _OWING = (Coverage.MARKET, Coverage.EVERY)
 """Where a code that owes a row is asked of the next sources; in thin markets only refused rows are."""
+
+_MISSING = (
+    marked("{count} rows that are due are missing from every source: {codes}"),
+    marked("{count} of {total} rows that are due are missing from every source: {codes}"),
+)
+_REFUSED = (
+    marked("{count} rows were refused (see rejected_rows), and no source replaced them: {codes}"),
+    marked("{count} of {total} rows were refused (see rejected_rows), and no source replaced them: {codes}"),
+)
+_NOBODY_S = (
+    marked("{count} rows that are due are of codes that no source in use has: {codes}"),
+    marked("{count} of {total} rows that are due are of codes that no source in use has: {codes}"),
+)
 
 Key = tuple[str, dt.date]
 """A row that lacks: code, session (or label of the period)."""
@@ -145,17 +159,16 @@ class Gaps:
         if not gap.lacking:
             return item
         had = {key for key in gap.lacking if could_have(key[0])}
-        of = f" of {gap.due}" if gap.due else ""
         if replace(gap, lacking=had).wide and had:
-            text = f"{len(had)}{of} rows that are due are missing from every source: {_named(had)}"
+            text = _told(_MISSING, had, gap.due)
             return replace(item, status=ItemStatus.FAILED, error_class=FailureClass.EMPTY.value, error=text)
         refused = gap.refused & gap.lacking
         if refused:
-            text = f"{len(refused)}{of} rows were refused (see rejected_rows), and no source replaced them: {_named(refused)}"
+            text = _told(_REFUSED, refused, gap.due)
             return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.REFUSED.value, error=text)
         if len(gap.lacking) - len(had) > gap.may_lack:
             nobody = gap.lacking - had
-            text = f"{len(nobody)}{of} rows that are due are of codes that no source in use has: {_named(nobody)}{elsewhere}"
+            text = _told(_NOBODY_S, nobody, gap.due) + elsewhere
             return replace(item, status=ItemStatus.PARTIAL, error_class=Shortfall.UNSERVED.value, error=text)
         return item
 
@@ -181,6 +194,11 @@ def _refused(checked: Checked, unit: Unit) -> set[Key]:
         return set()
     codes = bad["ts_code"].cast(pl.String).drop_nulls()
     return {(code, unit.start) for code in codes.filter(~codes.is_in(checked.good["ts_code"].implode()))}
+
+
+def _told(texts: tuple[str, str], keys: set[Key], due: int) -> str:
+    """The text of so many rows: of all that are due, where that is known."""
+    return told(texts[bool(due)], count=len(keys), total=due, codes=_named(keys))
 
 
 def _named(keys: set[Key]) -> str:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from quant_pipeline.language import marked
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
@@ -134,10 +135,10 @@ UPDATE sync_runs SET
 FROM totals WHERE id = %(id)s
 """
 _DEAD = f"SELECT id FROM sync_runs WHERE status = 'running' AND NOT {ALIVE}"
-DIED = "the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on"
+DIED = marked("the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on")
 
 
-INTERRUPTED = "interrupted: what it had committed is kept, run it again to go on"
+INTERRUPTED = marked("interrupted: what it had committed is kept, run it again to go on")
 
 
 class Ledger:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from quant_pipeline.language import say
+from quant_pipeline.language import told
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.policy import RatePolicy
@@ -94,7 +94,13 @@ def plan_rows(
     by_code = _by_code(dataset, roster, labels, asked, whole=not codes)
     only_by_code = router.serving(dataset, Grain.CODE) and not router.serving(dataset, Grain.SESSION)
     if dataset.universe and not asked and only_by_code:
-        raise PlanError(f"{dataset.name}: none of its codes is known yet, sync {' and '.join(dataset.universe)} first")
+        raise PlanError(
+            told(
+                "{dataset}: none of its codes is known yet, sync {lists} first",
+                dataset=dataset.name,
+                lists=" and ".join(dataset.universe),
+            )
+        )
     return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session], roster)
 
 
@@ -109,16 +115,20 @@ def _by_code(dataset: Dataset, roster: Roster, labels: Sequence[dt.date], codes:
     return _Way(Grain.CODE, tuple(units), rows, tuple(labels) if whole else ())
 
 
-def unserved(dataset: Dataset, sources: Sequence[Source]) -> str:
-    """That none of the sources in use serves the data set."""
-    known = ", ".join(source.name for source in sources) or say("none")
-    return say("{dataset}: none of the sources in use ({sources}) serves it", dataset=dataset.name, sources=known)
+def unserved(dataset: Dataset, router: Router) -> str:
+    """That none of the sources in use gives the data set, and why those do not that could."""
+    in_use = router.in_use(dataset)
+    known = ", ".join(source.name for source in in_use) or "-"
+    able = [source for source in in_use if dataset.name in source.servings]
+    whys = [f"{source.name}: {why}" for source in able if (why := router.refusal(source, dataset)) is not None]
+    text = told("{dataset}: none of the sources in use ({sources}) serves it", dataset=dataset.name, sources=known)
+    return "; ".join([text, *whys])
 
 
 def _cheapest(dataset: Dataset, router: Router, ways: Sequence[_Way], roster: Roster | None = None) -> Plan:
     plans = [plan for way in ways if (plan := _priced(dataset, router, way, roster)) is not None]
     if not plans:
-        raise PlanError(unserved(dataset, router.in_use(dataset)))
+        raise PlanError(unserved(dataset, router))
     return min(plans, key=lambda each: each.calls)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS
@@ -46,6 +47,7 @@ _KEPT = 64
 """Sessions whose bars are kept: more than there are workers."""
 _BEFORE = "_before"
 _PRICE = pl.coalesce("pre_close", "close")
+_OTHER_CLOSE = marked("its previous close is {ratio} times the stored close {close}")
 _BAR = ("open", "high", "low", "close", "vol", "amount")
 
 _LIMITED = """
@@ -123,14 +125,14 @@ class Plausibility:
         halted = self._halted.get(session)
         if halted is not None:
             idle = (pl.col("vol") <= _NO_TRADE) | (pl.col("amount") <= _NO_TRADE)
-            words = pl.lit("it hardly traded, and suspensions say it was halted")
+            words = pl.lit(marked("it hardly traded, and suspensions say it was halted"))
             impossible.append((pl.col("ts_code").is_in(halted.implode()) & idle, words))
         former = self._former(session)
         if former is not None:
             rows = rows.join(former, on="ts_code", how="left", suffix=_BEFORE, maintain_order="left")
             self._compare(session, rows, checked)
             ratio = _PRICE / pl.col(f"close{_BEFORE}")
-            words = pl.format("its previous close is {} times the stored close {}", ratio.round(3), f"close{_BEFORE}")
+            words = pl.format(told(_OTHER_CLOSE, ratio="{}", close="{}"), ratio.round(3), f"close{_BEFORE}")
             impossible.append((_out_of(ratio, OTHER_SCALE), words))
         if not impossible:
             return checked
@@ -162,14 +164,27 @@ class Plausibility:
         if codes < ENOUGH:
             return
         if found["same"] > max(REPEATS * codes, 2):
-            self._doubt(f"the bars of {found['same']} of {codes} codes are those of {before}", checked, impossible=True)
+            self._doubt(
+                told("the bars of {count} of {total} codes are those of {day}", count=found["same"], total=codes, day=before),
+                checked,
+                impossible=True,
+            )
         if _many(found["scaled"], codes):
-            text = f"the prices of {found['scaled']} of {codes} codes are of another scale than those of {before}"
+            text = told(
+                "the prices of {count} of {total} codes are of another scale than those of {day}",
+                count=found["scaled"],
+                total=codes,
+                day=before,
+            )
             self._doubt(text, checked, impossible=True)
         steady = self._dataset is DAILY_KLINE and session >= STEADY_VOLUME_FROM
         if steady and _many(found["wild"], codes):
-            text = (
-                f"volume of {found['wild']} of {codes} codes is more than {OTHER_VOLUME:.0f} times that of {before}, or a part"
+            text = told(
+                "volume of {count} of {total} codes is more than {times:.0f} times that of {day}, or a part",
+                count=found["wild"],
+                total=codes,
+                times=OTHER_VOLUME,
+                day=before,
             )
             self._doubt(text, checked, impossible=False)
 
@@ -178,7 +193,11 @@ class Plausibility:
             return
         unknown = checked.good.filter(~pl.col("ts_code").is_in(self._known_codes.implode()))["ts_code"].sort()
         if len(unknown) > UNKNOWN_CODES:
-            self._doubt(f"{len(unknown)} codes are in no list: {', '.join(unknown[:5])}, …", checked, impossible=False)
+            self._doubt(
+                told("{count} codes are in no list: {codes}, …", count=len(unknown), codes=", ".join(unknown[:5])),
+                checked,
+                impossible=False,
+            )
 
     def _demand_within_limits(self, session: dt.date, checked: Checked) -> None:
         if session not in self._limited:
@@ -188,7 +207,11 @@ class Plausibility:
         outside = (pl.col("close") > pl.col("up_limit") + 0.005) | (pl.col("close") < pl.col("down_limit") - 0.005)
         count = limited.select(outside.sum()).item()
         if count > max(OUTSIDE_LIMITS * limited.height, 2):
-            self._doubt(f"{count} of {limited.height} closes lie outside the session's limits", checked, impossible=True)
+            self._doubt(
+                told("{count} of {total} closes lie outside the session's limits", count=count, total=limited.height),
+                checked,
+                impossible=True,
+            )
 
     def _sessions_with_limits(self, units: Sequence[Unit]) -> frozenset[dt.date]:
         window = {"start": min(unit.start for unit in units), "end": max(unit.end for unit in units)}
@@ -199,7 +222,11 @@ class Plausibility:
         both = checked.good.join(bars, on="ts_code", suffix="_of_bar").drop_nulls("close")
         other = both.select(((pl.col("close") - pl.col("close_of_bar")).abs() > 0.005).sum()).item()
         if both.height >= ENOUGH and other > max(OTHER_CLOSES * both.height, 2):
-            self._doubt(f"{other} of {both.height} closes are not those of the session's bars", checked, impossible=True)
+            self._doubt(
+                told("{count} of {total} closes are not those of the session's bars", count=other, total=both.height),
+                checked,
+                impossible=True,
+            )
 
     def _demand_limits(self, session: dt.date, checked: Checked) -> None:
         if session == self._calendar.sessions[0]:
@@ -211,10 +238,14 @@ class Plausibility:
         middle = (pl.col("up_limit") + pl.col("down_limit")) / 2
         other = both.select(((middle / pl.col("close") - 1).abs() > 0.01).sum()).item()
         if both.height >= ENOUGH and other > both.height / 3:
-            self._doubt(f"{other} of {both.height} limits are not about the close of {before}", checked, impossible=True)
+            self._doubt(
+                told("{count} of {total} limits are not about the close of {day}", count=other, total=both.height, day=before),
+                checked,
+                impossible=True,
+            )
 
     def _doubt(self, text: str, checked: Checked, *, impossible: bool) -> None:
-        raise Implausible(f"implausible: {text}", checked, impossible=impossible)
+        raise Implausible(told("implausible: {what}", what=text), checked, impossible=impossible)
 
     def _former(self, session: dt.date) -> pl.DataFrame | None:
         """The bars of the session before; None where there are none, or none yet (then it is compared later)."""

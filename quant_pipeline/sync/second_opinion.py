@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 import psycopg
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import validate
@@ -68,7 +69,9 @@ class Witness:
         except Exception as error:
             _logger.debug("%s %s could not be read", self.dataset.name, unit, exc_info=True)
             api = self.source.servings[self.dataset.name].api
-            raise SourceError(FailureClass.EMPTY, self.name, api, f"its answer cannot be read: {error}") from None
+            raise SourceError(
+                FailureClass.EMPTY, self.name, api, told("its answer cannot be read: {error}", error=error)
+            ) from None
         return rows.good
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from psycopg.rows import dict_row
 
-from quant_pipeline.language import say
+from quant_pipeline.language import told
 from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence, Taken
@@ -34,9 +34,9 @@ class SyncSlot:
         announced = False
         while not self._presence.claim(_PLACE):
             if not queue:
-                raise SyncRunning(say("{who}. Wait for it, or queue behind it with --force.", who=self._who()))
+                raise SyncRunning(told("{who}. Wait for it, or queue behind it with --force.", who=self._who()))
             if not announced:
-                _logger.info("Queued: %s", self._who())
+                _logger.info(told("Queued: {who}", who=self._who()))
                 announced = True
             self._nap(1.0)
 
@@ -55,8 +55,8 @@ class SyncSlot:
                 (holder,),
             ).fetchone()
         if run is None:
-            return say("Another sync is just starting")
-        return say(
+            return told("Another sync is just starting")
+        return told(
             "Another sync is running: {trigger} (run {run}, process {process}, since {since:%H:%M:%S})",
             trigger=run["trigger"],
             run=run["id"][:8],

@@ -11,6 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import TRADE_CALENDAR
@@ -126,7 +127,14 @@ class Store:
 def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
     unreadable = ", ".join(f"{name} {count}" for name, count in answer.checked.unreadable.items())
     if unreadable:
-        _logger.warning("%s: values of %s cannot be read, they are null now: %s", unit, answer.source, unreadable)
+        _logger.warning(
+            told(
+                "{unit}: values of {source} cannot be read, they are null now: {columns}",
+                unit=unit,
+                source=answer.source,
+                columns=unreadable,
+            )
+        )
     doubted = {"status": ItemStatus.PARTIAL, "error_class": Shortfall.IMPLAUSIBLE.value, "error": answer.doubt}
     return item_of(
         unit,

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from quant_pipeline.language import say
+from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset
@@ -31,6 +31,7 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
 _logger = logging.getLogger(__name__)
+_WITHOUT = marked("{dataset} could not be synced: answers are judged without it")
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,8 @@ class Syncer:
 
     def unserved(self, dataset: Dataset, request: Request) -> str | None:
         """Why no source in use can give the data set (what those lack that could), in words; None where one can."""
-        in_use = self._router(request).in_use(dataset)
-        able = [source for source in in_use if dataset.name in source.servings]
-        if any(source.unavailable() is None for source in able):
-            return None
-        lacking = (say("; {source}: {why}", source=source.name, why=source.unavailable()) for source in able)
-        return unserved(dataset, in_use) + "".join(lacking)
+        router = self._router(request)
+        return None if any(router.serving(dataset, grain) for grain in Grain) else unserved(dataset, router)
 
     def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
         """What will be fetched, references first, without what was synced before, or planned before by this syncer.
@@ -172,8 +169,8 @@ class Syncer:
             return ()
         known = groups(self._database, dataset)
         if not known:
-            lists = say(" and ").join(dataset.universe)
-            raise PlanError(say("{dataset}: no board is known yet, sync {lists} first", dataset=dataset.name, lists=lists))
+            lists = ", ".join(dataset.universe)
+            raise PlanError(told("{dataset}: no board is known yet, sync {lists} first", dataset=dataset.name, lists=lists))
         return [code for code in request.codes if code in known] if request.codes else known
 
     def _refuse_unknown(self, dataset: Dataset, request: Request, outcome: Outcome) -> None:
@@ -182,10 +179,10 @@ class Syncer:
             return
         roster = Roster.load(self._database, dataset, self._calendar)
         labels = labels_of(dataset, self._calendar, request.sessions) or (self.as_of(dataset),)
-        lists = " or ".join(dataset.universe)
+        lists = ", ".join(dataset.universe)
         for code in roster.unknown(request.codes):
             unit = Unit.code(code, labels[0], labels[-1]) if dataset.dated else Unit.members(code, labels[-1])
-            text = say(
+            text = told(
                 "{dataset} {unit}: {code} is in no list ({lists}): check the code, or sync the list with --force",
                 dataset=dataset.name,
                 unit=unit,
@@ -307,12 +304,12 @@ class Syncer:
             except PlanError:
                 failed = True
             if failed:
-                _logger.warning("%s could not be synced: answers are judged without it", reference.name)
+                _logger.warning(told(_WITHOUT, dataset=reference.name))
 
     def _sync_days(self, router: Router, engine: Engine, dataset: Dataset, plans: Sequence[Plan], request: Request) -> None:
         halts = self._halts(dataset, router, plans, request)
         if needs_halts(dataset) and (not halts or any(plan.units and engine.sync(plan).failed for plan in halts)):
-            _logger.warning("%s could not be synced: answers are judged without it", SUSPENSIONS.name)
+            _logger.warning(told(_WITHOUT, dataset=SUSPENSIONS.name))
         for planned in (*self._marks(dataset, router, plans), *self._running_bars(dataset, router, plans, request)):
             if planned.units:
                 engine.sync(planned)  # what fails here is named by the row that cannot be made
@@ -323,7 +320,7 @@ class Syncer:
         known = {source.name: source for source in self._sources}
         unknown = [name for name in request.sources if name not in known]
         if unknown:
-            in_use = ", ".join(known) or say("none")
-            text = say("unknown or switched-off source: {names} (in use: {known})", names=", ".join(unknown), known=in_use)
+            in_use = ", ".join(known) or "-"
+            text = told("unknown or switched-off source: {names} (in use: {known})", names=", ".join(unknown), known=in_use)
             raise PlanError(text)
         return Router([known[name] for name in request.sources], self._ranking, owners=self._sources)

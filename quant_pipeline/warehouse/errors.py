@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from quant_pipeline.language import marked, say
+from quant_pipeline.language import marked, told
 
 _DRIVERS = frozenset({"psycopg", "psycopg_pool", "psycopg2", "sqlalchemy", "adbc_driver_manager"})
 
@@ -156,7 +156,7 @@ def in_words(error: BaseException) -> str | None:
     code, text = _code(origin), _text(origin)
     for refusal in _REFUSALS:
         if refusal.fits(code, text):
-            return say("{words}. PostgreSQL says: {text}", words=say(refusal.words), text=text)
+            return told("{words}. PostgreSQL says: {text}", words=refusal.words, text=text)
     return None
 
 
@@ -167,7 +167,7 @@ def described(error: BaseException) -> str | None:
     origin = _origin(error)
     if origin is None:
         return None
-    return say("the database refused a statement, which it should not (please report it): {text}", text=_text(origin))
+    return told("the database refused a statement, which it should not (please report it): {text}", text=_text(origin))
 
 
 def refused_query(error: BaseException) -> str | None:

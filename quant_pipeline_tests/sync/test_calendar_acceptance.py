@@ -68,8 +68,8 @@ def test_the_exchange_s_own_days_are_taken() -> None:
         (published(last=TODAY - dt.timedelta(days=1)), "it ends on 2026-11-19"),
         ({day: is_open for day, is_open in published().items() if day.year != 1999}, "365 days are missing, 1999-01-01 first"),
         ({day: is_open for day, is_open in published().items() if day.year > 2000}, "days are missing, 1990-12-19 first"),
-        (published((SESSION, False)), "of 1 days: 2026-11-12 told closed, but it was a session"),
-        (published((dt.date(2026, 10, 1), True)), "2026-10-01 told open, but the exchange is closed that day"),
+        (published((SESSION, False)), "of 1 days: 2026-11-12: told closed, but it was a session"),
+        (published((dt.date(2026, 10, 1), True)), "2026-10-01: told open, but the exchange is closed that day"),
         (dict.fromkeys(published(), False), "contradicts what is known of"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_closure_ahead_is_new_until_it_is_stored() -> None:
 def test_stored_bars_and_the_stored_calendar_are_what_it_is_compared_with(warehouse: Database) -> None:
     today = CALENDAR.shift(TODAY, 1)
     store(warehouse, DAILY_KLINE, bars(["600000.SH"], [TODAY, SESSION]))
-    with pytest.raises(Incomplete, match="2026-11-12 told closed, but bars of that day are stored"):
+    with pytest.raises(Incomplete, match="2026-11-12: told closed, but bars of that day are stored"):
         believe(warehouse, rows(published((SESSION, False))), today)
     longer = dt.date(2026, 11, 13)
     with pytest.raises(Incomplete, match="2026-11-13"):
@@ -207,7 +207,7 @@ def test_a_closure_ahead_is_two_sources_word_where_two_can_be_asked(
         first = engine.sync(plan)
         (item,) = (*first.synced.values(), *first.failed.values())
         assert (item.source, item.status) == (source, status)
-        assert (f"{AHEAD} told closed, unlike the built-in calendar" in (item.error or "")) is (status != "success")
+        assert (f"told closed, unlike the built-in calendar: {AHEAD}" in (item.error or "")) is (status != "success")
         assert stored_calendar(bench.database, CALENDAR, TODAY).is_session(AHEAD) is not closed
         if closed:  # it is told once, and asked for again: then it is what is known
             (again,) = engine.sync(plan).synced.values()
@@ -226,6 +226,6 @@ def test_a_closure_is_news_and_days_that_are_not_believed_are_named_with_what_to
     verdict = judged(warehouse, TRADE_CALENDAR, "calendar_believed", ())
     assert not verdict.passed
     assert verdict.offending.select("cal_date", "is_open").rows() == [(dt.date(2025, 11, 12), 0), (dt.date(2026, 10, 1), 1)]
-    assert "2025-11-12 told closed, but it was a session; 2026-10-01 told open, but the" in verdict.text
+    assert "2025-11-12: told closed, but it was a session; 2026-10-01: told open, but the" in verdict.text
     assert "`quant-pipeline sync --datasets trade_calendar --force`" in verdict.text
     assert [check.warns for check in checks_of(TRADE_CALENDAR) if check.name == "calendar_believed"] == [True]

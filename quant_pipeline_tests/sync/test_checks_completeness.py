@@ -58,7 +58,7 @@ def test_a_lost_board_fails_though_the_session_is_within_its_tolerance(warehouse
     execute(warehouse, "DELETE FROM daily_kline WHERE ts_code LIKE '%%.BJ' AND trade_date = %s", LATEST)
     verdict = judged(warehouse, DAILY_KLINE, "row_count", [LATEST])
     assert not verdict.passed
-    assert verdict.text == f"4 of 2004 rows due are missing; {LATEST}: 4 of 4 of BSE 北交所"
+    assert verdict.text == f"4 of 2004 rows due are missing; {LATEST}: 4 of 4 rows of BSE 北交所"
     assert verdict.offending.to_dicts() == [
         {"trade_date": LATEST, "board": "BSE 北交所", "due": 4, "missing": 4, "first": ", ".join(BSE)}
     ]

@@ -49,7 +49,7 @@ def test_a_close_beyond_the_exchange_s_own_limit_is_named(warehouse: Database) -
     store(warehouse, PRICE_LIMITS, limits)
     verdict = within(warehouse)
     assert (verdict.passed, verdict.looked_at) == (True, rows.height)
-    assert verdict.text == f"0 of {rows.height} closes lie outside their limits: {rows.height} by the exchange"
+    assert verdict.text == f"0 of {rows.height} closes lie outside their limits; {rows.height} judged by the exchange's limits"
     execute(warehouse, "UPDATE daily_kline SET close = close * 1.2 WHERE ts_code = %s AND trade_date = %s", CODES[3], DAYS[1])
     assert found(within(warehouse)) == [(CODES[3], DAYS[1])]
 
@@ -71,7 +71,8 @@ def test_without_stored_limits_the_rules_of_the_day_are_used_and_said(warehouse:
     )
     by_rules = len(CODES) * 3
     assert within(warehouse).text == (
-        f"0 of {rows.height} closes lie outside their limits: {len(CODES)} by the exchange, {by_rules} by the rules of that day"
+        f"0 of {rows.height} closes lie outside their limits; {len(CODES)} judged by the exchange's limits; "
+        f"{by_rules} judged by the rules of that day"
     )
     # pre_close of the first ones of each board: 10.0 (10 %), 50.0 (20 %), 70.0 (30 %) in the second session
     for code, close in (("600000.SH", 11.01), ("300001.SZ", 60.01), ("920001.BJ", 91.01)):
@@ -87,7 +88,7 @@ def test_without_stored_limits_the_rules_of_the_day_are_used_and_said(warehouse:
 def test_limits_that_were_counted_by_the_rules_are_called_so(warehouse: Database) -> None:
     rows = market(warehouse, DAYS)
     store(warehouse, PRICE_LIMITS, rows.with_columns(up_limit=pl.lit(500.0), down_limit=pl.lit(0.01)), source="derived")
-    assert within(warehouse).text.endswith(f"{rows.height} by the rules of that day")
+    assert within(warehouse).text.endswith(f"{rows.height} judged by the rules of that day")
 
 
 def test_st_is_that_of_the_name_of_that_day(warehouse: Database) -> None:

@@ -12,24 +12,18 @@ from typing import Any
 from quant_pipeline.console.doctor.findings import Finding, Patient, State
 from quant_pipeline.language import say, say_many
 from quant_pipeline.market.calendar import Calendar
-from quant_pipeline.market.datasets import DAILY_KLINE, TRADE_CALENDAR
 from quant_pipeline.resources.sources import SourcesResource
-from quant_pipeline.sources import policy, registry
-from quant_pipeline.sources.base import Serving, Source, Tally
+from quant_pipeline.sources import registry
+from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import Policies
-from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sources.question import cheapest, hasty
 from quant_pipeline.sync.insight.health import health_of
 from quant_pipeline.warehouse.presence import Presence
 
 _PATIENCE = 5.0
 """Seconds that a question waits for a place under its quota."""
-_TIMEOUT = 30.0
 _SEPARATOR = " · "
-_DAYS = 13_500
-"""Of the whole calendar, roughly."""
-_CODES = 5_500
-"""Of a session, roughly."""
 
 
 def look(patient: Patient) -> Iterator[Finding]:
@@ -42,7 +36,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     try:
         paces = registry.policies(patient.settings.rate_limits)
         resource = SourcesResource(patience=_PATIENCE)
-        with resource.opened(database, patient.calendar, presence, policies=_hasty(paces)) as (sources, _):
+        with resource.opened(database, patient.calendar, presence, policies=hasty(paces)) as (sources, _):
             yield from (Finding(each, State.OK, say("off (priority 0)")) for each in _off(ranks))
             built = {source.name for source in sources}
             for name in ranks.keys() - built - set(_off(ranks)):
@@ -61,7 +55,7 @@ def look(patient: Patient) -> Iterator[Finding]:
 def _ask(source: Source, calendar: Calendar) -> Finding:
     if (why := source.unavailable()) is not None:
         return Finding(source.name, State.FAILED, why)
-    question = _cheapest(source, calendar)
+    question = cheapest(source, calendar)
     if question is None or type(source).settings.address is None:
         return Finding(source.name, State.OK, say("it works from what is stored, and asks nobody"))
     serving, unit = question
@@ -81,21 +75,6 @@ def _ask(source: Source, calendar: Calendar) -> Finding:
     return Finding(source.name, State.OK, words, facts=facts)
 
 
-def _cheapest(source: Source, calendar: Calendar) -> tuple[Serving, Unit] | None:
-    """What costs the fewest calls and needs no more of an account than any sync: the calendar, or the latest session's bars;
-    a source without them is asked for a list."""
-    latest = calendar.latest()
-    list_of, bars_of = Unit.snapshot(latest), Unit.session(latest)
-    basic = [
-        (serving.calls_for(rows, unit.grain), serving, unit)
-        for dataset, rows, unit in ((TRADE_CALENDAR, _DAYS, list_of), (DAILY_KLINE, _CODES, bars_of))
-        if (serving := source.servings.get(dataset.name)) and unit.grain in serving.grains and source.reaches(dataset, unit)
-    ]
-    lists = [(each.asks, each, list_of) for each in source.servings.values() if Grain.SNAPSHOT in each.grains]
-    found = min(basic or lists, key=lambda each: each[0], default=None)
-    return found[1:] if found is not None else None
-
-
 def _advice(source: Source, error: SourceError) -> str:
     off = registry.priority_variable(source.name)
     if error.failure is FailureClass.RATE_LIMITED:
@@ -107,17 +86,6 @@ def _advice(source: Source, error: SourceError) -> str:
 
 def _off(ranks: Mapping[str, int]) -> list[str]:
     return [name for name, rank in ranks.items() if not rank]
-
-
-def _hasty(paces: Policies) -> Policies:
-    """The same paces, with one try of a few seconds."""
-    hasty: Policies = {}
-    for name, kind in registry.registered().sources.items():
-        for api in ("*", *(serving.api for serving in kind.servings.values())):
-            known = policy.policy_for(paces, name, api)
-            once = known.model_copy(update={"retries": 0, "timeout": min(known.timeout, _TIMEOUT)})
-            hasty.setdefault(name, {})[api] = once
-    return hasty
 
 
 def _quotas(patient: Patient, paces: Policies, ranks: dict[str, int]) -> dict[tuple[str, Any], str]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.sources.akshare.bars import TENCENT, AkshareBars
 from quant_pipeline.sources.akshare.concept_pages import ConceptPages
@@ -90,7 +91,7 @@ class AkshareSource(AkshareBars, AkshareLists):
         if isinstance(error, ClientHung | ClientDied):
             return SourceError(FailureClass.RETRYABLE, self.name, api, str(error))
         if not isinstance(error, ClientFailed):
-            text = f"the answer has not the expected form: {in_words(error)}"
+            text = told("the answer has not the expected form: {error}", error=in_words(error))
             return SourceError(FailureClass.BANNED, self.name, api, text)
         failure, words = _class_of(api, error)
         return SourceError(failure, self.name, api, words)
@@ -100,19 +101,19 @@ def _class_of(api: str, error: ClientFailed) -> tuple[FailureClass, str]:
     """By the classes' names: a proxy in between turns a cut line into another class of the same family."""
     kinds = set(error.kinds)
     if "Timeout" in kinds or "TimeoutError" in kinds:
-        return FailureClass.RETRYABLE, "no answer in time"
+        return FailureClass.RETRYABLE, marked("no answer in time")
     if kinds & {"ConnectionError", "ProxyError", "RemoteDisconnected", "ChunkedEncodingError"}:
-        return FailureClass.BANNED, "the site cut the line, as it does when it bans an address"
+        return FailureClass.BANNED, marked("the site cut the line, as it does when it bans an address")
     if "RemoteCode" in kinds:
         return FailureClass.BANNED, error.text
     if "ValueError" in kinds and "Excel file format" in error.text:
-        return FailureClass.RETRYABLE, "the reply is no workbook"
+        return FailureClass.RETRYABLE, marked("the reply is no workbook")
     if "IndexError" in kinds and api == TENCENT:
-        return FailureClass.EMPTY, "the site has no bars"  # a page for people is a JSONDecodeError there
+        return FailureClass.EMPTY, marked("the site has no bars")  # a page for people is a JSONDecodeError there
     if "ValueError" in kinds and "factor not available" in error.text:
-        return FailureClass.EMPTY, "the site has no factors"
+        return FailureClass.EMPTY, marked("the site has no factors")
     if "TypeError" in kinds and "NoneType" in error.text:
-        return FailureClass.EMPTY, "the answer has no data"
+        return FailureClass.EMPTY, marked("the answer has no data")
     if kinds & _BLOCK_PAGES or ("ValueError" in kinds and "Length mismatch" in error.text):
-        return FailureClass.BANNED, "a page for people came in place of data: blocked"
+        return FailureClass.BANNED, marked("a page for people came in place of data: blocked")
     return FailureClass.RETRYABLE, error.text

@@ -17,6 +17,7 @@ import pandas as pd
 import requests.sessions
 from requests.adapters import HTTPAdapter
 
+from quant_pipeline.language import marked
 from quant_pipeline.sources.akshare.client_lists import (
     convertible_bonds,
     etf_daily,
@@ -72,7 +73,7 @@ def _read_as_data(text: str, *_: Any) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise RemoteCode("the site's answer is no data; it was not run") from None
+        raise RemoteCode(marked("the site's answer is no data; it was not run")) from None
 
 
 def never_run_remote_text() -> None:

@@ -18,6 +18,8 @@ from akshare.stock import stock_info
 from akshare.stock_feature import stock_board_concept_ths, stock_board_industry_ths
 from bs4 import BeautifulSoup
 
+from quant_pipeline.language import told
+
 _CONCEPT_PAGE = "https://q.10jqka.com.cn/gn/detail/code/{}/"
 _BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/89.0.4389.90 Safari/537.36"
 
@@ -46,7 +48,7 @@ def ths_concept_code(number: str) -> pd.DataFrame:
     headers = {"User-Agent": _BROWSER, "Cookie": f"v={script.call('v')}"}
     page = BeautifulSoup(requests.get(_CONCEPT_PAGE.format(number), headers=headers).text, features="lxml")
     if page.find(name="div", attrs={"class": "cate_inner"}) is None:
-        raise KeyError(f"the page of {number} is none of boards")
+        raise KeyError(told("the page of {number} is none of boards", number=number))
     hidden: Any = page.find(name="input", attrs={"id": "clid"})
     code = str(hidden.get("value")) if hidden else ""
     return pd.DataFrame({"code": [code if code.startswith("88") and code.isdecimal() else ""]})

@@ -10,6 +10,7 @@ from abc import abstractmethod
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market import clock, codes
 from quant_pipeline.market.datasets import (
     CONVERTIBLE_BONDS,
@@ -75,7 +76,7 @@ class AkshareLists(Source):
         )
         # The client joins four lists, and takes an empty one for an answer.
         if missing := set(_BOARDS) - set(listed.select(board).to_series()):
-            text = f"the list has not one stock of {', '.join(sorted(missing))}"
+            text = told("the list has not one stock of {markets}", markets=", ".join(sorted(missing)))
             raise SourceError(FailureClass.EMPTY, self.name, EXCHANGES, text)
         return stocks
 
@@ -154,7 +155,7 @@ class AkshareLists(Source):
         """Eastmoney's popularity list as it stands now: ranks and codes. It has no past, so only today's session."""
         now = clock.now()
         if unit.start != now.date():
-            text = f"the hot rank is known for this moment only, not for {unit.start}"
+            text = told("the hot rank is known for this moment only, not for {day}", day=unit.start)
             raise SourceError(FailureClass.EMPTY, self.name, EASTMONEY, text)
         ranks = self.ask(EASTMONEY, "hot_rank", tally=tally)
         known = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -35,11 +36,11 @@ def _no_repeated_session(scope: Scope) -> Verdict:
         before = [scope.calendar.shift(session, -1) for session in chunk]
         counts.append(read_sql(scope.database, query, {"sessions": list(chunk), "before": before}))
     if not counts:
-        return Verdict(True, "no session to look at")
+        return Verdict(True, marked("no session to look at"))
     compared = pl.concat(counts).filter(pl.col("trade_date") > pl.col("repeats"))
     enough = pl.col("codes") >= FEWEST_CODES
     repeated = compared.filter(enough & (pl.col("same") > pl.max_horizontal(REPEATS_TOLERATED * pl.col("codes"), 1)))
-    text = f"{repeated.height} of {compared.height} sessions repeat the bars of the one before"
+    text = told("{count} of {total} sessions repeat the bars of the one before", count=repeated.height, total=compared.height)
     named = repeated.head(PAGE).with_columns(pl.col("first").list.sort().list.head(5).list.join(", "))
     return Verdict(repeated.is_empty(), text, compared.height, named)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.sync.periods import labels_of
@@ -72,14 +73,17 @@ class Check:
 
 
 def by_queries(scope: Scope, offending: str, looked_at: str, what: str) -> Verdict:
-    """Passes when `offending` finds no row between %(start)s and %(end)s; `looked_at` counts (as n) those it judges."""
+    """Passes when `offending` finds no row between %(start)s and %(end)s; `looked_at` counts (as n) those it judges.
+
+    `what`: a marked text about `count` of `total` rows.
+    """
     rows, seen = [], 0
     for chunk in scope.chunks():
         window = {"start": chunk[0], "end": chunk[-1]}
         rows.append(read_sql(scope.database, offending, window))
         seen += int(read_sql(scope.database, looked_at, window).item())
     found = pl.concat(rows) if rows else pl.DataFrame()
-    return Verdict(found.is_empty(), f"{found.height} of {seen} {what}", seen, found.head(PAGE))
+    return Verdict(found.is_empty(), told(what, count=found.height, total=seen), seen, found.head(PAGE))
 
 
 def rows_between(table: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.sync.code_changes import OLD_AND_NEW
 from quant_pipeline.warehouse.reads import read_sql
@@ -35,9 +36,9 @@ def _judge(tolerated: float) -> Callable[[Scope], Verdict]:
     def members_known(scope: Scope) -> Verdict:
         members, known = read_sql(scope.database, _MEMBERS).row(0)
         if not known:
-            return Verdict(True, "no boards or no stock list to look the members up in")
+            return Verdict(True, marked("no boards or no stock list to look the members up in"))
         unknown = read_sql(scope.database, _UNKNOWN)
-        text = f"{unknown.height} of {members} members are of no known board or share"
+        text = told("{count} of {total} members are of no known board or share", count=unknown.height, total=members)
         return Verdict(unknown.height <= tolerated * members, text, members, unknown.head(PAGE))
 
     return members_known

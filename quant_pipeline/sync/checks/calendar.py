@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sync.calendar_acceptance import closures_ahead, published_days, stored_calendar
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 
 _NAMED = 3
-_WHAT_TO_DO = (
-    "they change nothing; a true answer takes their place 重新同步即可: `quant-pipeline sync --datasets trade_calendar --force`"
+_WHAT_TO_DO = marked(
+    "they change nothing; a true answer takes their place: `quant-pipeline sync --datasets trade_calendar --force`"
+)
+_CLOSURE = marked(
+    "{day} is a session of the built-in calendar, and told closed; it is taken as that: compare it with the exchange's "
+    "notice. If it is wrong: `quant-pipeline sync --datasets trade_calendar --force`, once the source is right again."
 )
 
 
@@ -24,16 +29,12 @@ def _calendar_believed(scope: Scope) -> Verdict:
         schema={"cal_date": pl.Date, "is_open": pl.Int64, "why": pl.String},
         orient="row",
     )
-    text = f"{rows.height} of {len(published)} stored days are not believed"
+    text = told("{count} of {total} stored days are not believed", count=rows.height, total=len(published))
     if doubted:
-        named = "; ".join(f"{day} {why}" for day, why in list(doubted.items())[:_NAMED])
-        text = f"{text}: {named}{'; …' if len(doubted) > _NAMED else ''}: {_WHAT_TO_DO}"
+        named = "; ".join(f"{day}: {why}" for day, why in list(doubted.items())[:_NAMED])
+        text = "; ".join([text, named, *(["…"] if len(doubted) > _NAMED else []), _WHAT_TO_DO])
     news = {
-        f"calendar-closure:{day}": (
-            f"{day} 休市：数据源如此公布，内置日历为交易日，已采纳；请对照交易所公告。 "
-            f"A session of the built-in calendar is told closed, and taken as that: compare it with the exchange's notice. "
-            f"If it is wrong: `quant-pipeline sync --datasets trade_calendar --force`, once the source is right again."
-        )
+        f"calendar-closure:{day}": told(_CLOSURE, day=day)
         for day in closures_ahead(published, builtin)
         if day >= today and day not in doubted
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, ETF_ADJ, ETF_DAILY, SUSPENSIONS
 from quant_pipeline.market.trading_rules import session_number
@@ -94,9 +95,9 @@ class _Chain:
         # A jump that is worth more than the tolerance moves pre_close by a tick at least.
         found = (
             pl.when(jumped & (moved < 0.5 * self.tick))
-            .then(pl.lit("a new factor without an ex-date"))
+            .then(pl.lit(marked("a new factor without an ex-date")))
             .when(kept & (moved > pl.col("tolerance")))
-            .then(pl.lit("an ex-date without a new factor"))
+            .then(pl.lit(marked("an ex-date without a new factor")))
         )
         return links.select(*_KEY, "last_factor", "adj_factor", "last_close", "pre_close", found=found).drop_nulls("found")
 
@@ -109,14 +110,14 @@ def _judge(chain: _Chain, offending: Callable[[pl.DataFrame], pl.DataFrame], wha
             seen += links.height
             found.append(offending(links).sort("trade_date", "ts_code"))
         rows = pl.concat(found) if found else pl.DataFrame()
-        return Verdict(rows.is_empty(), f"{rows.height} of {seen} {what}", seen, rows.head(PAGE))
+        return Verdict(rows.is_empty(), told(what, count=rows.height, total=seen), seen, rows.head(PAGE))
 
     return verdict
 
 
 _SHARES = _Chain(DAILY_KLINE, ADJ_FACTOR, tick=0.01, halts=SUSPENSIONS)
 _FUNDS = _Chain(ETF_DAILY, ETF_ADJ, tick=0.001)
-_BREAK = "pre_close break the chain of close and adj_factor"
+_BREAK = marked("{count} of {total} pre_close break the chain of close and adj_factor")
 
 PRE_CLOSE_CHAIN = Check(
     "pre_close_chain",
@@ -137,6 +138,6 @@ FACTOR_JUMPS = Check(
     "factor_jumps_on_ex_dates",
     "因子仅在除权日变动",
     "The factor changes between two bars if, and only if, the second one's pre_close is not the first one's close.",
-    _judge(_SHARES, _SHARES.jumps, "bars and factors do not agree on an ex-date"),
+    _judge(_SHARES, _SHARES.jumps, marked("{count} of {total} bars and factors do not agree on an ex-date")),
     of_codes=True,
 )

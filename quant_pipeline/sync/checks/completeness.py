@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.codes import board_of
-from quant_pipeline.market.dataset import Coverage
+from quant_pipeline.market.dataset import Coverage, Partition
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.reads import read_sql
@@ -24,6 +25,11 @@ BOARD_MISSING_TOLERATED = 0.05
 of the market, and no odd listing."""
 _NAMED = 5
 _OTHER = "other 其他"
+_DOUBTFUL = {
+    Partition.SESSION: marked("{count} of {total} sessions have rows that are refused or doubtful"),
+    Partition.WEEK: marked("{count} of {total} weeks have rows that are refused or doubtful"),
+    Partition.MONTH: marked("{count} of {total} months have rows that are refused or doubtful"),
+}
 _UNREPLACED = """
 SELECT trade_date, unit, error, rejected FROM (
     SELECT DISTINCT ON (unit) trade_date, unit, status, error_class, error, rejected FROM sync_items
@@ -37,10 +43,10 @@ def _row_count(scope: Scope) -> Verdict:
     """Every row due, counted by session and board."""
     roster = _roster(scope)
     if roster is None:
-        return Verdict(True, "no session to look at")
+        return Verdict(True, marked("no session to look at"))
     found = list(_counts(scope, roster))
     if not found or roster.listed.is_empty():
-        return Verdict(True, f"no {' or '.join(scope.dataset.universe)} to count against")
+        return Verdict(True, told("no {lists} to count against", lists=" or ".join(scope.dataset.universe)))
     boards = pl.concat(found)
     due, missing, tolerated = pl.col("due"), pl.col("missing"), pl.col("tolerated")
     session_short = missing.sum().over("trade_date") > tolerated * due.sum().over("trade_date")
@@ -52,8 +58,11 @@ def _row_count(scope: Scope) -> Verdict:
         .select("trade_date", "board", "due", "missing", "first")
     )
     looked_at, lacking = int(boards["due"].sum()), int(boards["missing"].sum())
-    named = [f"{day}: {n} of {of} of {board}" for day, board, of, n, _ in short.head(3).iter_rows()]
-    text = "; ".join([f"{lacking} of {looked_at} rows due are missing", *named])
+    named = [
+        told("{day}: {count} of {total} rows of {board}", day=day, count=n, total=of, board=board)
+        for day, board, of, n, _ in short.head(3).iter_rows()
+    ]
+    text = "; ".join([told("{count} of {total} rows due are missing", count=lacking, total=looked_at), *named])
     return Verdict(short.is_empty(), text, looked_at, short.head(PAGE))
 
 
@@ -61,7 +70,7 @@ def _every_row(scope: Scope) -> Verdict:
     """Each row that lacks, by name, where the session's halts are known: also one in five thousand."""
     roster = _roster(scope)
     if roster is None:
-        return Verdict(True, "no session to look at")
+        return Verdict(True, marked("no session to look at"))
     looked_at, lacking = 0, [pl.DataFrame(schema={"trade_date": pl.Date, "ts_code": pl.String})]
     for due in _stored(scope, roster):
         known = [day for day in due["trade_date"].unique() if roster.knows_halts([day])]
@@ -71,7 +80,7 @@ def _every_row(scope: Scope) -> Verdict:
     rows = pl.concat(lacking).sort("trade_date", "ts_code")
     named = ", ".join(f"{code} {day}" for day, code in rows.head(_NAMED).iter_rows())
     more = ", …" if rows.height > _NAMED else ""
-    text = f"{rows.height} of {looked_at} rows due are missing"
+    text = told("{count} of {total} rows due are missing", count=rows.height, total=looked_at)
     return Verdict(rows.is_empty(), f"{text}: {named}{more}" if named else text, looked_at, rows.head(PAGE))
 
 
@@ -82,8 +91,8 @@ def _nothing_unreplaced(scope: Scope) -> Verdict:
         looked_at += len(chunk)
         found.append(read_sql(scope.database, _UNREPLACED, window))
     rows = pl.concat(found) if found else pl.DataFrame()
-    text = f"{rows.height} of {looked_at} {scope.dataset.partition}s have rows that are refused or doubtful"
-    first = f": {rows['trade_date'][0]}, {rows['error'][0]}" if rows.height else ""
+    text = told(_DOUBTFUL[scope.dataset.partition], count=rows.height, total=looked_at)
+    first = f"; {rows['trade_date'][0]}: {rows['error'][0]}" if rows.height else ""
     return Verdict(rows.is_empty(), text + first, looked_at, rows.head(PAGE))
 
 

@@ -6,8 +6,9 @@ import datetime as dt
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.calendar import CalendarError
-from quant_pipeline.market.dataset import Coverage
+from quant_pipeline.market.dataset import Coverage, Partition
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.sync.periods import closed_labels
 from quant_pipeline.warehouse.reads import read_sql
@@ -23,17 +24,26 @@ WITH RECURSIVE day AS (
 )
 SELECT trade_date FROM day WHERE trade_date IS NOT NULL
 """
+_BEHIND = {
+    Partition.SESSION: marked("synced up to {last}, {count} sessions behind"),
+    Partition.WEEK: marked("synced up to {last}, {count} weeks behind"),
+    Partition.MONTH: marked("synced up to {last}, {count} months behind"),
+}
 
 
 def _no_closed_day(scope: Scope) -> Verdict:
     days = read_sql(scope.database, _DAYS.format(table=scope.dataset.name))
     closed = days.filter(~pl.col("trade_date").is_in(list(scope.calendar.sessions)))
-    return Verdict(closed.is_empty(), f"{closed.height} closed days have rows", days.height, closed.head(PAGE))
+    return Verdict(
+        closed.is_empty(), told("{count} closed days have rows", count=closed.height), days.height, closed.head(PAGE)
+    )
 
 
 def _no_future_row(scope: Scope) -> Verdict:
     last, latest = _last(scope), scope.calendar.latest(ready=scope.dataset.ready)
-    return Verdict(last is None or last <= latest, f"last row: {last}, latest session: {latest}", 1)
+    return Verdict(
+        last is None or last <= latest, told("last row: {last}, latest session: {latest}", last=last, latest=latest), 1
+    )
 
 
 def _fresh(scope: Scope) -> Verdict:
@@ -41,24 +51,26 @@ def _fresh(scope: Scope) -> Verdict:
     last = _last_synced(scope) if scope.dataset.coverage is Coverage.ANY else _last(scope)
     latest = scope.calendar.latest()  # the last complete session: what is ready in the morning is fetched with the rest
     if last is None:
-        return Verdict(False, f"nothing is synced yet; the latest session is {latest}")
+        return Verdict(False, told("nothing is synced yet; the latest session is {latest}", latest=latest))
     try:
         behind = len(closed_labels(scope.dataset, scope.calendar, last + dt.timedelta(days=1), latest))
     except CalendarError as error:
         return Verdict(False, str(error))
-    return Verdict(behind == 0, f"synced up to {last}, {behind} {scope.dataset.partition}s behind", 1)
+    return Verdict(behind == 0, told(_BEHIND[scope.dataset.partition], last=last, count=behind), 1)
 
 
 def _fresh_list(scope: Scope) -> Verdict:
     last = _last_synced(scope)
     if last is None:
-        return Verdict(False, "nothing is synced yet")
+        return Verdict(False, marked("nothing is synced yet"))
     try:
         age = max(len(scope.calendar.between(last, scope.calendar.latest())) - 1, 0)
     except CalendarError as error:
         return Verdict(False, str(error))
-    text = f"last good data of {last}, {age} sessions old"
-    return Verdict(age <= LIST_MAY_BE_OLD, text if age <= LIST_MAY_BE_OLD else f"{text}: readers keep them", 1)
+    text = told("last good data of {last}, {count} sessions old", last=last, count=age)
+    return Verdict(
+        age <= LIST_MAY_BE_OLD, text if age <= LIST_MAY_BE_OLD else told("{words}: readers keep them", words=text), 1
+    )
 
 
 def _last(scope: Scope) -> dt.date | None:

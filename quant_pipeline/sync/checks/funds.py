@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict, by_queries, rows_between
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -45,30 +46,43 @@ WHERE bar.trade_date = %(session)s AND bar.cb_value IS NOT NULL AND bond.conv_pr
 ORDER BY bar.ts_code
 """
 
+_NOT_LISTED = marked("{count} of {total} bars are of codes that their list does not hold then")
+_WIDE = marked("{count} of {total} bars move further than a fund may")
+_OUTSIDE = marked("{count} of {total} bars lie outside the prices of a bond")
+
 
 def _codes_known(scope: Scope) -> Verdict:
     (universe,) = scope.dataset.universe
     if read_sql(scope.database, f"SELECT count(*) AS n FROM {universe}").item() == 0:
-        return Verdict(True, f"no {universe} to look the codes up in")
+        return Verdict(True, told("no {lists} to look the codes up in", lists=universe))
     query = _UNKNOWN.format(table=scope.dataset.name, list=universe)
-    return by_queries(scope, query, rows_between(scope.dataset.name), f"bars are of codes that {universe} does not list then")
+    return by_queries(scope, query, rows_between(scope.dataset.name), _NOT_LISTED)
 
 
 def _etf_moves(scope: Scope) -> Verdict:
-    return by_queries(scope, _WILD_ETF, rows_between("etf_daily"), "bars move further than a fund may")
+    return by_queries(scope, _WILD_ETF, rows_between("etf_daily"), _WIDE)
 
 
 def _bond_prices(scope: Scope) -> Verdict:
-    low, high = BOND_PRICES
-    return by_queries(scope, _WILD_BOND, rows_between("cb_daily"), f"bars lie outside {low:g} to {high:g} 元")
+    return by_queries(
+        scope,
+        _WILD_BOND,
+        rows_between("cb_daily"),
+        _OUTSIDE,
+    )
 
 
 def _bond_values(scope: Scope) -> Verdict:
     if not scope.sessions:
-        return Verdict(True, "no session to look at")
+        return Verdict(True, marked("no session to look at"))
     values = read_sql(scope.database, _CB_VALUE, {"session": scope.sessions[-1]})
     off = values.filter((values["cb_value"] / values["expected"] - 1).abs() > CB_VALUE_TOLERANCE)
-    text = f"{off.height} of {values.height} conversion values of {scope.sessions[-1]} are not close / conv_price x 100"
+    text = told(
+        "{count} of {total} conversion values of {day} are not close / conv_price x 100",
+        count=off.height,
+        total=values.height,
+        day=scope.sessions[-1],
+    )
     return Verdict(off.is_empty(), text, values.height, off.head(PAGE))
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.codes import Board, board_of
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.warehouse.reads import read_sql
+
+_NEWS = marked(
+    "{board} ({code}) is a board that this version does not know: its codes are stored as any other, but their limits and "
+    "lots are unknown; upgrade."
+)
 
 
 def _known_boards(scope: Scope) -> Verdict:
@@ -18,14 +24,13 @@ def _known_boards(scope: Scope) -> Verdict:
         .sort("prefix", "market")
     )
     news = {
-        f"unknown-board:{prefix}.{market}": (
-            f"{prefix}xxx.{market} ({first}): 未知板块的代码，已照常入库，但不知其涨跌幅与交易单位。"
-            "A board that this version does not know: stored as any other, but its limits and lots are unknown; upgrade."
-        )
+        f"unknown-board:{prefix}.{market}": told(_NEWS, board=f"{prefix}xxx.{market}", code=first)
         for prefix, market, first, _ in beginnings.iter_rows()
     }
     named = ", ".join(f"{prefix}xxx.{market} ({count})" for prefix, market, _, count in beginnings.iter_rows())
-    text = f"{unknown.height} of {codes.height} codes are of boards that nobody knows" + (f": {named}" if named else "")
+    text = told("{count} of {total} codes are of boards that nobody knows", count=unknown.height, total=codes.height) + (
+        f": {named}" if named else ""
+    )
     return Verdict(unknown.is_empty(), text, codes.height, unknown.head(PAGE), news)
 
 

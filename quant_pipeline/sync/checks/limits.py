@@ -6,6 +6,7 @@ import datetime as dt
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, PRICE_LIMITS, SPECIAL_TREATMENT, STOCK_LIST
 from quant_pipeline.market.trading_rules import (
     STORED_NO_LIMIT,
@@ -22,6 +23,10 @@ _KEY = ["ts_code", "trade_date"]
 _HALF_A_TICK = 0.005
 EXCHANGE, RULES = "the exchange", "the rules of that day"
 _BY = "limits of"
+_BY_WHOM = {
+    EXCHANGE: marked("{count} judged by the exchange's limits"),
+    RULES: marked("{count} judged by the rules of that day"),
+}
 
 
 def _within_price_limits(scope: Scope) -> Verdict:
@@ -37,11 +42,11 @@ def _within_price_limits(scope: Scope) -> Verdict:
         found.append(judged.filter(above | below).sort("trade_date", "ts_code"))
     rows = pl.concat(found) if found else pl.DataFrame()
     total = sum(looked_at.values())
-    text = f"{rows.height} of {total} closes lie outside their limits"
+    text = told("{count} of {total} closes lie outside their limits", count=rows.height, total=total)
     if total:
-        text += ": " + ", ".join(f"{count} by {by}" for by, count in looked_at.items() if count)
+        text = "; ".join([text, *(told(words, count=looked_at[by]) for by, words in _BY_WHOM.items() if looked_at[by])])
     if bars > total:
-        text += f"; {bars - total} bars have limits that are not known"
+        text += "; " + told("{count} bars have limits that are not known", count=bars - total)
     return Verdict(rows.is_empty(), text, total, rows.head(PAGE))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from quant_pipeline.language import marked, told
+from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict, by_queries
 from quant_pipeline.sync.periods import span_of
@@ -28,12 +30,17 @@ WHERE trade_date >= date_trunc('{period}', %(start)s::date)
 GROUP BY ts_code, date_trunc('{period}', trade_date)
 """
 
+_SEVERAL_BARS = {
+    Partition.WEEK: marked("{count} of {total} codes have several bars in one week"),
+    Partition.MONTH: marked("{count} of {total} codes have several bars in one month"),
+}
+
 
 def _one_bar(scope: Scope) -> Verdict:
     several = _SEVERAL.format(table=scope.dataset.name, period=scope.dataset.partition.value)
     offending = f"{several} HAVING count(*) > 1 ORDER BY 2, 1"
     looked_at = f"SELECT count(*) AS n FROM ({several}) AS bars"
-    return by_queries(scope, offending, looked_at, f"codes have several bars in one {scope.dataset.partition}")
+    return by_queries(scope, offending, looked_at, _SEVERAL_BARS[scope.dataset.partition])
 
 
 def _as_daily(scope: Scope) -> Verdict:
@@ -46,7 +53,7 @@ def _as_daily(scope: Scope) -> Verdict:
         found += [_differing(both, name) for name in (*_PRICES, *_TRADED)]
     differing = pl.concat(found).sort("trade_date", "ts_code", maintain_order=True) if found else pl.DataFrame()
     rows = differing.n_unique(["ts_code", "trade_date"]) if not differing.is_empty() else 0
-    text = f"{rows} of {looked_at} bars are not what the daily bars give"
+    text = told("{count} of {total} bars are not what the daily bars give", count=rows, total=looked_at)
     return Verdict(rows == 0, text, looked_at, differing.head(PAGE))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.rules import VOLUME_FITS_SINCE, volume_fits
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.warehouse.reads import read
@@ -21,7 +22,12 @@ def _rows_sane(scope: Scope) -> Verdict:
             if not bad.is_empty():
                 broken.append(bad.head(20).with_columns(pl.lit(rule.name).alias("rule")))
     offending = pl.concat(broken).head(PAGE) if broken else pl.DataFrame()
-    return Verdict(not broken, f"{looked_at} rows keep {len(scope.dataset.rules)} rules", looked_at, offending)
+    return Verdict(
+        not broken,
+        told("{count} rows keep {total} rules", count=looked_at, total=len(scope.dataset.rules)),
+        looked_at,
+        offending,
+    )
 
 
 def _rows(scope: Scope) -> Iterator[pl.DataFrame]:
@@ -41,7 +47,12 @@ def _early_volume_fits(scope: Scope) -> Verdict:
         looked_at += bars.height
         off.append(bars.filter(~volume_fits()))
     rows = pl.concat(off) if off else pl.DataFrame()
-    text = f"in {rows.height} of {looked_at} bars before {VOLUME_FITS_SINCE.year} vol and amount do not fit the price"
+    text = told(
+        "in {count} of {total} bars before {year} vol and amount do not fit the price",
+        count=rows.height,
+        total=looked_at,
+        year=VOLUME_FITS_SINCE.year,
+    )
     return Verdict(rows.is_empty(), text, looked_at, rows.head(PAGE))
 
 
