@@ -233,7 +233,7 @@ def _ready_sessions(context: dg.AssetExecutionContext, dataset: Dataset, sync: S
             )
         )
     if not sessions:
-        context.log.warning(for_readers(marked("The exchange was closed on every day asked for: nothing to sync.")))
+        context.log.warning("The exchange was closed on every day asked for: nothing to sync.")
     return ready
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from quant_pipeline import settings
-from quant_pipeline.assets.alerts import failure_key, shown_job
+from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.notify.messages import run_failed
 from quant_pipeline.resources.dead_runs import end_dead_runs
@@ -31,6 +31,7 @@ def clear_up(warehouse: WarehouseResource, console: Console) -> None:
             run_id=run.run_id,
             cause=run.cause,
             ui_url=current.ui_url,
+            units_url=units_page(run.run_id, run.tags, current.pages_url),
             sandbox=current.sandboxed,
         )
-        pushplus.tell(failure_key(run.run_id), message)
+        pushplus.tell(failure_key(run.run_id, run.tags), message)

@@ -258,17 +258,20 @@ def _report(
         command_id=command_id if run_ids else None,
         nothing_to_do=not launched,
         hits=report.hits(database, session) if screened else None,
-        messages=report.messages(database, session if screened else None, run_ids),
+        messages=report.messages(database, session if screened else None, command_id),
         seconds=time.monotonic() - started,
     )
+    synced = report.synced(database, run_ids)
+    of_units = {row["dataset"] for row in synced["datasets"] if row["failed"]}
     return replace(
         made,
         status=_worst([_status(database, each) for each in launched]),
-        errors=[text for each in launched for text in each.failures],
+        # A step that failed for units which are listed says nothing more.
+        errors=[text for each in launched for text in each.failures if text.partition(":")[0] not in of_units],
         skipped=list(dict.fromkeys([*skipped, *(note for each in launched for note in each.skipped)])),
         checks_passed=sum(each.checks_passed for each in launched),
         checks_failed=[_failed_check(check) for each in launched for check in each.checks_failed],
-        **report.synced(database, run_ids),
+        **synced,
     )
 
 

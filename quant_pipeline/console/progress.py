@@ -20,6 +20,7 @@ from quant_pipeline.sync.progress import Progress as SyncProgress
 
 _ALIKE = 3
 """Notices of one kind about one data set that are shown."""
+_MESSAGES = "quant_pipeline.notify."
 _PACE_AFTER = 3.0
 """Seconds after which a pace can be seen."""
 
@@ -118,6 +119,8 @@ class _Notices(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "progress", None) is not None or getattr(record, "plan", None) is not None:
+            return
+        if record.name.startswith(_MESSAGES):  # the summary tells what became of each
             return
         message = record.getMessage()
         subject = getattr(record, "subject", message)

@@ -173,11 +173,28 @@ def _show_sync(report: Report, console: Console) -> None:
         console.print(table)
     else:
         console.print(title)
-    for failure in report.failures:
-        _cross(console, failure["error"])
+    _show_failures(report.failures, console)
     for error in report.errors:
         _cross(console, error)
     _notes(report, console)
+
+
+def _show_failures(failures: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """What failed or is not whole: a row per data set and reason."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for failure in failures:
+        why = str(failure["error"] or "").removeprefix(f"{failure['dataset']} {failure['unit']}: ")
+        alike.setdefault((failure["dataset"], why), []).append(failure["unit"])
+    if not alike:
+        return
+    table = FittedTable(
+        Text(say("Failed or not whole"), "red"),
+        (Column(say("data set")), Column(say("unit"), words=22), Column(say("why"), words=24)),
+    )
+    for (dataset, why), units in alike.items():
+        more = say(" and {count:,} more", count=len(units) - 1) if len(units) > 1 else ""
+        table.add(dataset, units[0] + more, Text(retold(why)))
+    console.print(table)
 
 
 def _sessions(row: Mapping[str, Any]) -> str:

@@ -57,8 +57,8 @@ def _spoken(write: Callable[Parts, Message]) -> Callable[Parts, Message]:
 
 
 @_spoken
-def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, sandbox: bool) -> Message:
-    """A run failed; `step` is empty when it died outside of any."""
+def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, units_url: str, sandbox: bool) -> Message:
+    """A run failed; `step` is empty when it died outside of any. `units_url`: the page of all its units, the failed first."""
     lines = [
         say("- Job: {job}", job=_inline(job)),
         *([say("- Step: {step}", step=_inline(step))] if step else []),
@@ -71,7 +71,7 @@ def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, san
         say("1. Open the run and read its log (the link is below)."),
         say("2. Mend the cause and press Re-execute; committed data are not fetched again."),
         "",
-        _run_link(ui_url, run_id),
+        say("[All that failed]({url})", url=units_url) + " · " + _run_link(ui_url, run_id),
     ]
     return _message(say("Run failed: {job}", job=job), lines, sandbox)
 

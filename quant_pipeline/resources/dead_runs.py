@@ -8,7 +8,7 @@ launcher (`dagster_private.py`), and every command asks when it starts, so that 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -32,6 +32,7 @@ class DeadRun:
     job: str
     cause: str
     told: str
+    tags: Mapping[str, str]
     cancelled: bool
     """It was being cancelled when it died: nobody needs to hear of it."""
 
@@ -52,7 +53,7 @@ def end_dead_runs(instance: dg.DagsterInstance, database: Database, run_ids: Seq
             instance.report_run_canceled(run, cause)
         else:
             instance.report_run_failed(run, cause)
-        ended.append(DeadRun(run_id, run.job_name, cause, _cause(process, restarted), cancelled))
+        ended.append(DeadRun(run_id, run.job_name, cause, _cause(process, restarted), run.tags, cancelled))
     if ended:
         with database.connect() as connection:
             close_dead(connection)

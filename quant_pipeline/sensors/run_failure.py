@@ -3,7 +3,7 @@
 import dagster as dg
 
 from quant_pipeline import settings
-from quant_pipeline.assets.alerts import failure_key, shown_job
+from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
 from quant_pipeline.notify.messages import run_failed
 from quant_pipeline.resources.pushplus import PushPlusResource
 
@@ -24,6 +24,7 @@ def run_failure(context: dg.RunFailureSensorContext, pushplus: PushPlusResource)
         run_id=run.run_id,
         cause=context.failure_event.message or "the run failed",
         ui_url=current.ui_url,
+        units_url=units_page(run.run_id, run.tags, current.pages_url),
         sandbox=current.sandboxed,
     )
-    pushplus.tell(failure_key(run.run_id), message)
+    pushplus.tell(failure_key(run.run_id, run.tags), message)

@@ -198,7 +198,7 @@ def test_a_red_check_shows_its_rows_in_the_ui_is_told_once_and_stops_no_run(rows
     assert [name for name, each in found.items() if not each.passed] == ["row_count", "every_row"]
     check = found["row_count"]
     assert check.severity is dg.AssetCheckSeverity.ERROR
-    assert check.description.startswith("1 of ")
+    assert "行应有的数据中缺 1 行" in check.description
     assert [record.data["first"] for record in plain(check.metadata)["rows"].records] == [code]
     assert "SANDBOX" in plain(check.metadata)["origin"]
     told = rows.rows("SELECT content FROM messages WHERE dedupe_key = %s", f"checks-failed:{result.run_id}:daily_kline")
@@ -212,5 +212,5 @@ def test_staleness_is_a_warning_and_no_message(synced: Platform, monkeypatch: py
     found = evaluations(result)
     assert [name for name, each in found.items() if not each.passed] == ["fresh"]
     assert found["fresh"].severity is dg.AssetCheckSeverity.WARN
-    assert found["fresh"].description == f"synced up to {LATEST}, 3 sessions behind"
+    assert found["fresh"].description == f"已同步到 {LATEST}，落后 3 个交易日"
     assert synced.rows("SELECT count(*) FROM messages WHERE dedupe_key LIKE %s", f"checks-failed:{result.run_id}:%") == [(0,)]

@@ -30,8 +30,8 @@ def test_one_bad_session_fails_the_step_at_its_end_and_spoils_no_other(platform:
     told = texts(result)["daily_kline"]
     assert "tushare.daily" in told
     assert bad in told
-    assert "HTTP error" in told
-    assert "What succeeded is kept" in told
+    assert "HTTP 错误" in told
+    assert "已完成的部分已保存" in told
     good = [session.isoformat() for session in sessions if session.isoformat() != bad]
     assert platform.materialized("daily_kline") == good
     run = platform.rows("SELECT status, units_done, units_failed FROM sync_runs WHERE id = %s", result.run_id)
@@ -61,10 +61,7 @@ def test_a_future_session_is_refused_in_words_before_anything_is_fetched(
     before, sessions = platform.asked(), platform.sessions(2)
     result = platform.run(sessions, "price_limits")
     assert not result.success
-    assert (
-        "2026-11-20: the session's data do not exist yet; the latest complete session is 2026-11-19"
-        in (texts(result)["price_limits"])
-    )
+    assert "2026-11-20：该交易日的数据尚未产生；最近完整的交易日是 2026-11-19" in (texts(result)["price_limits"])
     assert platform.asked() == before
     assert platform.materialized("price_limits") == []
 
@@ -161,7 +158,7 @@ def test_a_refused_row_that_nobody_replaces_is_stored_around_shown_checked_and_a
     assert session.isoformat() in platform.materialized("daily_kline")
     (event, newest) = result.asset_materializations_for_node("daily_kline")
     assert (event.partition, newest.partition) == (f"{session}", "2026-11-20")
-    assert "were refused" in str(plain(event.metadata)["not_whole"])
+    assert "被拒收" in str(plain(event.metadata)["not_whole"])
     assert platform.rows("SELECT status FROM sync_runs WHERE id = %s", result.run_id) == [("success_with_errors",)]
     red = {each.check_name for each in result.get_asset_check_evaluations() if not each.passed}
     assert "nothing_refused" in red
@@ -186,7 +183,7 @@ def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named
     assert result.success
     (observed,) = observations(result)
     note = plain(observed.metadata)["skipped"]
-    assert note == "auction: none of the sources in use (derived) serves it. Skipped"
+    assert note == "auction：可用的数据源（derived）都不提供它。已跳过"
     assert platform.materialized("auction") == []
     for named in (platform.run(sessions, "auction", tags={"quant/named": "true"}), platform.alone(sessions, "auction")):
         assert not named.success

@@ -9,6 +9,7 @@ import logging
 from rich.console import Console
 
 from quant_pipeline.console.progress import Whole, shown
+from quant_pipeline.language import told
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.plan import Plan
@@ -41,7 +42,8 @@ def test_without_a_terminal_each_line_tells_the_whole_too_and_alike_warnings_are
         log = ProgressLog("daily_kline", 4)
         for day in DAYS:
             log.add(rows=10, failed=False)
-            logger.warning("%s %s failed: %s", "daily_kline", day, "HTTP 502")
+            text = told("{dataset} {unit} failed: {error}", dataset="daily_kline", unit=day, error="HTTP 502")
+            logger.warning(text, extra={"subject": "daily_kline"})
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "daily_kline 4/4 · 40 rows" in text

@@ -100,7 +100,7 @@ def test_failures_and_red_checks_stand_in_full() -> None:
     )
     for part in (
         "1 failed",
-        "2026-11-19: tushare.daily: 502",
+        "2026-11-19  tushare.daily: 502",
         "row_count",
         "7 of 5400 rows due are missing",
         "success with errors",

@@ -40,7 +40,7 @@ def _text(message: Message) -> str:
 
 
 def _failed(cause: str = "boom", *, job: str = "daily_sync", step: str = "daily_kline", sandbox: bool = False) -> Message:
-    return run_failed(job=job, step=step, run_id="abc-1", cause=cause, ui_url=UI, sandbox=sandbox)
+    return run_failed(job=job, step=step, run_id="abc-1", cause=cause, ui_url=UI, units_url=f"{UI}/sync/abc-1", sandbox=sandbox)
 
 
 def _screen(count: int = 1, *, sandbox: bool = False, **values: object) -> Message:
@@ -172,7 +172,9 @@ def test_one_line() -> None:
 
 def test_messages_are_chinese_with_english_terms_and_english_alone_where_it_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
     def message() -> Message:
-        return run_failed(job="daily_sync", step="", run_id="r", cause="no disk", ui_url="http://ui", sandbox=True)
+        return run_failed(
+            job="daily_sync", step="", run_id="r", cause="no disk", ui_url="http://ui", units_url="http://ui", sandbox=True
+        )
 
     assert message().title == "【沙盒 SANDBOX】运行失败 Run failed：daily_sync"
     monkeypatch.setenv("QUANT_LANG", "en")

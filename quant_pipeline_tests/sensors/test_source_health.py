@@ -65,7 +65,7 @@ def test_all_that_is_in_trouble_stands_in_one_message_with_what_to_do(warehouse:
     ((key, title, content),) = told(warehouse)
     assert key == "sources-unhealthy:2026-11-20T18:akshare.eastmoney,tushare.daily"
     assert title == "【沙盒 SANDBOX】数据源异常 Source unhealthy：akshare.eastmoney 等 2 项"
-    assert "0 % of the last 12 calls succeeded" in content
+    assert "最近 12 次调用成功率 0 %" in content
     assert r"block page \| 滑块" in content, "foreign text does not break the table"
     assert "quant-pipeline sources --reset" in content
 
