@@ -20,12 +20,8 @@ from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, STOCK_LIST, WEEKLY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
-<<<<<<< HEAD
-from quant_pipeline.strategies.indicators import add
-=======
 from quant_pipeline.retelling import for_readers
-from quant_pipeline.strategies.indicators import ma
->>>>>>> 32f6b12 (Kept texts are English templates and said in the reader's language where they are shown; sources without a token are told once and not planned with)
+from quant_pipeline.strategies.indicators import add
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item
 from quant_pipeline.warehouse.reads import read
