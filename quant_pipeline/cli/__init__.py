@@ -10,6 +10,7 @@ from quant_pipeline.cli.doctor import doctor
 from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
 from quant_pipeline.cli.pages import chart, report, serve
+from quant_pipeline.cli.research import backtest
 from quant_pipeline.cli.work import run, sandbox, sync, ui
 
 
@@ -28,5 +29,6 @@ def main() -> None:
     """
 
 
-for _command in (run, sync, status, history, sources, stats, doctor, ui, serve, report, chart, sandbox, db, completion):
+_COMMANDS = (run, sync, status, history, sources, stats, doctor, ui, serve, report, chart, backtest, sandbox, db, completion)
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -49,6 +49,15 @@ def sources(context: click.Context, parameter: click.Parameter, incomplete: str)
     return _last_of(incomplete, dict.fromkeys(registered().sources, ""))
 
 
+def strategies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The registered strategies, with their Chinese names as help."""
+    del context, parameter
+    from quant_pipeline.strategies.registry import registered
+
+    known = registered().strategies
+    return [CompletionItem(name, help=strategy.zh) for name, strategy in known.items() if name.startswith(incomplete)]
+
+
 def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The last runs; none where the database does not answer: a shell that completes shows no errors."""
     del context, parameter

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from quant_pipeline.market.columns import Column, ColumnType
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.warehouse.backtests import BACKTESTS
 from quant_pipeline.warehouse.operations import OPERATIONS
 
 _TYPES: dict[ColumnType, type[sa.types.TypeEngine[Any]]] = {
@@ -66,7 +67,7 @@ def stored_order(dataset: Dataset) -> list[str]:
 def metadata_of(datasets: dict[str, Dataset] | None = None) -> sa.MetaData:
     """The whole warehouse: the operational tables and a table per data set (default: all of market/datasets.py)."""
     metadata = sa.MetaData()
-    for table in (IDENTITY, *OPERATIONS.sorted_tables):
+    for table in (IDENTITY, *OPERATIONS.sorted_tables, *BACKTESTS.sorted_tables):
         table.to_metadata(metadata)
     for dataset in (DATASETS if datasets is None else datasets).values():
         table_of(dataset, metadata)

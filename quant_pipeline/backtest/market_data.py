@@ -1,0 +1,267 @@
+"""Bars, limits, dividends and factor steps as the arrays that the kernel works on, in units and sessions' numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from quant_pipeline.backtest.layout import NEVER, Array
+from quant_pipeline.backtest.settings import BacktestError
+from quant_pipeline.backtest.units import parts, units
+from quant_pipeline.language import say
+from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
+
+LOT_OF_VOLUME: Final = 100
+"""Shares of a 手, in which daily_kline has its volume."""
+_STEP: Final = 1e-6
+"""Factors that differ by less are one: sources write them to so many digits."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What was known of some codes over some sessions. Bars: a row each, sorted by code and session.
+
+    Prices in units (int32 in the arrays), `volume` in shares, `vwap` 0 where nothing traded; limits NEVER and 0 where there is
+    none. `sessions`: the days by number; `codes` by number; `offsets`: where each code's rows begin, and the end.
+    """
+
+    codes: tuple[str, ...]
+    sessions: tuple[dt.date, ...]
+    offsets: Array
+    session: Array
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    pre_close: Array
+    vwap: Array
+    volume: Array
+    up: Array
+    down: Array
+    unlimited: int
+    """Bars of which no limit is known."""
+
+    @cached_property
+    def days(self) -> Array:
+        """The sessions as datetime64[D]."""
+        return np.array(self.sessions, dtype="datetime64[D]")
+
+    @cached_property
+    def number(self) -> Mapping[str, int]:
+        """Code -> its number."""
+        return {code: place for place, code in enumerate(self.codes)}
+
+    @cached_property
+    def code(self) -> Array:
+        """The number of each row's code."""
+        return np.repeat(np.arange(len(self.codes), dtype=np.int32), np.diff(self.offsets))
+
+
+def market_of(bars: pl.DataFrame, sessions: Sequence[dt.date], limits: pl.DataFrame | None = None) -> Market:
+    """Of daily bars (ts_code, trade_date, open, high, low, close, pre_close [元], vol [手], amount [千元]) and the limits of
+    sessions (ts_code, trade_date, up_limit, down_limit [元]), both sorted by ts_code and trade_date.
+
+    BacktestError where there are no bars, or a bar of a day that is no session.
+    """
+    if bars.is_empty():
+        raise BacktestError(say("no bars are stored for this range: sync daily_kline for it first"))
+    codes, offsets = _runs(bars["ts_code"])
+    session = _numbers(bars["trade_date"], sessions)
+    if (session < 0).any():
+        strange = bars["trade_date"].gather(np.flatnonzero(session < 0)[:1])[0]
+        raise BacktestError(
+            say("a bar of {day} is stored, which is no session of the calendar: sync trade_calendar", day=strange)
+        )
+    volume = np.rint(bars["vol"].fill_null(0.0).to_numpy() * LOT_OF_VOLUME).astype(np.int64)
+    amount = bars["amount"].fill_null(0.0).to_numpy() * 1000
+    traded = volume > 0
+    mean = np.divide(amount, volume, out=np.zeros(len(volume)), where=traded)
+    prices = {name: _price(bars[name]) for name in ("open", "high", "low", "close", "pre_close")}
+    up, down, unlimited = _limits(codes, offsets, session, sessions, limits)
+    return Market(
+        codes=codes,
+        sessions=tuple(sessions),
+        offsets=offsets,
+        session=session,
+        **prices,
+        vwap=np.clip(units(mean), prices["low"], prices["high"]).astype(np.int32) * (amount > 0),
+        volume=volume,
+        up=up,
+        down=down,
+        unlimited=unlimited,
+    )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Dividends and factor steps, a row each, sorted by session and code; per share: cash and par of bonus shares in parts of
+    元, new shares in parts. `told`: by a record, not by the factor alone. `record`: the record date, on which the tax hangs."""
+
+    session: Array
+    code: Array
+    cash: Array
+    bonus_par: Array
+    shares: Array
+    told: Array
+    record: Array
+
+
+def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = None) -> Steps:
+    """What happened to holders on ex-dates. `factor`: adj_factor per bar, NaN where unknown · `dividends`: ts_code, ex_date,
+    record_date, cash_div_tax [元 a share], stk_bo_rate, stk_co_rate [a share]; those that were carried out.
+
+    A dividend whose ex-date lies in a halt is paid on it all the same. A factor step that no record explains, or not whole,
+    is cash: the close before less the bar's ex-rights price (pre_close).
+    """
+    told = _told(market, dividends)
+    explained = {
+        (code, session): place for place, (code, session) in enumerate(zip(told["code"], told["session"], strict=True))
+    }
+    rows = _stepped(market, factor)
+    cash, where = [], []
+    for row in rows:
+        code, session = int(market.code[row]), int(market.session[row])
+        before, after = int(market.close[row - 1]), int(market.pre_close[row])
+        if not after:
+            after = round(before * factor[row - 1] / factor[row])
+        since = int(market.session[row - 1])
+        paid = new = 0
+        for at in range(since + 1, session + 1):  # records whose ex-date lies in the halt before the bar
+            if (place := explained.get((code, at))) is not None:
+                paid, new = paid + int(told["cash"][place]), new + int(told["shares"][place])
+        rest = before * _PER_UNIT - paid - after * (_PER_UNIT + new // _PER_UNIT)
+        tolerance = _TOLERANCE * before * _PER_UNIT if paid or new else 0
+        if abs(rest) > tolerance:
+            cash.append(rest)
+            where.append(row)
+    booked = np.array(where, dtype=np.int64)
+    zero, days = np.zeros(len(booked), dtype=np.int64), market.days
+    both = {
+        "session": np.concatenate([told["session"], market.session[booked]]),
+        "code": np.concatenate([told["code"], market.code[booked]]),
+        "cash": np.concatenate([told["cash"], np.array(cash, dtype=np.int64)]),
+        "bonus_par": np.concatenate([told["bonus_par"], zero]),
+        "shares": np.concatenate([told["shares"], zero]),
+        "told": np.concatenate([np.ones(len(told["code"]), dtype=np.uint8), zero.astype(np.uint8)]),
+        "record": np.concatenate([told["record"], days[market.session[booked]]]),
+    }
+    order = np.lexsort((-both["told"].astype(np.int8), both["code"], both["session"]))
+    return Steps(**{name: values[order] for name, values in both.items()})
+
+
+_PER_UNIT: Final = 10_000
+"""Parts of 元 a unit."""
+_TOLERANCE: Final = 0.005
+"""Part of the close before by which a record's ex-rights price and the bar's own may differ, and still be one."""
+
+
+def aligned(market: Market, frame: pl.DataFrame, column: str) -> Array:
+    """A column of rows by ts_code and trade_date (sorted by these) beside the market's bars; float64, NaN where it has none."""
+    found = np.full(len(market.session), np.nan)
+    for mine, theirs in _matching(market.codes, market.offsets, market.session, frame, market.sessions):
+        found[mine] = frame[column].cast(pl.Float64).to_numpy()[theirs]
+    return found
+
+
+def _runs(codes: pl.Series) -> tuple[tuple[str, ...], Array]:
+    """The distinct codes of a sorted column, and where each one's rows begin, and the end."""
+    starts = np.flatnonzero((codes != codes.shift(1)).fill_null(True).to_numpy())
+    return tuple(codes.gather(starts).cast(pl.String).to_list()), np.append(starts, len(codes)).astype(np.int64)
+
+
+def _numbers(days: pl.Series, sessions: Sequence[dt.date]) -> Array:
+    """The number of each day's session, -1 where it is none."""
+    known = np.array(sessions, dtype="datetime64[D]").astype(np.int64)
+    table = np.full(int(known[-1] - known[0]) + 1, -1, dtype=np.int32)
+    table[known - known[0]] = np.arange(len(known), dtype=np.int32)
+    place = days.to_physical().to_numpy().astype(np.int64) - known[0]
+    inside = (place >= 0) & (place < len(table))
+    return np.where(inside, table[np.where(inside, place, 0)], np.int32(-1))
+
+
+def _price(column: pl.Series) -> Array:
+    array: Array = units(column.fill_null(0.0).to_numpy()).astype(np.int32)
+    return array
+
+
+def _matching(
+    codes: Sequence[str], offsets: Array, session: Array, frame: pl.DataFrame, sessions: Sequence[dt.date]
+) -> list[tuple[Array, Array]]:
+    """Rows of the bars, and rows of the frame, that are of the same code and session."""
+    if frame.is_empty():
+        return []
+    theirs, starts = _runs(frame["ts_code"])
+    days = _numbers(frame["trade_date"], sessions)
+    place = {code: number for number, code in enumerate(theirs)}
+    mine_code = np.repeat(np.array([place.get(code, -1) for code in codes], dtype=np.int64), np.diff(offsets))
+    width = len(sessions)
+    keys = np.repeat(np.arange(len(theirs), dtype=np.int64), np.diff(starts)) * width + days
+    keys[days < 0] = -1
+    if (days < 0).any():
+        rows = np.flatnonzero(days >= 0)
+        keys = keys[rows]
+    else:
+        rows = np.arange(len(keys), dtype=np.int64)
+    if not len(keys):
+        return []
+    wanted = mine_code * width + session
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    hit = (keys[at] == wanted) & (mine_code >= 0)
+    mine = np.flatnonzero(hit)
+    return [(mine, rows[at[mine]])]
+
+
+def _limits(
+    codes: Sequence[str], offsets: Array, session: Array, sessions: Sequence[dt.date], limits: pl.DataFrame | None
+) -> tuple[Array, Array, int]:
+    up = np.full(len(session), NEVER, dtype=np.int32)
+    down = np.zeros(len(session), dtype=np.int32)
+    known = 0
+    if limits is not None:
+        for mine, theirs in _matching(codes, offsets, session, limits, sessions):
+            highest = limits["up_limit"].to_numpy()[theirs]
+            free = ~(highest < STORED_NO_LIMIT)
+            up[mine] = np.where(free, NEVER, units(np.where(free, 0.0, highest)))
+            down[mine] = np.where(free, 0, units(limits["down_limit"].to_numpy()[theirs]))
+            known += len(mine)
+    return up, down, len(session) - known
+
+
+def _told(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]:
+    """The records of the market's codes whose ex-date is one of its sessions; several of a day as one."""
+    columns: dict[str, Any] = {name: [] for name in ("code", "session", "cash", "bonus_par", "shares", "record")}
+    if dividends is not None and not dividends.is_empty():
+        known = dividends.filter(pl.col("ts_code").is_in(list(market.codes)), pl.col("ex_date").is_not_null())
+        numbers = _numbers(known["ex_date"], market.sessions)
+        together: dict[tuple[int, int], list[Any]] = {}
+        for session, row in zip(numbers, known.iter_rows(named=True), strict=True):
+            if session < 0:
+                continue
+            bonus, transfer = row["stk_bo_rate"] or 0.0, row["stk_co_rate"] or 0.0
+            each = together.setdefault((market.number[row["ts_code"]], int(session)), [0, 0, 0, row["record_date"]])
+            each[0] += parts(row["cash_div_tax"] or 0.0)
+            each[1] += parts(bonus)
+            each[2] += parts(bonus + transfer)
+        for (code, session), (cash, par, new, record) in together.items():
+            values = (code, session, cash, par, new, record or market.sessions[session])
+            for name, value in zip(columns, values, strict=True):
+                columns[name].append(value)
+    dates = np.array(columns.pop("record"), dtype="datetime64[D]")
+    return {name: np.array(values, dtype=np.int64) for name, values in columns.items()} | {"record": dates}
+
+
+def _stepped(market: Market, factor: Array) -> Array:
+    """The bars whose factor is not that of the code's bar before."""
+    if len(factor) < 2:
+        return np.zeros(0, dtype=np.int64)
+    differ = np.abs(factor[1:] - factor[:-1]) > _STEP * factor[1:]  # NaN: false
+    same_code = np.ones(len(differ), dtype=bool)
+    same_code[market.offsets[1:-1] - 1] = False
+    rows: Array = np.flatnonzero(differ & same_code) + 1
+    return rows

@@ -1,0 +1,242 @@
+"""What a backtest reads: bars, limits, factors, dividends, names, the benchmark, and the panel that its strategy looks at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of
+from quant_pipeline.backtest.settings import BacktestError
+from quant_pipeline.language import say
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.codes import Board, board_of
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
+    CB_DAILY,
+    CONVERTIBLE_BONDS,
+    DAILY_KLINE,
+    DATASETS,
+    ETF_ADJ,
+    ETF_DAILY,
+    ETF_LIST,
+    INDEX_DAILY,
+    NAME_HISTORY,
+    PRICE_LIMITS,
+    STOCK_LIST,
+)
+from quant_pipeline.strategies.panel import assembled
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read, read_sql
+
+Reader = Callable[..., pl.DataFrame]
+"""`read(database, dataset, start=, end=, codes=, columns=)`, sorted by the data set's key: PostgreSQL's, or a faster one's."""
+
+_BARS = ("ts_code", "trade_date", "open", "high", "low", "close", "pre_close", "vol", "amount")
+_SPAN = "SELECT min(trade_date) AS first, max(trade_date) AS last FROM daily_kline"
+_CARRIED_OUT = "实施"
+_EXTRA = 30
+"""Sessions read before the warm-up, for codes that were halted in it."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything that backtests over one range have in common, whatever their parameters.
+
+    `first`, `last`: numbers of the range's sessions; the market begins earlier, for the warm-up. `panel`: what strategies look
+    at. `notes`: what a reader should know of the data.
+    """
+
+    market: Market
+    steps: Steps
+    delisted: Mapping[str, dt.date]
+    names: pl.DataFrame
+    benchmark: pl.DataFrame
+    panel: pl.DataFrame
+    first: int
+    last: int
+    notes: tuple[str, ...]
+
+    @property
+    def sessions(self) -> tuple[dt.date, ...]:
+        return self.market.sessions[self.first : self.last + 1]
+
+
+def load(
+    database: Database,
+    calendar: Calendar,
+    *,
+    start: dt.date | None = None,
+    end: dt.date | None = None,
+    lookback: int = 0,
+    needs: Mapping[str, Sequence[str]] | None = None,
+    codes: Sequence[str] | None = None,
+    benchmark: str = "",
+    reader: Reader = read,
+) -> Loaded:
+    """Reads the range (default: all that is stored) for these codes (default: every A share), with `lookback` bars before it.
+
+    `needs`: what the strategy looks at, as `strategies.panel.together` gives it; None: no panel. BacktestError, in words, for a
+    range without sessions, one before the data, or codes without bars.
+    """
+    sessions = _sessions(database, calendar, start, end)
+    since = calendar.shift(sessions[0], -(lookback + _EXTRA) if lookback else 0)
+    known = calendar.between(since, sessions[-1])
+    bars = _bars(database, reader, known[0], known[-1], codes)
+    if bars.is_empty():
+        raise BacktestError(_no_bars(sessions, codes))
+    limits = reader(
+        database, PRICE_LIMITS, start=known[0], end=known[-1], codes=codes,
+        columns=("ts_code", "trade_date", "up_limit", "down_limit"),
+    )  # fmt: skip
+    market = market_of(bars, known, limits)
+    factors = _factors(database, reader, known[0], known[-1], codes)
+    steps = steps_of(market, aligned(market, factors, "adj_factor"), _dividends(database, codes))
+    notes = []
+    if market.unlimited:
+        notes.append(
+            say("{count:,} bars have no limit prices: orders trade in them as if there were none", count=market.unlimited)
+        )
+    index = _index(database, benchmark, sessions)
+    if benchmark and index.is_empty():
+        notes.append(say("no bars of {index} are stored for the range: nothing is compared with it", index=benchmark))
+    return Loaded(
+        market=market,
+        steps=steps,
+        delisted=_delisted(database),
+        names=read(database, NAME_HISTORY, codes=codes),
+        benchmark=index,
+        panel=pl.DataFrame() if needs is None else _panel(database, reader, needs, bars, factors, limits, known, codes),
+        first=len(known) - len(sessions),
+        last=len(known) - 1,
+        notes=tuple(notes),
+    )
+
+
+def _sessions(database: Database, calendar: Calendar, start: dt.date | None, end: dt.date | None) -> tuple[dt.date, ...]:
+    first, last = read_sql(database, _SPAN).row(0)
+    if first is None:
+        raise BacktestError(say("no bars are stored yet: run `quant-pipeline run`, or sync daily_kline for the range"))
+    start, end = start or first, min(end or last, last)
+    if start > end and start <= last:
+        raise BacktestError(say("the range ends on {end}, before it begins on {start}", start=start, end=end))
+    if start > last or end < first:
+        raise BacktestError(
+            say(
+                "no bars of this range are stored: they reach from {first} to {last}. Sync it first: "
+                "quant-pipeline sync --start {start} --end {end}",
+                first=first,
+                last=last,
+                start=start,
+                end=end,
+            )
+        )
+    sessions = calendar.between(max(start, first), end)
+    if not sessions:
+        raise BacktestError(say("there is no session from {start} to {end}", start=start, end=end))
+    return sessions
+
+
+def _no_bars(sessions: Sequence[dt.date], codes: Sequence[str] | None) -> str:
+    if codes is not None and not codes:
+        return say("the universe is empty: no code is in it")
+    return say(
+        "no bars of {codes} are stored from {start} to {end}",
+        codes=", ".join(list(codes or ())[:10]),
+        start=sessions[0],
+        end=sessions[-1],
+    )
+
+
+def _bars(database: Database, reader: Reader, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
+    """Of shares (without B shares: they are traded in dollars), and of the funds and bonds among the codes."""
+    shares = _a_shares(reader(database, DAILY_KLINE, start=start, end=end, codes=codes, columns=_BARS))
+    if codes is None:
+        return shares
+    funds = reader(database, ETF_DAILY, start=start, end=end, codes=codes, columns=_BARS)
+    bonds = reader(database, CB_DAILY, start=start, end=end, codes=codes, columns=_BARS)
+    bonds = bonds.with_columns(vol=pl.col("vol") / 10, amount=pl.col("amount") * 10)  # a 手 is ten; 万元
+    return pl.concat([shares, funds, bonds]).sort("ts_code", "trade_date")
+
+
+def _a_shares(bars: pl.DataFrame) -> pl.DataFrame:
+    codes = bars["ts_code"].unique()
+    foreign = codes.filter(pl.select(board_of(pl.lit(codes)) == Board.B_SHARE.value).to_series().fill_null(False))
+    return bars if foreign.is_empty() else bars.filter(~pl.col("ts_code").is_in(foreign.implode()))
+
+
+def _factors(database: Database, reader: Reader, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
+    columns = ("ts_code", "trade_date", "adj_factor")
+    shares = reader(database, ADJ_FACTOR, start=start, end=end, codes=codes, columns=columns)
+    if codes is None:
+        return shares
+    funds = reader(database, ETF_ADJ, start=start, end=end, codes=codes, columns=columns)
+    return pl.concat([shares, funds]).sort("ts_code", "trade_date")
+
+
+def _dividends(database: Database, codes: Sequence[str] | None) -> pl.DataFrame | None:
+    """Those that were carried out; None where the platform has no such data set."""
+    dataset = DATASETS.get("dividends")
+    if dataset is None:
+        return None
+    columns = ("ts_code", "div_proc", "ex_date", "record_date", "cash_div_tax", "stk_bo_rate", "stk_co_rate")
+    rows = read(database, dataset, codes=codes, columns=columns)
+    return rows.filter(pl.col("div_proc") == _CARRIED_OUT).unique()
+
+
+def _index(database: Database, code: str, sessions: Sequence[dt.date]) -> pl.DataFrame:
+    if not code:
+        return pl.DataFrame()
+    columns = ("trade_date", "close")
+    return read(database, INDEX_DAILY, start=sessions[0], end=sessions[-1], codes=[code], columns=columns)
+
+
+def _delisted(database: Database) -> dict[str, dt.date]:
+    found: dict[str, dt.date] = {}
+    for dataset in (STOCK_LIST, ETF_LIST, CONVERTIBLE_BONDS):
+        rows = read(database, dataset, columns=("ts_code", "delist_date")).drop_nulls()
+        found |= dict(rows.iter_rows())
+    return found
+
+
+def _panel(
+    database: Database,
+    reader: Reader,
+    needs: Mapping[str, Sequence[str]],
+    bars: pl.DataFrame,
+    factors: pl.DataFrame,
+    limits: pl.DataFrame,
+    sessions: Sequence[dt.date],
+    codes: Sequence[str] | None,
+) -> pl.DataFrame:
+    """What was read already is not read again, but for columns of bars that only the strategy wants."""
+    tables: dict[str, pl.DataFrame] = {ADJ_FACTOR.name: factors}
+    for name, columns in needs.items():
+        dataset = DATASETS[name]
+        wanted = (*dataset.key, *columns)
+        if dataset is DAILY_KLINE and set(wanted) <= set(_BARS):
+            tables[name] = bars.select(wanted)
+        elif dataset is PRICE_LIMITS and set(wanted) <= set(limits.columns):
+            tables[name] = limits.select(wanted)
+        else:
+            tables[name] = _rows(database, reader, dataset, wanted, sessions, codes)
+    return assembled(tables)
+
+
+def _rows(
+    database: Database,
+    reader: Reader,
+    dataset: Dataset,
+    columns: Sequence[str],
+    sessions: Sequence[dt.date],
+    codes: Sequence[str] | None,
+) -> pl.DataFrame:
+    if not dataset.dated:
+        return read(database, dataset, codes=codes, columns=columns)
+    return reader(database, dataset, start=sessions[0], end=sessions[-1], codes=codes, columns=columns)
+
+
+__all__ = ["Loaded", "Reader", "load"]

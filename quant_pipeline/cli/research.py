@@ -1,0 +1,58 @@
+"""The commands of research: backtest."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+
+from quant_pipeline.cli import completing
+from quant_pipeline.cli.command import DAY, as_json, plain_errors, prepared, show
+from quant_pipeline.cli.help import Command, option
+
+
+@click.command(cls=Command)
+@click.argument("name", shell_complete=completing.strategies)
+@option("--start", type=DAY, help="First session (default: the first one that is stored).")
+@option("--end", type=DAY, help="Last session (default: the last one that is stored).")
+@option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy, or of the account.")
+@option("--universe", default="all", show_default=True, help="all, boards (main, chinext, star, bse) or codes, by commas.")
+@option("--capital", type=float, help="Cash at the beginning, 元 (default: 1,000,000).")
+@as_json
+def backtest(
+    name: str,
+    start: dt.datetime | None,
+    end: dt.datetime | None,
+    changes: tuple[str, ...],
+    universe: str,
+    capital: float | None,
+    as_json: bool,
+) -> None:
+    """Trade a strategy's signals under the exchange's rules, and store every order with what became of it.
+
+    Signals of a close trade at the next open: limits, halts, T+1, lots, costs and dividend tax as they were on each date, in
+    whole cents. --set changes the strategy's parameters and the account's: fill, max_positions, sizing, slippage_bp,
+    volume_share, commission, minimum_commission, rounding, benchmark and others.
+
+    \b
+    quant-pipeline backtest dual_ma --start 2025-01-01
+    quant-pipeline backtest dual_ma --set fast=10 --set slow=60 --set max_positions=20
+    quant-pipeline backtest dual_ma --universe main --set fill=close --set commission=0 --json
+    """
+    with plain_errors():
+        from quant_pipeline.console.backtest import backtest_output
+        from quant_pipeline.resources import opened
+
+        settings, console = prepared(as_json)
+        database = opened.database(settings)
+        output = backtest_output(
+            database,
+            opened.calendar(database),
+            name,
+            start=start.date() if start else None,
+            end=end.date() if end else None,
+            changes=changes,
+            universe=universe,
+            capital=capital,
+        )
+        show(output, settings, console, as_json)
