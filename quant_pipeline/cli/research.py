@@ -17,7 +17,7 @@ from quant_pipeline.cli.help import Command, option
 @option("--end", type=DAY, help="Last session (default: the last one that is stored).")
 @option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy, or of the account.")
 @option("--universe", default="all", show_default=True, help="all, boards (main, chinext, star, bse) or codes, by commas.")
-@option("--capital", type=float, help="Cash at the beginning, 元 (default: 1,000,000).")
+@option("--capital", type=float, help="Cash at the beginning, in yuan (default: 1,000,000).")
 @as_json
 def backtest(
     name: str,
