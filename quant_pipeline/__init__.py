@@ -1,7 +1,8 @@
 """A Dagster data platform for China A-shares.
 
 In a notebook: `import quant_pipeline as qp`, then `qp.bars("600000.SH")`, `qp.read("daily_basic")`, `qp.sql("SELECT …")`,
-`qp.panel("close")`, `qp.screen("dual_ma")`. Each is loaded when it is first named, so that the import alone costs nothing.
+`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.indicators.add(bars, "MA5 MACD")`. Each is loaded when it is first named, so
+that the import alone costs nothing.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from quant_pipeline.notebook import indicators
     from quant_pipeline.notebook.errors import NothingStored, QueryError
     from quant_pipeline.notebook.klines import bars, panel
     from quant_pipeline.notebook.screens import screen
     from quant_pipeline.notebook.tables import read, sql
-    from quant_pipeline.strategies import indicators
 
 __version__ = "0.1.0"
 __all__ = ["NothingStored", "QueryError", "bars", "indicators", "panel", "read", "screen", "sql"]
@@ -34,7 +35,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name == "indicators":
-        return import_module("quant_pipeline.strategies.indicators")
+        return import_module("quant_pipeline.notebook.indicators")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_PLACES[name]), name)
