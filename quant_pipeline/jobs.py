@@ -63,7 +63,12 @@ pre_open_sync = _job(
 auction_sync = _job("auction_sync", dg.AssetSelection.assets(AUCTION.name), "The opening auction 集合竞价.")
 hot_sync = _job("hot_sync", dg.AssetSelection.assets(THS_HOT.name), "THS's hot list, as it is now 同花顺热榜.")
 weekly_sync = _job("weekly_sync", dg.AssetSelection.assets(WEEKLY_KLINE.name), "Weekly bars 周线.")
-monthly_sync = _job("monthly_sync", dg.AssetSelection.assets(MONTHLY_KLINE.name), "Monthly bars 月线.")
+BY_MONTH = [name for name, dataset in _ON.items() if dataset.partition is Partition.MONTH]
+monthly_sync = _job(
+    "monthly_sync",
+    dg.AssetSelection.assets(*(BY_MONTH or [MONTHLY_KLINE.name])),
+    "Monthly bars, members of indexes 月线、指数成分.",
+)
 verification = _job(
     "verification",
     dg.AssetSelection.assets(*LISTS, *BY_SESSION),
@@ -73,7 +78,9 @@ weekly_verification = _job(
     "weekly_verification", dg.AssetSelection.assets(WEEKLY_KLINE.name), "All stored weeks once more 周线全历史校验."
 )
 monthly_verification = _job(
-    "monthly_verification", dg.AssetSelection.assets(MONTHLY_KLINE.name), "All stored months once more 月线全历史校验."
+    "monthly_verification",
+    dg.AssetSelection.assets(*(BY_MONTH or [MONTHLY_KLINE.name])),
+    "All stored months once more 月线全历史校验.",
 )
 operations_report = _job(
     "operations_report", dg.AssetSelection.groups("operations"), "Status, history, sources and statistics 运行报告."

@@ -10,7 +10,7 @@ from quant_pipeline import jobs, settings, timetable
 from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
+from quant_pipeline.market.datasets import AUCTION, INDEX_WEIGHTS, MONTHLY_KLINE, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.partitions import key_of, range_tags
 from quant_pipeline.resources.options import AGAIN_TAG, run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
@@ -27,15 +27,15 @@ PERIODS_BACK = 4
 """How many weeks or months the weekly and monthly jobs look back: finished ones cost nothing."""
 _ANSWER = dg.RunRequest | dg.SkipReason
 _QUEUED = {QUEUE_TAG: "true"}
-_ONE_DATASET = {
-    jobs.auction_sync.name: AUCTION.name,
-    jobs.hot_sync.name: THS_HOT.name,
-    jobs.weekly_sync.name: WEEKLY_KLINE.name,
-    jobs.monthly_sync.name: MONTHLY_KLINE.name,
-    jobs.weekly_verification.name: WEEKLY_KLINE.name,
-    jobs.monthly_verification.name: MONTHLY_KLINE.name,
+_DATASETS_OF = {
+    jobs.auction_sync.name: (AUCTION.name,),
+    jobs.hot_sync.name: (THS_HOT.name,),
+    jobs.weekly_sync.name: (WEEKLY_KLINE.name,),
+    jobs.monthly_sync.name: (MONTHLY_KLINE.name, INDEX_WEIGHTS.name),
+    jobs.weekly_verification.name: (WEEKLY_KLINE.name,),
+    jobs.monthly_verification.name: (MONTHLY_KLINE.name, INDEX_WEIGHTS.name),
 }
-"""The jobs that are for one data set: where it is switched off they have nothing to do."""
+"""The jobs that are for one data set or two: where all of them are switched off they have nothing to do."""
 _TIMES = timetable.load(settings.load().schedules)
 _FILE = f"{settings.load().schedules or timetable.FILE}"
 _FIRST_STORED = "SELECT min(trade_date) AS first FROM sync_items WHERE status = 'success' AND dataset = 'daily_kline'"
@@ -55,8 +55,9 @@ def _schedule(job: "AssetJob | dg.JobDefinition", words: str) -> Callable[..., d
             description=f"{timetable.spoken(times.cron)}: {words} Closed days are skipped 休市日跳过. Set in {_FILE} 时间设置",
         )
         def schedule(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource) -> dg.RunRequest | dg.SkipReason:
-            if _ONE_DATASET.get(job.name) in switched_off():
-                return dg.SkipReason(f"{_ONE_DATASET[job.name]} 已停用: it is switched off (QUANT_WITHOUT).")
+            its_own = _DATASETS_OF.get(job.name, ())
+            if its_own and switched_off().issuperset(its_own):
+                return dg.SkipReason(f"{', '.join(its_own)} 已停用: it is switched off (QUANT_WITHOUT).")
             at = context.scheduled_execution_time.astimezone(EXCHANGE_ZONE)
             try:
                 return decide(at, warehouse)
@@ -145,7 +146,7 @@ def weekly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSW
     )
 
 
-@_schedule(jobs.monthly_sync, "The month that has ended. 上月月线")
+@_schedule(jobs.monthly_sync, "The month that has ended. 上月月线、指数成分")
 def monthly_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The months before this one."""
     end = at.date().replace(day=1) - dt.timedelta(days=1)
@@ -174,7 +175,7 @@ def weekly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource) 
     return _repair(at, warehouse, jobs.weekly_verification, Partition.WEEK)
 
 
-@_schedule(jobs.monthly_verification, "All stored months: what is short or broken is fetched again. 月线全历史校验")
+@_schedule(jobs.monthly_verification, "All stored months: what is short or broken is fetched again. 月线、指数成分全历史校验")
 def monthly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """Repairs the months."""
     return _repair(at, warehouse, jobs.monthly_verification, Partition.MONTH)

@@ -241,14 +241,16 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
         False,
     )
     by_session = dict.fromkeys(BY_SESSION, NEW) | {"index_daily": len(SOURCED["index_daily"].codes)}
-    asked_for = dict.fromkeys(DAILY_LISTS, 1) | by_session | {"weekly_kline": 1, "monthly_kline": 1}
+    asked_for = dict.fromkeys(DAILY_LISTS, 1) | by_session | {"weekly_kline": 1, "monthly_kline": 1, "index_weights": 1}
     ((boards,),) = shell.rows("SELECT (SELECT count(*) FROM ths_concepts) + (SELECT count(*) FROM ths_industries)")
     asked_for |= {"ths_concepts": 1, "ths_industries": 1, "ths_members": boards}
     with_the_bars = ("stock_list", "bse_mapping")  # the month's bars were judged against them
     fetched = {name: units for name, units in asked_for.items() if name not in with_the_bars}
     assert {row["dataset"]: row["units"] for row in first["datasets"]} == fetched
     assert {row["sources"] for row in first["datasets"]} == {"tushare", "derived"}
-    assert len(first["run_ids"]) == 6, "bars and lists, what no screen needs, weeks, months, boards, the day at a glance"
+    assert len(first["run_ids"]) == 7, (
+        "bars and lists, what no screen needs, weeks, months, members, boards, the day at a glance"
+    )
     ((command_id, runs),) = shell.rows(
         "SELECT command_id, array_agg(id ORDER BY started_at) FROM sync_runs WHERE command_id IS NOT NULL GROUP BY 1"
     )

@@ -45,7 +45,8 @@ def test_the_definitions_load_with_everything_that_they_need() -> None:
 def test_the_names_that_users_type_are_these() -> None:
     groups = {
         "reference": "trade_calendar stock_list bse_mapping name_history etf_list convertible_bonds index_list suspensions",
-        "market": "daily_kline weekly_kline monthly_kline adj_factor daily_basic price_limits auction index_daily",
+        "market": "daily_kline weekly_kline monthly_kline adj_factor dividends daily_basic price_limits auction index_daily "
+        "index_weights",
         "funds_and_bonds": "etf_daily etf_adj cb_daily",
         "ths": "ths_concepts ths_industries ths_members ths_hot",
         "screens": "screen_dual_ma",

@@ -11,7 +11,15 @@ from quant_pipeline.console.windows import Window
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS, daily_sync, monthly_sync, reference_sync, weekly_sync
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import MONTHLY_KLINE, SOURCED, THS_CONCEPTS, THS_INDUSTRIES, THS_MEMBERS, WEEKLY_KLINE
+from quant_pipeline.market.datasets import (
+    INDEX_WEIGHTS,
+    MONTHLY_KLINE,
+    SOURCED,
+    THS_CONCEPTS,
+    THS_INDUSTRIES,
+    THS_MEMBERS,
+    WEEKLY_KLINE,
+)
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.ledger import DONE
@@ -69,10 +77,14 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
     if start is not None:
         tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
     on = switched_on().keys() - {*without}
-    for dataset, job in ((WEEKLY_KLINE, weekly_sync), (MONTHLY_KLINE, monthly_sync)):
+    for dataset, job, back in (
+        (WEEKLY_KLINE, weekly_sync, FIRST_RUN_SESSIONS),
+        (MONTHLY_KLINE, monthly_sync, FIRST_RUN_SESSIONS),
+        (INDEX_WEIGHTS, monthly_sync, FIRST_RUN_EXTRA_SESSIONS),
+    ):
         if dataset.name not in on:
             continue
-        labels = labels_of(dataset, calendar, calendar.window(end, FIRST_RUN_SESSIONS))
+        labels = labels_of(dataset, calendar, calendar.window(end, back))
         start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
         if start is not None:
             tasks.append(Task(job.name, (dataset,), Window(start, end)))
@@ -99,6 +111,7 @@ def asked_tasks(datasets: Sequence[Dataset], windows: Mapping[str, Window]) -> l
     """The runs that these data sets take, each for its window (by name): one per job and window."""
     job_of = dict.fromkeys((*DAILY_LISTS, *BY_SESSION), daily_sync.name)
     job_of |= {WEEKLY_KLINE.name: weekly_sync.name, MONTHLY_KLINE.name: monthly_sync.name}
+    job_of[INDEX_WEIGHTS.name] = monthly_sync.name
     runs: dict[tuple[str, Window], list[Dataset]] = {}
     for dataset in datasets:
         run = (job_of.get(dataset.name, reference_sync.name), windows[dataset.name])

@@ -71,6 +71,8 @@ class Dataset:
     """When, on the session's own day, the sources have its rows."""
     boards: tuple[Board, ...] = ()
     """Only codes of these boards owe a row; empty: all of the universe."""
+    whole: bool = False
+    """A session's (week's, month's) answer is all that there is of it: what it no longer holds is gone."""
     sourced: bool = True
     """True: fetched from an outside source; False: computed here."""
     on_demand: bool = False

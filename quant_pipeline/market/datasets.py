@@ -19,8 +19,10 @@ from quant_pipeline.market.bars import (
 )
 from quant_pipeline.market.boards import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.market.columns import number, text
+from quant_pipeline.market.corporate_actions import DIVIDENDS
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
 from quant_pipeline.market.decisions import SIGNAL_STATISTICS, SIGNALS
+from quant_pipeline.market.index_members import INDEX_WEIGHTS
 from quant_pipeline.market.lists import (
     BSE_MAPPING,
     CONVERTIBLE_BONDS,
@@ -72,6 +74,7 @@ DATASETS: dict[str, Dataset] = {
         SPECIAL_TREATMENT,
         DAILY_KLINE,
         ADJ_FACTOR,
+        DIVIDENDS,
         DAILY_BASIC,
         PRICE_LIMITS,
         AUCTION,
@@ -82,6 +85,7 @@ DATASETS: dict[str, Dataset] = {
         THS_HOT,
         WEEKLY_KLINE,
         MONTHLY_KLINE,
+        INDEX_WEIGHTS,
         SCREEN_RESULTS,
         RECONCILIATION,
         MARKET_OVERVIEW,
@@ -103,11 +107,13 @@ __all__ = [
     "DAILY_BASIC",
     "DAILY_KLINE",
     "DATASETS",
+    "DIVIDENDS",
     "ETF_ADJ",
     "ETF_DAILY",
     "ETF_LIST",
     "INDEX_DAILY",
     "INDEX_LIST",
+    "INDEX_WEIGHTS",
     "MARKET_OVERVIEW",
     "MONTHLY_KLINE",
     "NAME_HISTORY",

@@ -37,3 +37,20 @@ def united_halts(key: Sequence[str], timing: str) -> Merge:
         return rows.group_by(key, maintain_order=True).agg(united.alias(timing)).select(rows.columns)
 
     return merge
+
+
+def summed_dividends(key: Sequence[str], *, period: str, announced: Sequence[str], amounts: Sequence[str]) -> Merge:
+    """What a share receives on one ex-date: of one `period` the row that was announced last, since it revises the others; of
+    several periods the sum of their `amounts`, with all else of the latest period."""
+
+    def of_all(name: str) -> pl.Expr:
+        told = pl.col(name)
+        return pl.when(told.count() > 0).then(told.sum().round(8)).alias(name) if name in amounts else told.last()
+
+    def merge(rows: pl.DataFrame) -> pl.DataFrame:
+        newest = rows.sort(*announced, nulls_last=False).unique([*key, period], keep="last", maintain_order=True)
+        others = [name for name in rows.columns if name not in key]
+        by_key = newest.sort(period, nulls_last=False).group_by(key, maintain_order=True)
+        return by_key.agg(of_all(name) for name in others).select(rows.columns)
+
+    return merge

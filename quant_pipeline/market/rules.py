@@ -9,6 +9,7 @@ import polars as pl
 from quant_pipeline.market.codes import CODE_PATTERN
 from quant_pipeline.market.columns import Rule
 
+_INDEX_PATTERN = r"^[0-9A-Z]{6,12}\.(SH|SZ|BJ|CSI|CNI|SI|MI|OTH|CIC|SW)$"
 _TICK = 0.005 + 1e-9
 """Half a tick: prices are rounded to 0.01 元 (0.001 for funds)."""
 
@@ -88,7 +89,7 @@ bond_terms_positive = Rule(
 code_is_index = Rule(
     "code_is_index",
     "ts_code is an index code with its publisher's suffix (000300.SH, H30269.CSI).",
-    lambda: pl.col("ts_code").str.contains(r"^[0-9A-Z]{6,12}\.(SH|SZ|BJ|CSI|CNI|SI|MI|OTH|CIC|SW)$"),
+    lambda: pl.col("ts_code").str.contains(_INDEX_PATTERN),
 )
 code_is_ths = Rule(
     "code_is_ths",
@@ -99,6 +100,26 @@ member_is_tushare = Rule(
     "member_is_tushare",
     "con_code is a six-digit code with a market suffix.",
     lambda: pl.col("con_code").str.contains(CODE_PATTERN),
+)
+index_code_is_index = Rule(
+    "index_code_is_index",
+    "index_code is an index code with its publisher's suffix (000300.SH).",
+    lambda: pl.col("index_code").str.contains(_INDEX_PATTERN),
+)
+weight_is_percent = Rule("weight_is_percent", "weight lies between 0 and 100.", lambda: pl.col("weight").is_between(0, 100))
+members_known_then = Rule(
+    "members_known_then", "as_of is not later than trade_date.", lambda: pl.col("as_of") <= pl.col("trade_date")
+)
+dividend_carried_out = Rule(
+    "dividend_carried_out",
+    "div_proc is 实施: what is only planned or approved is no dividend yet.",
+    lambda: pl.col("div_proc") == "实施",
+)
+ex_date_is_session = Rule("ex_date_is_session", "trade_date is the ex-date.", lambda: pl.col("ex_date") == pl.col("trade_date"))
+dividend_not_negative = Rule(
+    "dividend_not_negative",
+    "Cash and shares are not negative.",
+    lambda: pl.min_horizontal("cash_div", "cash_div_tax", "stk_div", "stk_bo_rate", "stk_co_rate") >= 0,
 )
 rank_positive = Rule("rank_positive", "rank begins at 1.", lambda: pl.col("rank") >= 1)
 is_st_flag = Rule("is_st_flag", "is_st is 0 or 1.", lambda: pl.col("is_st").is_in([0, 1]))

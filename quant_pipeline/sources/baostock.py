@@ -20,8 +20,10 @@ from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
+    DIVIDENDS,
     INDEX_DAILY,
     INDEX_LIST,
+    INDEX_WEIGHTS,
     MONTHLY_KLINE,
     SPECIAL_TREATMENT,
     STOCK_LIST,
@@ -30,6 +32,7 @@ from quant_pipeline.market.datasets import (
     WEEKLY_KLINE,
 )
 from quant_pipeline.sources.baostock_client import Account, Refused
+from quant_pipeline.sources.baostock_dividends import DIVIDEND_CALLS, gone_ex, received
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
@@ -49,6 +52,7 @@ _DAILY_FIELDS = "date,code,open,high,low,close,preclose,volume,amount,tradestatu
 _BASIC_FIELDS = "date,code,close,turn,tradestatus,peTTM,pbMRQ,psTTM"
 _PERIOD_FIELDS = "date,code,open,high,low,close,volume,amount,pctChg"
 _CORE_INDEX = pl.col("ts_code").is_in([code for code in INDEX_DAILY.codes if not code.endswith(".BJ")])
+_MEMBERS = {"000016.SH": "query_sz50_stocks", "000300.SH": "query_hs300_stocks", "000905.SH": "query_zz500_stocks"}
 _PAGE = 2000
 _SUSPENDED = pl.col("tradestatus") == "0"
 _MARKETS = {
@@ -254,6 +258,39 @@ class BaostockSource(Source):
         listed = (pl.col("trade_date") >= pl.col("ipoDate")) & (pl.col("trade_date") < pl.col("outDate")).fill_null(value=True)
         factors = sessions.filter(listed).join_asof(steps.sort("trade_date"), on="trade_date")
         return factors.select(pl.lit(unit.ts_code).alias("ts_code"), "trade_date", pl.col("adj_factor").fill_null(1.0))
+
+    @serves(DIVIDENDS, by=_DAILY, api="query_dividend_data", page=_PAGE, session_calls=DIVIDEND_CALLS)
+    def dividends(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """Code by code and year by year: of a session only those whose pre_close is not the close of the one before."""
+        if unit.grain is Grain.CODE:
+            asked = [codes.to_baostock(unit.ts_code or "")]
+        else:
+            before = self._query(_WHOLE_MARKET, tally, date=str(self._calendar.shift(unit.start, -1)))
+            asked = gone_ex(before, self._query(_WHOLE_MARKET, tally, date=str(unit.start)))
+        years = range(unit.start.year, unit.end.year + 1)
+        found = [
+            self._query("query_dividend_data", tally, code=code, year=str(year), yearType="operate")
+            for code in asked
+            for year in years
+        ]
+        return received(found, unit.start, unit.end)
+
+    @serves(INDEX_WEIGHTS, by=(Grain.SESSION,), api="query_hs300_stocks", page=_PAGE, asks=len(_MEMBERS), running=True)
+    def index_weights(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The members on that day, without their weights; there is no 中证1000."""
+        parts = []
+        for index, api in _MEMBERS.items():
+            rows = self._query(api, tally, date=str(unit.start)).with_columns(trade_date=pl.lit(unit.start))
+            parts.append(
+                rows.select(
+                    index_code=pl.lit(index),
+                    con_code=codes.to_tushare(pl.col("code")),
+                    trade_date="trade_date",
+                    weight=pl.lit(None, pl.Float64),
+                    as_of=pl.min_horizontal(_date("updateDate"), "trade_date"),
+                )
+            )
+        return pl.concat(parts)
 
     def _lives(self, tally: Tally) -> pl.DataFrame:
         """From when to when each code was listed: asked for once a day, for BaoStock's factors do not say it."""

@@ -22,11 +22,13 @@ from quant_pipeline.market.datasets import (
     CONVERTIBLE_BONDS,
     DAILY_BASIC,
     DAILY_KLINE,
+    DIVIDENDS,
     ETF_ADJ,
     ETF_DAILY,
     ETF_LIST,
     INDEX_DAILY,
     INDEX_LIST,
+    INDEX_WEIGHTS,
     MONTHLY_KLINE,
     NAME_HISTORY,
     PRICE_LIMITS,
@@ -48,8 +50,9 @@ from quant_pipeline.sources.paging import Pages
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.tushare_client import client_of
 from quant_pipeline.sources.tushare_failures import SOURCE, classified
+from quant_pipeline.sources.tushare_members import INDEX_SPELLINGS, latest_snapshot
 from quant_pipeline.sources.tushare_periods import month_end, monthly, week_end, weekly
-from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sources.units import Grain, Unit, is_running
 
 _NO_TOKEN = marked("no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0")
 _BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
@@ -191,6 +194,16 @@ class TushareSource(Source):
     def adj_factor(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(ADJ_FACTOR, tally, **_asked(unit))
 
+    @serves(DIVIDENDS, by=_DAILY, api="dividend", page=2000)
+    def dividends(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """What was carried out (实施), by ex-date: the rows of what was planned or approved have none."""
+        asked = {"ts_code": unit.ts_code} if unit.ts_code else {"ex_date": _compact(unit.start)}
+        rows = self._query(DIVIDENDS, tally, **asked)
+        ex_date = pl.col("ex_date").cast(pl.String)
+        of_unit = ex_date.is_between(pl.lit(_compact(unit.start)), pl.lit(_compact(unit.end)))
+        done = rows.filter((pl.col("div_proc").cast(pl.String) == "实施") & of_unit)
+        return done.with_columns(trade_date=ex_date).select(DIVIDENDS.column_names)
+
     @serves(DAILY_BASIC, by=_DAILY, api="daily_basic", page=6000)
     def daily_basic(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(DAILY_BASIC, tally, **_asked(unit))
@@ -208,6 +221,23 @@ class TushareSource(Source):
     @serves(INDEX_DAILY, by=(Grain.CODE,), api="index_daily", page=8000)
     def index_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         return self._query(INDEX_DAILY, tally, **_asked(unit))
+
+    @serves(
+        INDEX_WEIGHTS, by=(Grain.SESSION,), api="index_weight", page=5000, asks=len(INDEX_SPELLINGS), running=True
+    )  # fmt: skip
+    def index_weights(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        """The month's latest members of each index; of the running month, before it has any, those of the one before."""
+        month = unit.start.replace(day=1)
+        first = month - dt.timedelta(days=45) if is_running(INDEX_WEIGHTS, unit.start, self._calendar) else month
+        days = {"start_date": _compact(first), "end_date": _compact(unit.start)}
+        parts = []
+        for index, spellings in INDEX_SPELLINGS.items():
+            for spelling in spellings:
+                rows = self._query(INDEX_WEIGHTS, tally, index_code=spelling, **days)
+                if not rows.is_empty():
+                    break
+            parts.append(latest_snapshot(rows, index, unit.start))
+        return _together(parts)
 
     @serves(ETF_DAILY, by=_DAILY, api="fund_daily", page=2000)
     def etf_daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:

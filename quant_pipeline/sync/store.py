@@ -71,7 +71,8 @@ class Store:
     def _write_rows(self, answers: Mapping[Unit, Answer]) -> dict[Unit, Upserted]:
         """Sessions and codes in one go; whole lists and periods one by one, for they put an end to what stood before."""
         counted = any(answer.source == DerivedSource.name for answer in answers.values())
-        if self.dataset.periodic or (self.force and counted) or any(unit.grain in _WHOLE for unit in answers):
+        one_by_one = self.dataset.periodic or self.dataset.whole
+        if one_by_one or (self.force and counted) or any(unit.grain in _WHOLE for unit in answers):
             return {unit: self._put_in_place(unit, answer) for unit, answer in answers.items()}
         frames = [(answer.checked.good, answer.source) for answer in answers.values()]
         written = upsert_each(self.connection, self.dataset, frames, priority=self.priority, force=self.force)
@@ -95,7 +96,23 @@ class Store:
             return written
         if self.dataset.periodic:
             self._drop_running(unit, rows)
+        if self.dataset.whole and unit.grain is Grain.SESSION:
+            return self._replace_session(unit.start, answer, force=force)
         return upsert(self.connection, self.dataset, rows, source=answer.source, priority=self.priority, force=force)
+
+    def _replace_session(self, session: dt.date, answer: Answer, *, force: bool) -> Upserted:
+        """Puts the answer in the place of all that is stored of the session: answers of two sources are not mixed."""
+        query = sql.SQL("SELECT DISTINCT source FROM {} WHERE trade_date = %s").format(sql.Identifier(self.dataset.name))
+        others = {source for (source,) in self.connection.execute(query, (session,))} - {answer.source}
+        rank = [*self.priority, answer.source].index(answer.source)
+        if not force and others & {*self.priority[:rank]}:
+            return Upserted(kept=answer.checked.good.height)
+        where = {"trade_date": session}
+        kept = self._stored_though_refused(answer).filter(pl.col("trade_date") == session)
+        rows = pl.concat([answer.checked.good, kept])
+        for other in others:
+            replace_rows(self.connection, self.dataset, rows.clear(), where=where, source=other)
+        return replace_rows(self.connection, self.dataset, rows, where=where, source=answer.source, force=True)
 
     def _code_changes(self, answer: Answer) -> list[CodeChange]:
         if self.dataset not in SHOWN_BY:

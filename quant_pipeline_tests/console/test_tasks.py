@@ -56,14 +56,14 @@ def complete(warehouse: Database, sessions: Sequence[dt.date] = LAST_121) -> Non
     record(warehouse, BY_SESSION, sessions)
     record(warehouse, [*DAILY_LISTS, "ths_concepts", "ths_industries"], [LATEST])
     record(warehouse, ["weekly_kline"], WEEK_ENDS)
-    record(warehouse, ["monthly_kline"], MONTH_ENDS)
+    record(warehouse, ["monthly_kline", "index_weights"], MONTH_ENDS)
 
 
 def test_the_first_run_takes_what_screens_need_for_121_sessions_and_the_rest_for_five(warehouse: Database) -> None:
     assert (FIRST_RUN_SESSIONS, FIRST_RUN_EXTRA_SESSIONS) == (121, 5)
     found = missing(warehouse)
     assert found["suspensions"] == Window(LAST_121[0], LATEST)
-    assert found["auction"] == Window(LAST_121[-5], LATEST)
+    assert found["dividends"] == Window(LAST_121[-5], LATEST)
     assert found["weekly_kline"] == Window(CALENDAR.week_end(LAST_121[0]), LATEST)
     assert found["monthly_kline"] == Window(CALENDAR.month_end(LAST_121[0]), LATEST)
 
@@ -84,7 +84,7 @@ def test_one_session_of_what_screens_need_is_found_missing(warehouse: Database, 
 def test_one_session_of_the_others_is_found_missing(warehouse: Database, dataset: str) -> None:
     complete(warehouse)
     record(warehouse, [dataset], [LAST_121[-2]], status="failed")
-    assert missing(warehouse) == {"auction": Window(LAST_121[-2], LATEST)}
+    assert missing(warehouse) == {"dividends": Window(LAST_121[-2], LATEST)}
 
 
 def test_a_week_and_a_month_have_watermarks_of_their_own(warehouse: Database) -> None:
@@ -93,6 +93,13 @@ def test_a_week_and_a_month_have_watermarks_of_their_own(warehouse: Database) ->
     assert missing(warehouse) == {"weekly_kline": Window(dt.date(2026, 11, 13), LATEST)}
     record(warehouse, ["monthly_kline"], [LATEST], status="failed")
     assert missing(warehouse)["monthly_kline"] == Window(LATEST, LATEST)
+
+
+def test_members_of_indexes_are_asked_for_over_the_months_of_the_last_five_sessions(warehouse: Database) -> None:
+    assert missing(warehouse)["index_weights"] == Window(LATEST, LATEST)
+    complete(warehouse)
+    record(warehouse, ["index_weights"], [LATEST], status="failed")
+    assert missing(warehouse) == {"index_weights": Window(LATEST, LATEST)}
 
 
 @pytest.mark.parametrize("dataset", DAILY_LISTS)
@@ -105,7 +112,7 @@ def test_a_list_that_is_not_of_the_session_is_fetched_with_the_session_alone(war
 def test_months_without_a_run_leave_no_hole(warehouse: Database) -> None:
     complete(warehouse, CALENDAR.window(dt.date(2025, 11, 28), 121))
     assert missing(warehouse)["suspensions"] == Window(dt.date(2025, 12, 1), LATEST)
-    assert missing(warehouse)["auction"] == Window(dt.date(2025, 12, 1), LATEST)
+    assert missing(warehouse)["dividends"] == Window(dt.date(2025, 12, 1), LATEST)
 
 
 def test_a_backfill_of_old_years_does_not_stretch_the_window_once_the_gap_is_closed(warehouse: Database) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_pipeline.market.datasets import NAME_HISTORY, STOCK_LIST, SUSPENSIONS
+from quant_pipeline.market.datasets import DIVIDENDS, NAME_HISTORY, STOCK_LIST, SUSPENSIONS
 from quant_pipeline.market.validation import validate
 
 DAY, END = dt.date(2026, 3, 2), dt.date(2026, 8, 3)
@@ -84,3 +84,42 @@ def test_no_period_is_lost_or_doubled_and_the_order_does_not_matter(rows: list[t
     assert set(checked.good["ts_code"]).isdisjoint(checked.bad["ts_code"])
     shuffled = validate(NAME_HISTORY, frame.reverse(), expected_session=None, sessions=SESSIONS)
     assert shuffled.good.sort("ts_code").equals(checked.good.sort("ts_code"))
+
+
+PAID = {
+    "ts_code": "600000.SH",
+    "trade_date": "20260302",
+    "ex_date": "20260302",
+    "end_date": "20251231",
+    "div_proc": "实施",
+    "cash_div_tax": "0.1",
+    "stk_div": "0.2",
+    "ann_date": "20260101",
+    "imp_ann_date": "20260220",
+}
+
+
+def dividends(*changes: dict[str, str | None]) -> pl.DataFrame:
+    rows = [dict.fromkeys(DIVIDENDS.column_names) | PAID | change for change in changes]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(DIVIDENDS.column_names, pl.String))
+    checked = validate(DIVIDENDS, frame, expected_session=DAY, sessions=SESSIONS)
+    assert checked.bad.is_empty()
+    return checked.good
+
+
+def test_a_dividend_that_is_told_twice_is_one_and_the_last_announcement_holds() -> None:
+    for order in ((0, 1), (1, 0)):
+        told = [{}, {"cash_div_tax": "0.12", "imp_ann_date": "20260225"}]
+        rows = dividends({}, *(told[place] for place in order))
+        assert rows.select("cash_div_tax", "stk_div").rows() == [(0.12, 0.2)]
+
+
+def test_dividends_of_two_periods_on_one_ex_date_are_their_sum() -> None:
+    rows = dividends({}, {"end_date": "20260630", "cash_div_tax": "0.2", "stk_div": None, "cash_div": None})
+    assert rows.select("cash_div_tax", "stk_div", "cash_div", "end_date").rows() == [(0.3, 0.2, None, dt.date(2026, 6, 30))]
+
+
+def test_a_dividend_that_is_only_planned_is_refused() -> None:
+    frame = pl.DataFrame([dict.fromkeys(DIVIDENDS.column_names) | PAID | {"div_proc": "预案"}])
+    checked = validate(DIVIDENDS, frame, expected_session=DAY, sessions=SESSIONS)
+    assert checked.bad["reason"].to_list() == ["dividend_carried_out"]

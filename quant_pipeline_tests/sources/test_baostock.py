@@ -20,8 +20,10 @@ from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
+    DIVIDENDS,
     INDEX_DAILY,
     INDEX_LIST,
+    INDEX_WEIGHTS,
     MONTHLY_KLINE,
     NAME_HISTORY,
     SPECIAL_TREATMENT,
@@ -270,6 +272,36 @@ def test_who_is_st_is_what_the_names_of_the_day_say(bs: BaostockSource, tushare:
     code = marked.filter(pl.col("is_st") == 1)["ts_code"][0]
     history = good(bs, SPECIAL_TREATMENT, Unit.code(code, SESSION - dt.timedelta(days=7), SESSION))
     assert history.filter(pl.col("trade_date") == SESSION).equals(marked.filter(pl.col("ts_code") == code))
+
+
+AMOUNTS = ["ts_code", "trade_date", "div_proc", "stk_div", "stk_bo_rate", "stk_co_rate", "cash_div_tax"]
+DATES = ["ann_date", "record_date", "ex_date", "pay_date", "div_listdate", "imp_ann_date"]
+
+
+def test_a_session_s_dividends_are_found_by_the_prices_and_equal_tushares(bs: BaostockSource, tushare: TushareSource) -> None:
+    days = xshg().between(dt.date(2026, 6, 1), dt.date(2026, 6, 12))
+    ours = pl.concat([good(bs, DIVIDENDS, Unit.session(day)) for day in days])
+    theirs = pl.concat([good(tushare, DIVIDENDS, Unit.session(day)) for day in days])
+    assert ours.height > 3
+    assert ours.select(AMOUNTS + DATES).equals(theirs.select(AMOUNTS + DATES))
+    assert ours["cash_div"].null_count() == ours.height, "the cash after tax is a choice of two"
+
+
+def test_a_code_s_dividends_over_years_equal_tushares(bs: BaostockSource, tushare: TushareSource) -> None:
+    code = good(tushare, DIVIDENDS, Unit.session(dt.date(2026, 6, 4)))["ts_code"][0]
+    unit = Unit.code(code, START, SESSION)
+    ours, theirs = good(bs, DIVIDENDS, unit), good(tushare, DIVIDENDS, unit)
+    assert ours.select(AMOUNTS + DATES).equals(theirs.select(AMOUNTS + DATES))
+    assert len(ours) > 0
+
+
+def test_the_members_of_three_indexes_are_tushares_without_weights(bs: BaostockSource, tushare: TushareSource) -> None:
+    unit = Unit.session(dt.date(2026, 9, 30))
+    ours, theirs = good(bs, INDEX_WEIGHTS, unit), good(tushare, INDEX_WEIGHTS, unit)
+    assert set(theirs["index_code"]) - set(ours["index_code"]) == {"000852.SH"}
+    named = ["index_code", "con_code", "trade_date"]
+    assert ours.select(named).equals(theirs.filter(pl.col("index_code") != "000852.SH").select(named))
+    assert ours["weight"].null_count() == ours.height
 
 
 @pytest.mark.parametrize(("said", "known"), [("-3.2", None), ("0.000000", None), ("", None), ("12.5", 12.5)])

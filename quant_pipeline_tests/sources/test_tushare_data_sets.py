@@ -12,9 +12,11 @@ from quant_pipeline.market.codes import Board, board_of
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
     BSE_MAPPING,
+    DIVIDENDS,
     ETF_LIST,
     INDEX_DAILY,
     INDEX_LIST,
+    INDEX_WEIGHTS,
     SOURCED,
     STOCK_LIST,
     THS_CONCEPTS,
@@ -38,6 +40,8 @@ FREE = {"tushare": {"*": RatePolicy(per_minute=None, per_second=None, retries=0)
 SESSION = dt.date(2026, 11, 20)
 """The last session of a week; the month's before it was OCTOBER."""
 OCTOBER = dt.date(2026, 10, 30)
+EX_DATE = dt.date(2026, 6, 18)
+"""A session in which several shares go ex."""
 CODE_OF = {"etf_list": "fund_daily", "convertible_bonds": "cb_daily", "stock_list": "daily"}
 """Universe -> the API that names one of its codes."""
 CASES = [(name, grain) for name, serving in TushareSource.servings.items() for grain in serving.grains]
@@ -74,7 +78,9 @@ def sound(source: TushareSource, market: SimulatedMarket, dataset: Dataset, unit
 
 
 def unit_of(market: SimulatedMarket, dataset: Dataset, grain: Grain) -> Unit:
-    day = OCTOBER if dataset.name == "monthly_kline" else SESSION
+    day = OCTOBER if dataset.periodic and dataset.name != "weekly_kline" else SESSION
+    if dataset is DIVIDENDS:
+        day = EX_DATE
     match grain:
         case Grain.SNAPSHOT:
             return Unit.snapshot(day)
@@ -85,6 +91,8 @@ def unit_of(market: SimulatedMarket, dataset: Dataset, grain: Grain) -> Unit:
         case Grain.CODE:
             if dataset is INDEX_DAILY:
                 code = "000300.SH"
+            elif dataset is DIVIDENDS:
+                code = market.frame("dividend", {"ex_date": f"{day:%Y%m%d}"}, 1)["ts_code"][0]
             elif dataset.name == "suspensions":
                 code = market.frame("suspend_d", {}, 1)["ts_code"][0]
             else:
@@ -160,6 +168,34 @@ def test_a_list_that_is_rightly_empty_has_its_columns(
     assert sound(source, market, BSE_MAPPING, Unit.snapshot(dt.date(2025, 9, 30))).is_empty()
 
 
+def test_only_dividends_that_were_carried_out_come(source: TushareSource, market: SimulatedMarket) -> None:
+    code = market.frame("dividend", {"ex_date": f"{EX_DATE:%Y%m%d}"}, 1)["ts_code"][0]
+    told = market.frame("dividend", {"ts_code": code}, A_LOT)
+    assert set(told["div_proc"]) == {"预案", "股东大会通过", "实施"}
+    rows = sound(source, market, DIVIDENDS, Unit.code(code, dt.date(2025, 1, 2), SESSION))
+    assert len(rows) == (told["div_proc"] == "实施").sum()
+    assert rows["trade_date"].equals(rows["ex_date"].alias("trade_date"))
+
+
+def test_a_session_without_an_ex_date_is_empty_and_has_its_columns(source: TushareSource, market: SimulatedMarket) -> None:
+    rows = sound(source, market, DIVIDENDS, Unit.session(SESSION))
+    assert rows.is_empty()
+
+
+def test_members_of_an_index_bear_the_month_s_label_and_our_code(source: TushareSource, market: SimulatedMarket) -> None:
+    members = sound(source, market, INDEX_WEIGHTS, Unit.session(OCTOBER))
+    assert set(members["index_code"]) == {"000016.SH", "000300.SH", "000905.SH", "000852.SH"}
+    assert members.select("trade_date", "as_of").unique().rows() == [(OCTOBER, OCTOBER)]
+    assert members.group_by("index_code").agg((pl.col("weight").sum() - 100).abs() < 0.1)["weight"].all()
+    hs300 = market.frame("index_weight", {"index_code": "399300.SZ", "trade_date": f"{OCTOBER:%Y%m%d}"}, A_LOT)
+    assert set(members.filter(pl.col("index_code") == "000300.SH")["con_code"]) == set(hs300["con_code"])
+
+
+def test_a_month_that_still_runs_has_the_members_of_the_one_before(source: TushareSource, market: SimulatedMarket) -> None:
+    members = sound(source, market, INDEX_WEIGHTS, Unit.session(SESSION))
+    assert members.select("trade_date", "as_of").unique().rows() == [(SESSION, OCTOBER)]
+
+
 BAR = "ts_code trade_date open high low close pre_close change pct_chg vol amount"
 DOCUMENTED = {
     "stock_list": "ts_code symbol name area industry fullname enname cnspell market exchange curr_type list_status list_date "
@@ -177,6 +213,9 @@ DOCUMENTED = {
     "index_list": "ts_code name fullname market publisher index_type category base_date base_point list_date weight_rule desc "
     "exp_date",  # doc 94
     "index_daily": BAR,  # doc 95
+    "dividends": "ts_code trade_date end_date ann_date div_proc stk_div stk_bo_rate stk_co_rate cash_div cash_div_tax "
+    "record_date ex_date pay_date div_listdate imp_ann_date",  # doc 103, without base_date and base_share; trade_date is ours
+    "index_weights": "index_code con_code trade_date weight as_of",  # doc 96; as_of is ours
     "etf_daily": BAR,  # doc 127
     "etf_adj": "ts_code trade_date adj_factor",  # doc 199
     "cb_daily": f"{BAR} bond_value bond_over_rate cb_value cb_over_rate",  # doc 187

@@ -24,6 +24,8 @@ EXPECTED = {
         *("within_price_limits", "no_repeated_session", "pre_close_chain", "known_boards", "early_volume_fits"),
     },
     "adj_factor": {"rows_sane", *DATED, "row_count", "every_row", "factor_jumps_on_ex_dates"},
+    "dividends": {"rows_sane", *DATED, "dividends_explain_ex_prices"},
+    "index_weights": {"rows_sane", *DATED},
     "auction": {"rows_sane", *DATED, "row_count"},
     "index_daily": {"rows_sane", *DATED, "row_count", "every_row", "no_repeated_session"},
     "etf_daily": {

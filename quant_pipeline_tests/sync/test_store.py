@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import PRICE_LIMITS, STOCK_LIST, THS_MEMBERS, TRADE_CALENDAR
+from quant_pipeline.market.datasets import INDEX_WEIGHTS, PRICE_LIMITS, STOCK_LIST, THS_MEMBERS, TRADE_CALENDAR
 from quant_pipeline.market.validation import validate
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.router import Answer
@@ -107,3 +107,30 @@ def test_what_is_counted_takes_no_upstreams_place_by_force_neither(warehouse: Da
     counted = limits | {"up_limit": "10.5", "down_limit": "9.5"}
     assert write(warehouse, PRICE_LIMITS, unit, counted, source="derived", force=True)["updated"] == 0
     assert write(warehouse, PRICE_LIMITS, unit, counted, source="baostock", force=True)["updated"] == 1
+
+
+MONTH = Unit.session(LATEST)
+
+
+def member(code: str, weight: str | None = "1") -> dict[str, Any]:
+    return {"index_code": "000300.SH", "con_code": code, "trade_date": f"{LATEST}", "as_of": f"{LATEST}", "weight": weight}
+
+
+def test_of_a_session_that_comes_whole_what_it_no_longer_holds_is_gone(warehouse: Database) -> None:
+    write(warehouse, INDEX_WEIGHTS, MONTH, member("600000.SH"), member("600001.SH"))
+    write(warehouse, INDEX_WEIGHTS, MONTH, member("600000.SH"), member("600001.SH", "101"), member("600002.SH"))
+    assert codes(warehouse, "index_weights", "con_code") == {"600000.SH", "600001.SH", "600002.SH"}, "refused is not gone"
+    write(warehouse, INDEX_WEIGHTS, MONTH, member("600002.SH"))
+    assert codes(warehouse, "index_weights", "con_code") == {"600002.SH"}
+    assert codes(warehouse, "row_revisions", "key ->> 'con_code'") == {"600000.SH", "600001.SH"}
+
+
+def test_members_of_two_sources_are_not_mixed(warehouse: Database) -> None:
+    write(warehouse, INDEX_WEIGHTS, MONTH, member("600000.SH", None), source="baostock")
+    write(warehouse, INDEX_WEIGHTS, MONTH, member("600001.SH"), source="tushare")
+    assert codes(warehouse, "index_weights", "con_code") == {"600001.SH"}
+    written = write(warehouse, INDEX_WEIGHTS, MONTH, member("600000.SH", None), source="baostock")
+    assert codes(warehouse, "index_weights", "con_code") == {"600001.SH"}, "a better source's answer stands"
+    assert written["inserted"] == 0
+    write(warehouse, INDEX_WEIGHTS, MONTH, member("600000.SH", None), source="baostock", force=True)
+    assert codes(warehouse, "index_weights", "con_code") == {"600000.SH"}

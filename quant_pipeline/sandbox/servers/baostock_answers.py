@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from quant_pipeline.sandbox.servers import baostock_bars as bars
+from quant_pipeline.sandbox.servers import baostock_members as members
 from quant_pipeline.sandbox.servers.baostock_forms import (
     ALL,
     FACTORS,
@@ -44,6 +45,10 @@ def answer(market: Market, api: str, params: Mapping[str, str], steps: pl.DataFr
         case "query_daily_adjust_factor":
             day = compact(params["date"], "10004010")
             return _factors(market, steps.filter(pl.col("dividOperateDate") == to_day(day)))
+        case "query_dividend_data":
+            return members.dividends(market, params)
+        case "query_hs300_stocks" | "query_sz50_stocks" | "query_zz500_stocks":
+            return members.of_index(market, api, compact(params["date"] or str(ready_day()), "10004010"))
         case "query_trade_dates":
             return _trade_dates(market, params)
         case "query_all_stock":

@@ -19,6 +19,7 @@ PRICES = ("open", "high", "low", "close", "preclose")
 FACTORS = ("foreAdjustFactor", "backAdjustFactor", "adjustFactor")
 _DECIMALS = {
     **dict.fromkeys((*PRICES, "amount"), 4),
+    **dict.fromkeys(("dividCashPsBeforeTax", "dividStocksPs", "dividReserveToStockPs"), 6),
     **dict.fromkeys(("turn", "pctChg", "peTTM", "pbMRQ", "psTTM", "pcfNcfTTM", *FACTORS), 6),
 }
 
@@ -55,9 +56,8 @@ def without_bse(frame: pl.DataFrame) -> pl.DataFrame:
     return dated(frame.filter(~pl.col("ts_code").str.ends_with("BJ")))
 
 
-def spelled_code() -> pl.Expr:
+def spelled_code(ts_code: pl.Expr = pl.col("ts_code")) -> pl.Expr:  # noqa: B008  (an expression is a constant)
     """600000.SH as sh.600000."""
-    ts_code = pl.col("ts_code")
     return pl.concat_str(ts_code.str.tail(2).str.to_lowercase(), ts_code.str.head(6), separator=".")
 
 

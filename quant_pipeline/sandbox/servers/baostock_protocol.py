@@ -75,10 +75,14 @@ APIS: Mapping[str, Api] = {
     for api in (
         Api("login", "00", "01", ("password", "api_key")),
         Api("logout", "02", "03", ("timestamp",)),
+        Api("query_dividend_data", "13", "14", ("code", "year", "yearType"), paged=True),
         Api("query_adjust_factor", "15", "16", ("code", "start_date", "end_date"), paged=True),
         Api("query_trade_dates", "33", "34", ("start_date", "end_date"), paged=True),
         Api("query_all_stock", "35", "36", ("day",), paged=True),
         Api("query_stock_basic", "45", "46", ("code", "code_name"), paged=True),
+        Api("query_hs300_stocks", "61", "62", ("date",), paged=True),
+        Api("query_sz50_stocks", "63", "64", ("date",), paged=True),
+        Api("query_zz500_stocks", "65", "66", ("date",), paged=True),
         Api(
             "query_history_k_data_plus",
             "95",

@@ -47,6 +47,15 @@ APIS: Mapping[str, Api] = {
         cap=6_000,
     ),
     "suspend_d": Api(_columns("ts_code,trade_date,suspend_timing,suspend_type"), cap=5_000),
+    "dividend": Api(
+        _columns(
+            "ts_code,end_date,ann_date,div_proc,stk_div,stk_bo_rate,stk_co_rate,cash_div,cash_div_tax,record_date,ex_date,"
+            "pay_date,div_listdate,imp_ann_date"
+        ),
+        _columns("base_date,base_share"),
+        cap=2_000,
+    ),
+    "index_weight": Api(_columns("index_code,con_code,trade_date,weight"), cap=5_000),
     "weekly": Api(_columns(_BAR), cap=6_000),
     "monthly": Api(_columns(_BAR), cap=4_500),
     "stk_auction_o": Api(_columns("ts_code,trade_date,close,open,high,low,vol,amount,vwap"), cap=10_000),

@@ -10,7 +10,9 @@ import polars as pl
 
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox.simulation.bonds import Bonds
+from quant_pipeline.sandbox.simulation.dividends import Dividends
 from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.sandbox.simulation.index_members import IndexMembers
 from quant_pipeline.sandbox.simulation.indexes_and_funds import Funds, Indexes
 from quant_pipeline.sandbox.simulation.session_grid import SessionGrid
 from quant_pipeline.sandbox.simulation.stock_days import StockDays
@@ -49,6 +51,8 @@ class SimulatedMarket:
             StockLists(grid),
             days,
             Periods(grid, days),
+            Dividends(grid),
+            IndexMembers(grid),
             boards,
             ThsHot(grid, boards),
             Indexes(exchange),

@@ -12,6 +12,7 @@ from quant_pipeline.sync.checks import (
     calendar,
     chain,
     completeness,
+    dividends,
     freshness,
     funds,
     known_boards,
@@ -26,6 +27,7 @@ _OWN: dict[str, tuple[Check, ...]] = {
     "stock_list": (known_boards.KNOWN_BOARDS,),
     "daily_kline": (known_boards.KNOWN_BOARDS, limits.WITHIN_PRICE_LIMITS, bars.NO_REPEATED_SESSION, chain.PRE_CLOSE_CHAIN),
     "adj_factor": (chain.FACTOR_JUMPS,),
+    "dividends": (dividends.EXPLAIN_EX_PRICES,),
     "index_daily": (bars.NO_REPEATED_SESSION,),
     "etf_daily": (bars.NO_REPEATED_SESSION, funds.CODES_KNOWN, funds.ETF_MOVES, chain.ETF_CHAIN),
     "cb_daily": (bars.NO_REPEATED_SESSION, funds.CODES_KNOWN, funds.BOND_PRICES_PLAUSIBLE, funds.BOND_VALUES),
@@ -54,7 +56,7 @@ def _of_any(dataset: Dataset) -> Iterator[Check]:
         yield completeness.ROW_COUNT
     if dataset.coverage in (Coverage.MARKET, Coverage.EVERY):
         yield completeness.EVERY_ROW
-    if dataset.periodic:
+    if dataset.periodic and "close" in dataset.column_names:
         yield from (periods.ONE_BAR_PER_PERIOD, periods.AS_DAILY_BARS)
 
 

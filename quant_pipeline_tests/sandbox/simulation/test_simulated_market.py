@@ -16,7 +16,12 @@ from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 SESSION = "20261120"
 BY_SESSION = ("daily", "adj_factor", "daily_basic", "suspend_d", "stk_limit", "stk_auction_o", "weekly", "ths_hot")
 """Those with rows in SESSION, the last session of a week."""
-ASKED = {"ths_member": {"ts_code": "883957.TI"}, "index_daily": {"ts_code": "000300.SH"}}
+ASKED = {
+    "ths_member": {"ts_code": "883957.TI"},
+    "index_daily": {"ts_code": "000300.SH"},
+    "dividend": {"ex_date": "20260618"},
+    "index_weight": {"index_code": "399300.SZ"},
+}
 REALDATA = Path(__file__).parents[3] / "shared" / "realdata"
 A_LOT = 10**6
 
