@@ -12,8 +12,7 @@ from quant_pipeline.notebook.asked import Codes, Day, columns_of, dataset_of, fr
 from quant_pipeline.notebook.errors import QueryError, in_sentences
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import current
-from quant_pipeline.warehouse import reads
-from quant_pipeline.warehouse.arrow import dbapi
+from quant_pipeline.warehouse import arrow, reads
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refused_query
 
@@ -91,7 +90,7 @@ def sql(
     database = current().database
     try:
         rows = reads.read_sql(database, query, parameters, read_only=True)
-    except dbapi.Error as error:
+    except arrow.Error as error:
         if (text := refused_query(error)) is None:
             raise
         raise QueryError(say("PostgreSQL refuses the query: {text}", text=text) + _perhaps(database, text)) from None

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import tuple_row
-from psycopg_pool import ConnectionPool
 
 from quant_pipeline.language import marked, told
 from quant_pipeline.sources import circuit
@@ -26,6 +26,9 @@ from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.refusals import record_unknown
 from quant_pipeline.warehouse.presence import ALIVE, Presence
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
 
 _LONGEST_NAP = 5.0
 

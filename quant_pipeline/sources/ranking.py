@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg_pool import ConnectionPool
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.sources.base import Source
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
 
 FAILOVER = "failover"
 _FAILOVER = "INSERT INTO source_events (source, api, kind, reason) VALUES (%s, %s, %s, %s)"

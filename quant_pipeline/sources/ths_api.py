@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import polars as pl
-import requests
 from pydantic import Field, SecretStr
 
 from quant_pipeline.language import marked, told
@@ -23,7 +23,6 @@ from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import to_tushare
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
-from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
@@ -153,10 +152,12 @@ class ThsSource(Source):
 
     def _ask(self, api: str, path: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
         """The records of one answer; SourceError for a refusal."""
+        from quant_pipeline.sources import bounded_http
+
         policy = policy_for(self._policies, self.name, api)
         headers = {"X-api-key": self._key}
         answer = bounded_http.request("GET", self._url + path, params=params, headers=headers, timeout=policy.timeout)
-        if answer.status_code != requests.codes.ok:
+        if answer.status_code != HTTPStatus.OK:
             raise SourceError(FailureClass.RETRYABLE, self.name, api, f"HTTP {answer.status_code}")
         body = answer.json()
         code = int(body["code"])
@@ -166,6 +167,10 @@ class ThsSource(Source):
         return records(body["data"])
 
     def classify(self, api: str, error: Exception) -> SourceError:
+        import requests
+
+        from quant_pipeline.sources import bounded_http
+
         if isinstance(error, requests.RequestException):
             words = bounded_http.fault_in_words(error)
         else:

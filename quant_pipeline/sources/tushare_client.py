@@ -6,8 +6,6 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from quant_pipeline.sources import bounded_http
-
 
 def client_of(token: str | None, url: str | None, timeout: float) -> Any:
     """A client of the server at `url`; each of its answers has `timeout` seconds, from the connection to the last byte.
@@ -17,6 +15,8 @@ def client_of(token: str | None, url: str | None, timeout: float) -> Any:
     """
     import tushare
     from tushare.pro import client as module
+
+    from quant_pipeline.sources import bounded_http
 
     module.requests = SimpleNamespace(post=partial(bounded_http.request, "POST"))
     client = tushare.pro_api(token, timeout=timeout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from quant_pipeline.language import told
-from quant_pipeline.sources import bounded_http
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.refusals import Refusal, Window, refused
 
@@ -27,6 +26,8 @@ TEXTS = (
 def classified(api: str, error: Exception, text: str, minute: float) -> SourceError:
     """The error of an API by its type and `text` (without secrets); `minute` is the length of the quota's minute in seconds."""
     import requests
+
+    from quant_pipeline.sources import bounded_http
 
     def failed(words: str) -> SourceError:
         return SourceError(FailureClass.RETRYABLE, SOURCE, api, words)

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 
+LIST_MAY_BE_OLD = 5
+"""So many sessions old may a list be: new listings and names come every week."""
+
 
 def labels_of(dataset: Dataset, calendar: Calendar, sessions: Sequence[dt.date]) -> tuple[dt.date, ...]:
     """The labels of the rows that these sessions belong to: the sessions themselves, or the last session of their week or

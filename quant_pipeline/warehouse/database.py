@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,9 @@ from quant_pipeline.warehouse.errors import Connection, DatabaseError, described
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from adbc_driver_postgresql.dbapi import Connection as AdbcConnection
     from psycopg_pool import ConnectionPool
+
+    from quant_pipeline.warehouse.arrow import ArrowConnection, ArrowConnections
 
 _ATTEMPTS = 5
 _WAIT = 0.1
@@ -146,22 +149,24 @@ class Database:
             self.url.replace("postgresql://", "postgresql+psycopg://", 1), connect_args=_CONNECTION, pool_pre_ping=True
         )
 
-    def connect_arrow(self) -> AdbcConnection:
-        """A new ADBC connection, for reads in Arrow; a `with` block closes it. DatabaseError when it cannot be had."""
-        from quant_pipeline.warehouse.arrow import dbapi
+    @contextmanager
+    def connect_arrow(self, *, keep: bool = True) -> Iterator[ArrowConnection]:
+        """An ADBC connection for reads in Arrow, `keep`: kept for the next one. DatabaseError when it cannot be had."""
+        from quant_pipeline.warehouse import arrow
 
-        try:
-            return self._arrow.adbc_clone()
-        except dbapi.Error:  # the server is away: connect() waits for it, or says why not
-            self.connect().close()
-            return self._arrow.adbc_clone()
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self._arrow.one(keep=keep))
+            except arrow.Error:  # the server is away: connect() waits for it, or says why not
+                self.connect().close()
+                connection = stack.enter_context(self._arrow.one(keep=keep))
+            yield connection
 
     @cached_property
-    def _arrow(self) -> AdbcConnection:
-        # Kept open: the driver reads the server's types (50 ms) for the first connection, its clones share them.
-        from quant_pipeline.warehouse.arrow import dbapi
+    def _arrow(self) -> ArrowConnections:
+        from quant_pipeline.warehouse.arrow import ArrowConnections
 
-        return dbapi.connect(self.url, autocommit=True)
+        return ArrowConnections(self.url)
 
     def upgrade(self, *, again: bool = False) -> None:
         """Makes or upgrades the tables; takes milliseconds when nothing is to do. Many processes may call it at once.

@@ -79,7 +79,11 @@ _REFUSALS = (
         code="53100",
         text="No space left on device",
     ),
-    _Refusal(marked("the server ran out of memory: lower work_mem or shared_buffers, or give the machine more"), code="53200"),
+    _Refusal(
+        marked("the server ran out of memory: lower work_mem or shared_buffers, or give the machine more"),
+        code="53200",
+        text=r"ERROR:\s+out of memory",
+    ),
     _Refusal(
         marked(
             "the database user may not do that: give it the tables (ALTER TABLE … OWNER TO, or GRANT), or name in "
@@ -124,6 +128,7 @@ _REFUSALS = (
     _Refusal(
         marked("the database's files are damaged: stop, look at the server's log and at the disk, and restore a backup"),
         code="XX00",
+        text="invalid page in block|could not read block",
     ),
     _Refusal(marked("the server is starting, or recovering from a crash: wait a moment"), code="57P03", passing=True),
     _Refusal(
@@ -132,7 +137,7 @@ _REFUSALS = (
             "is kept"
         ),
         code="57P0",
-        text="server closed the connection|connection.*(lost|closed)|SSL connection has been closed",
+        text="server closed the connection|terminating connection|connection.*(lost|closed)|SSL connection has been closed",
         passing=True,
     ),
     _Refusal(

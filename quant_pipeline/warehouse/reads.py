@@ -19,11 +19,11 @@ from quant_pipeline.warehouse.errors import DatabaseError, refusals_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
-    from adbc_driver_postgresql.dbapi import Cursor
 
 Days = tuple[dt.date | None, dt.date | None]
 """From the first to the last, both included; None: without a bound."""
-_CANCELLED = "57014"
+_CANCELLED, _TIMED_OUT = "57014", "canceling statement due to statement timeout"
+"""A statement that is given up before its first row has a code, later only words."""
 _READ_ONLY = "25006"
 
 
@@ -129,26 +129,23 @@ def spelled(dataset: Dataset, code: str) -> str:
 
 
 def _fetch(database: Database, query: str, timeout: float | None, *, read_only: bool = False) -> pl.DataFrame:
-    from quant_pipeline.warehouse.arrow import dbapi
+    from quant_pipeline.warehouse import arrow
 
-    with refusals_in_words(), database.connect_arrow() as connection, connection.cursor() as cursor:
+    # What somebody else wrote may leave a session in any state: its connection is not kept.
+    with refusals_in_words(), database.connect_arrow(keep=not read_only) as connection:
+        if timeout is None and not read_only:
+            return connection.fetch(query)
+        connection.execute("BEGIN READ ONLY" if read_only else "BEGIN")
         if timeout is not None:
-            cursor.execute(f"SET statement_timeout = {max(1, round(timeout * 1000))}")
-        if read_only:
-            cursor.execute("SET TRANSACTION READ ONLY")
+            connection.execute(f"SET LOCAL statement_timeout = {max(1, round(timeout * 1000))}")
         try:
-            return fetch(cursor, query)
-        except dbapi.Error as error:
-            if timeout is not None and error.sqlstate == _CANCELLED:  # what was asked for, not what the server's owner set
+            rows = connection.fetch(query)
+        except arrow.Error as error:
+            cancelled = error.sqlstate == _CANCELLED or _TIMED_OUT in str(error)
+            if timeout is not None and cancelled:  # what was asked for, not what the server's owner set
                 raise TimeoutError(f"statement timeout: the read took longer than {timeout:g} s") from None
             if read_only and error.sqlstate == _READ_ONLY:
                 raise DatabaseError(say("this query would change rows, and here they are only read: write a SELECT")) from None
             raise
-
-
-def fetch(cursor: Cursor, query: str) -> pl.DataFrame:
-    """The rows of a SELECT, over an open cursor."""
-    cursor.execute(query)
-    frame = pl.from_arrow(cursor.fetch_arrow_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        connection.execute("ROLLBACK")
+        return rows

@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import DAILY_KLINE, INDEX_DAILY, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.errors import DatabaseError
 from quant_pipeline.warehouse.reads import read, read_sql, read_window, to_pandas
 from quant_pipeline.warehouse.upsert import upsert
 from quant_pipeline_tests.warehouse.bars import FIRST_DAY, daily_bars
@@ -97,3 +98,32 @@ def test_a_read_sees_what_was_committed_just_before(filled: Database) -> None:
     with filled.connect() as connection:
         upsert(connection, DAILY_KLINE, daily_bars(6, 1, skip=20), source="tushare")
     assert read(filled, DAILY_KLINE).height == 66
+
+
+_ENDLESS = "SELECT repeat('x', 1000) AS text, pg_sleep(0.001)::text AS slept FROM generate_series(1, 1000000)"
+"""An answer that begins to arrive at once."""
+
+
+def test_one_connection_serves_the_reads_that_follow_one_another(warehouse: Database) -> None:
+    pids = {read_sql(warehouse, "SELECT pg_backend_pid()").item() for _ in range(3)}
+    assert len(pids) == 1
+
+
+def test_a_kept_connection_that_the_server_has_dropped_is_not_used_again(warehouse: Database) -> None:
+    former = read_sql(warehouse, "SELECT pg_backend_pid() AS pid").item()
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", (former,))
+    assert read_sql(warehouse, "SELECT pg_backend_pid() AS pid").item() != former
+
+
+def test_a_read_may_be_given_up_in_the_midst_of_its_answer_and_the_next_one_has_all_its_time(warehouse: Database) -> None:
+    with pytest.raises(TimeoutError, match=r"longer than 0\.2 s"):
+        read_sql(warehouse, _ENDLESS, timeout=0.2)
+    assert read_sql(warehouse, "SELECT current_setting('statement_timeout') AS t").item() == "0"
+
+
+def test_what_the_server_refuses_in_the_midst_of_an_answer_is_told_in_words(warehouse: Database) -> None:
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {warehouse.name} SET statement_timeout = '200ms'")
+    with pytest.raises(DatabaseError, match=r"longer than statement_timeout allows: ALTER ROLE"):
+        read_sql(warehouse, _ENDLESS)

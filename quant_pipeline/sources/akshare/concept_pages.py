@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
 
 _KEEP = "INSERT INTO concept_pages (page, ts_code) VALUES (%s, %s) ON CONFLICT (page) DO UPDATE SET ts_code = excluded.ts_code"
 

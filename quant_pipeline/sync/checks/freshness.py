@@ -10,11 +10,8 @@ from quant_pipeline.language import marked, told
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.dataset import Coverage, Partition
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
-from quant_pipeline.sync.periods import closed_labels
+from quant_pipeline.sync.periods import LIST_MAY_BE_OLD, closed_labels
 from quant_pipeline.warehouse.reads import read_sql
-
-LIST_MAY_BE_OLD = 5
-"""So many sessions old may a list be: new listings and names come every week."""
 
 _DAYS = """
 WITH RECURSIVE day AS (

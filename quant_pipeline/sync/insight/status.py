@@ -15,10 +15,9 @@ from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import SOURCED
-from quant_pipeline.sync.checks.freshness import LIST_MAY_BE_OLD
 from quant_pipeline.sync.insight.running import RunningSync, running
 from quant_pipeline.sync.ledger import DONE
-from quant_pipeline.sync.periods import closed_labels
+from quant_pipeline.sync.periods import LIST_MAY_BE_OLD, closed_labels
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 

@@ -17,11 +17,11 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import file_of, kept_years, label_of, opened
 from quant_pipeline.warehouse.lake.order import in_order
-from quant_pipeline.warehouse.reads import Days, fetch, named, spelled, statement_of
+from quant_pipeline.warehouse.reads import Days, named, spelled, statement_of
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
 if TYPE_CHECKING:
-    from adbc_driver_postgresql.dbapi import Cursor
+    from quant_pipeline.warehouse.arrow import ArrowConnection
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _logger = logging.getLogger(__name__)
@@ -33,22 +33,22 @@ def snapshot(database: Database, folder: Path | None) -> Iterator[Snapshot]:
 
     `folder`: the lake's (`folder_of`); None: everything is read from PostgreSQL.
     """
-    with refusals_in_words(), database.connect_arrow() as connection, connection.cursor() as cursor:
-        cursor.execute(_BEGIN)
+    with refusals_in_words(), database.connect_arrow() as connection:
+        connection.execute(_BEGIN)
         try:
-            yield Snapshot(cursor, folder)
+            yield Snapshot(connection, folder)
         finally:
-            cursor.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
 
 
 class Snapshot:
     """One state of the database. One thread at a time; not to be used after its block."""
 
-    def __init__(self, cursor: Cursor, folder: Path | None) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: ArrowConnection, folder: Path | None) -> None:
+        self._connection = connection
         self._folder = folder
         # The first statement is what fixes the moment: the states are those of the rows that will be read.
-        rows = fetch(cursor, states_query(list(DATASETS))).iter_rows()
+        rows = connection.fetch(states_query(list(DATASETS))).iter_rows()
         self.sums = {(dataset, year): int(total) for dataset, year, total in rows}
         """Sums of the marks, see table_changes.py."""
 
@@ -82,7 +82,7 @@ class Snapshot:
 
     def fetch(self, query: str) -> pl.DataFrame:
         """The rows of a SELECT, of this state too."""
-        return fetch(self._cursor, query)
+        return self._connection.fetch(query)
 
     def _current(self, stack: ExitStack, dataset: Dataset, start: dt.date | None, end: dt.date | None) -> dict[int, BinaryIO]:
         """The years within the range whose files are current, with these, open."""
