@@ -31,7 +31,7 @@ _spoken: ContextVar[Language | None] = ContextVar("spoken", default=None)
 
 def say(text: str, /, **figures: object) -> str:
     """The text in the current language, its places filled in. `text` is a literal, or one that was `marked`."""
-    return _translations(current()).gettext(text).format_map(figures)
+    return _translations(current()).gettext(text).format_map(figures).replace("。。", "。")  # a figure may be a sentence
 
 
 def say_many(one: str, many: str, /, count: int, **figures: object) -> str:

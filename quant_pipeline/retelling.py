@@ -75,7 +75,8 @@ class _Template:
         found = _pattern(self.kept).fullmatch(text)
         if found is None:
             return None
-        return self.said.format_map({name: _Value(_retold(value, language)) for name, value in found.groupdict().items()})
+        said = self.said.format_map({name: _Value(_retold(value, language)) for name, value in found.groupdict().items()})
+        return said.replace("。。", "。")
 
 
 def _retold(text: str, language: Language) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gettext
 import inspect
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -16,25 +17,25 @@ from quant_pipeline import language
 _OPTION = "--lang"
 _OF_GETTEXT = "LANGUAGE"
 _FIXED = "\b\n"
-_HALF = "\ue000"
-"""Stands behind a wide letter while lines are broken: click counts letters, a terminal cells."""
+_STOPS = "，。：；、）》」”！？"
+_PIECES = re.compile(rf"\s+|[（《「“]*(?:[\u2e80-\uffef]|[^\s\u2e80-\uffef]+)[{_STOPS}]*")
+"""What no line is broken in: a wide letter or a word, with the brackets before and the stops behind it."""
 
 
 class Formatter(click.HelpFormatter):
-    """Breaks lines of Chinese by the cells that they take."""
+    """Breaks lines of Chinese by the cells that they take, between letters and never within a word or before a stop."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.width -= 1  # a line that is broken between the halves of a letter is a cell longer
+    def write_heading(self, heading: str) -> None:
+        self.write(f"{'':>{self.current_indent}}{heading}{'：' if language.current() == 'zh' else ':'}\n")
 
     def write_text(self, text: str) -> None:
-        super().write_text(_measured(text))
+        super().write_text(_broken(text, self.width - self.current_indent))
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        super().write_dl([(first, _measured(second)) for first, second in rows], col_max, col_spacing)
-
-    def getvalue(self) -> str:
-        return super().getvalue().replace(_HALF, "")
+        listed = list(rows)
+        first = min(max((len(name) for name, _ in listed), default=0), col_max) + col_spacing
+        width = max(self.width - first - 2, 10)
+        super().write_dl([(name, _broken(second, width)) for name, second in listed], col_max, col_spacing)
 
 
 class Context(click.Context):
@@ -164,5 +165,32 @@ def _lend_to_click() -> None:
     os.environ[_OF_GETTEXT] = language.current()
 
 
-def _measured(text: str) -> str:
-    return "".join(letter + _HALF if unicodedata.east_asian_width(letter) in "WF" else letter for letter in text)
+def _broken(text: str, width: int) -> str:
+    """The text with lines of at most so many cells, where it has wide letters; what is not to be broken, or has none, as
+    it is: click breaks that."""
+    return "\n\n".join(
+        _FIXED + "\n".join(_lines(" ".join(each.split()), width)) if any(map(_wide, each)) and not _fixed(each) else each
+        for each in text.split("\n\n")
+    )
+
+
+def _fixed(paragraph: str) -> bool:
+    return paragraph.startswith(_FIXED.strip("\n"))
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    line = ""
+    for piece in _PIECES.findall(text):
+        if line and _cells(line + piece.rstrip()) > width:
+            yield line.rstrip()
+            line = ""
+        line += piece if line else piece.lstrip()
+    yield line.rstrip()
+
+
+def _cells(text: str) -> int:
+    return sum(2 if _wide(letter) else 1 for letter in text)
+
+
+def _wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"

@@ -75,12 +75,12 @@ def report(date: dt.datetime | None, opened: bool, as_json: bool) -> None:
 def chart(code: str, freq: str, adjust: str, out: Path | None, as_json: bool) -> None:
     """A code's K-line: opens its page, or writes a picture with --out.
 
-    CODE in any spelling (600519, sh600519, 600519.SH), a Chinese name or its pinyin (gzmt): shares, indexes, ETFs and
+    CODE in any spelling (600000, sh600000, 600000.SH), a Chinese name or the initials of its pinyin: shares, indexes, ETFs and
     convertible bonds. The page is there while `ui` or `serve` runs.
 
     \b
-    quant-pipeline chart 600519
-    quant-pipeline chart gzmt --freq W
+    quant-pipeline chart 600000
+    quant-pipeline chart 000001.SZ --freq W
     quant-pipeline chart 000300.SH --out hs300.png
     """
     with plain_errors():

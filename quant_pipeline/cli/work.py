@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from quant_pipeline.language import marked, say
 if TYPE_CHECKING:
     from quant_pipeline.console.windows import Window
     from quant_pipeline.market.dataset import Dataset
-    from quant_pipeline.sync.plan import Plan
+    from quant_pipeline.sync.plan import Plan, PlanError
     from quant_pipeline.warehouse.database import Database
 
 _BEFORE = 200
@@ -32,6 +33,7 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
     The first time it takes the latest session and the 120 before it; after that only what is missing. Running it again
     is safe: what is complete is not fetched twice, and a broken-off run goes on from where it stopped.
     """
+    began = time.monotonic()
     with plain_errors():
         from quant_pipeline.console.interruption import interruptible
         from quant_pipeline.console.wanted import widen
@@ -43,7 +45,7 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
         from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
 
         with interruptible():
-            done = commands.run(settings, console, date=date.date() if date else None)
+            done = commands.run(settings, console, date=date.date() if date else None, began=began)
         finish(done, settings, console, as_json)
 
 
@@ -90,6 +92,7 @@ def sync(
     quant-pipeline sync --periods weekly,monthly --start 2020-01-01 --dry-run
     quant-pipeline sync --retry-failed
     """
+    began = time.monotonic()
     if sum((start is not None, days_back is not None, all_history)) > 1:
         raise click.UsageError(say("--start, --days-back and --all-history exclude each other"))
     if sum((force, retry_failed, repair)) > 1:
@@ -145,10 +148,10 @@ def sync(
             named=bool(datasets or periods),
         )
         if dry_run:
-            _show_plan(*commands.plan(order, console), console, as_json)
+            _show_plan(*commands.plan(order, console), console, as_json, failed=retry_failed)
         else:
             with interruptible():
-                done = commands.sync(settings, console, order=order)
+                done = commands.sync(settings, console, order=order, began=began)
             finish(done, settings, console, as_json)
 
 
@@ -195,10 +198,10 @@ def sandbox(port: int, as_json: bool) -> None:
             end_now(128 + signal, marked("The sandbox is stopped; `run`, `sync` and `ui` start one when they need it."))
 
 
-def _show_plan(plans: list[Plan], problems: list[str], console: Any, as_json: bool) -> None:
+def _show_plan(plans: list[Plan], problems: list[PlanError], console: Any, as_json: bool, *, failed: bool) -> None:
     from quant_pipeline.console.render import plan_facts, show_plan
 
     if as_json:
         click.echo(json.dumps(plan_facts(plans, problems), ensure_ascii=False, indent=2))
     else:
-        show_plan(plans, problems, console)
+        show_plan(plans, problems, console, failed=failed)

@@ -23,9 +23,9 @@ Chosen = TypeVar("Chosen")
 PERIODS = {"daily": ["daily_kline", "adj_factor"], "weekly": ["weekly_kline"], "monthly": ["monthly_kline"]}
 """The data sets behind each K-line period."""
 _UNKNOWN = {
-    "data set": marked("unknown data set: {names}"),
-    "period": marked("unknown period: {names}"),
-    "source": marked("unknown source: {names}"),
+    "data set": marked("unknown data set: {names}."),
+    "period": marked("unknown period: {names}."),
+    "source": marked("unknown source: {names}."),
 }
 _LISTED_BY = {
     "stock_list": Kind.STOCK,
@@ -159,7 +159,7 @@ def _refuse_unknown(kind: str, names: Iterable[str], known: Sequence[Named]) -> 
     if not unknown:
         return
     perhaps = list(dict.fromkeys(each for name in unknown for each in near(name, known, limit=3)))
-    told = say(_UNKNOWN[kind], names=", ".join(unknown)) + "."
+    told = say(_UNKNOWN[kind], names=", ".join(unknown))
     raise ValueError(told + (_perhaps(perhaps) or say(" Known: {names}", names=", ".join(codes))))
 
 

@@ -31,7 +31,7 @@ from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
-from quant_pipeline.sync.plan import Plan
+from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot
 from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
@@ -82,14 +82,16 @@ SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 OVERVIEW = MARKET_OVERVIEW.name
 
 
-def run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:
-    """The main job: syncs what is missing up to the session, checks it, screens it, notifies."""
+def run(settings: Settings, console: Console, *, date: dt.date | None, began: float) -> report.Report:
+    """The main job: syncs what is missing up to the session, checks it, screens it, notifies.
+
+    `began`: when the command did, by the monotonic clock.
+    """
     with one_command():
-        return _run(settings, console, date=date)
+        return _run(settings, console, date=date, began=began)
 
 
-def _run(settings: Settings, console: Console, *, date: dt.date | None) -> report.Report:
-    started = time.monotonic()
+def _run(settings: Settings, console: Console, *, date: dt.date | None, began: float) -> report.Report:
     warehouse = WarehouseResource()
     database, calendar = warehouse.database, warehouse.calendar()
     session = calendar.latest() if date is None else _session(calendar, date)
@@ -98,8 +100,8 @@ def _run(settings: Settings, console: Console, *, date: dt.date | None) -> repor
     clear_up(warehouse, console)
     refuse_when_busy(database)
     command_id = str(uuid.uuid4())
-    todo, plans, skipped = _todo(warehouse, calendar, session, console)
-    with progress.shown(console, plans):
+    todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
+    with progress.shown(console, plans, _uncounted(problems)):
         launched = [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in todo]
     if not any(task.whole for task in todo) and not _made(session, SCREENS):
         tags = range_tags(Partition.SESSION, session, session)
@@ -110,23 +112,23 @@ def _run(settings: Settings, console: Console, *, date: dt.date | None) -> repor
         launched.append(launch(daily_sync.name, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
     if launched:
         launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
-    return _report(settings, database, session, launched, started, command_id=command_id, screened=True, skipped=skipped)
+    return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
 
 
 def _todo(
     warehouse: WarehouseResource, calendar: Calendar, session: dt.date, console: Console
-) -> tuple[list[tasks.Task], list[Plan], list[str]]:
-    """What `run` has to do, its plan, and what is left out because no source in use has it."""
+) -> tuple[list[tasks.Task], list[Plan], list[PlanError], list[str]]:
+    """What `run` has to do, its plan, what cannot be planned yet, and what is left out because no source in use has it."""
     todo = tasks.missing_tasks(warehouse.database, calendar, session)
     if not todo:
-        return [], [], []
+        return [], [], [], []
     with planner(warehouse) as planning:
         _tell_unusable(planning, console)
         unserved = planning.unserved([dataset for task in todo for dataset in task.datasets], Request())
         if unserved:
             todo = tasks.missing_tasks(warehouse.database, calendar, session, without=unserved)
         plans: list[Plan] = []
-        problems: list[str] = []
+        problems: list[PlanError] = []
         for task in todo:
             more, unplanned = planning.plans(task.datasets, {each.name: task.window for each in task.datasets}, Request())
             plans, problems = plans + more, problems + unplanned
@@ -134,17 +136,16 @@ def _todo(
         raise NothingServed(unserved[DAILY_KLINE.name])
     if todo:
         show_total(plans, problems, console)
-    return todo, plans, [say("{why}. Skipped", why=why) for why in unserved.values()]
+    return todo, plans, problems, [say("{why}. Skipped", why=why) for why in unserved.values()]
 
 
-def sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
+def sync(settings: Settings, console: Console, *, order: Order, began: float) -> report.Report:
     """Syncs what is ordered, without screens; `force` fetches again and queues behind another sync."""
     with one_command():
-        return _sync(settings, console, order=order)
+        return _sync(settings, console, order=order, began=began)
 
 
-def _sync(settings: Settings, console: Console, *, order: Order) -> report.Report:
-    started = time.monotonic()
+def _sync(settings: Settings, console: Console, *, order: Order, began: float) -> report.Report:
     warehouse = WarehouseResource()
     database = warehouse.database
     clear_up(warehouse, console)
@@ -156,7 +157,7 @@ def _sync(settings: Settings, console: Console, *, order: Order) -> report.Repor
         plans, problems, unserved = _planned(planning, order)
     _demand_any(order.datasets, unserved)
     show_total(plans, problems, console, failed=order.retry_failed)
-    with progress.shown(console, plans):
+    with progress.shown(console, plans, _uncounted(problems)):
         launched = [
             _launched(
                 task,
@@ -168,10 +169,10 @@ def _sync(settings: Settings, console: Console, *, order: Order) -> report.Repor
             )
             for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
-    return _report(settings, database, order.last_session, launched, started, command_id=command_id, screened=False)
+    return _report(settings, database, order.last_session, launched, began, command_id=command_id, screened=False)
 
 
-def plan(order: Order, console: Console) -> tuple[list[Plan], list[str]]:
+def plan(order: Order, console: Console) -> tuple[list[Plan], list[PlanError]]:
     """What `sync` would fetch: the plan of each data set, and what cannot be planned yet, in words.
 
     Nothing is fetched, and no run is made.
@@ -180,7 +181,12 @@ def plan(order: Order, console: Console) -> tuple[list[Plan], list[str]]:
         _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
     _demand_any(order.datasets, unserved)
-    return plans, [*problems, *unserved.values()]
+    return plans, [*problems, *map(PlanError, unserved.values())]
+
+
+def _uncounted(problems: Sequence[PlanError]) -> list[str]:
+    """The data sets that cannot be counted before others are fetched."""
+    return list(dict.fromkeys(problem.dataset for problem in problems if problem.dataset))
 
 
 def _tell_unusable(planning: Planner, console: Console) -> None:
@@ -195,7 +201,7 @@ def _demand_any(datasets: Sequence[Dataset], unserved: Mapping[str, str]) -> Non
         raise NothingServed("; ".join(dict.fromkeys(unserved.values())))
 
 
-def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[str], dict[str, str]]:
+def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanError], dict[str, str]]:
     """The plans, what cannot be planned yet, and what no source in use has: the run leaves that out, unless it was named."""
     unserved = {} if order.named else planning.unserved(order.datasets, order.request)
     served = [dataset for dataset in order.datasets if dataset.name not in unserved]
@@ -243,7 +249,7 @@ def _report(
     database: Database,
     session: dt.date,
     launched: list[Launched],
-    started: float,
+    began: float,
     *,
     command_id: str,
     screened: bool,
@@ -259,7 +265,7 @@ def _report(
         nothing_to_do=not launched,
         hits=report.hits(database, session) if screened else None,
         messages=report.messages(database, session if screened else None, command_id),
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - began,
     )
     synced = report.synced(database, run_ids)
     of_units = {row["dataset"] for row in synced["datasets"] if row["failed"]}

@@ -98,7 +98,7 @@ def history_output(page: Page, *, parts: bool = False) -> Output:
             state(row["status"]),
             moment(row["started_at"]),
             duration(row["seconds"]),
-            f"{min(row['units_done'] + row['units_skipped'], row['units_planned']):,}/{row['units_planned']:,}",
+            f"{row['units_done_of_asked']:,}/{row['units_asked']:,}",
             Text(f"{row['units_failed']:,}" if row["units_failed"] else "", "red"),
             *(f"{row[name]:,}" for name in ("rows_inserted", "rows_updated", "rows_rejected", "calls")),
             str(len(row["parts"])) if len(row["parts"]) > 1 else "",

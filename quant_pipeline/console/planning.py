@@ -43,10 +43,10 @@ class Planner:
 
     def plans(
         self, datasets: Sequence[Dataset], windows: Mapping[str, Window], request: Request, symbols: Sequence[str] = ()
-    ) -> tuple[list[Plan], list[str]]:
-        """The plan of each data set for its window, and in words what cannot be planned yet."""
+    ) -> tuple[list[Plan], list[PlanError]]:
+        """The plan of each data set for its window, and why others cannot be planned yet."""
         plans: list[Plan] = []
-        problems = []
+        problems: list[PlanError] = []
         for dataset in datasets:
             window = windows[dataset.name]
             sessions = self._calendar.between(window.start, window.end)
@@ -54,7 +54,7 @@ class Planner:
             try:
                 plans += self._syncer.plan(dataset, replace(request, sessions=sessions, codes=codes))
             except PlanError as error:
-                problems.append(str(error))
+                problems.append(error)
         return plans, problems
 
 

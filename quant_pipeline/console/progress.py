@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from quant_pipeline.console.words import duration
 from quant_pipeline.language import say, say_many
@@ -28,7 +29,9 @@ _PACE_AFTER = 3.0
 class Whole:
     """How far all of a command has come. What was planned is corrected by what each data set says when it begins."""
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
+    def __init__(self, plans: Sequence[Plan], uncounted: Sequence[str] = ()) -> None:
+        """`uncounted`: data sets that come as well, and whose units are not known before others are there."""
+        self._uncounted = set(uncounted)
         self._units: dict[str, int] = {}
         self._minutes: dict[str, float] = {}
         for plan in plans:
@@ -37,10 +40,13 @@ class Whole:
         self._now: dict[str, SyncProgress] = {}
         self._done: dict[str, int] = {}
         self._begun: float | None = None
+        self._seen_at = 0.0
 
     def seen(self, at: SyncProgress) -> None:
         """Takes a progress record in. A data set may come in several plans, one after the other."""
-        self._begun = self._begun or time.monotonic()
+        self._seen_at = time.monotonic()
+        self._begun = self._begun or self._seen_at
+        self._uncounted.discard(at.dataset)
         former = self._now.get(at.dataset)
         if former is not None and at.done <= former.done:  # a further plan of the same data set
             self._done[at.dataset] = self._done.get(at.dataset, 0) + former.done
@@ -56,10 +62,23 @@ class Whole:
         return sum(self._units.values())
 
     @property
+    def uncounted(self) -> str:
+        """The data sets that are not counted yet, for the end of a line."""
+        return "".join(f" + {name}" for name in sorted(self._uncounted))
+
+    @property
     def seconds_left(self) -> float | None:
-        """None until a pace can be seen: for what has begun at its own pace, for the rest at that of all so far, never
-        below what the sources allow."""
-        spent = time.monotonic() - self._begun if self._begun is not None else 0.0
+        """For what has begun at its own pace, for the rest at that of all so far, never below what the sources allow.
+
+        It runs down between two looks, and is None where nothing true can be said: until a pace can be seen, while units are
+        not counted, and when what was left has passed.
+        """
+        since = time.monotonic() - self._seen_at
+        left = self._left_when_seen()
+        return None if left is None or self._uncounted or left <= since else left - since
+
+    def _left_when_seen(self) -> float | None:
+        spent = self._seen_at - self._begun if self._begun is not None else 0.0
         if spent < _PACE_AFTER or not self.done:
             return None
         pace = spent / self.done
@@ -74,8 +93,20 @@ class Whole:
 
     def __str__(self) -> str:
         left = self.seconds_left
-        text = say("all: {done:,} of {total:,} units", done=self.done, total=self.total)
+        text = say("all: {done:,} of {total:,} units", done=self.done, total=self.total) + self.uncounted
         return text if left is None else text + say(", {time} left", time=duration(left))
+
+
+class _Told(ProgressColumn):
+    """What is told behind a bar: of the whole, what is left at this moment."""
+
+    def render(self, task: Task) -> Text:
+        whole: Whole | None = task.fields["whole"]
+        if whole is None:
+            return Text.from_markup(task.fields["told"])
+        left = whole.seconds_left
+        time_left = "" if left is None else say("{time} left", time=duration(left))
+        return Text(f"{whole.uncounted} {time_left}".strip())
 
 
 class _Bars(logging.Handler):
@@ -86,7 +117,7 @@ class _Bars(logging.Handler):
         self._display = display
         self._whole = whole
         self._bars: dict[str, TaskID] = {}
-        self._all = display.add_task(say("all"), total=whole.total or None, told="")
+        self._all = display.add_task(say("all"), total=whole.total or None, told="", whole=whole)
 
     def emit(self, record: logging.LogRecord) -> None:
         at: SyncProgress | None = getattr(record, "progress", None)
@@ -94,14 +125,12 @@ class _Bars(logging.Handler):
             return
         self._whole.seen(at)
         if at.dataset not in self._bars:
-            self._bars[at.dataset] = self._display.add_task(at.dataset, total=at.total, told="")
+            self._bars[at.dataset] = self._display.add_task(at.dataset, total=at.total, told="", whole=None)
         told = escape(say_many("{count} row", "{count:,} rows", at.rows))
         if at.failed:
             told += f" [red]{escape(say('{count:,} failed', count=at.failed))}[/]"
         self._display.update(self._bars[at.dataset], completed=at.done, told=told)
-        left = self._whole.seconds_left
-        told = "" if left is None else escape(say("{time} left", time=duration(left)))
-        self._display.update(self._all, completed=self._whole.done, total=self._whole.total, told=told)
+        self._display.update(self._all, completed=self._whole.done, total=self._whole.total)
         if at.done == at.total:
             self._display.remove_task(self._bars.pop(at.dataset))
             mark = "[red]✗[/]" if at.failed else "[green]✓[/]"
@@ -154,17 +183,18 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
-def shown(console: Console, plans: Sequence[Plan] = ()) -> Iterator[None]:
-    """Shows what is under way of the `plans` while the body runs; plain lines where the output is no terminal."""
+def shown(console: Console, plans: Sequence[Plan] = (), uncounted: Sequence[str] = ()) -> Iterator[None]:
+    """Shows what is under way of the `plans`, and that some data sets are `uncounted`, while the body runs; plain lines where
+    the output is no terminal."""
     logger = logging.getLogger("quant_pipeline")
     columns = (
         TextColumn("{task.description:<16}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}"),
+        _Told(),
     )
-    whole = Whole(plans)
+    whole = Whole(plans, uncounted)
     with Progress(*columns, console=console, transient=True) as display:
         handlers: list[logging.Handler] = [
             _Bars(display, whole) if console.is_terminal else _Lines(console, whole),

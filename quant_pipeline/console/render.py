@@ -16,9 +16,11 @@ from quant_pipeline.language import marked, say, say_many
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.retelling import retold
-from quant_pipeline.sync.plan import Plan
+from quant_pipeline.sync.plan import Plan, PlanError
 
 _HITS_SHOWN = 15
+_DEAR = 5.0
+"""Minutes from which on a data set's cost is told though it cannot be planned yet."""
 _GRAINS = {
     "session": marked("session"),
     "code": marked("code"),
@@ -65,7 +67,7 @@ def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> No
         )
 
 
-def plan_facts(plans: Sequence[Plan], problems: Sequence[str]) -> dict[str, Any]:
+def plan_facts(plans: Sequence[Plan], problems: Sequence[PlanError]) -> dict[str, Any]:
     """A plan's figures per data set, and in sum; what cannot be planned yet."""
     rows = [
         {
@@ -79,11 +81,11 @@ def plan_facts(plans: Sequence[Plan], problems: Sequence[str]) -> dict[str, Any]
         for plan in plans
     ]
     sums = {name: sum(row[name] for row in rows) for name in ("units", "calls", "minutes")}  # type: ignore[misc]
-    return {"plan": rows, **sums, "problems": list(problems)}
+    return {"plan": rows, **sums, "problems": [str(problem) for problem in problems]}
 
 
-def show_plan(plans: Sequence[Plan], problems: Sequence[str], console: Console) -> None:
-    """Prints what a sync would fetch."""
+def show_plan(plans: Sequence[Plan], problems: Sequence[PlanError], console: Console, *, failed: bool = False) -> None:
+    """Prints what a sync would fetch. `failed`: only what failed was asked for."""
     facts = plan_facts(plans, problems)
     table = FittedTable(
         say("Plan (nothing was fetched)"),
@@ -108,30 +110,49 @@ def show_plan(plans: Sequence[Plan], problems: Sequence[str], console: Console) 
             row["source"] or "-",
         )
     if not facts["units"]:
-        _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
+        _say_nothing(problems, console, failed=failed)
     else:
         console.print(table)
         _say(console, _cost(facts["calls"], facts["minutes"]))
     for problem in problems:
-        show_note(console, say("not planned: {problem}", problem=problem))
+        show_note(console, say("not planned: {problem}", problem=retold(str(problem))))
+    _warn_of_cost(problems, console)
 
 
-def show_total(plans: Sequence[Plan], problems: Sequence[str], console: Console, *, failed: bool = False) -> None:
+def show_total(plans: Sequence[Plan], problems: Sequence[PlanError], console: Console, *, failed: bool = False) -> None:
     """Prints in a line what is about to begin; and what cannot be counted yet. `failed`: only what failed was asked for."""
     facts = plan_facts(plans, problems)
     steps = len({row["dataset"] for row in facts["plan"] if row["units"]})
-    if problems:
-        names = ", ".join(dict.fromkeys(problem.partition(":")[0] for problem in problems))
-        show_note(console, say("not counted yet, what they are asked by is to be fetched first: {datasets}", datasets=names))
+    if names := list(dict.fromkeys(problem.dataset or str(problem).partition(":")[0] for problem in problems)):
+        text = say("not counted yet, what they are asked by is to be fetched first: {datasets}", datasets=", ".join(names))
+        show_note(console, text)
+    _warn_of_cost(problems, console)
     if not steps:
-        if not problems and failed:
-            _say(console, say("Nothing to fetch: nothing failed at its last attempt."))
-        elif not problems:
-            _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
+        _say_nothing(problems, console, failed=failed)
         return
     count = say_many("Plan: {count} data set", "Plan: {count} data sets", steps)
     units = say_many("{count} unit", "{count:,} units", facts["units"])
     _say(console, f"{count}, {units}, {_cost(facts['calls'], facts['minutes'])}")
+
+
+def _say_nothing(problems: Sequence[PlanError], console: Console, *, failed: bool) -> None:
+    if failed:
+        _say(console, say("Nothing to fetch: nothing failed at its last attempt."))
+    elif not problems:
+        _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
+
+
+def _warn_of_cost(problems: Sequence[PlanError], console: Console) -> None:
+    """What the data sets will take that can be asked for code by code only: it is told before it begins."""
+    dear = [problem for problem in problems if problem.minutes >= _DEAR]
+    if dear:
+        text = say(
+            "the sources in use give {datasets} code by code only: about {minutes:.0f} minutes more. `--datasets` names fewer, "
+            "`--symbols` asks for some codes, other `--sources` give whole sessions",
+            datasets=", ".join(problem.dataset for problem in dear),
+            minutes=sum(problem.minutes for problem in dear),
+        )
+        show_note(console, text)
 
 
 def _cost(calls: int, minutes: float) -> str:

@@ -65,7 +65,9 @@ def asked_window(
     if all_history:
         return Window(FIRST_SESSION, session)
     if days_back is not None:
-        return Window(calendar.window(session, days_back)[0], session)
+        # What is ready before the open has a session more: it begins with the others, so that bars have their factors.
+        counted = session if only_lists or end is not None else min(session, calendar.latest())
+        return Window(calendar.window(counted, days_back)[0], session)
     sessions = calendar.between(start or session, last)
     if not sessions:
         raise ValueError(

@@ -16,11 +16,21 @@ from quant_pipeline.sync.roster import Roster
 
 SHARED_FROM = 1.0
 """A plan that takes the first source longer than so many minutes is shared out over all that can have its units."""
+_LISTED = {"stock_list": 5_500, "etf_list": 1_500, "convertible_bonds": 500}
+"""Codes that a list has, roughly, while it is not there."""
 _NOUNS = {Grain.SESSION: "sessions", Grain.CODE: "codes", Grain.MEMBERS: "boards", Grain.SNAPSHOT: "list"}
 
 
 class PlanError(ValueError):
-    """What was asked for cannot be planned; the text says why."""
+    """What was asked for cannot be planned; the text says why.
+
+    `dataset`: one that can be planned once its lists are there · `minutes`: what it will take then, about.
+    """
+
+    def __init__(self, text: str, *, dataset: str = "", minutes: float = 0.0) -> None:
+        super().__init__(text)
+        self.dataset = dataset
+        self.minutes = minutes
 
 
 @dataclass(frozen=True)
@@ -94,13 +104,14 @@ def plan_rows(
     by_code = _by_code(dataset, roster, labels, asked, whole=not codes)
     only_by_code = router.serving(dataset, Grain.CODE) and not router.serving(dataset, Grain.SESSION)
     if dataset.universe and not asked and only_by_code:
-        raise PlanError(
-            told(
-                "{dataset}: none of its codes is known yet, sync {lists} first",
-                dataset=dataset.name,
-                lists=" and ".join(dataset.universe),
-            )
+        text = told(
+            "{dataset}: none of its codes is known yet, sync {lists} first",
+            dataset=dataset.name,
+            lists=", ".join(dataset.universe),
         )
+        first = router.serving(dataset, Grain.CODE)[0]
+        minutes = _minutes(sum(_LISTED.get(name, 0) for name in dataset.universe), first.policy(dataset))
+        raise PlanError(text, dataset=dataset.name, minutes=minutes)
     return _cheapest(dataset, router, [by_session, by_code] if asked else [by_session], roster)
 
 

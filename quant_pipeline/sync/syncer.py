@@ -170,7 +170,8 @@ class Syncer:
         known = groups(self._database, dataset)
         if not known:
             lists = ", ".join(dataset.universe)
-            raise PlanError(told("{dataset}: no board is known yet, sync {lists} first", dataset=dataset.name, lists=lists))
+            text = told("{dataset}: no board is known yet, sync {lists} first", dataset=dataset.name, lists=lists)
+            raise PlanError(text, dataset=dataset.name)
         return [code for code in request.codes if code in known] if request.codes else known
 
     def _refuse_unknown(self, dataset: Dataset, request: Request, outcome: Outcome) -> None:

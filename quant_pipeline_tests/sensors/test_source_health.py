@@ -1,4 +1,4 @@
-"""The watch over the sources: each API in trouble is told once an hour, all that is new in one message."""
+"""The watch over the sources: each API in trouble is told once while that lasts, all that is new in one message."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ SELECT %(source)s, %(api)s, now() - interval '1 second', now(), %(outcome)s, 'ho
 _STATE = "INSERT INTO source_state (source, api) VALUES (%(source)s, %(api)s) ON CONFLICT DO NOTHING"
 
 
+CURSOR: list[str | None] = []
+"""What Dagster keeps of the sensor from tick to tick."""
+
+
 @pytest.fixture(autouse=True)
 def _installed(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform without a PushPlus token: what would be sent is logged."""
     monkeypatch.setenv("QUANT_DATABASE_URL", warehouse.url)
     monkeypatch.setenv("PUSHPLUS_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T18:05")
+    CURSOR.clear()
 
 
 def called(database: Database, source: str, api: str, outcome: str) -> None:
@@ -36,8 +41,9 @@ def called(database: Database, source: str, api: str, outcome: str) -> None:
 def tick() -> str:
     warehouse = WarehouseResource()
     resources = {"warehouse": warehouse, "pushplus": PushPlusResource(warehouse=warehouse)}
-    with dg.build_sensor_context(resources=resources) as context:
+    with dg.build_sensor_context(resources=resources, cursor=CURSOR[-1] if CURSOR else None) as context:
         answer = source_health(context)
+        CURSOR.append(context.cursor)
     assert isinstance(answer, dg.SkipReason)
     return str(answer.skip_message)
 
@@ -63,26 +69,40 @@ def test_all_that_is_in_trouble_stands_in_one_message_with_what_to_do(warehouse:
         )
     assert tick() == "异常 in trouble: akshare.eastmoney, tushare.daily; 新告警 told now 2"
     ((key, title, content),) = told(warehouse)
-    assert key == "sources-unhealthy:2026-11-20T18:akshare.eastmoney,tushare.daily"
+    assert key == "sources-unhealthy:2026-11-20T18:05:akshare.eastmoney,tushare.daily"
     assert title == "【沙盒 SANDBOX】数据源异常 Source unhealthy：akshare.eastmoney 等 2 项"
     assert "最近 12 次调用成功率 0 %" in content
     assert r"block page \| 滑块" in content, "foreign text does not break the table"
     assert "quant-pipeline sources --reset" in content
 
 
-def test_each_is_told_once_an_hour(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_lasts_is_told_once_and_again_after_a_day(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     called(warehouse, "tushare", "daily", "retryable")
     tick()
     assert tick().endswith("told now 0")
     called(warehouse, "baostock", "query_stock_basic", "empty")
     assert tick().endswith("told now 1")
-    monkeypatch.setenv("QUANT_NOW", "2026-11-20T19:00")
-    assert tick().endswith("told now 2")
+    for moment, count in (("2026-11-20T19:00", 0), ("2026-11-21T18:00", 0), ("2026-11-21T18:05", 2)):
+        monkeypatch.setenv("QUANT_NOW", moment)
+        assert tick().endswith(f"told now {count}"), moment
     assert [key.partition(":")[2] for key, _, _ in told(warehouse)] == [
-        "2026-11-20T18:tushare.daily",
-        "2026-11-20T18:baostock.query_stock_basic",
-        "2026-11-20T19:tushare.daily,baostock.query_stock_basic",
+        "2026-11-20T18:05:tushare.daily",
+        "2026-11-20T18:05:baostock.query_stock_basic",
+        "2026-11-21T18:05:tushare.daily,baostock.query_stock_basic",
     ]
+
+
+def test_what_was_well_in_between_is_told_again_an_hour_later(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    called(warehouse, "tushare", "daily", "retryable")
+    tick()
+    for _ in range(5):
+        called(warehouse, "tushare", "daily", "ok")
+    assert tick() == "数据源正常 all healthy"
+    for _ in range(5):
+        called(warehouse, "tushare", "daily", "retryable")
+    assert tick().endswith("told now 0")
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T19:05")
+    assert tick().endswith("told now 1")
 
 
 def test_it_watches_every_five_minutes_without_being_switched_on() -> None:

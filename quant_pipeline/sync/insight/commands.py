@@ -11,6 +11,8 @@ from quant_pipeline.sync.insight.history import Page
 _SUMMED = (
     "units_planned",
     "units_skipped",
+    "units_asked",
+    "units_done_of_asked",
     "units_done",
     "units_failed",
     "rows_inserted",

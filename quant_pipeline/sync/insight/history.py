@@ -34,7 +34,8 @@ SELECT id AS run, coalesce(command_id, id) AS command, trigger,
             WHEN status = 'failed' AND starts_with(error, 'interrupted') THEN 'interrupted' ELSE status END AS status,
        started_at, finished_at,
        extract(epoch FROM coalesce(finished_at, so_far.last_at, started_at) - started_at)::float8 AS seconds,
-       units_planned, units_skipped,
+       units_planned, units_skipped, units_planned - units_skipped AS units_asked,
+       least(coalesce(so_far.done, units_done), units_planned - units_skipped) AS units_done_of_asked,
        coalesce(so_far.done, units_done) AS units_done, coalesce(so_far.failed, units_failed) AS units_failed,
        coalesce(so_far.inserted, rows_inserted) AS rows_inserted, coalesce(so_far.updated, rows_updated) AS rows_updated,
        coalesce(so_far.unchanged, rows_unchanged) AS rows_unchanged,
@@ -102,7 +103,8 @@ class Found:
 def runs(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page:
     """The syncs, the latest first: run, command (the id that the runs of one call of a command have in common; else its own),
     trigger, status (of the ledger, or `died`, `interrupted`), started_at, finished_at, seconds,
-    units_planned, units_skipped, units_done, units_failed, rows_inserted, rows_updated, rows_unchanged, rows_rejected,
+    units_planned, units_skipped, units_asked (those that were not done before: what the command itself speaks of),
+    units_done_of_asked, units_done, units_failed, rows_inserted, rows_updated, rows_unchanged, rows_rejected,
     calls, by_source (JSON text), process, error. A running one has the counts of what it committed so far."""
     total = read_sql(database, "SELECT count(*) FROM sync_runs").item()
     return Page(_local(read_sql(database, _PAGE, _window(page, per_page))), page, per_page, total)
