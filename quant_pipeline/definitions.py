@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import operations, overview, reconciliation, screens, signals, sourced
+from quant_pipeline.assets import lake, operations, overview, reconciliation, screens, signals, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.options import OPTIONS, SyncOptions
 from quant_pipeline.resources.pushplus import PushPlusResource
@@ -39,6 +39,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             signals.signals,
             signals.signal_statistics,
             reconciliation.reconciliation,
+            lake.lake,
             *operations.REPORTS,
         ],
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],

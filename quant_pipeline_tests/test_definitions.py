@@ -53,6 +53,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "computed": "market_overview",
         "signals": "signals signal_statistics",
         "quality": "reconciliation",
+        "lake": "lake",
         "operations": "sync_status sync_history source_health data_stats",
     }
     expected = {name: group for group, names in groups.items() for name in names.split()}

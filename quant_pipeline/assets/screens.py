@@ -27,7 +27,6 @@ from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import BARS, together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.panel import read_panel
-from quant_pipeline.warehouse.reads import read
 from quant_pipeline.warehouse.screenings import note_screening
 from quant_pipeline.warehouse.upsert import replace_rows
 
@@ -86,10 +85,11 @@ def _screen(
     warehouse: WarehouseResource,
     pushplus: PushPlusResource,
 ) -> None:
-    bars = read_panel(warehouse.database, calendar, together([strategy.needs]), sessions, strategy.lookback)
-    names = read(warehouse.database, STOCK_LIST, columns=["ts_code", "name"])
-    columns = ["ts_code", "trade_date", "close", "pct_chg"]
-    quotes = read(warehouse.database, DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
+    with warehouse.snapshot() as stored:
+        bars = read_panel(stored, calendar, together([strategy.needs]), sessions, strategy.lookback)
+        names = stored.read(STOCK_LIST, columns=["ts_code", "name"])
+        columns = ["ts_code", "trade_date", "close", "pct_chg"]
+        quotes = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
     hits = (
         strategy.screen(bars, sessions)
         .join(quotes, on=["ts_code", "trade_date"], how="left")
@@ -147,7 +147,8 @@ def _drawn(
 ) -> bytes:
     best = found.row(0, named=True)
     needs, shown = together([strategy.needs, {DAILY_KLINE.name: BARS}]), calendar.window(session, _CHARTED_BARS)
-    bars = read_panel(warehouse.database, calendar, needs, shown, strategy.lookback, codes=[best["ts_code"]])
+    with warehouse.snapshot() as stored:
+        bars = read_panel(stored, calendar, needs, shown, strategy.lookback, codes=[best["ts_code"]])
     signals = strategy.judged(bars).select("ts_code", "trade_date", *strategy.lines)
     return picture(
         bars.join(signals, on=["ts_code", "trade_date"], how="left").sort("trade_date").tail(_CHARTED_BARS),

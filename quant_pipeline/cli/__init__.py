@@ -9,6 +9,7 @@ from quant_pipeline.cli.database import db
 from quant_pipeline.cli.doctor import doctor
 from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
+from quant_pipeline.cli.lake import lake
 from quant_pipeline.cli.pages import chart, report, serve
 from quant_pipeline.cli.research import backtest
 from quant_pipeline.cli.work import run, sandbox, sync, ui
@@ -29,6 +30,7 @@ def main() -> None:
     """
 
 
-_COMMANDS = (run, sync, status, history, sources, stats, doctor, ui, serve, report, chart, backtest, sandbox, db, completion)
-for _command in _COMMANDS:
+_WORK = (run, sync, ui, serve, sandbox, lake, db)
+_LOOK = (status, history, sources, stats, doctor, report, chart, backtest, completion)
+for _command in (*_WORK, *_LOOK):
     main.add_command(_command)

@@ -19,8 +19,9 @@ from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import folder_of, snapshot
 from quant_pipeline.warehouse.panel import read_panel
-from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.reads import read_sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,12 +57,13 @@ def screen(
     opened = current()
     session = _session(opened.database, date)
     calendar = opened.calendar()
-    bars = read_panel(opened.database, calendar, together([chosen.needs]), [session], chosen.lookback)
-    quotes = read(opened.database, DAILY_KLINE, start=session, end=session, columns=["ts_code", "close", "pct_chg"])
+    with snapshot(opened.database, folder_of(opened.settings)) as stored:
+        bars = read_panel(stored, calendar, together([chosen.needs]), [session], chosen.lookback)
+        quotes = stored.read(DAILY_KLINE, start=session, end=session, columns=["ts_code", "close", "pct_chg"])
+        names = stored.read(STOCK_LIST, columns=["ts_code", "name"])
     if quotes.is_empty():
         command = f"quant-pipeline sync --start {session} --end {session}"
         raise NothingStored(say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command))
-    names = read(opened.database, STOCK_LIST, columns=["ts_code", "name"])
     hits = (
         chosen.screen(bars, [session])
         .join(quotes, on="ts_code", how="left")

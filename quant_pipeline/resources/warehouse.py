@@ -1,11 +1,15 @@
 """The warehouse as a resource: PostgreSQL, embedded or given by QUANT_DATABASE_URL, its schema up to date."""
 
+from contextlib import AbstractContextManager
+
 import dagster as dg
 from pydantic import PrivateAttr
 
+from quant_pipeline import settings
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.resources import opened
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import Snapshot, folder_of, snapshot
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -19,6 +23,10 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._database is None:
             self._database = opened.database()
         return self._database
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """The rows of one moment, from the lake where it is current."""
+        return snapshot(self.database, folder_of(settings.load()))
 
     def calendar(self) -> Calendar:
         """The exchange's calendar, as far as the stored one can be believed."""

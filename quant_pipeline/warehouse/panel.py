@@ -1,4 +1,4 @@
-"""The panel of some sessions out of PostgreSQL: see `strategies.panel`."""
+"""The panel of some sessions out of the lake and PostgreSQL: see `strategies.panel`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import polars as pl
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS
 from quant_pipeline.strategies.panel import assembled
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read, read_sql
+from quant_pipeline.warehouse.lake import Snapshot
 
 _FURTHER = """
 SELECT code.ts_code, min(bar.trade_date) AS since
@@ -26,7 +25,7 @@ GROUP BY code.ts_code
 
 
 def read_panel(
-    database: Database,
+    stored: Snapshot,
     calendar: Calendar,
     needs: Mapping[str, Sequence[str]],
     sessions: Sequence[dt.date],
@@ -41,8 +40,8 @@ def read_panel(
     """
     first, last = min(sessions), max(sessions)
     start = calendar.shift(first, -lookback)
-    tables = {name: _read(database, name, columns, start, last, codes) for name, columns in _wanted(needs).items()}
-    for name, rows in _halted(database, needs, tables[DAILY_KLINE.name], start, first, lookback).items():
+    tables = {name: _read(stored, name, columns, start, last, codes) for name, columns in _wanted(needs).items()}
+    for name, rows in _halted(stored, needs, tables[DAILY_KLINE.name], start, first, lookback).items():
         tables[name] = pl.concat([rows, tables[name]]).sort(DATASETS[name].key)
     return assembled(tables)
 
@@ -52,7 +51,7 @@ def _wanted(needs: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
 
 
 def _read(
-    database: Database,
+    stored: Snapshot,
     name: str,
     columns: Sequence[str],
     start: dt.date | None,
@@ -62,12 +61,12 @@ def _read(
     dataset = DATASETS[name]
     names = (*dataset.key, *columns)
     if not dataset.dated:
-        return read(database, dataset, codes=codes, columns=names)
-    return read(database, dataset, start=start, end=end, codes=codes, columns=names)
+        return stored.read(dataset, codes=codes, columns=names)
+    return stored.read(dataset, start=start, end=end, codes=codes, columns=names)
 
 
 def _halted(
-    database: Database,
+    stored: Snapshot,
     needs: Mapping[str, Sequence[str]],
     bars: pl.DataFrame,
     start: dt.date,
@@ -81,13 +80,13 @@ def _halted(
     if short.is_empty():
         return {}
     asked = {"codes": short["ts_code"].to_list(), "lacking": short["lacking"].to_list(), "before": start}
-    since = read_sql(database, _FURTHER, asked)
+    since = stored.sql(_FURTHER, asked)
     if since.is_empty():
         return {}
     earliest, until, found = since["since"].min(), start - dt.timedelta(days=1), since["ts_code"].to_list()
     assert isinstance(earliest, dt.date)
     return {
-        name: _read(database, name, columns, earliest, until, found)
+        name: _read(stored, name, columns, earliest, until, found)
         .join(since, on="ts_code")
         .filter(pl.col("trade_date") >= pl.col("since"))
         .drop("since")

@@ -105,13 +105,19 @@ def read_sql(
     `timeout` as in `read`. `read_only`: the server refuses whatever would change a row (DatabaseError), for queries that
     somebody else wrote.
     """
+    return _fetch(database, bound(query, parameters), timeout, read_only=read_only)
+
+
+def bound(query: str, parameters: Mapping[str, Any] | None) -> str:
+    """The query with its parameters in their places; without any, as it stands."""
     if parameters is None:
-        return _fetch(database, query, timeout, read_only=read_only)
+        return query
+    known = parameters
 
     def literal(match: re.Match[str]) -> str:
-        return "%" if match[1] is None else sql.Literal(parameters[match[1]]).as_string()
+        return "%" if match[1] is None else sql.Literal(known[match[1]]).as_string()
 
-    return _fetch(database, re.sub(r"%(?:\((\w+)\)s|%)", literal, query), timeout, read_only=read_only)
+    return re.sub(r"%(?:\((\w+)\)s|%)", literal, query)
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:

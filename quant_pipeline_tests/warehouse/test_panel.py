@@ -6,6 +6,7 @@ from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.strategies.panel import together
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import snapshot
 from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline_tests.sync.stored import LATEST, store
 
@@ -25,12 +26,14 @@ def test_a_halted_code_is_read_from_as_early_as_it_takes(warehouse: Database) ->
     rows = [{"ts_code": code, "trade_date": day} for code, days in TRADED.items() for day in days]
     store(warehouse, DAILY_KLINE, [row | bar for row in rows])
     store(warehouse, ADJ_FACTOR, [row | {"adj_factor": 1.0} for row in rows])
-    panel = read_panel(warehouse, xshg(), together([{"daily_kline": ("close",)}]), SCREENED, LOOKBACK)
+    needs = together([{"daily_kline": ("close",)}])
+    with snapshot(warehouse, None) as stored:
+        panel = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK)
+        alone = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK, codes=["600001.SH"])
     found = {code: tuple(panel.filter(ts_code=code)["trade_date"]) for code in TRADED}
     assert found["600000.SH"] == DAYS[-7:]
     assert found["600001.SH"] == (*DAYS[7:10], *DAYS[36:]), "five bars before the sessions, three of them before the halt"
     assert found["600002.SH"] == DAYS[36:]
     assert set(found["600003.SH"]) <= set(DAYS), "no bar in the sessions: none is looked for"
     assert panel.equals(panel.sort("ts_code", "trade_date"))
-    alone = read_panel(warehouse, xshg(), together([{"daily_kline": ("close",)}]), SCREENED, LOOKBACK, codes=["600001.SH"])
     assert alone.equals(panel.filter(ts_code="600001.SH"))

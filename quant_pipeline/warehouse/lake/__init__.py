@@ -3,7 +3,8 @@
 `snapshot` reads: a year from its file where that is current, from PostgreSQL where not, all of one moment. `sync` writes.
 """
 
+from quant_pipeline.warehouse.lake.files import folder_of
 from quant_pipeline.warehouse.lake.snapshot import Snapshot, snapshot
-from quant_pipeline.warehouse.lake.sync import Written, sync
+from quant_pipeline.warehouse.lake.sync import LakeError, Written, sync
 
-__all__ = ["Snapshot", "Written", "snapshot", "sync"]
+__all__ = ["LakeError", "Snapshot", "Written", "folder_of", "snapshot", "sync"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import file_of, kept_years, label_of, opened
 from quant_pipeline.warehouse.lake.order import in_order
-from quant_pipeline.warehouse.reads import Days, named, spelled, statement_of
+from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Snapshot:
         """What a file says that is current (`year`: EVERY_YEAR of a list)."""
         return label_of(dataset, state_of(self.sums, dataset, year))
 
-    def fetch(self, query: str) -> pl.DataFrame:
-        """The rows of a SELECT, of this state too."""
-        return self._connection.fetch(query)
+    def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """The rows of any SELECT, of this state too; its parameters as in `reads.read_sql`."""
+        return self._connection.fetch(bound(query, parameters))
 
     def _current(self, stack: ExitStack, dataset: Dataset, start: dt.date | None, end: dt.date | None) -> dict[int, BinaryIO]:
         """The years within the range whose files are current, with these, open."""
@@ -104,7 +104,7 @@ class Snapshot:
     ) -> dict[int, pl.DataFrame]:
         """The rows of these days from PostgreSQL, under the year in which each range begins."""
         return {
-            (first.year if first else EVERY_YEAR): self.fetch(statement_of(dataset, columns, (first, last), codes)).sort(
+            (first.year if first else EVERY_YEAR): self.sql(statement_of(dataset, columns, (first, last), codes)).sort(
                 dataset.key
             )
             for first, last in days

@@ -91,14 +91,14 @@ def _years(stored: Snapshot, dataset: Dataset) -> Collection[int]:
     """The years of which the table may have rows."""
     if not dataset.dated:
         return [EVERY_YEAR]
-    first, last = stored.fetch(sql.SQL(_BOUNDS).format(sql.Identifier(dataset.name)).as_string()).row(0)
+    first, last = stored.sql(sql.SQL(_BOUNDS).format(sql.Identifier(dataset.name)).as_string()).row(0)
     return [] if first is None else range(first, last + 1)
 
 
 def _rows(stored: Snapshot, dataset: Dataset, year: int) -> pl.DataFrame:
     names = [column.name for column in dataset.stored_columns]
     days = (None, None) if year == EVERY_YEAR else (dt.date(year, 1, 1), dt.date(year, 12, 31))
-    return stored.fetch(statement_of(dataset, names, days, None))
+    return stored.sql(statement_of(dataset, names, days, None))
 
 
 @contextmanager
