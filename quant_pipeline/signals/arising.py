@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline import settings
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.signals.resolution import BUY, SELL
@@ -19,6 +20,7 @@ from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import folder_of, snapshot
 from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.reads import read, read_sql
 
@@ -108,7 +110,9 @@ def _sales(
         return [], failed
     days = sorted({day for each in strategies for day in asked[each]})
     lookback = max(each.lookback for each in strategies.values())
-    panel = read_panel(database, calendar, together(each.needs for each in strategies.values()), days, lookback)
+    needs = together(each.needs for each in strategies.values())
+    with snapshot(database, folder_of(settings.load())) as stored:
+        panel = read_panel(stored, calendar, needs, days, lookback)
     found = []
     for (name, text), strategy in strategies.items():
         try:
