@@ -230,7 +230,7 @@ def _sessions(
     stored: Snapshot, calendar: Calendar, dataset: Dataset, rows: pl.DataFrame, end: dt.date | None
 ) -> Sequence[dt.date]:
     """From the first bar to the newest session of the table (at most `end`): a running week bears the newest session."""
-    newest: dt.date = stored.fetch(f"SELECT max(trade_date) AS newest FROM {dataset.name}").item()
+    newest: dt.date = stored.sql(f"SELECT max(trade_date) AS newest FROM {dataset.name}").item()
     last = newest if end is None else min(newest, end)
     known = set(rows["trade_date"])
     first = min(known)
