@@ -1,23 +1,26 @@
 """A Dagster data platform for China A-shares.
 
 In a notebook: `import quant_pipeline as qp`, then `qp.bars("600000.SH")`, `qp.read("daily_basic")`, `qp.sql("SELECT …")`,
-`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.indicators.add(bars, "MA5 MACD")`. Each is loaded when it is first named, so
-that the import alone costs nothing.
+`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.backtest("dual_ma")`, `qp.indicators.add(bars, "MA5 MACD")`. Each is
+loaded when it is first named, so that the import alone costs nothing.
 """
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quant_pipeline.notebook import indicators
+    from quant_pipeline.notebook.backtests import backtest
     from quant_pipeline.notebook.errors import NothingStored, QueryError
     from quant_pipeline.notebook.klines import bars, panel
     from quant_pipeline.notebook.screens import screen
     from quant_pipeline.notebook.tables import read, sql
 
 __version__ = "0.1.0"
-__all__ = ["NothingStored", "QueryError", "bars", "indicators", "panel", "read", "screen", "sql"]
+__all__ = ["NothingStored", "QueryError", "backtest", "bars", "indicators", "panel", "read", "screen", "sql"]
 
 _PLACES = {
     "NothingStored": "quant_pipeline.notebook.errors",
@@ -36,6 +39,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "indicators":
         return import_module("quant_pipeline.notebook.indicators")
+    if name == "backtest":
+        return import_module("quant_pipeline.backtest")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_PLACES[name]), name)
@@ -45,3 +50,26 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Room(ModuleType):
+    """The room `backtest`: a package as any other, which can also be called."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """See quant_pipeline.notebook.backtests.backtest."""
+        from quant_pipeline.notebook.backtests import backtest
+
+        return backtest(*arguments, **named)
+
+
+class _Package(ModuleType):
+    """This package. Python binds the room `backtest` to its name here as soon as anybody imports it: so it is the room itself
+    that is called as `qp.backtest(…)`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "backtest" and isinstance(value, ModuleType):
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -53,7 +53,7 @@ def screen(
     pandas: no index but the rows' numbers. QueryError: an unknown strategy or parameter, a day without bars.
     """
     frame_kind(as_)
-    chosen = _strategy_of(strategy).with_parameters(parameters)
+    chosen = strategy_of(strategy).with_parameters(parameters)
     opened = current()
     session = _session(opened.database, date)
     calendar = opened.calendar()
@@ -89,7 +89,8 @@ def _session(database: Database, date: Day | None) -> dt.date:
     return newest
 
 
-def _strategy_of(strategy: str | type[Strategy]) -> type[Strategy]:
+def strategy_of(strategy: str | type[Strategy]) -> type[Strategy]:
+    """The class of that name, or the class itself. QueryError for a name that is not registered, with the likely ones."""
     if not isinstance(strategy, str):
         return strategy
     known = registered().strategies
