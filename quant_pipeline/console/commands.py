@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ from quant_pipeline.assets import screens
 from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.console.instance import prepare_environment
-from quant_pipeline.console.launch import Launched, launch
+from quant_pipeline.console.launch import Launched, launch, side_by_side
 from quant_pipeline.console.planning import Planner, planner
 from quant_pipeline.console.render import show_note, show_total
 from quant_pipeline.console.windows import Window, before_the_first, shifted
@@ -101,8 +102,9 @@ def _run(settings: Settings, console: Console, *, date: dt.date | None, began: f
     refuse_when_busy(database)
     command_id = str(uuid.uuid4())
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
-    with progress.shown(console, plans, _uncounted(problems)):
-        launched = [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in todo]
+    beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
+    with progress.shown(console, plans, _uncounted(problems), beside):
+        launched = _in_stages(todo, command_id)
     if not any(task.whole for task in todo) and not _made(session, SCREENS):
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run", command_id=command_id))
@@ -206,6 +208,17 @@ def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanErro
     unserved = {} if order.named else planning.unserved(order.datasets, order.request)
     served = [dataset for dataset in order.datasets if dataset.name not in unserved]
     return *planning.plans(served, order.windows, order.request, order.symbols), unserved
+
+
+def _in_stages(todo: Sequence[tasks.Task], command_id: str) -> list[Launched]:
+    """Runs the tasks of `run`: at once what needs nothing of each other, so that the quotas of both are used."""
+
+    def lane(stage: tasks.Stage) -> list[Launched]:
+        of_stage = [task for task in todo if task.stage is stage]
+        return [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in of_stage]
+
+    lists = lane(tasks.Stage.FIRST)
+    return lists + side_by_side(partial(lane, tasks.Stage.MAIN), partial(lane, tasks.Stage.BESIDE))
 
 
 def _launched(

@@ -66,24 +66,29 @@ def interruptible(words: str = STOPPED, patience: float = _PATIENCE) -> Iterator
                 signal.signal(number, handler)
 
 
-def beside(work: Callable[[], Result]) -> Result:
-    """Does the work in a thread of its own, and waits for it where signals can be raised."""
-    done: list[Result] = []
+def beside(*works: Callable[[], Result]) -> list[Result]:
+    """Does the works at once, each in a thread of its own, and waits for all of them where signals can be raised."""
+    done: dict[int, Result] = {}
     failed: list[BaseException] = []
 
-    def do() -> None:
+    def do(place: int, work: Callable[[], Result]) -> None:
         try:
-            done.append(work())
+            done[place] = work()
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(do,), name="run", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(_GLANCE)
+    threads = []
+    for number, work in enumerate(works):
+        given = (do, number, work)
+        threads.append(threading.Thread(target=contextvars.copy_context().run, args=given, name="run", daemon=True))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_GLANCE)
     if failed:
         raise failed[0]
-    return done[0]
+    return [done[number] for number in range(len(works))]
 
 
 def end_now(code: int, words: str = STOPPED) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from quant_pipeline.resources.sync import COMMAND_ID_TAG, QUEUE_TAG
 if TYPE_CHECKING:
     from quant_pipeline.resources.dagster_private import ErrorInfo
 
+_under_way: set[str] = set()
+"""The runs that lanes of this command have launched, until they have ended."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -62,6 +64,7 @@ def launch(
     prepare_environment()
     named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", COMMAND_ID_TAG: command_id, QUEUE_TAG: str(queue).lower()}
     run_id = str(uuid.uuid4())
+    _under_way.add(run_id)
     with dg.DagsterInstance.get() as instance:
         leave_output_alone(instance)
 
@@ -77,12 +80,13 @@ def launch(
 
         # Beside this thread, which is where signals arrive: so they reach the command, not only the job that is under way.
         try:
-            result = beside(execute)
+            (result,) = beside(execute)
         except Interrupted:
             cancel(instance, run_id)
             raise
         checks = tuple(_evaluations(instance, run_id))
         skipped = tuple(_skipped(instance, run_id))
+    _under_way.discard(run_id)
     return Launched(
         run_id=result.run_id,
         success=result.success,
@@ -90,6 +94,17 @@ def launch(
         checks=checks,
         skipped=skipped,
     )
+
+
+def side_by_side(*lanes: Callable[[], list[Launched]]) -> list[Launched]:
+    """What the runs of all lanes came to, lane by lane: the runs of one follow one another, beside those of the others."""
+    try:
+        return [launched for lane in beside(*lanes) for launched in lane]
+    except Interrupted:
+        with dg.DagsterInstance.get() as instance:
+            for run_id in tuple(_under_way):
+                cancel(instance, run_id)
+        raise
 
 
 def _skipped(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:

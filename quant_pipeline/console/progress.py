@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -29,9 +29,10 @@ _PACE_AFTER = 3.0
 class Whole:
     """How far all of a command has come. What was planned is corrected by what each data set says when it begins."""
 
-    def __init__(self, plans: Sequence[Plan], uncounted: Sequence[str] = ()) -> None:
-        """`uncounted`: data sets that come as well, and whose units are not known before others are there."""
-        self._uncounted = set(uncounted)
+    def __init__(self, plans: Sequence[Plan], uncounted: Sequence[str] = (), beside: Collection[str] = ()) -> None:
+        """`uncounted`: data sets that come as well, and whose units are not known before others are there · `beside`: those
+        that are fetched beside the others, not after them."""
+        self._uncounted, self._beside = set(uncounted), beside
         self._units: dict[str, int] = {}
         self._minutes: dict[str, float] = {}
         for plan in plans:
@@ -82,14 +83,14 @@ class Whole:
         if spent < _PACE_AFTER or not self.done:
             return None
         pace = spent / self.done
-        left = 0.0
+        left = {True: 0.0, False: 0.0}
         for name, units in self._units.items():
             at = self._now.get(name)
             if at is None:
-                left += max(units * pace, self._minutes.get(name, 0.0) * 60)
+                left[name in self._beside] += max(units * pace, self._minutes.get(name, 0.0) * 60)
             elif at.done < at.total:
-                left += (at.total - at.done) * pace if at.seconds_left is None else at.seconds_left
-        return left
+                left[name in self._beside] += (at.total - at.done) * pace if at.seconds_left is None else at.seconds_left
+        return max(left.values())
 
     def __str__(self) -> str:
         left = self.seconds_left
@@ -183,9 +184,11 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
-def shown(console: Console, plans: Sequence[Plan] = (), uncounted: Sequence[str] = ()) -> Iterator[None]:
+def shown(
+    console: Console, plans: Sequence[Plan] = (), uncounted: Sequence[str] = (), beside: Collection[str] = ()
+) -> Iterator[None]:
     """Shows what is under way of the `plans`, and that some data sets are `uncounted`, while the body runs; plain lines where
-    the output is no terminal."""
+    the output is no terminal. `beside`: those that do not follow the others."""
     logger = logging.getLogger("quant_pipeline")
     columns = (
         TextColumn("{task.description:<16}"),
@@ -194,7 +197,7 @@ def shown(console: Console, plans: Sequence[Plan] = (), uncounted: Sequence[str]
         TimeElapsedColumn(),
         _Told(),
     )
-    whole = Whole(plans, uncounted)
+    whole = Whole(plans, uncounted, beside)
     with Progress(*columns, console=console, transient=True) as display:
         handlers: list[logging.Handler] = [
             _Bars(display, whole) if console.is_terminal else _Lines(console, whole),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
@@ -48,6 +49,14 @@ SELECT count(*), count(*) FILTER (WHERE EXISTS (
 """
 
 
+class Stage(Enum):
+    """When a task of `run` has its turn: before all others, in a row with them, or beside them, for it needs none of them."""
+
+    FIRST = auto()
+    MAIN = auto()
+    BESIDE = auto()
+
+
 @dataclass(frozen=True)
 class Task:
     """A part of a command that is one run: data sets of one job, and their window. `whole` runs take the screens along."""
@@ -56,6 +65,7 @@ class Task:
     datasets: tuple[Dataset, ...]
     window: Window
     whole: bool = False
+    stage: Stage = Stage.MAIN
 
 
 def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, without: Collection[str] = ()) -> list[Task]:
@@ -70,13 +80,17 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
     extras = [dataset for dataset in daily if dataset.name not in _SCREENED]
     stale = bool(_first_missing(database, [Unit.snapshot(calendar.latest())], lists))
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_SESSIONS, "daily_kline"), screened)
+    on = switched_on().keys() - {*without}
+    boards = _missing_boards(database, calendar, on)
     tasks = []
+    if stale and start is not None and THS_MEMBERS in boards:  # whose members are looked up in the lists
+        tasks.append(Task(daily_sync.name, tuple(lists), Window(end, end), stage=Stage.FIRST))
+        lists = []
     if stale or start is not None:
         tasks.append(Task(daily_sync.name, (*lists, *screened), Window(start or end, end), whole=True))
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
     if start is not None:
         tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
-    on = switched_on().keys() - {*without}
     for dataset, job, back in (
         (WEEKLY_KLINE, weekly_sync, FIRST_RUN_SESSIONS),
         (MONTHLY_KLINE, monthly_sync, FIRST_RUN_SESSIONS),
@@ -88,8 +102,9 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
         start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
         if start is not None:
             tasks.append(Task(job.name, (dataset,), Window(start, end)))
-    boards = _missing_boards(database, calendar, on)
-    return [*tasks, Task(reference_sync.name, boards, Window(end, end))] if boards else tasks
+    if boards:
+        tasks.append(Task(reference_sync.name, boards, Window(end, end), stage=Stage.BESIDE))
+    return tasks
 
 
 def _missing_boards(database: Database, calendar: Calendar, on: Collection[str]) -> tuple[Dataset, ...]:

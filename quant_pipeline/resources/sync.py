@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -15,7 +15,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
 from quant_pipeline.sync.ledger import INTERRUPTED, Ledger
 from quant_pipeline.sync.reconcile import Heard
-from quant_pipeline.sync.slot import SyncSlot
+from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.presence import Presence
 
@@ -44,17 +44,20 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if run is None:
             raise dg.DagsterInvariantViolationError("the resource `sync` needs a run: it keeps the run's books")
         database = self.warehouse.database
-        presence = Presence(database.connect())
-        try:
-            if run.job_name != ADHOC_JOB:
-                SyncSlot(database, presence).take(queue=run.tags.get(QUEUE_TAG) == "true")
+        command = run.tags.get(COMMAND_ID_TAG)
+        alive: AbstractContextManager[Presence]
+        if run.job_name == ADHOC_JOB:
+            alive = closing(Presence(database.connect()))
+        else:
+            alive = held(database, command, queue=run.tags.get(QUEUE_TAG) == "true")
+        with alive as presence:
             self._calendar = self.warehouse.calendar()
             ledger = Ledger(database, presence)
             ledger.begin(
                 run.run_id,
                 run.tags.get(COMMAND_TAG, run.job_name),
                 {"tags": _told(run.tags), "run_config": dict(run.run_config)},
-                command_id=run.tags.get(COMMAND_ID_TAG),
+                command_id=command,
             )
             try:
                 with self.sources.opened(database, self._calendar, presence) as (sources, ranking):
@@ -62,8 +65,6 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     yield self
             finally:
                 ledger.finish(run.run_id, self._error)
-        finally:
-            presence.close()
 
     @property
     def calendar(self) -> Calendar:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 from psycopg.rows import dict_row
 
@@ -14,11 +16,47 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence, Taken
 
 _PLACE = 1
+_turn = threading.Lock()
+_shared: dict[str, tuple[Presence, int]] = {}
+"""Call of a command -> its sign of life, and how many of its runs go on."""
 _logger = logging.getLogger(__name__)
 
 
 class SyncRunning(Taken):
     """Another sync holds the slot; the text says which, since when and what to do."""
+
+
+@contextmanager
+def held(database: Database, command: str | None, *, queue: bool) -> Iterator[Presence]:
+    """A sign of life that holds the slot while the block lasts; `queue` as SyncSlot.take has it.
+
+    Runs of one `command` (an id of one call of it) that go on at once in this process share both.
+    """
+    if command is None:
+        with closing(Presence(database.connect())) as presence:
+            SyncSlot(database, presence).take(queue=queue)
+            yield presence
+        return
+    with _turn:
+        if command not in _shared:
+            presence = Presence(database.connect())
+            try:
+                SyncSlot(database, presence).take(queue=queue)
+            except BaseException:
+                presence.close()
+                raise
+            _shared[command] = (presence, 0)
+        presence, sharing = _shared[command]
+        _shared[command] = (presence, sharing + 1)
+    try:
+        yield presence
+    finally:
+        with _turn:
+            presence, sharing = _shared.pop(command)
+            if sharing > 1:
+                _shared[command] = (presence, sharing - 1)
+            else:
+                presence.close()
 
 
 class SyncSlot:

@@ -46,6 +46,19 @@ def test_a_signal_ends_the_whole_command(
     assert platform.rows("SELECT count(*) FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}") == [(0,)]
 
 
+def test_a_signal_ends_what_goes_side_by_side(platform: Platform, instance: dg.DagsterInstance) -> None:
+    platform.all_but(1, of=121)
+    process = hanging(platform, "ths_member", "run")
+    error = interrupt(process, signal.SIGINT)
+    assert (process.returncode, error) == (130, f"quant-pipeline: {STOPPED}\n")
+    assert instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])) == []
+    assert platform.rows("SELECT count(*) FROM sync_runs WHERE status = 'running'") == [(0,)]
+    boards = platform.rows(
+        "SELECT sync_runs.error FROM sync_runs JOIN sync_items ON sync_run = id WHERE dataset = 'ths_concepts'"
+    )
+    assert [text.partition(":")[0] for (text,) in boards] == ["interrupted"]
+
+
 @pytest.mark.usefixtures("instance")
 def test_no_client_in_a_process_of_its_own_outlives_the_command(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAOSTOCK_PRIORITY", "1")

@@ -50,3 +50,14 @@ def test_without_a_terminal_each_line_tells_the_whole_too_and_alike_warnings_are
     assert "all: 4 of 8 units" in text
     assert text.count("HTTP 502") == 3
     assert "daily_kline: more of the same" in text
+
+
+def test_what_goes_beside_the_others_takes_no_time_of_its_own() -> None:
+    def left(dataset: str, seconds: float) -> Progress:
+        return Progress(dataset, 1, 4, rows=1, failed=0, rows_per_second=1.0, seconds_left=seconds)
+
+    whole = Whole(PLANS, beside={"adj_factor"})
+    whole.seen(left("daily_kline", 60.0))
+    whole.seen(left("adj_factor", 90.0))
+    whole._begun = whole._seen_at - 10
+    assert whole._left_when_seen() == 90.0

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from quant_pipeline.sync.ledger import Ledger
-from quant_pipeline.sync.slot import SyncSlot
+from quant_pipeline.sync.slot import SyncRunning, SyncSlot, held
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import Platform
 
@@ -96,3 +96,14 @@ def test_a_queued_run_says_so_waits_and_goes_on_when_the_slot_is_given_back(plat
         run.join(30)
     assert results[0].success
     assert platform.asked() > before
+
+
+def test_the_runs_of_one_call_of_a_command_go_side_by_side_and_no_other_beside_them(platform: Platform) -> None:
+    with held(platform.database, "this", queue=True) as first:
+        with held(platform.database, "this", queue=False) as second:
+            assert second.id == first.id
+        with pytest.raises(SyncRunning), held(platform.database, "another", queue=False):
+            pass
+        assert first.lasts()
+    with held(platform.database, "another", queue=True) as presence:
+        assert presence.id != first.id
