@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -13,21 +14,24 @@ from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, in_both
 from quant_pipeline.assets.events import NOTHING, Events, everything_told
+from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
 from quant_pipeline.charts.picture import Named, picture
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS
 from quant_pipeline.notify.messages import screen_ready
 from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import BARS, together
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.strategies.universe import Universe, UniverseError
 from quant_pipeline.warehouse.panel import read_panel
-from quant_pipeline.warehouse.screenings import note_screening
+from quant_pipeline.warehouse.screening import screened
+from quant_pipeline.warehouse.screenings import Compared, former_hits, note_screening
 from quant_pipeline.warehouse.upsert import replace_rows
 
 _CHUNK = 250
@@ -37,6 +41,11 @@ _CATCH_UP = dt.timedelta(days=12)
 _LISTED_HITS = 10
 """Hits that stand beside the picture of the best one."""
 _CHARTED_BARS = 120
+_SHARED = 20
+"""So many sessions at once share what all screens of the run need; of more, each screen reads what it needs itself."""
+_CONCEPTS = 3
+_UNIVERSE = "universe"
+"""Beside a strategy's own parameters; none of them has this name."""
 
 
 def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
@@ -64,82 +73,132 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
         warehouse: WarehouseResource,
         pushplus: PushPlusResource,
     ) -> Iterator[dg.Output[None]]:
-        chosen = strategy.with_parameters(config.model_dump())  # type: ignore[attr-defined]
+        asked = config.model_dump()  # type: ignore[attr-defined]
+        universe = Universe(**asked.pop(_UNIVERSE))
         calendar = warehouse.calendar()
         sessions = asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest())
         events = Events(context)
         known = events.known()
+        screening = _Screening(
+            strategy.with_parameters(asked), universe, events, calendar, warehouse, pushplus, _screens_of(context)
+        )
         for first in range(0, len(sessions), _CHUNK):
-            _screen(events, chosen, sessions[first : first + _CHUNK], calendar, warehouse, pushplus)
+            screening.run(sessions[first : first + _CHUNK])
         events.newest_last(known)
         yield everything_told()
 
     return screen
 
 
-def _screen(
-    events: Events,
-    strategy: Strategy,
-    sessions: Sequence[dt.date],
-    calendar: Calendar,
-    warehouse: WarehouseResource,
-    pushplus: PushPlusResource,
-) -> None:
-    with warehouse.snapshot() as stored:
-        bars = read_panel(stored, calendar, together([strategy.needs]), sessions, strategy.lookback)
-        names = stored.read(STOCK_LIST, columns=["ts_code", "name"])
-        columns = ["ts_code", "trade_date", "close", "pct_chg"]
-        quotes = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
-    hits = (
-        strategy.screen(bars, sessions)
-        .join(quotes, on=["ts_code", "trade_date"], how="left")
-        .join(names, on="ts_code", how="left")
-        .with_columns(screen=pl.lit(strategy.name), parameters=pl.lit(strategy.parameters.model_dump_json()))
-        .select(SCREEN_RESULTS.column_names)
-    )
-    latest = calendar.latest()
-    for session in sessions:
-        found = hits.filter(pl.col("trade_date") == session).sort("score", descending=True)
-        with warehouse.database.connect() as connection, connection.transaction():
-            where = {"screen": strategy.name, "trade_date": session}
-            counts = replace_rows(connection, SCREEN_RESULTS, found, where=where)
-            note_screening(connection, strategy.name, session, found.height)
-            if session == latest:
-                _announce(connection, pushplus, strategy, session, found)
-        metadata: dict[str, Any] = (
-            {"page": _page_of(strategy, session)}
-            | origin()
-            | {
+def _screens_of(context: dg.AssetExecutionContext) -> list[type[Strategy]]:
+    """The strategies whose screens the run executes."""
+    names = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    return [strategy for strategy in registered().strategies.values() if f"screen_{strategy.name}" in names]
+
+
+@dataclass
+class _Screening:
+    """One screen over some sessions. `beside`: the strategies that the run screens with, this one among them."""
+
+    strategy: Strategy
+    universe: Universe
+    events: Events
+    calendar: Calendar
+    warehouse: WarehouseResource
+    pushplus: PushPlusResource
+    beside: Sequence[type[Strategy]]
+
+    def run(self, sessions: Sequence[dt.date]) -> None:
+        """Marks all the sessions at once, and writes them one by one, each as a whole."""
+        needs, lookback = together([self.strategy.needs]), self.strategy.lookback
+        if len(sessions) <= _SHARED:
+            needs = together([self.strategy.needs, *(each.needs for each in self.beside)])
+            lookback = max(lookback, *(each().lookback for each in self.beside))
+        try:
+            with self.warehouse.snapshot() as stored:
+                market = self.warehouse.market(stored, self.calendar, needs, sessions, lookback)
+                hits = screened(stored, self.calendar, self.strategy, self.universe, market)
+        except (StrategyError, UniverseError) as error:
+            raise Failed(str(error)) from None
+        bars = dict(market.bars.group_by("trade_date").len().iter_rows())
+        latest = self.calendar.latest()
+        for session in sessions:
+            found = hits.filter(pl.col("trade_date") == session)
+            with self.warehouse.database.connect() as connection, connection.transaction():
+                former = former_hits(connection, self.strategy.name, self.calendar.shift(session, -1))
+                where = {"screen": self.strategy.name, "trade_date": session}
+                counts = replace_rows(connection, SCREEN_RESULTS, found, where=where)
+                note_screening(connection, self.strategy.name, session, found.height)
+                compared = None if former is None else Compared.of(found["ts_code"], former)
+                if session == latest:
+                    _announce(connection, self.pushplus, self.strategy, session, found, compared)
+            metadata: dict[str, Any] = {
+                "page": _page_of(self.strategy, session),
+                **origin(),
                 "dagster/row_count": found.height,
                 "inserted": counts.inserted,
                 "updated": counts.updated,
-                "bars_screened": bars.filter(pl.col("trade_date") == session).height,
-                "parameters": dg.MetadataValue.json(strategy.parameters.model_dump()),
+                "bars_screened": bars.get(session, 0),
+                "parameters": dg.MetadataValue.json(self.strategy.parameters.model_dump()),
             }
-        )
-        if session == sessions[-1]:
-            metadata |= _shown(strategy, warehouse, calendar, session, found)
-        events.materialized(metadata, session.isoformat())
-    pushplus.deliver()
+            if self.universe.chooses:
+                metadata["universe"] = dg.MetadataValue.json(self.universe.asked)
+            if compared is not None:
+                metadata |= {"new": len(compared.new), "kept": compared.kept, "gone": len(compared.gone)}
+            if session == sessions[-1]:
+                metadata |= _shown(self.strategy, self.warehouse, self.calendar, session, found, compared)
+            self.events.materialized(metadata, session.isoformat())
+        self.pushplus.deliver()
 
 
-def _announce(connection: Any, pushplus: PushPlusResource, strategy: Strategy, session: dt.date, found: pl.DataFrame) -> None:
+def _announce(
+    connection: Any,
+    pushplus: PushPlusResource,
+    strategy: Strategy,
+    session: dt.date,
+    found: pl.DataFrame,
+    compared: Compared | None,
+) -> None:
     """Tells the hits once: a re-run with the same hits is silent, one with other hits is news."""
     current = settings.load()
     told = hashlib.sha256("".join(found.sort("ts_code")["ts_code"]).encode()).hexdigest()[:16]
     page = str(_page_of(strategy, session).url)
-    message = screen_ready(strategy=strategy.zh, session=session, hits=found, page_url=page, sandbox=current.sandboxed)
+    message = screen_ready(
+        strategy=strategy.zh, session=session, hits=found, compared=compared, page_url=page, sandbox=current.sandboxed
+    )
     pushplus.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
 
 
 def _shown(
-    strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: pl.DataFrame
+    strategy: Strategy,
+    warehouse: WarehouseResource,
+    calendar: Calendar,
+    session: dt.date,
+    found: pl.DataFrame,
+    compared: Compared | None,
 ) -> dict[str, Any]:
     """The hits as a table, and the best one's picture with the lines that the strategy declares, the next ones beside it."""
+    listed = table(_listed(found.head(50), compared))
     if found.is_empty():
-        return {"hits": table(found)}
+        return {"hits": listed}
     charts = pictured(lambda: _drawn(strategy, warehouse, calendar, session, found), "charts")
-    return {"hits": table(found.head(50)), "charts": charts}
+    return {"hits": listed, "charts": charts}
+
+
+def _listed(found: pl.DataFrame, compared: Compared | None) -> pl.DataFrame:
+    """As a person reads it: what is new is marked so, of the concepts the first ones are named."""
+    new = pl.col("ts_code").is_in([] if compared is None else list(compared.new))
+    return found.select(
+        pl.col("rank").alias("#"),
+        pl.col("ts_code").alias("代码 code"),
+        (pl.col("name").fill_null("") + pl.when(new).then(pl.lit(" 新")).otherwise(pl.lit(""))).alias("名称 name"),
+        pl.col("close").alias("收盘 close"),
+        pl.col("pct_chg").round(2).alias("涨跌% pct"),
+        pl.col("score").round(4).alias("得分 score"),
+        pl.col("reason").alias("理由 reason"),
+        pl.col("industry").alias("行业 industry"),
+        pl.col("concepts").str.split("、").list.head(_CONCEPTS).list.join("、").alias("概念 concepts"),
+    )
 
 
 def _drawn(
@@ -177,14 +236,26 @@ def _description(strategy: type[Strategy]) -> str:
     """What it looks for, in both languages; its parameters with their defaults, as the launchpad opens with them."""
     fields = strategy.Parameters.model_fields.items()
     parameters = "\n".join(f"- {name} = {field.default}: {field.description or ''}" for name, field in fields)
+    filters = "\n".join(f"- {name}: {field.description or ''}" for name, field in Universe.model_fields.items())
     hits = f"结果 Hits: {SCREEN_RESULTS.name}, screen = {strategy.name}"
-    return f"{in_both(strategy.zh, strategy.doc)}\n\n参数 Parameters:\n\n{parameters}\n\n{hits}"
+    return (
+        f"{in_both(strategy.zh, strategy.doc)}\n\n参数 Parameters:\n\n{parameters}\n\n"
+        f"股票池 Universe (universe):\n\n{filters}\n\n{hits}"
+    )
 
 
 def _config_of(strategy: type[Strategy]) -> type[dg.Config]:
-    """The strategy's parameters as run config, so that the launchpad shows each with its description."""
-    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in strategy.Parameters.model_fields.items()}
+    """The strategy's parameters as run config, and the universe: the launchpad shows each with its description."""
+    fields = _fields_of(strategy.Parameters)
+    fields[_UNIVERSE] = (_UniverseConfig, pydantic.Field(_UniverseConfig(), description="Which shares it looks at. 股票池"))
     return pydantic.create_model(f"{strategy.__name__}Config", __base__=dg.Config, **fields)
+
+
+def _fields_of(model: type[pydantic.BaseModel]) -> dict[str, Any]:
+    return {name: (field.annotation, field) for name, field in model.model_fields.items()}
+
+
+_UniverseConfig = pydantic.create_model("UniverseConfig", __base__=dg.Config, **_fields_of(Universe))
 
 
 def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:

@@ -18,7 +18,7 @@ from quant_pipeline.market.bars import (
     WEEKLY_KLINE,
 )
 from quant_pipeline.market.boards import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
-from quant_pipeline.market.columns import number, text
+from quant_pipeline.market.columns import integer, number, text
 from quant_pipeline.market.corporate_actions import DIVIDENDS
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
 from quant_pipeline.market.decisions import SIGNAL_STATISTICS, SIGNALS
@@ -49,8 +49,13 @@ SCREEN_RESULTS = Dataset(
         number("close", "收盘价", "Last price, unadjusted.", "元"),
         number("pct_chg", "涨跌幅", "close over pre_close.", "%"),
         number("score", "得分", "The screen's own order: higher first."),
+        integer("rank", "名次", "Place among the session's hits: 1 is the best."),
+        text("reason", "理由", "Why it is a hit, in words."),
+        text("industry", "所属行业", "Tushare's industry, of the last sync."),
+        text("concepts", "概念", "THS's concepts, of the last sync, by 、."),
         text("figures", "指标", "The indicator values behind the hit, as JSON."),
         text("parameters", "参数", "The screen's parameters, as JSON."),
+        text("universe", "股票池", "The filters that chose among which shares it looked, as JSON; null: all."),
     ),
     coverage=Coverage.ANY,
     after=("daily_kline", "adj_factor", "stock_list"),

@@ -6,7 +6,7 @@ import datetime as dt
 import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -14,6 +14,7 @@ import polars as pl
 
 from quant_pipeline.language import marked, of_messages, say, say_many, speaking
 from quant_pipeline.retelling import retold
+from quant_pipeline.warehouse.screenings import Compared
 
 LISTED_HITS = 30
 _LISTED_CHECKS = 20
@@ -77,10 +78,13 @@ def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, uni
 
 
 @_spoken
-def screen_ready(*, strategy: str, session: dt.date, hits: pl.DataFrame, page_url: str, sandbox: bool) -> Message:
+def screen_ready(
+    *, strategy: str, session: dt.date, hits: pl.DataFrame, compared: Compared | None, page_url: str, sandbox: bool
+) -> Message:
     """A session's screen: the first `LISTED_HITS` hits as a table, and a link to its page.
 
-    `hits`, best first: ts_code, name, close (元), pct_chg (%), score, figures (JSON text of name -> value).
+    `hits`, best first: ts_code, name, close (元), pct_chg (%), score, industry, figures (JSON text of name -> value).
+    `compared`: with the session before; None: that was not screened.
     """
     title = say_many(
         "{strategy}: screen of {session}, {count} hit",
@@ -90,7 +94,17 @@ def screen_ready(*, strategy: str, session: dt.date, hits: pl.DataFrame, page_ur
         session=session,
     )
     head = say("**{strategy}** · session {session}", strategy=_inline(strategy), session=session)
-    return _message(title, [head, "", *_hit_lines(hits), "", say("[Open the screen]({url})", url=page_url)], sandbox)
+    new = frozenset() if compared is None else compared.new
+    lines = [head, *_differences(compared), "", *_hit_lines(hits, new), "", say("[Open the screen]({url})", url=page_url)]
+    return _message(title, lines, sandbox)
+
+
+def _differences(compared: Compared | None) -> list[str]:
+    if compared is None:
+        return []
+    counts = say("New {new} · kept {kept} · gone {gone}", new=len(compared.new), kept=compared.kept, gone=len(compared.gone))
+    named = ", ".join(_inline(name) for name in compared.gone[:LISTED_HITS])
+    return ["", f"{counts}: {named}" if named else counts]
 
 
 @_spoken
@@ -197,25 +211,26 @@ def _message(title: str, lines: Sequence[str], sandbox: bool) -> Message:
     return Message((say(_SANDBOX) if sandbox else "") + one_line(_unsecret(title), _LONGEST_TITLE), "\n".join(content))
 
 
-def _hit_lines(hits: pl.DataFrame) -> list[str]:
+def _hit_lines(hits: pl.DataFrame, new: Collection[str]) -> list[str]:
     if hits.is_empty():
         return [say("No hits.")]
     return [
-        say("| Code | Name | Close | Pct | Score | Figures |"),
-        "|---|---|--:|--:|--:|---|",
-        *(_hit_line(hit) for hit in hits.head(LISTED_HITS).iter_rows(named=True)),
+        say("| Code | Name | Close | Pct | Score | Industry | Figures |"),
+        "|---|---|--:|--:|--:|---|---|",
+        *(_hit_line(hit, hit["ts_code"] in new) for hit in hits.head(LISTED_HITS).iter_rows(named=True)),
         *_remainder(hits.height, LISTED_HITS, _HITS),
     ]
 
 
-def _hit_line(hit: dict[str, Any]) -> str:
+def _hit_line(hit: dict[str, Any], new: bool) -> str:
     figures = json.loads(hit["figures"] or "{}")
     cells = (
         _inline(hit["ts_code"]),
-        _inline(hit["name"] or "–"),
+        _inline(hit["name"] or "–") + (f" **{say('new')}**" if new else ""),
         _number(hit["close"], ".2f"),
         _number(hit["pct_chg"], "+.2f", "%"),
         _number(hit["score"], ".4g"),
+        _inline(hit["industry"] or "–"),
         _inline(" · ".join(f"{name} {_number(value, '.6g')}" for name, value in figures.items())),
     )
     return f"| {' | '.join(cells)} |"

@@ -1,5 +1,7 @@
 """The warehouse as a resource: PostgreSQL, embedded or given by QUANT_DATABASE_URL, its schema up to date."""
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import dagster as dg
@@ -10,12 +12,14 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.resources import opened
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import Snapshot, folder_of, snapshot
+from quant_pipeline.warehouse.screening import Market, read_market
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """PostgreSQL with the platform's tables. Where it is comes from the settings, never from run config (it has a password)."""
 
     _database: Database | None = PrivateAttr(default=None)
+    _market: Market | None = PrivateAttr(default=None)
 
     @property
     def database(self) -> Database:
@@ -27,6 +31,20 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """The rows of one moment, from the lake where it is current."""
         return snapshot(self.database, folder_of(settings.load()))
+
+    def market(
+        self,
+        stored: Snapshot,
+        calendar: Calendar,
+        needs: Mapping[str, Sequence[str]],
+        sessions: Sequence[dt.date],
+        lookback: int,
+    ) -> Market:
+        """What screens look at; the screens of one run that ask for the same sessions share one read."""
+        if self._market is None or not self._market.serves(stored, needs, sessions, lookback):
+            self._market = None  # two of them need not be in memory
+            self._market = read_market(stored, calendar, needs, sessions, lookback)
+        return self._market
 
     def calendar(self) -> Calendar:
         """The exchange's calendar, as far as the stored one can be believed."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from quant_pipeline.notify.messages import LISTED_HITS, Message, checks_failed, one_line, run_failed, screen_ready
+from quant_pipeline.warehouse.screenings import Compared
 
 UI = "http://127.0.0.1:3000"
 PAGE = "http://127.0.0.1:3001/screens/dual_ma/2026-11-20"
@@ -23,6 +24,7 @@ SCHEMA = {
     "close": pl.Float64,
     "pct_chg": pl.Float64,
     "score": pl.Float64,
+    "industry": pl.String,
     "figures": pl.String,
 }
 
@@ -43,10 +45,10 @@ def _failed(cause: str = "boom", *, job: str = "daily_sync", step: str = "daily_
     return run_failed(job=job, step=step, run_id="abc-1", cause=cause, ui_url=UI, units_url=f"{UI}/sync/abc-1", sandbox=sandbox)
 
 
-def _screen(count: int = 1, *, sandbox: bool = False, **values: object) -> Message:
+def _screen(count: int = 1, *, sandbox: bool = False, compared: Compared | None = None, **values: object) -> Message:
     hit = {"ts_code": "600000.SH", "name": "浦发银行", "close": 10.5, "pct_chg": 2.944, "score": 0.0123, "figures": None}
     hits = pl.DataFrame([{**hit, **values}] * count, schema=SCHEMA)
-    return screen_ready(strategy="双均线金叉", session=SESSION, hits=hits, page_url=PAGE, sandbox=sandbox)
+    return screen_ready(strategy="双均线金叉", session=SESSION, hits=hits, compared=compared, page_url=PAGE, sandbox=sandbox)
 
 
 def _checks(failed: list[tuple[str, str]], *, sandbox: bool = False) -> Message:
@@ -104,15 +106,22 @@ def test_names_are_shown_as_they_are() -> None:
 
 
 def test_a_hit_is_a_row_with_its_figures() -> None:
-    message = _screen(figures='{"ma5":10.32,"ma20":10.0712}')
+    message = _screen(figures='{"ma5":10.32,"ma20":10.0712}', industry="银行")
     assert message.title == "双均线金叉 选股 Screen 2026-11-20：1 只"
     cells = re.findall(r"<td[^>]*>(.*?)</td>", _shown(message))
-    assert cells == ["600000.SH", "浦发银行", "10.50", "+2.94%", "0.0123", "ma5 10.32 · ma20 10.0712"]
+    assert cells == ["600000.SH", "浦发银行", "10.50", "+2.94%", "0.0123", "银行", "ma5 10.32 · ma20 10.0712"]
 
 
 def test_values_that_are_not_known_are_dashes() -> None:
     message = _screen(name=None, close=None, pct_chg=None, score=None, figures='{"ma5":null}')
-    assert re.findall(r"<td[^>]*>(.*?)</td>", _shown(message)) == ["600000.SH", "–", "–", "–", "–", "ma5 –"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", _shown(message)) == ["600000.SH", "–", "–", "–", "–", "–", "ma5 –"]
+
+
+def test_hits_are_compared_with_the_session_before() -> None:
+    message = _screen(compared=Compared(frozenset(["600000.SH"]), 3, ("平安银行", "万科A")))
+    assert "新增 New 1 · 保留 kept 3 · 消失 gone 2: 平安银行, 万科A" in _text(message)
+    assert "浦发银行 新" in _text(message)
+    assert "新" not in _text(_screen(compared=Compared(frozenset(), 1, ())))[20:].replace("新增", "")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.sync.insight.history import Page
 from quant_pipeline.warehouse.reads import read, read_sql
 
@@ -94,13 +95,19 @@ def hits(request: Request, access: Reached, name: str, date: str, number: Number
         doc=strategy.doc if strategy else "",
         session=session,
         hits=[
-            {**row, "figures": each, "new": former is not None and row["ts_code"] not in known}
+            {
+                **row,
+                "figures": each,
+                "concepts": (row["concepts"] or "").split("、") if row["concepts"] else [],
+                "new": former is not None and row["ts_code"] not in known,
+            }
             for row, each in zip(shown.rows.to_dicts(), figures, strict=True)
         ],
         gone=before.filter(~pl.col("ts_code").is_in(found["ts_code"].to_list())).to_dicts(),
         columns=columns,
         headings=_headings(strategy, parameters),
         parameters=_described(strategy, parameters),
+        universe=_universe(found),
         lines=_closes(access.database, shown.rows["ts_code"].to_list(), session),
         closes=_CLOSES,
         first=first,
@@ -132,10 +139,11 @@ def _sessions_of(database: Database, name: str) -> list[dt.date]:
 
 
 def _hits(database: Database, name: str, session: dt.date) -> pl.DataFrame:
-    """The session's hits, the best first, with industry."""
+    """The session's hits, the best first; of older rows, which have no industry of their own, today's."""
     rows = read(database, SCREEN_RESULTS, start=session, end=session).filter(pl.col("screen") == name)
-    industries = read(database, STOCK_LIST, codes=rows["ts_code"].to_list(), columns=["ts_code", "industry"])
-    return rows.join(industries, on="ts_code", how="left").sort("score", descending=True, nulls_last=True)
+    listed = read(database, STOCK_LIST, codes=rows["ts_code"].to_list(), columns=["ts_code", "industry"])
+    known = rows.join(listed, on="ts_code", how="left", suffix="_today").sort("score", descending=True, nulls_last=True)
+    return known.with_columns(pl.coalesce("industry", "industry_today").alias("industry"))
 
 
 def _headings(strategy: type[Strategy] | None, parameters: Mapping[str, Any]) -> Mapping[str, str]:
@@ -153,6 +161,14 @@ def _described(strategy: type[Strategy] | None, parameters: Mapping[str, Any]) -
     fields = strategy.Parameters.model_fields if strategy else {}
     words = {name: (field.description or "").rpartition(" ")[2] for name, field in fields.items()}
     return [(words.get(name) or name, value) for name, value in parameters.items()]
+
+
+def _universe(found: pl.DataFrame) -> list[tuple[str, Any]]:
+    """(words, value) of the filters that chose among which shares it looked."""
+    text = found["universe"][0] if found.height else None
+    words = {name: (field.description or "").rpartition(" ")[2] for name, field in Universe.model_fields.items()}
+    filters = json.loads(text or "{}").items()
+    return [(words.get(name) or name, "、".join(value) if isinstance(value, list) else value) for name, value in filters]
 
 
 def _closes(database: Database, codes: Sequence[str], session: dt.date) -> dict[str, str]:

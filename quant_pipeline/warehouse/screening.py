@@ -1,0 +1,131 @@
+"""What the screens of some sessions look at: one read, which they share, and what is told of the hits beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
+    DAILY_KLINE,
+    INDEX_WEIGHTS,
+    SCREEN_RESULTS,
+    STOCK_LIST,
+    THS_CONCEPTS,
+    THS_MEMBERS,
+)
+from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.panel import IN_UNIVERSE
+from quant_pipeline.strategies.universe import Universe, chosen, needed
+from quant_pipeline.warehouse.lake import Snapshot
+from quant_pipeline.warehouse.panel import read_panel
+
+_KEY = ("ts_code", "trade_date")
+_CONCEPT = "N"
+_BETWEEN = "、"
+_DIGITS = 9
+"""Of a score, that count: sums over longer windows differ behind them."""
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Market:
+    """The panel of some sessions, and the raw bars of these: ts_code, trade_date, close, pct_chg, amount."""
+
+    sessions: tuple[dt.date, ...]
+    needs: Mapping[str, Sequence[str]]
+    lookback: int
+    states: Mapping[tuple[str, int], int]
+    panel: pl.DataFrame
+    bars: pl.DataFrame
+
+    def serves(self, stored: Snapshot, needs: Mapping[str, Sequence[str]], sessions: Sequence[dt.date], lookback: int) -> bool:
+        """Whether a screen finds all that it needs here, as it is stored now."""
+        return (
+            self.sessions == tuple(sessions)
+            and self.lookback >= lookback
+            and all(set(columns) <= set(self.needs.get(name, ())) for name, columns in needs.items())
+            and self.states == _states(stored, self.needs)
+        )
+
+
+def read_market(
+    stored: Snapshot,
+    calendar: Calendar,
+    needs: Mapping[str, Sequence[str]],
+    sessions: Sequence[dt.date],
+    lookback: int,
+) -> Market:
+    """What strategies look at that `need` this, `lookback` bars before the first session on."""
+    panel = read_panel(stored, calendar, needs, sessions, lookback)
+    columns = [*_KEY, "close", "pct_chg", "amount"]
+    bars = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
+    _logger.info("read %d bars for the screens of %s to %s", panel.height, sessions[0], sessions[-1])
+    return Market(tuple(sessions), needs, lookback, _states(stored, needs), panel, bars)
+
+
+def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe: Universe, market: Market) -> pl.DataFrame:
+    """The strategy's hits in the market's sessions, as `screen_results` has them, the best of each session first.
+
+    StrategyError, UniverseError: sentences, and there are no hits of any session.
+    """
+    panel, asked = market.panel, None
+    if universe.chooses:
+        asked = json.dumps(universe.asked, ensure_ascii=False)
+        within = _within(stored, calendar, universe, market).with_columns(pl.lit(True).alias(IN_UNIVERSE))
+        panel = panel.join(within, on=_KEY, how="left", maintain_order="left").with_columns(
+            pl.col(IN_UNIVERSE).fill_null(False)
+        )
+    order = pl.struct(-pl.col("score"), "ts_code").rank("ordinal").over("trade_date")
+    hits = strategy.screen(panel, market.sessions).with_columns(pl.col("score").round_sig_figs(_DIGITS))
+    reasons = [strategy.reason(json.loads(figures)) for figures in hits["figures"]]
+    return (
+        hits.join(market.bars, on=_KEY, how="left", maintain_order="left")
+        .join(_described(stored, hits["ts_code"].unique().to_list()), on="ts_code", how="left", maintain_order="left")
+        .with_columns(
+            screen=pl.lit(strategy.name),
+            rank=order.cast(pl.Int64),
+            reason=pl.Series(reasons, dtype=pl.String),
+            parameters=pl.lit(strategy.parameters.model_dump_json()),
+            universe=pl.lit(asked, pl.String),
+        )
+        .select(SCREEN_RESULTS.column_names)
+        .sort("trade_date", "rank")
+    )
+
+
+def _within(stored: Snapshot, calendar: Calendar, universe: Universe, market: Market) -> pl.DataFrame:
+    tables = {dataset.name: _rows(stored, dataset, market.sessions) for dataset in needed(universe)}
+    return chosen(universe, market.bars, tables, calendar)
+
+
+def _rows(stored: Snapshot, dataset: Dataset, sessions: Sequence[dt.date]) -> pl.DataFrame:
+    if not dataset.dated:
+        return stored.read(dataset)
+    return stored.read(dataset, start=None if dataset is INDEX_WEIGHTS else sessions[0], end=sessions[-1])
+
+
+def _described(stored: Snapshot, codes: Sequence[str]) -> pl.DataFrame:
+    """ts_code, name, industry, concepts (of the last sync of THS's boards)."""
+    listed = stored.read(STOCK_LIST, codes=codes, columns=["ts_code", "name", "industry"])
+    concepts = stored.read(THS_CONCEPTS, columns=["ts_code", "name", "type"]).filter(type=_CONCEPT)
+    members = stored.read(THS_MEMBERS, columns=["ts_code", "con_code", "is_new"])
+    of_code = (
+        members.filter(pl.col("con_code").is_in(list(codes)), pl.col("is_new").fill_null("Y") != "N")
+        .join(concepts.select("ts_code", concept="name"), on="ts_code")
+        .group_by(ts_code="con_code")
+        .agg(pl.col("concept").sort().str.join(_BETWEEN).alias("concepts"))
+    )
+    return listed.join(of_code, on="ts_code", how="left")
+
+
+def _states(stored: Snapshot, needs: Mapping[str, Sequence[str]]) -> dict[tuple[str, int], int]:
+    names = {*needs, DAILY_KLINE.name, ADJ_FACTOR.name}
+    return {key: total for key, total in stored.sums.items() if key[0] in names}
