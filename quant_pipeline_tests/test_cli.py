@@ -318,8 +318,8 @@ def test_sync_of_some_symbols_asks_for_these_alone_and_says_how_many_rows_came(s
 def test_what_cannot_be_planned_is_told_in_plain_words(shell: Platform) -> None:
     shell.execute("TRUNCATE ths_concepts, ths_industries")
     facts = report("sync", "--datasets", "ths_members", exit_code=1)
-    words = "no board is known yet, sync ths_concepts and ths_industries first"
-    assert facts["errors"] == [f"ths_members: ths_members: {words}"]
+    words = "no board is known yet, sync ths_concepts, ths_industries first"
+    assert facts["errors"] == [f"ths_members: {words}"]
 
 
 def test_indexes_are_counted_by_what_was_asked_for(shell: Platform) -> None:
@@ -339,7 +339,80 @@ def test_a_session_that_fails_is_named_and_the_exit_code_is_1(shell: Platform) -
     assert facts["status"] == "success_with_errors"
     assert [failure["unit"] for failure in facts["failures"]] == ["2026-11-19"]
     assert "tushare.daily_basic" in facts["failures"][0]["error"]
-    assert facts["errors"][0].startswith("daily_basic: daily_basic 2026-11-19: tushare.daily_basic: ")
+    assert facts["errors"] == [], "it is told once"
+
+
+SENTENCE = re.compile(r"\b[a-z]{2,} [a-z]{2,} [a-z]{2,}\b")
+"""Three Latin words in a row are a sentence; names of data sets, sources, APIs and codes are none."""
+
+
+def test_a_chinese_reader_is_told_in_chinese_what_failed_in_every_place(
+    shell: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the terminal, the history, the events of sources and the message: no English sentence but those of the catalogue."""
+    for kind, api, more in (
+        ("status", "daily_basic", {"times": 2}),
+        ("empty", "suspend_d", {"times": 2}),
+        ("wrong_rows", "daily", {"share": 0.3, "times": 2}),
+    ):
+        shell.sandbox.order_fault(kind, api=api, **more)
+    monkeypatch.setenv("COLUMNS", "200")
+    try:
+        names = "daily_basic,suspensions,daily_kline"
+        told = invoke("sync", "--datasets", names, "--days-back", "2", "--force", "--lang", "zh", exit_code=1)
+    finally:
+        shell.sandbox.clear_faults()
+    run = json.loads(invoke("history", "--json").stdout)["runs"][0]["run"]
+    pages = {
+        "terminal": told.output,
+        "history": invoke("history", "--lang", "zh").output,
+        "its units": invoke("history", "--run", run[:8], "--lang", "zh").output,
+        "sources": invoke("sources", "--lang", "zh").output,
+        "events": invoke("sources", "--events", "--lang", "zh").output,
+    }
+    assert "服务器返回 HTTP 错误" in pages["terminal"]
+    assert pages["terminal"].count("服务器返回 HTTP 错误") <= 3, "where it happened, in the summary, in what was left over"
+    for name, text in pages.items():
+        assert SENTENCE.findall(text) == [], name
+    (content,) = shell.rows(
+        "SELECT content FROM messages WHERE starts_with(dedupe_key, 'run-failed:') ORDER BY id DESC LIMIT 1"
+    )[0]
+    cause = content.partition("```")[2].partition("```")[0]
+    assert "服务器返回 HTTP 错误" in cause
+    assert SENTENCE.findall(cause) == []
+    (kept,) = shell.rows("SELECT error FROM sync_items WHERE status = 'failed' AND starts_with(error, 'daily_basic')")[0]
+    assert "the server answered with an HTTP error" in kept, "what is kept is read by SQL and by readers of either language"
+
+
+def test_a_command_that_fails_in_several_runs_sends_one_message(shell: Platform) -> None:
+    shell.sandbox.order_fault("status", api="daily_basic", times=2)
+    shell.sandbox.order_fault("status", api="stk_week_month_adj", times=2)
+    shell.sandbox.order_fault("status", api="weekly", times=2)
+    before = shell.rows("SELECT count(*) FROM messages WHERE starts_with(dedupe_key, 'run-failed:')")[0][0]
+    try:
+        facts = report("sync", "--datasets", "daily_basic,weekly_kline", "--days-back", "1", "--force", exit_code=1)
+    finally:
+        shell.sandbox.clear_faults()
+    after = shell.rows("SELECT dedupe_key FROM messages WHERE starts_with(dedupe_key, 'run-failed:')")
+    assert len(after) == before + 1
+    assert (f"run-failed:{facts['command_id']}",) in after
+    assert len(facts["messages"]) == 1
+
+
+def test_nothing_failed_is_said_by_a_dry_run_too(shell: Platform) -> None:
+    del shell
+    report("sync", "--datasets", "daily_basic", "--days-back", "2", "--force")
+    assert "nothing failed at its last attempt" in invoke(
+        "sync", "--datasets", "daily_basic", "--retry-failed", "--dry-run"
+    ).stdout.replace("\n", " ")
+
+
+def test_history_counts_the_units_of_the_summary(shell: Platform) -> None:
+    del shell
+    report("sync", "--datasets", "daily_kline", "--days-back", "2")
+    facts = report("sync", "--datasets", "daily_kline,daily_basic", "--days-back", "3", "--force")
+    run = json.loads(invoke("history", "--json").stdout)["runs"][0]
+    assert run["units_done_of_asked"] == run["units_asked"] == sum(each["units"] for each in facts["datasets"])
 
 
 def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
@@ -360,7 +433,7 @@ def test_a_dry_run_prints_the_plan_and_fetches_nothing(shell: Platform) -> None:
     mixed = invoke("sync", "--datasets", "daily_kline,ths_members", "--days-back", "2", "--force", "--dry-run", "--json")
     facts = json.loads(mixed.stdout)
     assert [plan["dataset"] for plan in facts["plan"]] == ["daily_kline"], "what cannot be planned does not hide the rest"
-    assert facts["problems"] == ["ths_members: no board is known yet, sync ths_concepts and ths_industries first"]
+    assert facts["problems"] == ["ths_members: no board is known yet, sync ths_concepts, ths_industries first"]
     text = invoke("sync", "--datasets", "daily_kline", "--days-back", "1", "--force", "--dry-run").stdout
     assert "1 call, seconds at the sources' pace" in text
     text = invoke("sync", "--periods", "weekly,monthly", "--start", "2026-01-01", "--dry-run").stdout

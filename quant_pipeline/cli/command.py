@@ -100,6 +100,15 @@ def prepared(as_json: bool) -> tuple[Settings, Any]:
     return settings, console
 
 
+def tell_lacking(settings: Settings, console: Any) -> None:
+    """The sources in use that cannot be asked (no token): a line each, before what is shown."""
+    from quant_pipeline.console.render import show_note
+    from quant_pipeline.resources.upstream import lacking
+
+    for name, why in lacking(settings).items():
+        show_note(console, f"{name}: {why}")
+
+
 def finish(report: Report, settings: Settings, console: Any, as_json: bool) -> NoReturn:
     from quant_pipeline.console.render import show as show_report
 

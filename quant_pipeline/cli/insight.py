@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from quant_pipeline.cli import completing
-from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split, upgraded
+from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split, tell_lacking, upgraded
 from quant_pipeline.cli.help import Command, option
 
 
@@ -27,6 +27,7 @@ def status(as_json: bool) -> None:
         from quant_pipeline.sync.insight.status import status_of
 
         settings, console = prepared(as_json)
+        tell_lacking(settings, console)
         database = opened.database()
         shown = status_output(status_of(database, opened.calendar(database), off=switched_off()))
         show(shown, settings, console, as_json)
@@ -99,6 +100,7 @@ def sources(events: bool, reset: str | None, priority: str | None, as_json: bool
         from quant_pipeline.console import sources as controls
 
         settings, console = prepared(as_json)
+        tell_lacking(settings, console)
         show(controls.sources(upgraded(), settings, events=events, reset=reset, priority=priority), settings, console, as_json)
 
 

@@ -30,6 +30,7 @@ from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
 from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.retelling import retold
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
 from quant_pipeline.sync.plan import Plan, PlanError
@@ -134,11 +135,11 @@ def _todo(
         for task in todo:
             more, unplanned = planning.plans(task.datasets, {each.name: task.window for each in task.datasets}, Request())
             plans, problems = plans + more, problems + unplanned
-    if not todo and DAILY_KLINE.name in unserved:
+    if not todo and planning.unusable and DAILY_KLINE.name in unserved:
         raise NothingServed(unserved[DAILY_KLINE.name])
     if todo:
         show_total(plans, problems, console)
-    return todo, plans, problems, [say("{why}. Skipped", why=why) for why in unserved.values()]
+    return todo, plans, problems, [say("{why}. Skipped", why=retold(why)) for why in unserved.values()]
 
 
 def sync(settings: Settings, console: Console, *, order: Order, began: float) -> report.Report:
@@ -157,7 +158,8 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
     with planner(warehouse, order.sources) as planning:
         _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
-    _demand_any(order.datasets, unserved)
+    if planning.unusable:
+        _demand_any(order.datasets, unserved)
     show_total(plans, problems, console, failed=order.retry_failed)
     with progress.shown(console, plans, _uncounted(problems)):
         launched = [
@@ -182,7 +184,8 @@ def plan(order: Order, console: Console) -> tuple[list[Plan], list[PlanError]]:
     with one_command(), planner(WarehouseResource(), order.sources) as planning:
         _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
-    _demand_any(order.datasets, unserved)
+    if planning.unusable:
+        _demand_any(order.datasets, unserved)
     return plans, [*problems, *map(PlanError, unserved.values())]
 
 
@@ -199,8 +202,14 @@ def _tell_unusable(planning: Planner, console: Console) -> None:
 
 def _demand_any(datasets: Sequence[Dataset], unserved: Mapping[str, str]) -> None:
     """Raises NothingServed where no source in use gives any of the data sets."""
-    if unserved and all(dataset.name in unserved for dataset in datasets):
-        raise NothingServed("; ".join(dict.fromkeys(unserved.values())))
+    if not unserved or not all(dataset.name in unserved for dataset in datasets):
+        return
+    first, *others = unserved.values()
+    if not others:
+        raise NothingServed(first)
+    whys = dict.fromkeys(why.partition("; ")[2] for why in unserved.values())
+    text = say("no source in use gives any of the {count} data sets that are asked for", count=len(unserved))
+    raise NothingServed("; ".join(filter(None, [text, *whys])))
 
 
 def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanError], dict[str, str]]:
@@ -287,7 +296,7 @@ def _report(
         status=_worst([_status(database, each) for each in launched]),
         # A step that failed for units which are listed says nothing more.
         errors=[text for each in launched for text in each.failures if text.partition(":")[0] not in of_units],
-        skipped=list(dict.fromkeys([*skipped, *(note for each in launched for note in each.skipped)])),
+        skipped=list(dict.fromkeys([*skipped, *(retold(note) for each in launched for note in each.skipped)])),
         checks_passed=sum(each.checks_passed for each in launched),
         checks_failed=[_failed_check(check) for each in launched for check in each.checks_failed],
         **synced,

@@ -127,7 +127,8 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
         if event.is_step_failure:
             failure = event.step_failure_data
             described = failure.user_failure_data.description if failure.user_failure_data else None
-            texts.append(f"{event.step_key}: {described or _first_cause(failure.error) or event.message}")
+            why = described or _first_cause(failure.error) or str(event.message)
+            texts.append(why if why.startswith(f"{event.step_key}: ") else f"{event.step_key}: {why}")
         elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not texts:
             texts.append(_first_cause(event.job_failure_data.error) or str(event.message))
     return texts

@@ -163,7 +163,7 @@ def _cost(calls: int, minutes: float) -> str:
 
 
 def _show_sync(report: Report, console: Console) -> None:
-    title = Text.assemble(say("Synced"), ": ", state(report.status))
+    title = Text.assemble(say("Synced: "), state(report.status))
     table = FittedTable(
         title,
         (
@@ -235,7 +235,7 @@ def _show_checks(report: Report, console: Console) -> None:
     failed = len(report.checks_failed)
     if not failed and not report.checks_passed:
         return
-    line = Text.assemble(say("Checks"), ": ", (say("{count:,} passed", count=report.checks_passed), "green"))
+    line = Text.assemble(say("Checks: "), (say("{count:,} passed", count=report.checks_passed), "green"))
     if failed:
         line.append(", ").append(say("{count:,} failed", count=failed), "red")
     console.print(line)

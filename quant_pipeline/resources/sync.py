@@ -75,7 +75,8 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             return self._syncer.sync(dataset, request, on_committed=on_committed)
         except Exception as error:
-            self._error = f"{dataset.name}: {error}"
+            said = str(error)
+            self._error = said if said.startswith(f"{dataset.name}: ") else f"{dataset.name}: {said}"
             raise
         except BaseException:  # cancelled in the UI
             self._error = INTERRUPTED

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from quant_pipeline.settings import Settings, read
+from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.context import SourceSettings
 
@@ -33,6 +34,16 @@ def settings_now(source: type[Source], current: Settings) -> SourceSettings | No
 
     addresses = running_at(current.home) if _simulated(source, current) else None
     return None if addresses is None else _of_sandbox(source, addresses)
+
+
+def lacking(current: Settings) -> dict[str, str]:
+    """Of each source in use that cannot be asked with the settings as they are: why. In sandbox mode nothing lacks."""
+    if current.sandboxed:
+        return {}
+    ranks = registry.priorities()
+    kinds = {name: kind for name, kind in registry.registered().sources.items() if ranks[name]}
+    found = {name: kind.lacking(read(kind.settings)) for name, kind in kinds.items()}
+    return {name: why for name, why in found.items() if why is not None}
 
 
 def _simulated(source: type[Source], current: Settings) -> bool:

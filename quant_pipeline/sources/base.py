@@ -147,6 +147,12 @@ class Source(ABC):
                 self._settings = found
                 self.move(found)
 
+    @classmethod
+    def lacking(cls, settings: Any) -> str | None:
+        """Why it cannot be used with these settings (of the type that it declares): no token, say; None where it can."""
+        del settings
+        return None
+
     def unavailable(self) -> str | None:
         """Why this source cannot be used (no token, say), in words for the user; None when it can."""
         return None

@@ -109,6 +109,10 @@ class TushareSource(Source):
     def move(self, settings: TushareSettings) -> None:
         self._url, self._clients = _base(settings.url), {}
 
+    @classmethod
+    def lacking(cls, settings: TushareSettings) -> str | None:
+        return None if settings.token and settings.token.get_secret_value() else _NO_TOKEN
+
     def unavailable(self) -> str | None:
         return None if self._token else _NO_TOKEN
 

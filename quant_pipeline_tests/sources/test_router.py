@@ -22,7 +22,7 @@ from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplet
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.ranking import Ranking
-from quant_pipeline.sources.router import Router
+from quant_pipeline.sources.router import Router, one_command
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.warehouse.database import Database
 
@@ -289,6 +289,25 @@ def test_a_failure_for_good_takes_out_the_api_or_the_whole_source_and_costs_one_
     assert router.fetch(ADJ_FACTOR, UNIT, judge).source == ("first" if others else "second")
     assert first.asked == 1 + others
     assert Router([first]).fetch(DAILY_KLINE, UNIT, judge).source == "first", "for that router's life only"
+
+
+def test_the_routers_of_one_command_know_of_a_lasting_failure_and_those_of_the_next_do_not() -> None:
+    refusing = Told(fails(FailureClass.PERMANENT_SOURCE, "*"))
+    with one_command():
+        for _ in range(3):
+            assert Router([refusing, Other()]).fetch(DAILY_KLINE, UNIT, judge).source == Other.name
+        assert refusing.asked == 1
+    Router([refusing, Other()]).fetch(DAILY_KLINE, UNIT, judge)
+    assert refusing.asked == 2
+
+
+def test_who_has_no_token_is_not_planned_with_and_named_where_nobody_else_serves() -> None:
+    without = Told()
+    without.away = "no token"
+    router = Router([without])
+    assert router.serving(DAILY_KLINE, Grain.SESSION) == ()
+    with pytest.raises(Unanswered, match=r"no token \[permanent_source\]"):
+        router.fetch(DAILY_KLINE, UNIT, judge)
 
 
 def test_a_passing_failure_takes_nobody_out() -> None:
