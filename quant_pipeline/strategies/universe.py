@@ -81,15 +81,20 @@ class Universe(BaseModel):
 
 @dataclass(frozen=True)
 class _Filter:
-    """`keeps`: of the sessions' bars those that pass."""
+    """`keeps`: of the sessions' bars those that pass · `beside`: what it looks at too, and may be empty."""
 
     needs: tuple[Dataset, ...]
     keeps: Callable[[pl.DataFrame, Universe, Tables, Calendar], pl.DataFrame]
+    beside: tuple[Dataset, ...] = ()
 
 
 def needed(universe: Universe) -> tuple[Dataset, ...]:
     """The data sets that its filters look at, beside the bars."""
-    return tuple(dict.fromkeys(dataset for name in universe.asked for dataset in _FILTERS[name].needs))
+    return tuple(dict.fromkeys(dataset for name in universe.asked for dataset in _looked_at(name)))
+
+
+def _looked_at(name: str) -> tuple[Dataset, ...]:
+    return (*_FILTERS[name].needs, *_FILTERS[name].beside)
 
 
 def chosen(universe: Universe, bars: pl.DataFrame, tables: Tables, calendar: Calendar) -> pl.DataFrame:
@@ -219,7 +224,7 @@ _FILTERS: Final[Mapping[str, _Filter]] = {
     "boards": _Filter((), _on_boards),
     "codes": _Filter((), _of_codes),
     "index": _Filter((INDEX_WEIGHTS,), _in_index),
-    "ths": _Filter((THS_CONCEPTS, THS_INDUSTRIES, THS_MEMBERS), _in_ths_boards),
+    "ths": _Filter((THS_MEMBERS,), _in_ths_boards, (THS_CONCEPTS, THS_INDUSTRIES)),
     "without_st": _Filter((NAME_HISTORY,), _not_st),
     "min_listed": _Filter((STOCK_LIST,), _listed_long),
     "min_amount": _Filter((), _traded_enough),
