@@ -248,7 +248,7 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     fetched = {name: units for name, units in asked_for.items() if name not in with_the_bars}
     assert {row["dataset"]: row["units"] for row in first["datasets"]} == fetched
     assert {row["sources"] for row in first["datasets"]} == {"tushare", "derived"}
-    assert len(first["run_ids"]) == 8, "lists, bars, what no screen needs, weeks, months, members, boards, the day at a glance"
+    assert len(first["run_ids"]) == 7, "lists, bars, what no screen needs, weeks, months, boards, the day at a glance"
     ((command_id, runs),) = shell.rows(
         "SELECT command_id, array_agg(id ORDER BY started_at) FROM sync_runs WHERE command_id IS NOT NULL GROUP BY 1"
     )

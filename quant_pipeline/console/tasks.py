@@ -91,17 +91,15 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
     if start is not None:
         tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
-    for dataset, job, back in (
-        (WEEKLY_KLINE, weekly_sync, FIRST_RUN_SESSIONS),
-        (MONTHLY_KLINE, monthly_sync, FIRST_RUN_SESSIONS),
-        (INDEX_WEIGHTS, monthly_sync, FIRST_RUN_EXTRA_SESSIONS),
-    ):
-        if dataset.name not in on:
-            continue
-        labels = labels_of(dataset, calendar, calendar.window(end, back))
-        start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
-        if start is not None:
-            tasks.append(Task(job.name, (dataset,), Window(start, end)))
+    for job, periodic in ((weekly_sync, (WEEKLY_KLINE,)), (monthly_sync, (MONTHLY_KLINE, INDEX_WEIGHTS))):
+        first = {}
+        for dataset in (each for each in periodic if each.name in on):
+            labels = labels_of(dataset, calendar, calendar.window(end, FIRST_RUN_SESSIONS))
+            start = _first_missing(database, [Unit.session(label) for label in labels], [dataset])
+            if start is not None:
+                first[dataset] = start
+        if first:
+            tasks.append(Task(job.name, tuple(first), Window(min(first.values()), end)))
     if boards:
         tasks.append(Task(reference_sync.name, boards, Window(end, end), stage=Stage.BESIDE))
     return tasks

@@ -56,6 +56,7 @@ from quant_pipeline.sources.units import Grain, Unit, is_running
 
 _NO_TOKEN = marked("no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0")
 _BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
+_BULK_APIS = ("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d", "dividend", "index_weight")
 _SNAPSHOT = (Grain.SNAPSHOT,)
 _DAILY = (Grain.SESSION, Grain.CODE)
 _LIST_STATES = ("L", "D", "P")
@@ -80,7 +81,7 @@ class TushareSource(Source):
     default_priority = 1
     default_policies: ClassVar = {
         "*": RatePolicy(),
-        **dict.fromkeys(("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d"), _BULK),
+        **dict.fromkeys(_BULK_APIS, _BULK),
         "stock_basic": RatePolicy(per_minute=50, per_second=2, burst=5, concurrency=1),
     }
     settings = TushareSettings

@@ -95,8 +95,9 @@ def test_a_week_and_a_month_have_watermarks_of_their_own(warehouse: Database) ->
     assert missing(warehouse)["monthly_kline"] == Window(LATEST, LATEST)
 
 
-def test_members_of_indexes_are_asked_for_over_the_months_of_the_last_five_sessions(warehouse: Database) -> None:
-    assert missing(warehouse)["index_weights"] == Window(LATEST, LATEST)
+def test_members_of_indexes_come_with_the_months_bars_and_alone_where_only_they_lack(warehouse: Database) -> None:
+    (monthly,) = (task for task in missing_tasks(warehouse, CALENDAR, LATEST) if task.job == "monthly_sync")
+    assert [dataset.name for dataset in monthly.datasets] == ["monthly_kline", "index_weights"]
     complete(warehouse)
     record(warehouse, ["index_weights"], [LATEST], status="failed")
     assert missing(warehouse) == {"index_weights": Window(LATEST, LATEST)}
