@@ -41,11 +41,13 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
 
         settings, console = prepared(as_json)
         warehouse = WarehouseResource()
-        widen(warehouse.database, warehouse.calendar(), date.date() - dt.timedelta(days=_BEFORE) if date else None)
+        calendar = warehouse.calendar()
+        widen(warehouse.database, calendar, date.date() - dt.timedelta(days=_BEFORE) if date else None)
         from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
 
         with interruptible():
-            done = commands.run(settings, console, date=date.date() if date else None, began=began)
+            given = (settings, console, warehouse, calendar)
+            done = commands.run(*given, date=date.date() if date else None, began=began)
         finish(done, settings, console, as_json)
 
 

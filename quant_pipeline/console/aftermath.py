@@ -8,18 +8,15 @@ from rich.markup import escape
 
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
-from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.notify.messages import run_failed
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 
 
-def clear_up(warehouse: WarehouseResource, console: Console) -> None:
+def clear_up(instance: dg.DagsterInstance, warehouse: WarehouseResource, console: Console) -> None:
     """Works without a daemon. Where one runs, its sensor tells of the same run under the same key: once."""
-    prepare_environment()
-    with dg.DagsterInstance.get() as instance:
-        ended = end_dead_runs(instance, warehouse.database)
+    ended = end_dead_runs(instance, warehouse.database)
     current, pushplus = settings.load(), PushPlusResource(warehouse=warehouse)
     for run in ended:
         console.print(f"[yellow]![/] {escape(shown_job(run.job))} ({run.run_id[:8]}): {escape(run.told)}", highlight=False)

@@ -84,33 +84,51 @@ SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 OVERVIEW = MARKET_OVERVIEW.name
 
 
-def run(settings: Settings, console: Console, *, date: dt.date | None, began: float) -> report.Report:
+def run(
+    settings: Settings,
+    console: Console,
+    warehouse: WarehouseResource,
+    calendar: Calendar,
+    *,
+    date: dt.date | None,
+    began: float,
+) -> report.Report:
     """The main job: syncs what is missing up to the session, checks it, screens it, notifies.
 
     `began`: when the command did, by the monotonic clock.
     """
     with one_command():
-        return _run(settings, console, date=date, began=began)
+        return _run(settings, console, warehouse, calendar, date=date, began=began)
 
 
-def _run(settings: Settings, console: Console, *, date: dt.date | None, began: float) -> report.Report:
-    warehouse = WarehouseResource()
-    database, calendar = warehouse.database, warehouse.calendar()
+def _run(
+    settings: Settings,
+    console: Console,
+    warehouse: WarehouseResource,
+    calendar: Calendar,
+    *,
+    date: dt.date | None,
+    began: float,
+) -> report.Report:
+    database = warehouse.database
     session = calendar.latest() if date is None else _session(calendar, date)
     for note in shifted(calendar, start=None, end=date):
         show_note(console, note)
-    clear_up(warehouse, console)
+    prepare_environment()
+    with dg.DagsterInstance.get() as instance:
+        clear_up(instance, warehouse, console)
+        unmade = _unmade(instance, session, [*SCREENS, OVERVIEW])
     refuse_when_busy(database)
     command_id = str(uuid.uuid4())
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
     beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
     with progress.shown(console, plans, _uncounted(problems), beside):
         launched = _in_stages(todo, command_id)
-    if not any(task.whole for task in todo) and not _made(session, SCREENS):
+    if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run", command_id=command_id))
     # At last, when all that the day is made of is there; without its bars there is no day.
-    if (launched or not _made(session, [OVERVIEW])) and latest_stored(database, session) == session:
+    if (launched or OVERVIEW in unmade) and latest_stored(database, session) == session:
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(daily_sync.name, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
     if launched:
@@ -151,7 +169,9 @@ def sync(settings: Settings, console: Console, *, order: Order, began: float) ->
 def _sync(settings: Settings, console: Console, *, order: Order, began: float) -> report.Report:
     warehouse = WarehouseResource()
     database = warehouse.database
-    clear_up(warehouse, console)
+    prepare_environment()
+    with dg.DagsterInstance.get() as instance:
+        clear_up(instance, warehouse, console)
     if not order.force:
         refuse_when_busy(database)
     command_id = str(uuid.uuid4())
@@ -339,8 +359,7 @@ def _session(calendar: Calendar, date: dt.date) -> dt.date:
     return calendar.on_or_before(date)
 
 
-def _made(session: dt.date, assets: Sequence[str]) -> bool:
-    prepare_environment()
-    with dg.DagsterInstance.get() as instance:
-        key = session.isoformat()
-        return all(key in instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets)
+def _unmade(instance: dg.DagsterInstance, session: dt.date, assets: Sequence[str]) -> set[str]:
+    """Those of the assets that the session has none of yet."""
+    key = session.isoformat()
+    return {name for name in assets if key not in instance.get_materialized_partitions(dg.AssetKey(name))}

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import requests
-
 from quant_pipeline.language import marked, told
 from quant_pipeline.notify.messages import Message, one_line
-from quant_pipeline.sources import bounded_http
 
 URL = "https://www.pushplus.plus"
 LONGEST_CONTENT = 20_000
@@ -135,6 +132,10 @@ class PushPlus:
 
     def _call(self, method: str, path: str, timeout: float, **request: Any) -> Any:
         """The `data` of PushPlus's answer."""
+        import requests
+
+        from quant_pipeline.sources import bounded_http
+
         try:
             answer = bounded_http.request(method, self._url + path, timeout=timeout, largest=_LARGEST, **request)
         except requests.RequestException as error:

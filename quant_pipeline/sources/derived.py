@@ -16,7 +16,6 @@ from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, MONTHLY_KLINE, PRICE_LIMITS, STOCK_LIST, WEEKLY_KLINE
-from quant_pipeline.sources import limits_by_rules
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.context import Context, SourceSettings
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
@@ -110,6 +109,8 @@ class DerivedSource(Source):
         return self.call("trading_rules", lambda: self._limits(unit.start), tally)
 
     def _limits(self, session: dt.date) -> pl.DataFrame:
+        from quant_pipeline.sources import limits_by_rules  # with numpy, which commands that only look do without
+
         known = read_sql(self._database, limits_by_rules.KNOWN, {"session": session}, timeout=self._timeout("trading_rules"))
         rows = limits_by_rules.counted(known, session, self._calendar)
         if rows.is_empty():

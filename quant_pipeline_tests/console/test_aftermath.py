@@ -13,6 +13,7 @@ import pytest
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from rich.console import Console
 
+from quant_pipeline.assets.alerts import failure_key
 from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.warehouse import run_presence
@@ -73,12 +74,12 @@ def test_the_next_command_ends_it_and_tells_of_it_once(platform: Platform, insta
     run = killed(platform, instance)
     printed = io.StringIO()
     for _ in range(2):
-        clear_up(WarehouseResource(), Console(file=printed, width=400))
+        clear_up(instance, WarehouseResource(), Console(file=printed, width=400))
     assert status(instance, run) is dg.DagsterRunStatus.FAILURE
     (line,) = printed.getvalue().splitlines()
     assert "The run broke off: its process (" in line
     assert "进程被杀死" not in line, "who is at the terminal reads one language"
-    told = platform.rows("SELECT title, content FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}")
+    told = platform.rows("SELECT title, content FROM messages WHERE dedupe_key = %s", failure_key(run.run_id, run.tags))
     ((title, content),) = told
     assert "daily_sync" in title
     assert "进程被杀死" in content
@@ -89,6 +90,6 @@ def test_a_run_that_died_while_it_was_cancelled_is_cancelled_and_nobody_is_told(
 ) -> None:
     run = killed(platform, instance)
     instance.report_run_canceling(run)
-    clear_up(WarehouseResource(), Console(quiet=True))
+    clear_up(instance, WarehouseResource(), Console(quiet=True))
     assert status(instance, run) is dg.DagsterRunStatus.CANCELED
-    assert platform.rows("SELECT count(*) FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}") == [(0,)]
+    assert platform.rows("SELECT count(*) FROM messages WHERE dedupe_key = %s", failure_key(run.run_id, run.tags)) == [(0,)]
