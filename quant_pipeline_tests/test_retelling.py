@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
+from collections import Counter
 
 import pytest
-from babel.messages.extract import extract_from_dir
 
 from quant_pipeline.cli import texts
 from quant_pipeline.language import catalogue, speaking, told
@@ -17,11 +16,16 @@ SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
 """Three Latin words in a row are a sentence; names, codes and APIs are none."""
 
 
-def told_in_code() -> Iterator[str]:
-    keywords = {"told": (1,), "marked": (1,)}
-    for _, _, text, _, _ in extract_from_dir(texts.PACKAGE, [("**.py", "python")], keywords=keywords, comment_tags=()):
-        assert isinstance(text, str)
-        yield text
+def told_in_code() -> list[str]:
+    return sorted({text for text in texts.marked_in_code() if isinstance(text, str) and "%" not in text})
+
+
+def skeleton(text: str) -> str:
+    """The text without the names of its places: two rooms may say the same of different things."""
+    return re.sub(r"\{.*?\}", "{}", text)
+
+
+ALIKE = Counter(map(skeleton, catalogue("zh")))
 
 
 def figures(text: str) -> dict[str, object]:
@@ -31,12 +35,12 @@ def figures(text: str) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("text", sorted({text for text in told_in_code() if "%" not in text}))
+@pytest.mark.parametrize("text", told_in_code())
 def test_each_text_that_is_told_is_known_again(text: str) -> None:
     kept = told(text, **figures(text))
     chinese = catalogue("zh")[text].format_map(figures(text))
     with speaking("zh"):
-        if " " in text and len(re.sub(r"\{.*?\}|[^a-z]", "", text)) >= 6:
+        if " " in text and len(re.sub(r"\{.*?\}|[^a-z]", "", text)) >= 6 and not ALIKE[skeleton(text)] > 1:
             assert retold(kept) == chinese
     with speaking("en"):
         assert retold(kept) == kept

@@ -5,6 +5,7 @@ Translations are written into the .po by hand; what is no longer said anywhere i
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import io
 import sys
@@ -28,7 +29,8 @@ from quant_pipeline.sync.checks import checks_of
 PACKAGE = Path(language.__file__).parent
 PLACE = language.FOLDER / "zh" / "LC_MESSAGES" / f"{language.DOMAIN}.po"
 COMPILED = PLACE.with_suffix(".mo")
-_SAID = {"say": (1,), "told": (1,), "say_many": (1, 2), "marked": (1,), "marked_many": (1, 2)}
+_SAID = {"say": 1, "told": 1, "say_many": 2, "marked": 1, "marked_many": 2}
+"""How many of the first arguments are texts."""
 _BY_CLICK = {"_": (1,), "ngettext": (1, 2)}
 _HEAD = r"""# The texts of quant_pipeline in Chinese. `make texts` adds what is new in the code with an empty msgstr,
 # takes out what is no longer said, and compiles; only the msgstr lines are written by hand.
@@ -70,9 +72,20 @@ def said() -> Iterator[Text]:
 
 
 def marked_in_code() -> Iterator[Text]:
-    """The templates: what stands in `say`, `say_many` and `marked`."""
-    for _, _, text, _, _ in extract_from_dir(PACKAGE, [("**.py", "python")], keywords=_SAID, comment_tags=()):
-        yield text
+    """The templates: what stands in `say`, `told`, `marked` and their plurals, where they are called (a variable may bear the
+    name too)."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and (count := _SAID.get(_name(call.func))):
+                texts = [
+                    each.value for each in call.args[:count] if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                ]
+                if len(texts) == count:
+                    yield texts[0] if count == 1 else tuple(texts)
+
+
+def _name(called: ast.expr) -> str:
+    return called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
 
 
 def written(catalogue: Catalog) -> bytes:
