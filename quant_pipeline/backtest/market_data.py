@@ -119,9 +119,9 @@ def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = Non
     A dividend whose ex-date lies in a halt is paid on it all the same. A factor step that no record explains, or not whole,
     is cash: the close before less the bar's ex-rights price (pre_close).
     """
-    told = _told(market, dividends)
+    records = _told(market, dividends)
     explained = {
-        (code, session): place for place, (code, session) in enumerate(zip(told["code"], told["session"], strict=True))
+        (code, session): place for place, (code, session) in enumerate(zip(records["code"], records["session"], strict=True))
     }
     rows = _stepped(market, factor)
     cash, where = [], []
@@ -134,7 +134,7 @@ def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = Non
         paid = new = 0
         for at in range(since + 1, session + 1):  # records whose ex-date lies in the halt before the bar
             if (place := explained.get((code, at))) is not None:
-                paid, new = paid + int(told["cash"][place]), new + int(told["shares"][place])
+                paid, new = paid + int(records["cash"][place]), new + int(records["shares"][place])
         rest = before * _PER_UNIT - paid - after * (_PER_UNIT + new // _PER_UNIT)
         tolerance = _TOLERANCE * before * _PER_UNIT if paid or new else 0
         if abs(rest) > tolerance:
@@ -143,13 +143,13 @@ def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = Non
     booked = np.array(where, dtype=np.int64)
     zero, days = np.zeros(len(booked), dtype=np.int64), market.days
     both = {
-        "session": np.concatenate([told["session"], market.session[booked]]),
-        "code": np.concatenate([told["code"], market.code[booked]]),
-        "cash": np.concatenate([told["cash"], np.array(cash, dtype=np.int64)]),
-        "bonus_par": np.concatenate([told["bonus_par"], zero]),
-        "shares": np.concatenate([told["shares"], zero]),
-        "told": np.concatenate([np.ones(len(told["code"]), dtype=np.uint8), zero.astype(np.uint8)]),
-        "record": np.concatenate([told["record"], days[market.session[booked]]]),
+        "session": np.concatenate([records["session"], market.session[booked]]),
+        "code": np.concatenate([records["code"], market.code[booked]]),
+        "cash": np.concatenate([records["cash"], np.array(cash, dtype=np.int64)]),
+        "bonus_par": np.concatenate([records["bonus_par"], zero]),
+        "shares": np.concatenate([records["shares"], zero]),
+        "told": np.concatenate([np.ones(len(records["code"]), dtype=np.uint8), zero.astype(np.uint8)]),
+        "record": np.concatenate([records["record"], days[market.session[booked]]]),
     }
     order = np.lexsort((-both["told"].astype(np.int8), both["code"], both["session"]))
     return Steps(**{name: values[order] for name, values in both.items()})
