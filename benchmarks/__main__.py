@@ -7,13 +7,14 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backfill, history, quota, screens, startup, upsert
+from benchmarks import backfill, history, lake, quota, screens, startup, upsert
 
 BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
     "backfill": backfill.main,
     "history": history.main,
     "quota": quota.main,
+    "lake": lake.main,
     "screens": screens.main,
     "startup": startup.main,
 }

@@ -21,6 +21,7 @@ from quant_pipeline.market.datasets import (
     SOURCED,
 )
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
+from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.sync.checks import checks_of
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -166,8 +167,12 @@ def test_the_screen_waits_for_bars_and_factors_and_shows_its_parameters() -> Non
     assert {dep.asset_key.to_user_string() for dep in spec("screen_dual_ma").deps} == {"daily_kline", "adj_factor"}
     assert spec("screen_dual_ma").automation_condition is not None
     fields = ASSETS["screen_dual_ma"].op.config_schema.config_type.fields
-    assert {name: field.default_value for name, field in fields.items()} == {"fast": 5, "slow": 20}
-    assert all(CHINESE.search(field.description) for field in fields.values())
+    universe = fields["universe"].config_type.fields
+    defaults = {name: field.default_value for name, field in fields.items() if name != "universe"}
+    assert defaults == {"fast": 5, "slow": 20}
+    assert universe.keys() == Universe.model_fields.keys()
+    assert not any(field.default_value for field in universe.values())
+    assert all(CHINESE.search(field.description) for field in (*fields.values(), *universe.values()))
 
 
 def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
