@@ -21,10 +21,9 @@ from click.testing import CliRunner, Result
 from quant_pipeline.cli import main
 from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
-from quant_pipeline.resources.sync import COMMAND_ID_TAG
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sync.checks import checks_of
-from quant_pipeline.sync.ledger import Ledger
+from quant_pipeline.sync.ledger import COMMAND_ID_TAG, Ledger
 from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -340,6 +339,12 @@ def test_a_session_that_fails_is_named_and_the_exit_code_is_1(shell: Platform) -
     assert [failure["unit"] for failure in facts["failures"]] == ["2026-11-19"]
     assert "tushare.daily_basic" in facts["failures"][0]["error"]
     assert facts["errors"] == [], "it is told once"
+    with dg.DagsterInstance.get() as instance:
+        events = [record.dagster_event for record in instance.all_logs(facts["run_id"]) if record.dagster_event is not None]
+    (step,) = (each for each in events if each.is_step_failure)
+    assert "tushare.daily_basic" in step.step_failure_data.error.message
+    (run,) = (each for each in events if each.is_run_failure)
+    assert run.job_failure_data.error is None, "the cause is told once"
 
 
 SENTENCE = re.compile(r"\b[a-z]{2,} [a-z]{2,} [a-z]{2,}\b")

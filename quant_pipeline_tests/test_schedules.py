@@ -13,6 +13,7 @@ from quant_pipeline.configuration import ConfigurationError
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.resources.options import options_of
+from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
 from quant_pipeline.timetable import DEFAULTS
@@ -129,7 +130,7 @@ def test_the_synced_calendar_overrules_the_built_in_one(
 def test_the_night_after_a_session_the_last_ten_are_looked_at_again(warehouse_at: WarehouseResource) -> None:
     request = asked(warehouse_at, "2026-11-21T01:00+08:00", "catch_up")
     assert span(request) == ("2026-11-09", "2026-11-20")
-    assert request.tags["quant/queue"] == "true", "it waits for a sync that is still going on"
+    assert request.tags[QUEUE_TAG] == "true", "it waits for a sync that is still going on"
     assert isinstance(tick(warehouse_at, "2026-11-22T01:00+08:00", "catch_up"), dg.SkipReason)
 
 
@@ -219,7 +220,7 @@ def test_halts_and_limits_are_fetched_before_the_open_and_halts_once_more_in_the
     warehouse_at: WarehouseResource,
 ) -> None:
     request = asked(warehouse_at, "2026-11-20T08:45+08:00", "pre_open_sync")
-    assert (request.partition_key, request.tags["quant/queue"]) == ("2026-11-20", "true")
+    assert (request.partition_key, request.tags[QUEUE_TAG]) == ("2026-11-20", "true")
     evening = asked(warehouse_at, "2026-11-20T17:30+08:00", "daily_sync")
     assert evening.tags["quant/again"] == "suspensions"
 

@@ -181,6 +181,21 @@ def test_the_lineage_graph_shows_the_groups_and_their_data_sets(installation: In
     browser.see(url, *groups, "daily_kline", "weekly_kline", "monthly_kline", "adj_factor", picture="lineage")
 
 
+def test_the_runs_of_a_command_say_who_launched_them_and_are_found_together(
+    installation: Installation, browser: Browser
+) -> None:
+    """The rows show who launched them and the call of the command, and no other tag of ours."""
+    browser.see(f"{installation.url}/runs", "CLI sync", "quant/command_id", "weekly_sync", picture="runs")
+    text = browser.driver.find_element("tag name", "body").text
+    assert "Manually" not in text
+    assert "quant/queue" not in text
+    assert "quant/named" not in text
+    url = installation.command("quant-pipeline", "db", "url").stdout.strip()
+    with psycopg.connect(url) as connection:
+        ((call,),) = connection.execute("SELECT DISTINCT command_id FROM sync_runs WHERE command_id IS NOT NULL").fetchall()
+    browser.see(f"{installation.url}/runs?q[0]=tag:quant/command_id={call}", "daily_sync", "weekly_sync", picture="command")
+
+
 def test_a_week_is_a_partition_of_its_own(installation: Installation, browser: Browser) -> None:
     url = f"{installation.url}/assets/weekly_kline?view=partitions&partition=2026-11-09"
     browser.see(url, "2026-11-09", "SANDBOX", "dagster/row_count", "tushare", picture="week")

@@ -1,5 +1,6 @@
 """The asset checks of a data set, made from its spec: they look at the sessions of the run that they belong to."""
 
+import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from quant_pipeline.assets.describe import in_both
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.language import told
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.notify.messages import Message, check_noticed, checks_failed
 from quant_pipeline.partitions import sessions_of
@@ -21,6 +23,8 @@ from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
 from quant_pipeline.sync.ledger import units_of
 from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.sync.symbols import codes_of
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read_sql
 
 _NAMED = 50
 
@@ -94,7 +98,8 @@ def _verdict(check: Check, scope: Scope) -> Verdict:
 def _scope(run: dg.DagsterRun, dataset: Dataset, warehouse: WarehouseResource) -> Scope | None:
     """What the run was asked for, as far as it is stored; None where nothing of it is.
 
-    A plain sync is asked for sessions: those that failed are left out, their failure is told already. One of some codes is
+    A plain sync is asked for sessions: those that failed are left out, their failure is told already, and so is one that goes
+    on and has no row yet. One of some codes is
     asked for these alone, and one of what failed or wants repair for what it tried again. Run without any session, the checks
     look at the last 20.
     """
@@ -119,10 +124,18 @@ def _scope(run: dg.DagsterRun, dataset: Dataset, warehouse: WarehouseResource) -
         tried = sorted(sessions)
         return Scope(database, dataset, tried, calendar, codes) if tried else None
     lost = {unit.end for unit, was_stored in units.items() if not was_stored and unit.ts_code is None}
-    kept = [label for label in labels if label not in lost]
+    kept = [label for label in labels if label not in lost and not _awaited(database, dataset, calendar, label)]
     if labels and not kept:
         return None
     return Scope(database, dataset, kept, calendar, codes_of(dataset, config.get("symbols") or ()))
+
+
+def _awaited(database: Database, dataset: Dataset, calendar: Calendar, label: dt.date) -> bool:
+    """Whether the session goes on, and has no row yet: what the sources in use have after the close only."""
+    if label <= calendar.latest():
+        return False
+    query = f"SELECT NOT EXISTS (SELECT FROM {dataset.name} WHERE trade_date = %(session)s)"
+    return bool(read_sql(database, query, {"session": label}).item())
 
 
 def _message(run_id: str, scope: Scope, failed: list[tuple[str, str]]) -> Message:

@@ -23,6 +23,7 @@ from quant_pipeline.assets.metadata import (
     unit_metadata,
 )
 from quant_pipeline.language import marked, told
+from quant_pipeline.market.calendar import DATA_READY
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, asked_sessions, key_of
@@ -84,6 +85,16 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
             events.observed({SKIPPED: for_readers(note)})
             yield everything_told()
             return
+        for session in sync.awaited(dataset, request):
+            note = told(
+                "{dataset} {session}: no source in use has it before the close. It comes with the evening's daily_sync, or "
+                "with `quant-pipeline run` after {ready}",
+                dataset=dataset.name,
+                session=session,
+                ready=f"{DATA_READY:%H:%M}",
+            )
+            context.log.warning(note)
+            events.observed({SKIPPED: for_readers(note)})
         tell = _Teller(context, dataset, sync, request, events)
         outcome = sync.sync(dataset, request, on_committed=tell.committed)
         tell.ended(outcome)

@@ -49,7 +49,7 @@ ZH: Final = {
     "not_whole": "不完整",
     "note": "说明",
     "offending": "问题行数",
-    "old_calls_forgotten": "清理的旧调用",
+    "pruned_calls": "清理的旧调用",
     "origin": "数据性质",
     "page": "页面",
     "parameters": "参数",

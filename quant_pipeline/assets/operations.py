@@ -21,7 +21,8 @@ from quant_pipeline.sync.insight import history, stats
 from quant_pipeline.sync.insight.health import health_of, prune, troubles
 from quant_pipeline.sync.insight.status import DatasetStatus, status_of
 
-_STATUSES = {status: f"{chinese(words)} {words}" for status, words in history.STATUSES.items()}
+_STATUSES = {status: chinese(words) for status, words in history.STATUSES.items()}
+_CIRCUITS = {state: chinese(words) for state, words in controls.CIRCUITS.items()}
 # In the first minute of `ui`, before their schedule's first quarter past; one that failed is left to that.
 _WHEN_THERE_IS_NONE = (
     dg.AutomationCondition.missing() & ~dg.AutomationCondition.in_progress() & ~dg.AutomationCondition.execution_failed()
@@ -82,7 +83,6 @@ def sync_history(warehouse: WarehouseResource) -> dict[str, Any]:
         pl.col("trigger").str.replace("quant-pipeline ", "").alias("来自 by"),
         pl.col("status").replace_strict(_STATUSES, default=pl.col("status")).alias("结果"),
         pl.col("rows_inserted").alias("新增 new"),
-        pl.col("calls").alias("调用 calls"),
         pl.col("seconds").round(1).alias("秒 s"),
     )
     return {"page": page_link("sync"), "syncs": page.total, "last_syncs": table(rows)}
@@ -104,7 +104,7 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
         "troubles": "; ".join(f"{name}: {for_readers(words)}" for name, words in found.items()) or "none 无",
         "calls_last_hour": int(by_api["calls_hour"].sum()),
         "calls_last_day": int(by_api["calls_day"].sum()),
-        "old_calls_forgotten": forgotten,
+        "pruned_calls": forgotten,
         "sources": table(_of_sources(health)),
         "quotas": table(_quotas(health)),
         "events": table(_moves(controls.events(warehouse.database))),
@@ -130,13 +130,11 @@ REPORTS = [sync_status, sync_history, source_health, data_stats]
 
 
 def _standing(status: DatasetStatus, latest: dt.date | None) -> dict[str, Any]:
-    """What a person looks for first. Five narrow columns: wider tables are cut at the pane's edge."""
+    """What a person looks for first. Three columns: wider tables are cut at the pane's edge."""
     return {
         "数据集 data set": f"{status.dataset} {status.zh}",
-        "滞后 age": "—" if status.behind is None else str(status.behind),
         "最新 last": _day(status.last, latest),
-        "缺失 gap": status.missing + status.failed,
-        "处理 do": _to_do(status),
+        "状态 state": _state(status),
     }
 
 
@@ -146,17 +144,20 @@ def _contents(status: DatasetStatus, latest: dt.date | None) -> dict[str, Any]:
         "自 from": _day(status.first, latest),
         "行 rows": status.rows,
         "来源 source": ", ".join(status.sources),
-        "同步 synced": f"{status.synced_at:%m\u2011%d\u00a0%H:%M}" if status.synced_at else "—",
     }
 
 
-def _to_do(status: DatasetStatus) -> str:
-    """One word: the command is `quant-pipeline` with it."""
+def _state(status: DatasetStatus) -> str:
+    """What is the matter, and what to do: the command is `quant-pipeline sync`."""
     if status.dataset in switched_off():
         return "停用 off"
-    if status.last is None or status.stale or status.missing:
-        return "补 sync"
-    return "重试 retry" if status.failed else "正常 ok"
+    told = [
+        "未同步" if status.last is None else f"滞后 {status.behind}" if status.stale else "",
+        f"缺 {status.missing}" if status.missing else "",
+        f"失败 {status.failed}" if status.failed else "",
+    ]
+    matters = "，".join(each for each in told if each)
+    return f"{matters} → sync" if matters else "正常 ok"
 
 
 def _day(day: dt.date | None, latest: dt.date | None) -> str:
@@ -167,35 +168,36 @@ def _day(day: dt.date | None, latest: dt.date | None) -> str:
     return written.replace("-", "\u2011")
 
 
-_API = pl.concat_str("source", pl.lit(" "), "api").alias("数据源 API")
+# Cells break at blanks alone: long names may break after their underscores too.
+_API = pl.concat_str("source", pl.lit(" "), pl.col("api").str.replace_all("_", "_\u200b")).alias("数据源 API")
 
 
 def _of_sources(health: pl.DataFrame) -> pl.DataFrame:
     return health.select(
         _API,
-        pl.col("priority").alias("优先级"),
-        pl.col("circuit").replace("closed", "正常 ok").alias("熔断"),
-        pl.col("success_rate").round(1).alias("成功 %"),
+        pl.col("priority").alias("优先"),
+        pl.col("circuit").replace_strict(_CIRCUITS, default=pl.col("circuit")).alias("熔断"),
+        pl.col("success_rate").round(0).alias("成功 %"),
         pl.col("calls_day").alias("24h 调用"),
-        pl.col("seconds_avg").round(2).alias("用时 s"),
     )
 
 
 def _quotas(health: pl.DataFrame) -> pl.DataFrame:
-    return health.filter(pl.col("api") != controls.WHOLE).select(
+    """Of those that have one."""
+    return health.filter((pl.col("api") != controls.WHOLE) & pl.col("quota").is_not_null()).select(
         _API,
         pl.col("calls_minute").alias("本分钟"),
-        pl.col("quota").alias("每分钟配额"),
+        pl.col("quota").alias("配额/分"),
         pl.col("quota_used").round(0).alias("已用 %"),
     )
 
 
 def _moves(events: pl.DataFrame) -> pl.DataFrame:
     return events.select(
-        pl.col("at").dt.strftime("%m\u2011%d\u00a0%H:%M").alias("时间 at"),
+        pl.col("at").dt.strftime("%m\u2011%d %H:%M").alias("时间"),
         _API,
-        _in_words("kind", lambda kind: chinese(controls.EVENTS.get(kind, kind))).alias("事件 kind"),
-        _in_words("reason", for_readers).str.slice(0, 60).alias("原因 why"),
+        _in_words("kind", lambda kind: chinese(controls.EVENTS.get(kind, kind))).alias("变动"),
+        _in_words("reason", for_readers).str.slice(0, 60).str.replace_all("_", "_\u200b").alias("原因 why"),
     )
 
 
@@ -208,6 +210,5 @@ def _amounts(found: pl.DataFrame) -> pl.DataFrame:
         pl.concat_str("dataset", pl.lit(" "), "zh").alias("数据集 data set"),
         pl.col("source").fill_null("—").alias("来源"),
         pl.col("rows").alias("行 rows"),
-        pl.col("codes").alias("代码"),
-        pl.col("latest").cast(pl.String).str.replace_all("-", "\u2011").fill_null("—").alias("最新 last"),
+        pl.col("latest").dt.strftime("%y\u2011%m\u2011%d").fill_null("—").alias("最新 last"),
     )

@@ -119,7 +119,7 @@ def _run(
         clear_up(instance, warehouse, console)
         unmade = _unmade(instance, session, [*SCREENS, OVERVIEW])
     refuse_when_busy(database)
-    command_id = str(uuid.uuid4())
+    command_id = _new_id()
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
     beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
     with progress.shown(console, plans, _uncounted(problems), beside):
@@ -174,7 +174,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
         clear_up(instance, warehouse, console)
     if not order.force:
         refuse_when_busy(database)
-    command_id = str(uuid.uuid4())
+    command_id = _new_id()
     with planner(warehouse, order.sources) as planning:
         _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
@@ -273,6 +273,11 @@ def _launched(
         trigger=trigger,
         command_id=command_id,
     )
+
+
+def _new_id() -> str:
+    """Short enough to be read as a tag of a run, long enough to be a call's own."""
+    return uuid.uuid4().hex[:12]
 
 
 def refuse_when_busy(database: Database) -> None:

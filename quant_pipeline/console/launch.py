@@ -13,10 +13,11 @@ from quant_pipeline.assets.dataset_asset import SKIPPED
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
-from quant_pipeline.resources.dagster_private import COMMAND_TAG, leave_output_alone
+from quant_pipeline.resources.dagster_private import COMMAND_TAG, LAUNCHED_BY_TAG, leave_output_alone
 from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.options import run_config_of
-from quant_pipeline.resources.sync import COMMAND_ID_TAG, QUEUE_TAG
+from quant_pipeline.resources.sync import QUEUE_TAG
+from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 if TYPE_CHECKING:
     from quant_pipeline.resources.dagster_private import ErrorInfo
@@ -62,7 +63,13 @@ def launch(
     with the id that all runs of that call of it have.
     """
     prepare_environment()
-    named = {**tags, COMMAND_TAG: f"quant-pipeline {trigger}", COMMAND_ID_TAG: command_id, QUEUE_TAG: str(queue).lower()}
+    named = {
+        **tags,
+        LAUNCHED_BY_TAG: f"CLI {trigger}",
+        COMMAND_TAG: f"quant-pipeline {trigger}",
+        COMMAND_ID_TAG: command_id,
+        **({QUEUE_TAG: "true"} if queue else {}),
+    }
     run_id = str(uuid.uuid4())
     _under_way.add(run_id)
     with dg.DagsterInstance.get() as instance:

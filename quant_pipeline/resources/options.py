@@ -8,11 +8,13 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
+from quant_pipeline.resources.dagster_private import HIDDEN
+
 OPTIONS: Final = "options"
 """The resource's name: in the launchpad they stand under `resources: options: config`."""
 AGAIN_TAG: Final = "quant/again"
 """Run tag: these data sets (with commas between) are fetched again, though the others are not."""
-NAMED_TAG: Final = "quant/named"
+NAMED_TAG: Final = f"{HIDDEN}named"
 """Run tag ("true"): the data sets were named one by one: one that no source in use serves is a failure, not left out."""
 
 

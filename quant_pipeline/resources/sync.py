@@ -9,20 +9,18 @@ from pydantic import PrivateAttr
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.resources.dagster_private import ADHOC_JOB, COMMAND_TAG
+from quant_pipeline.resources.dagster_private import ADHOC_JOB, COMMAND_TAG, HIDDEN
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
-from quant_pipeline.sync.ledger import INTERRUPTED, Ledger
+from quant_pipeline.sync.ledger import COMMAND_ID_TAG, INTERRUPTED, Ledger
 from quant_pipeline.sync.reconcile import Heard
 from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.presence import Presence
 
-QUEUE_TAG = "quant/queue"
-"""Run tag: wait behind the sync that is going on, instead of being refused."""
-COMMAND_ID_TAG = "quant/command_id"
-"""Run tag: which call of a command asked for the run; the runs of one call have the same."""
+QUEUE_TAG = f"{HIDDEN}queue"
+"""Run tag ("true"): wait behind the sync that is going on, instead of being refused."""
 
 
 class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -86,10 +84,14 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Why no source in use can give the data set; None where one can."""
         return self._syncer.unserved(dataset, request)
 
+    def awaited(self, dataset: Dataset, request: Request) -> tuple[dt.date, ...]:
+        """The sessions asked for that go on, and that no source in use can have yet."""
+        return self._syncer.awaited(dataset, request)
+
     def reconcile(self, dataset: Dataset, sessions: Sequence[dt.date], rotation: int) -> list[Heard]:
         """Compares stored rows with what second sources say; what was heard of each."""
         return self._syncer.reconcile(dataset, sessions, rotation)
 
 
 def _told(tags: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in tags.items() if "partition" in name or name.startswith("quant/")}
+    return {name: value for name, value in tags.items() if "partition" in name or name.startswith(("quant/", HIDDEN))}

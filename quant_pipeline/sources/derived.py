@@ -27,6 +27,8 @@ from quant_pipeline.warehouse.reads import read, read_sql
 
 _EVERYTHING = 10_000_000
 _TICK = 0.01
+_RESTS_ON = {PRICE_LIMITS.name: (DAILY_KLINE, ADJ_FACTOR), ADJ_FACTOR.name: (DAILY_KLINE,)}
+"""What makes a session's rows, of the session itself: one of these will do."""
 _PRICE_DIGITS, _PERCENT_DIGITS, _FACTOR_DIGITS = 2, 4, 6
 _ABSENT = """
 SELECT session AS trade_date FROM unnest(%(sessions)s::date[]) AS session
@@ -137,6 +139,13 @@ class DerivedSource(Source):
         )
         former = self._former_closes(bars, min(labels))
         return aggregated(bars, labels, former)
+
+    def reaches(self, dataset: Dataset, unit: Unit) -> bool:
+        """Of the session that goes on there is what its own bars (for limits: bars or factors) say, once they are stored."""
+        if dataset.name in _RESTS_ON and unit.end > self._calendar.latest():
+            api = self.servings[dataset.name].api
+            return any(not self._absent(each, api, [unit.end]) for each in _RESTS_ON[dataset.name])
+        return super().reaches(dataset, unit)
 
     def gives_not(self, dataset: Dataset, unit: Unit) -> frozenset[dt.date]:
         """The weeks (months) of one code's range of which a session has no daily bars at all."""

@@ -92,11 +92,26 @@ class Syncer:
         router = self._router(request)
         return None if any(router.serving(dataset, grain) for grain in Grain) else unserved(dataset, router)
 
+    def awaited(self, dataset: Dataset, request: Request) -> tuple[dt.date, ...]:
+        """The sessions asked for that go on, and that no source in use can have yet, though one will after the close.
+
+        They are no failure: they are left out of plan and sync, and come with the evening's. What is tried again or repaired
+        was had before.
+        """
+        if not dataset.dated or request.failed or request.repair:
+            return ()
+        router = self._router(request)
+        servers = router.serving(dataset, Grain.SESSION)
+        going_on = [session for session in request.sessions if session > self._calendar.latest()] if servers else []
+        units = {session: Unit.session(session) for session in going_on}
+        return tuple(day for day, unit in units.items() if not any(router.can_have(each, dataset, unit) for each in servers))
+
     def plan(self, dataset: Dataset, request: Request) -> list[Plan]:
         """What will be fetched, references first, without what was synced before, or planned before by this syncer.
 
         PlanError when it cannot be planned.
         """
+        request = self._without_awaited(dataset, request)
         router = self._router(request)
         plans = self._plans(dataset, router, request, self._done(dataset, request))
         if not request.again:
@@ -113,6 +128,7 @@ class Syncer:
         What an answer is judged against (the lists, the sessions' suspensions) is synced first where it is not there: without
         it a cut answer could not be told from a whole one.
         """
+        request = self._without_awaited(dataset, request)
         router = self._router(request)
         engine = Engine(self._database, router, self._calendar, self._ledger, self._run)
         done = self._done(dataset, request)
@@ -136,6 +152,10 @@ class Syncer:
         """Compares the data set's stored rows with what second sources say: see `reconcile`."""
         router = self._router(Request())
         return reconcile(self._database, self._calendar, router, self._run, dataset, sessions, rotation)
+
+    def _without_awaited(self, dataset: Dataset, request: Request) -> Request:
+        awaited = self.awaited(dataset, request)
+        return replace(request, sessions=[day for day in request.sessions if day not in awaited]) if awaited else request
 
     def _done(self, dataset: Dataset, request: Request) -> dict[Unit, Item]:
         """The sessions (weeks, months) asked for whose rows of all codes were synced before, and need not be again."""

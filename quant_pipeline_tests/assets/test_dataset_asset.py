@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import dagster as dg
 import pytest
 
-from quant_pipeline_tests.assets.platform import TOKEN, Platform, observations, plain, texts
+from quant_pipeline.resources.options import NAMED_TAG
+from quant_pipeline_tests.assets.platform import LATEST, TOKEN, Platform, observations, plain, texts
 
 REFERENCE = ("trade_calendar", "stock_list", "suspensions")
 
@@ -185,7 +188,7 @@ def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named
     note = plain(observed.metadata)["skipped"]
     assert note == "auction：可用的数据源（derived）都不提供它。已跳过"
     assert platform.materialized("auction") == []
-    for named in (platform.run(sessions, "auction", tags={"quant/named": "true"}), platform.alone(sessions, "auction")):
+    for named in (platform.run(sessions, "auction", tags={NAMED_TAG: "true"}), platform.alone(sessions, "auction")):
         assert not named.success
         assert "auction: none of the sources in use (derived) serves it" in str(
             [event.step_failure_data.error_display_string for event in named.all_events if event.is_step_failure]
@@ -197,3 +200,31 @@ def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named
     (observed,) = observations(result)
     assert "tushare: no token: set TUSHARE_TOKEN" in plain(observed.metadata)["skipped"]
     assert platform.asked() == before
+
+
+def test_what_no_source_in_use_has_before_the_close_is_no_failure(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that are counted by the rules need the session's own bars or factors; in the morning there are none."""
+    synced = ("stock_list", "name_history", "suspensions", "daily_kline", "adj_factor", "price_limits")
+    assert platform.run(platform.sessions(2), *synced).success
+    known = platform.materialized("price_limits")
+    monday = dt.date(2026, 11, 23)
+    monkeypatch.setenv("QUANT_NOW", f"{monday}T09:30")
+    monkeypatch.setenv("TUSHARE_PRIORITY", "0")
+    before = platform.asked()
+    result = platform.run([monday], "price_limits")
+    assert result.success
+    (observed,) = observations(result)
+    note = plain(observed.metadata)["skipped"]
+    assert f"price_limits {monday}: no source in use has it before the close" in note
+    assert "daily_sync" in note
+    assert platform.rows("SELECT FROM sync_items WHERE dataset = 'price_limits' AND trade_date = %s", monday) == []
+    assert platform.rows("SELECT content FROM messages") == [], "nobody is told of a failure"
+    assert (platform.materialized("price_limits"), platform.asked()) == (known, before)
+    platform.execute(
+        "INSERT INTO adj_factor (ts_code, trade_date, adj_factor, source) "
+        "SELECT ts_code, %s, adj_factor, source FROM adj_factor WHERE trade_date = %s",
+        monday,
+        LATEST,
+    )
+    assert platform.run([monday], "price_limits").success
+    assert platform.materialized("price_limits") == [*known, f"{monday}"], "its factors are enough to count from"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,7 @@ import pytest
 
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.operations import REPORTS
-from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, SOURCED
+from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, SOURCED, WEEKLY_KLINE
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sources import controls
@@ -70,12 +71,12 @@ def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
     assert (status["latest_session"], status["running"]) == ("2026-11-20", "daily_sync: 2 of 4 units, 50%")
     assert (status["missing"], status["failed"]) == (1, 0)
     (row,) = (row for row in records(status["data_sets"]) if row["数据集 data set"] == "daily_kline 日线行情")
-    assert [row[name] for name in ("滞后 age", "最新 last", "缺失 gap", "处理 do")] == ["0", "11\u201120", 1, "补 sync"]
+    assert (row["最新 last"], row["状态 state"]) == ("11\u201120", "缺 1 → sync")
     (row,) = (row for row in records(status["contents"]) if row["数据集 data set"] == "daily_kline 日线行情")
     assert (row["自 from"], row["来源 source"]) == ("11\u201118", "akshare, tushare")
     (run,) = records(metadata["sync_history"]["last_syncs"])
-    assert (run["运行 run"], run["来自 by"], run["结果"]) == ("run-1", "daily_sync", "进行中 running")
-    assert [event["事件 kind"] for event in records(metadata["source_health"]["events"])] == ["priority_set"]
+    assert (run["运行 run"], run["来自 by"], run["结果"]) == ("run-1", "daily_sync", "进行中")
+    assert [event["变动"] for event in records(metadata["source_health"]["events"])] == ["设置优先级"]
     assert metadata["source_health"]["troubles"] == "none 无"
     stats = metadata["data_stats"]
     assert {key: value for key, value in stats.items() if key.startswith("rows_")} == dict.fromkeys(
@@ -84,7 +85,15 @@ def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:
     assert stats["rows"] == 4
 
 
-def test_a_report_s_tables_fit_their_pane_and_its_keys_have_chinese_names() -> None:
+def test_a_report_s_tables_fit_their_pane_and_its_keys_have_chinese_names(warehouse: Database) -> None:
+    """An asset's Overview has room for some fifty signs at 1,440 pixels; what cannot be broken must fit beside each other."""
+    store(warehouse, WEEKLY_KLINE, bars(["600000.SH"], [LATEST]), source="derived")
+    with warehouse.connect() as connection:
+        named = ("baostock", "query_daily_history_k_AStock")
+        move = "INSERT INTO source_events (source, api, kind, reason) VALUES (%s, %s, 'demoted', 'put behind the next source')"
+        connection.execute(move, named)
+        columns = "source, api, finished_at, outcome, process, presence"
+        connection.execute(f"INSERT INTO source_calls ({columns}) VALUES (%s, %s, now(), 'ok', '', 0)", named)
     with dg.DagsterInstance.ephemeral() as instance:
         resources = {"warehouse": WarehouseResource(), "pushplus": PushPlusResource(warehouse=WarehouseResource())}
         result = dg.materialize(REPORTS, instance=instance, resources=resources)
@@ -93,7 +102,19 @@ def test_a_report_s_tables_fit_their_pane_and_its_keys_have_chinese_names() -> N
         for key, value in event.metadata.items():
             assert key.startswith("rows_") or re.search(r"[\u4e00-\u9fff]", key), key
             if isinstance(value, dg.TableMetadataValue):
-                assert 4 <= len(value.schema.columns) <= 7
+                columns = [column.name for column in value.schema.columns]
+                cells = {name: [str(record.data[name]) for record in value.records] for name in columns}
+                room = sum(max(width(name), *map(unbroken, cells[name]), 0) + 2 for name in columns)
+                assert room <= 52, (key, room)
+
+
+def unbroken(cell: str) -> int:
+    """The widest piece of the cell that stays on one line: it breaks at blanks, and between Chinese characters."""
+    return max((width(piece) for piece in re.split(r"[ \u200b]|(?=[\u4e00-\u9fff])", cell)), default=0)
+
+
+def width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=NAMES)

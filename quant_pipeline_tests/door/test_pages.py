@@ -323,6 +323,7 @@ def test_sync_tells_status_sources_and_history(site: Site) -> None:
         assert f"{len(runs)} 部分" in together, "the runs of one call of a command are one row"
         both = Links(site.get("/sync/c0ffee00").text).led
         assert all(f"{site.settings.ui_url}/runs/{run}" in both for run in runs)
+        assert f"{site.settings.ui_url}/runs?q[0]=tag:quant/command_id=c0ffee00-one-call" in both
     finally:
         site.platform.execute("UPDATE sync_runs SET command_id = NULL")
     ((unit, rows),) = site.platform.rows(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot, held
 from quant_pipeline.warehouse.presence import Presence
@@ -50,7 +51,7 @@ def test_a_run_from_an_asset_s_page_goes_beside_it(platform: Platform) -> None:
 
 def test_a_killed_holder_gives_its_place_back(platform: Platform, holder: Presence) -> None:
     holder.close()  # what the server does for a process that is gone
-    assert platform.run((), "stock_list", tags={"quant/queue": "true"}).success, "as soon as the server has missed it"
+    assert platform.run((), "stock_list", tags={QUEUE_TAG: "true"}).success, "as soon as the server has missed it"
     ((status, error),) = platform.rows("SELECT status, error FROM sync_runs WHERE id = '0123456789ab'")
     assert status == "failed"
     assert "the process died" in error
@@ -80,7 +81,7 @@ def test_a_queued_run_says_so_waits_and_goes_on_when_the_slot_is_given_back(plat
     results: list[dg.ExecuteInProcessResult] = []
     run = threading.Thread(
         target=lambda: results.append(
-            platform.run((), "trade_calendar", tags={"quant/queue": "true"}, config={"trade_calendar": {"force": True}})
+            platform.run((), "trade_calendar", tags={QUEUE_TAG: "true"}, config={"trade_calendar": {"force": True}})
         )
     )
     run.start()

@@ -47,6 +47,7 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
 def run(request: Request, begins: str, access: Reached, number: Number = 1) -> HTMLResponse:
     from quant_pipeline.market.datasets import DATASETS
     from quant_pipeline.sync.insight.history import STATUSES, items, run_of
+    from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
     try:
         known = run_of(access.database, begins)
@@ -57,6 +58,7 @@ def run(request: Request, begins: str, access: Reached, number: Number = 1) -> H
         request,
         "run.html",
         run=known.id,
+        command_tag=COMMAND_ID_TAG,
         parts=known.runs,
         units=units,
         rows=units.rows.to_dicts(),
