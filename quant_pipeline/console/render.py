@@ -123,7 +123,10 @@ def show_total(plans: Sequence[Plan], problems: Sequence[PlanError], console: Co
     """Prints in a line what is about to begin; and what cannot be counted yet. `failed`: only what failed was asked for."""
     facts = plan_facts(plans, problems)
     steps = len({row["dataset"] for row in facts["plan"] if row["units"]})
-    if names := list(dict.fromkeys(problem.dataset or str(problem).partition(":")[0] for problem in problems)):
+    for problem in problems:
+        if not problem.dataset:
+            show_note(console, say("not planned: {problem}", problem=retold(str(problem))))
+    if names := list(dict.fromkeys(problem.dataset for problem in problems if problem.dataset)):
         text = say("not counted yet, what they are asked by is to be fetched first: {datasets}", datasets=", ".join(names))
         show_note(console, text)
     _warn_of_cost(problems, console)

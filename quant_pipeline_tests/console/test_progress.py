@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import logging
 
+import pytest
 from rich.console import Console
 
 from quant_pipeline.console.progress import Whole, shown
@@ -61,3 +62,29 @@ def test_what_goes_beside_the_others_takes_no_time_of_its_own() -> None:
     whole.seen(left("adj_factor", 90.0))
     whole._begun = whole._seen_at - 10
     assert whole._left_when_seen() == 90.0
+
+
+def test_while_units_are_not_counted_no_time_left_is_told_and_their_data_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("quant_pipeline.console.progress.time.monotonic", lambda: clock[0])
+    whole = Whole(PLANS, ["ths_members"])
+    whole.seen(at("daily_kline", 0))
+    clock[0] += 10
+    whole.seen(at("daily_kline", 2))
+    assert (str(whole), whole.seconds_left) == ("all: 2 of 8 units + ths_members", None)
+    whole.seen(at("ths_members", 1, total=2))
+    assert whole.seconds_left is not None
+
+
+def test_what_is_left_runs_down_and_is_not_told_when_it_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("quant_pipeline.console.progress.time.monotonic", lambda: clock[0])
+    whole = Whole(PLANS[:1])
+    whole.seen(at("daily_kline", 0))
+    clock[0] += 10
+    whole.seen(at("daily_kline", 2))
+    assert whole.seconds_left == 10.0
+    clock[0] += 4
+    assert whole.seconds_left == 6.0
+    clock[0] += 20
+    assert whole.seconds_left is None

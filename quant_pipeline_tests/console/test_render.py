@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from quant_pipeline.console.render import show
+from quant_pipeline.console.render import show, show_total
 from quant_pipeline.console.report import Report
+from quant_pipeline.sync.plan import PlanError
 
 SESSION = dt.date(2026, 11, 20)
 HIT = {
@@ -126,3 +127,15 @@ def test_a_failover_and_what_was_left_out_are_told() -> None:
     told = ["tushare.daily: daily_kline 2026-11-20: baostock answered instead (HTTP 502)", "auction: none has it. Skipped"]
     text = shown(run_id="r", datasets=[SYNCED], failovers=told[:1], skipped=told[1:])
     assert all(f"! {each}" in text for each in told)
+
+
+def test_what_will_be_asked_code_by_code_is_told_with_its_cost_before_it_begins() -> None:
+    unknown = PlanError("daily_basic: none of its codes is known yet, sync stock_list first", dataset="daily_basic", minutes=25)
+    unserved = PlanError("auction: none of the sources in use (baostock) serves it")
+    console = Console(file=io.StringIO(), width=200)
+    show_total([], [unknown, unserved], console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "! not counted yet, what they are asked by is to be fetched first: daily_basic\n" in text
+    assert "! not planned: auction: none of the sources" in text
+    assert "give daily_basic code by code only: about 25 minutes more. `--datasets` names fewer" in text

@@ -96,3 +96,11 @@ def test_days_that_are_no_sessions_are_told_with_those_that_are_taken(start: str
 def test_a_window_that_ends_before_it_begins_says_what_to_write() -> None:
     with pytest.raises(ValueError, match="write --start 2026-11-10 --end 2026-11-18"):
         asked(start=dt.date(2026, 11, 18), end=dt.date(2026, 11, 10))
+
+
+def test_the_last_sessions_begin_together_whenever_a_data_set_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Factors of today are there before the open, bars in the evening: each bar has its factor all the same."""
+    monkeypatch.setenv("QUANT_NOW", "2026-11-20T10:00")
+    windows = [asked(days_back=5, ready=SOURCED[name].ready) for name in ("daily_kline", "adj_factor")]
+    assert {window.start for window in windows} == {dt.date(2026, 11, 13)}
+    assert [window.end for window in windows] == [dt.date(2026, 11, 19), dt.date(2026, 11, 20)]
