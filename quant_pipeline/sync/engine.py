@@ -14,6 +14,7 @@ import psycopg
 
 from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.dataset import Coverage
 from quant_pipeline.sources.failures import Unanswered
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
@@ -247,17 +248,21 @@ class Engine:
     def _complete(
         self, plan: Plan, connection: psycopg.Connection, roster: Roster, outcome: Outcome, report: OnCommitted
     ) -> None:
-        """Records the sessions of a whole market that was asked for code by code: complete where no row due is lacking."""
+        """Records the sessions of a whole market that was asked for code by code: complete where no row due is lacking; of
+        what may rightly be empty, where no code failed."""
+        owed_at_all = plan.dataset.coverage is not Coverage.ANY
+        if not owed_at_all and outcome.failed:
+            return
         window = {"start": plan.labels[0], "end": plan.labels[-1]}
         stored = read_sql(self._database, _SOURCES_OF.format(table=plan.dataset.name), window)
         rows = {day: (count, sources) for day, count, sources in stored.iter_rows()}
         for due in roster.stored(self._database, plan.labels):
             counts = due.group_by("trade_date").agg(owed=pl.len(), missing=pl.col("missing").sum()).sort("trade_date")
             for label, owed, missing in counts.iter_rows():
-                if missing > roster.may_lack([label], owed):
+                if owed_at_all and missing > roster.may_lack([label], owed):
                     continue
                 count, sources = rows.get(label, (0, None))
-                item = item_of(Unit.session(label), source=sources, rows=count, missing=missing)
+                item = item_of(Unit.session(label), source=sources, rows=count, missing=missing if owed_at_all else 0)
                 record(connection, self._run, plan.dataset, [item])
                 outcome.complete[Unit.session(label)] = item
                 report(Unit.session(label), item)

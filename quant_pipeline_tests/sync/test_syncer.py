@@ -11,8 +11,10 @@ import pytest
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     DAILY_KLINE,
+    DIVIDENDS,
     INDEX_DAILY,
     INDEX_LIST,
+    INDEX_WEIGHTS,
     MONTHLY_KLINE,
     SOURCED,
     THS_CONCEPTS,
@@ -89,6 +91,44 @@ def test_a_range_of_more_sessions_than_codes_is_asked_for_code_by_code(bench: Be
     again = syncer.sync(DAILY_KLINE, Request(sessions=sessions))
     assert (len(again.synced), len(again.before)) == (0, 140)
     assert _made(bench, "daily") == plan.calls
+
+
+def test_days_without_an_ex_date_are_complete_when_every_code_was_asked(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(140)
+    bench.reference(sessions[-1:])
+    (plan,) = (each for each in syncer.plan(DIVIDENDS, Request(sessions=sessions)) if each.dataset is DIVIDENDS)
+    assert plan.grain is Grain.CODE
+    told: list[Unit] = []
+    outcome = syncer.sync(DIVIDENDS, Request(sessions=sessions), on_committed=lambda unit, _item: told.append(unit))
+    assert not outcome.failed
+    assert [unit.start for unit in told if unit.grain is Grain.SESSION] == list(sessions)
+    ((rows, days),) = bench.rows("SELECT count(*), count(DISTINCT trade_date) FROM dividends")
+    assert 0 < days <= rows < len(sessions)
+    again = syncer.sync(DIVIDENDS, Request(sessions=sessions))
+    assert (len(again.synced), len(again.before)) == (0, 140)
+
+
+def test_where_a_code_failed_no_session_of_what_may_be_empty_is_complete(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(140)
+    bench.reference(sessions[-1:])
+    bench.sandbox.order_fault("permission", api="dividend", after=3, times=1)
+    outcome = syncer.sync(DIVIDENDS, Request(sessions=sessions))
+    assert outcome.failed
+    assert outcome.complete == {}
+
+
+def test_the_running_month_s_members_give_way_to_the_next_label(
+    bench: Bench, syncer: Syncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, latest = bench.sessions(2)
+    monkeypatch.setenv("QUANT_NOW", f"{before}T18:00")
+    for day in (before, latest):
+        monkeypatch.setenv("QUANT_NOW", f"{day}T18:00")
+        assert not syncer.sync(INDEX_WEIGHTS, Request(sessions=[day])).failed
+        ((label, as_of, weight),) = bench.rows(
+            "SELECT trade_date, as_of, round(sum(weight)) FROM index_weights WHERE index_code = '000300.SH' GROUP BY 1, 2"
+        )
+        assert (label, as_of, weight) == (day, dt.date(2026, 10, 30), 100)
 
 
 def test_an_index_is_asked_for_by_code_and_only_for_the_days_that_lack(bench: Bench, syncer: Syncer) -> None:
