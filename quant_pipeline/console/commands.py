@@ -179,7 +179,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
         _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
     if planning.unusable:
-        _demand_any(order.datasets, unserved)
+        _demand_any(order.datasets, unserved | {str(why).partition(":")[0]: str(why) for why in problems if not why.dataset})
     show_total(plans, problems, console, failed=order.retry_failed)
     with progress.shown(console, plans, _uncounted(problems)):
         launched = [
@@ -205,7 +205,7 @@ def plan(order: Order, console: Console) -> tuple[list[Plan], list[PlanError]]:
         _tell_unusable(planning, console)
         plans, problems, unserved = _planned(planning, order)
     if planning.unusable:
-        _demand_any(order.datasets, unserved)
+        _demand_any(order.datasets, unserved | {str(why).partition(":")[0]: str(why) for why in problems if not why.dataset})
     return plans, [*problems, *map(PlanError, unserved.values())]
 
 
