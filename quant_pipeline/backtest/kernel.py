@@ -2,7 +2,7 @@
 
 Of a session, in this order: what dividends and factor steps do to the shares held, before the open · shares of delisted codes
 leave · orders are made · sells, then buys, each at the session's price: cash of a sale is free at once, bought shares may be
-sold the next session · holdings are valued at the close.
+sold the next session (those of a list that are T+0 in the same) · holdings are valued at the close.
 
 Imported only when it is used: numba costs most of a second, the first compilation half a minute (then it is cached on disk).
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from quant_pipeline.backtest.layout import (
     C_DELISTED,
@@ -96,9 +95,8 @@ from quant_pipeline.backtest.layout import (
 )
 from quant_pipeline.backtest.reasons import Kind, Reason, Side, Status
 from quant_pipeline.backtest.units import PARTS
+from quant_pipeline.compiling import compiled
 from quant_pipeline.market.trading_rules import buyable, sellable
-
-_compiled = njit(cache=True, error_model="numpy")
 
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _FILLED, _PART, _REFUSED = int(Status.FILLED), int(Status.PART_FILLED), int(Status.REFUSED)
@@ -123,46 +121,46 @@ L_SHARES, L_SESSION, L_COST, L_NEXT, L_TAXABLE = range(5)
 _ROOM: Final = 1024
 _PER_UNIT: Final = PARTS // 10_000
 
-_buyable, _sellable = _compiled(buyable), _compiled(sellable)
+_buyable, _sellable = compiled(buyable), compiled(sellable)
 
 
-@_compiled
+@compiled
 def rounded(amount: int, rate: int, to: int) -> int:
     """amount x rate (parts), half up to a multiple of `to`; exact, without leaving int64."""
     whole = PARTS * to
     return ((amount // whole) * rate + ((amount % whole) * rate + whole // 2) // whole) * to
 
 
-@_compiled
+@compiled
 def _share(amount: int, part: int, of: int) -> int:
     """amount x part / of, rounded down."""
     return (amount // of) * part + (amount % of) * part // of
 
 
-@_compiled
+@compiled
 def _value(price: int, shares: int, to: int) -> int:
     return (price * shares + to // 2) // to * to
 
 
-@_compiled
+@compiled
 def _fees(costs: Array, rules: Rules, group: int, s: int, side: int, value: int, shares: int) -> tuple[int, int, int, int, int]:
     """Commission, stamp duty, transfer fee, handling fee, regulatory fee of one order of one session."""
     to = rules.rounding
     commission = max(rounded(value, rules.commission, to), rules.minimum)
     stamp = rounded(value, costs[K_STAMP + side, group, s], to)
-    by_par = (shares * costs[K_PAR, group, s] // _PER_UNIT + to // 2) // to * to
+    by_par = (shares * costs[K_PAR, group, s] + _PER_UNIT * to // 2) // (_PER_UNIT * to) * to
     transfer = max(rounded(value, costs[K_TRANSFER, group, s], to) + by_par, costs[K_LEAST, group, s])
     handling = rounded(value, costs[K_HANDLING, group, s], to)
     return commission, stamp, transfer, handling, rounded(value, costs[K_REGULATORY, group, s], to)
 
 
-@_compiled
+@compiled
 def _clear(row: Array) -> None:
     for column in range(row.shape[0]):
         row[column] = 0
 
 
-@_compiled
+@compiled
 def _find(bars: Bars, account: Array, code: int, s: int) -> int:
     """The code's last row up to session s, -1 where it has none. Asked with sessions that never go back."""
     at, end = account[code, A_CURSOR], bars.offsets[code + 1]
@@ -181,7 +179,7 @@ def _find(bars: Bars, account: Array, code: int, s: int) -> int:
     return at if at >= bars.offsets[code] else -1
 
 
-@_compiled
+@compiled
 def _add_lot(account: Array, totals: Array, lots: Array, code: int, s: int, shares: int, cost: int) -> None:
     lot = totals[_FREE]
     totals[_FREE] = lots[lot, L_NEXT]
@@ -199,7 +197,7 @@ def _add_lot(account: Array, totals: Array, lots: Array, code: int, s: int, shar
     account[code, A_SHARES] += shares
 
 
-@_compiled
+@compiled
 def _take(
     account: Array, totals: Array, lots: Array, days: Array, taxes: Array, to: int, code: int, s: int, shares: int
 ) -> tuple[int, int, int]:
@@ -234,7 +232,7 @@ def _take(
     return cost, (due + to // 2) // to * to, since
 
 
-@_compiled
+@compiled
 def _distribute(
     account: Array, totals: Array, lots: Array, taxes: Array, events: Array, to: int, trades: Array, event: int, s: int
 ) -> None:
@@ -274,7 +272,7 @@ def _distribute(
     totals[_TRADES] += 1
 
 
-@_compiled
+@compiled
 def _affordable(
     costs: Array, rules: Rules, group: int, s: int, price: int, wanted: int, cash: int, least: int, step: int
 ) -> int:
@@ -288,10 +286,10 @@ def _affordable(
             break
         # Fees grow with the shares: so many fewer are too many still, or the most that the cash pays.
         shares = _buyable(shares - max(lacking // (2 * price) // step * step, step), least, step)
-    return shares
+    return int(shares)
 
 
-@_compiled
+@compiled
 def _within(spans: Array, first: int, end: int, s: int) -> bool:
     for span in range(first, end):  # noqa: SIM110
         if spans[span, 0] <= s <= spans[span, 1]:
@@ -299,7 +297,7 @@ def _within(spans: Array, first: int, end: int, s: int) -> bool:
     return False
 
 
-@_compiled
+@compiled
 def _try(
     bars: Bars,
     codes: Array,
@@ -406,7 +404,7 @@ def _try(
     return True
 
 
-@_compiled
+@compiled
 def _make(totals: Array, orders: Array, queue: Array, code: int, side: int, s: int, wanted: int) -> int:
     """A new order at the queue's end; its number."""
     number = totals[_ORDERS]
@@ -419,13 +417,13 @@ def _make(totals: Array, orders: Array, queue: Array, code: int, side: int, s: i
     return int(number)
 
 
-@_compiled
+@compiled
 def _withdraw(order: Array, s: int, reason: int) -> None:
     order[O_STATUS] = _PART if order[O_FILLED] else _WITHDRAWN
     order[O_REASON], order[O_DONE] = reason, s
 
 
-@_compiled
+@compiled
 def _grown(rows: Array, used: int, more: int) -> Array:
     """The rows with room for so many more."""
     if used + more <= rows.shape[0]:
@@ -437,7 +435,7 @@ def _grown(rows: Array, used: int, more: int) -> Array:
     return larger
 
 
-@_compiled
+@compiled
 def _chained(lots: Array, totals: Array, more: int) -> Array:
     """The lots with at least so many free ones."""
     free, count = totals[_FREE], 0
@@ -451,10 +449,10 @@ def _chained(lots: Array, totals: Array, more: int) -> Array:
         larger[lot, L_NEXT] = lot + 1
     larger[larger.shape[0] - 1, L_NEXT] = totals[_FREE]
     totals[_FREE] = size
-    return larger
+    return larger  # type: ignore[no-any-return]
 
 
-@_compiled
+@compiled
 def _equity(account: Array, totals: Array) -> int:
     total = totals[_CASH]
     for place in range(totals[_HELD]):
@@ -463,7 +461,7 @@ def _equity(account: Array, totals: Array) -> int:
     return int(total)
 
 
-@_compiled
+@compiled
 def _mark(bars: Bars, account: Array, totals: Array, s: int) -> None:
     """Values the holdings at the session's close; a halted one stays as it was."""
     for place in range(totals[_HELD]):
@@ -473,7 +471,7 @@ def _mark(bars: Bars, account: Array, totals: Array, s: int) -> None:
             account[code, A_MARK] = bars.close[row]
 
 
-@_compiled
+@compiled
 def _reference(bars: Bars, account: Array, code: int, s: int) -> int:
     """The price by which an order is counted in shares; 0: there is none."""
     row = _find(bars, account, code, s)
@@ -484,7 +482,7 @@ def _reference(bars: Bars, account: Array, code: int, s: int) -> int:
     return int(bars.reference[row] if bars.reference[row] > 0 else bars.price[row])
 
 
-@_compiled
+@compiled
 def _leave(
     codes: Array,
     days: Array,
@@ -528,7 +526,7 @@ def _leave(
     totals[_QUEUED] = kept
 
 
-@_compiled
+@compiled
 def _sell_signals(bars: Bars, sell: Array, account: Array, totals: Array, orders: Array, queue: Array, t: int, s: int) -> None:
     """Orders of what is held and has a sell signal in session t; buys of such codes that wait are withdrawn."""
     for place in range(totals[_HELD]):
@@ -551,7 +549,7 @@ def _sell_signals(bars: Bars, sell: Array, account: Array, totals: Array, orders
                 account[order[O_CODE], A_WAITING] = -1
 
 
-@_compiled
+@compiled
 def _buy_signals(
     bars: Bars,
     codes: Array,
@@ -612,7 +610,7 @@ def _buy_signals(
         account[code, A_WAITING] = _make(totals, orders, queue, code, _BUY, s, wanted)
 
 
-@_compiled
+@compiled
 def _aims(
     bars: Bars,
     codes: Array,
@@ -655,7 +653,7 @@ def _aims(
                 _make(totals, orders, queue, code, _SELL, s, less)
 
 
-@_compiled
+@compiled
 def _run(
     bars: Bars,
     codes: Array,
@@ -697,14 +695,17 @@ def _run(
             if account[events[event, V_CODE], A_SHARES] > 0:
                 _distribute(account, totals, lots, taxes, events, rules.rounding, trades, event, s)
         _leave(codes, days, taxes, rules, account, totals, lots, orders, queue, trades, s)
-        if rules.delay == 0:
+        if rules.at_close:
             _mark(bars, account, totals, s)
         worth = _equity(account, totals)
         if rules.mode == SIGNALS and t >= rules.first:
             _sell_signals(bars, decisions.sell, account, totals, orders, queue, t, s)
         elif intents > 0:
             _aims(bars, codes, decisions, rules, account, totals, orders, queue, worth, s)
-        for side in (_SELL, _BUY):
+        for turn in range(3):
+            side = _BUY if turn == 1 else _SELL
+            if turn == 2 and rules.mode != ORDERS:
+                break
             if side == _BUY and rules.mode == SIGNALS and t >= rules.first:
                 _buy_signals(bars, codes, decisions, rules, account, totals, orders, queue, chosen, passed, worth, t, s)
             kept = 0
@@ -713,8 +714,14 @@ def _run(
                 order = orders[number]
                 if order[O_STATUS] != _WAITING:
                     continue
-                if order[O_SIDE] == side and _try(
-                    bars, codes, spans, days, taxes, costs, rules, account, totals, lots, order, number, trades, s
+                # Of a list, sales of more than is held come after the session's purchases: T+0, or refused for T+1.
+                later = (
+                    turn == 0 and rules.mode == ORDERS and order[O_WANTED] - order[O_FILLED] > account[order[O_CODE], A_SHARES]
+                )
+                if (
+                    order[O_SIDE] == side
+                    and not later
+                    and _try(bars, codes, spans, days, taxes, costs, rules, account, totals, lots, order, number, trades, s)
                 ):
                     account[order[O_CODE], A_WAITING] = -1
                 else:

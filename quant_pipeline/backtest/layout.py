@@ -112,7 +112,8 @@ class Decisions(NamedTuple):
 
 class Rules(NamedTuple):
     """The settings, as whole numbers: money in units, rates in parts; `volume` -1: any part of it; `rounding`: units that
-    amounts of money are rounded to; `limits`: whether a price at its limit keeps orders from trading."""
+    amounts of money are rounded to; `at_close`: whether orders are counted by the session's own close · `limits`: whether a
+    price at its limit keeps orders from trading."""
 
     mode: int
     first: int
@@ -121,6 +122,7 @@ class Rules(NamedTuple):
     places: int
     by_score: bool
     delay: int
+    at_close: bool
     limits: bool
     slip: int
     slip_ticks: int

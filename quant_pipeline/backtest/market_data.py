@@ -119,7 +119,7 @@ def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = Non
     A dividend whose ex-date lies in a halt is paid on it all the same. A factor step that no record explains, or not whole,
     is cash: the close before less the bar's ex-rights price (pre_close).
     """
-    records = _told(market, dividends)
+    records = _records(market, dividends)
     explained = {
         (code, session): place for place, (code, session) in enumerate(zip(records["code"], records["session"], strict=True))
     }
@@ -233,7 +233,7 @@ def _limits(
     return up, down, len(session) - known
 
 
-def _told(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]:
+def _records(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]:
     """The records of the market's codes whose ex-date is one of its sessions; several of a day as one."""
     columns: dict[str, Any] = {name: [] for name in ("code", "session", "cash", "bonus_par", "shares", "record")}
     if dividends is not None and not dividends.is_empty():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,11 +29,7 @@ from quant_pipeline.market.datasets import (
     STOCK_LIST,
 )
 from quant_pipeline.strategies.panel import assembled
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read, read_sql
-
-Reader = Callable[..., pl.DataFrame]
-"""`read(database, dataset, start=, end=, codes=, columns=)`, sorted by the data set's key: PostgreSQL's, or a faster one's."""
+from quant_pipeline.warehouse.lake import Snapshot
 
 _BARS = ("ts_code", "trade_date", "open", "high", "low", "close", "pre_close", "vol", "amount")
 _SPAN = "SELECT min(trade_date) AS first, max(trade_date) AS last FROM daily_kline"
@@ -66,7 +62,7 @@ class Loaded:
 
 
 def load(
-    database: Database,
+    stored: Snapshot,
     calendar: Calendar,
     *,
     start: dt.date | None = None,
@@ -75,49 +71,48 @@ def load(
     needs: Mapping[str, Sequence[str]] | None = None,
     codes: Sequence[str] | None = None,
     benchmark: str = "",
-    reader: Reader = read,
 ) -> Loaded:
     """Reads the range (default: all that is stored) for these codes (default: every A share), with `lookback` bars before it.
 
     `needs`: what the strategy looks at, as `strategies.panel.together` gives it; None: no panel. BacktestError, in words, for a
     range without sessions, one before the data, or codes without bars.
     """
-    sessions = _sessions(database, calendar, start, end)
+    sessions = _sessions(stored, calendar, start, end)
     since = calendar.shift(sessions[0], -(lookback + _EXTRA) if lookback else 0)
     known = calendar.between(since, sessions[-1])
-    bars = _bars(database, reader, known[0], known[-1], codes)
+    bars = _bars(stored, known[0], known[-1], codes)
     if bars.is_empty():
         raise BacktestError(_no_bars(sessions, codes))
-    limits = reader(
-        database, PRICE_LIMITS, start=known[0], end=known[-1], codes=codes,
+    limits = stored.read(
+        PRICE_LIMITS, start=known[0], end=known[-1], codes=codes,
         columns=("ts_code", "trade_date", "up_limit", "down_limit"),
     )  # fmt: skip
     market = market_of(bars, known, limits)
-    factors = _factors(database, reader, known[0], known[-1], codes)
-    steps = steps_of(market, aligned(market, factors, "adj_factor"), _dividends(database, codes))
+    factors = _factors(stored, known[0], known[-1], codes)
+    steps = steps_of(market, aligned(market, factors, "adj_factor"), _dividends(stored, codes))
     notes = []
     if market.unlimited:
         notes.append(
             say("{count:,} bars have no limit prices: orders trade in them as if there were none", count=market.unlimited)
         )
-    index = _index(database, benchmark, sessions)
+    index = _index(stored, benchmark, sessions)
     if benchmark and index.is_empty():
         notes.append(say("no bars of {index} are stored for the range: nothing is compared with it", index=benchmark))
     return Loaded(
         market=market,
         steps=steps,
-        delisted=_delisted(database),
-        names=read(database, NAME_HISTORY, codes=codes),
+        delisted=_delisted(stored),
+        names=stored.read(NAME_HISTORY, codes=codes),
         benchmark=index,
-        panel=pl.DataFrame() if needs is None else _panel(database, reader, needs, bars, factors, limits, known, codes),
+        panel=pl.DataFrame() if needs is None else _panel(stored, needs, bars, factors, limits, known, codes),
         first=len(known) - len(sessions),
         last=len(known) - 1,
         notes=tuple(notes),
     )
 
 
-def _sessions(database: Database, calendar: Calendar, start: dt.date | None, end: dt.date | None) -> tuple[dt.date, ...]:
-    first, last = read_sql(database, _SPAN).row(0)
+def _sessions(stored: Snapshot, calendar: Calendar, start: dt.date | None, end: dt.date | None) -> tuple[dt.date, ...]:
+    first, last = stored.fetch(_SPAN).row(0)
     if first is None:
         raise BacktestError(say("no bars are stored yet: run `quant-pipeline run`, or sync daily_kline for the range"))
     start, end = start or first, min(end or last, last)
@@ -151,13 +146,13 @@ def _no_bars(sessions: Sequence[dt.date], codes: Sequence[str] | None) -> str:
     )
 
 
-def _bars(database: Database, reader: Reader, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
+def _bars(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
     """Of shares (without B shares: they are traded in dollars), and of the funds and bonds among the codes."""
-    shares = _a_shares(reader(database, DAILY_KLINE, start=start, end=end, codes=codes, columns=_BARS))
+    shares = _a_shares(stored.read(DAILY_KLINE, start=start, end=end, codes=codes, columns=_BARS))
     if codes is None:
         return shares
-    funds = reader(database, ETF_DAILY, start=start, end=end, codes=codes, columns=_BARS)
-    bonds = reader(database, CB_DAILY, start=start, end=end, codes=codes, columns=_BARS)
+    funds = stored.read(ETF_DAILY, start=start, end=end, codes=codes, columns=_BARS)
+    bonds = stored.read(CB_DAILY, start=start, end=end, codes=codes, columns=_BARS)
     bonds = bonds.with_columns(vol=pl.col("vol") / 10, amount=pl.col("amount") * 10)  # a 手 is ten; 万元
     return pl.concat([shares, funds, bonds]).sort("ts_code", "trade_date")
 
@@ -168,43 +163,42 @@ def _a_shares(bars: pl.DataFrame) -> pl.DataFrame:
     return bars if foreign.is_empty() else bars.filter(~pl.col("ts_code").is_in(foreign.implode()))
 
 
-def _factors(database: Database, reader: Reader, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
+def _factors(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
     columns = ("ts_code", "trade_date", "adj_factor")
-    shares = reader(database, ADJ_FACTOR, start=start, end=end, codes=codes, columns=columns)
+    shares = stored.read(ADJ_FACTOR, start=start, end=end, codes=codes, columns=columns)
     if codes is None:
         return shares
-    funds = reader(database, ETF_ADJ, start=start, end=end, codes=codes, columns=columns)
+    funds = stored.read(ETF_ADJ, start=start, end=end, codes=codes, columns=columns)
     return pl.concat([shares, funds]).sort("ts_code", "trade_date")
 
 
-def _dividends(database: Database, codes: Sequence[str] | None) -> pl.DataFrame | None:
+def _dividends(stored: Snapshot, codes: Sequence[str] | None) -> pl.DataFrame | None:
     """Those that were carried out; None where the platform has no such data set."""
     dataset = DATASETS.get("dividends")
     if dataset is None:
         return None
     columns = ("ts_code", "div_proc", "ex_date", "record_date", "cash_div_tax", "stk_bo_rate", "stk_co_rate")
-    rows = read(database, dataset, codes=codes, columns=columns)
+    rows = stored.read(dataset, codes=codes, columns=columns)
     return rows.filter(pl.col("div_proc") == _CARRIED_OUT).unique()
 
 
-def _index(database: Database, code: str, sessions: Sequence[dt.date]) -> pl.DataFrame:
+def _index(stored: Snapshot, code: str, sessions: Sequence[dt.date]) -> pl.DataFrame:
     if not code:
         return pl.DataFrame()
     columns = ("trade_date", "close")
-    return read(database, INDEX_DAILY, start=sessions[0], end=sessions[-1], codes=[code], columns=columns)
+    return stored.read(INDEX_DAILY, start=sessions[0], end=sessions[-1], codes=[code], columns=columns)
 
 
-def _delisted(database: Database) -> dict[str, dt.date]:
+def _delisted(stored: Snapshot) -> dict[str, dt.date]:
     found: dict[str, dt.date] = {}
     for dataset in (STOCK_LIST, ETF_LIST, CONVERTIBLE_BONDS):
-        rows = read(database, dataset, columns=("ts_code", "delist_date")).drop_nulls()
+        rows = stored.read(dataset, columns=("ts_code", "delist_date")).drop_nulls()
         found |= dict(rows.iter_rows())
     return found
 
 
 def _panel(
-    database: Database,
-    reader: Reader,
+    stored: Snapshot,
     needs: Mapping[str, Sequence[str]],
     bars: pl.DataFrame,
     factors: pl.DataFrame,
@@ -222,21 +216,17 @@ def _panel(
         elif dataset is PRICE_LIMITS and set(wanted) <= set(limits.columns):
             tables[name] = limits.select(wanted)
         else:
-            tables[name] = _rows(database, reader, dataset, wanted, sessions, codes)
+            tables[name] = _rows(stored, dataset, wanted, sessions, codes)
     return assembled(tables)
 
 
 def _rows(
-    database: Database,
-    reader: Reader,
+    stored: Snapshot,
     dataset: Dataset,
     columns: Sequence[str],
     sessions: Sequence[dt.date],
     codes: Sequence[str] | None,
 ) -> pl.DataFrame:
     if not dataset.dated:
-        return read(database, dataset, codes=codes, columns=columns)
-    return reader(database, dataset, start=sessions[0], end=sessions[-1], codes=codes, columns=columns)
-
-
-__all__ = ["Loaded", "Reader", "load"]
+        return stored.read(dataset, codes=codes, columns=columns)
+    return stored.read(dataset, start=sessions[0], end=sessions[-1], codes=codes, columns=columns)

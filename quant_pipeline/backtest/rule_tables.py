@@ -49,7 +49,7 @@ from quant_pipeline.backtest.market_data import Market, Steps
 from quant_pipeline.backtest.settings import Fill, Settings, Sizing
 from quant_pipeline.backtest.units import CENT, PARTS, UNITS, parts, units
 from quant_pipeline.market import trading_rules
-from quant_pipeline.market.codes import board
+from quant_pipeline.market.codes import Board, board
 
 _RATE = PARTS // trading_rules.PARTS
 _UNKNOWN_LOT = (100, 100)
@@ -89,8 +89,7 @@ def _codes(market: Market, settings: Settings, delisted: Mapping[str, dt.date]) 
     """Lots and maxima as they are on the last session: no board has changed its lots since it opened."""
     last = market.sessions[-1]
     boards = [board(code) for code in market.codes]
-    rules = [trading_rules.lot_rule(each, last) for each in boards]
-    lots = [(rule.minimum, rule.step) if rule else _UNKNOWN_LOT for rule in rules] if settings.lots else [(1, 1)] * len(boards)
+    lots = [_lot(each, last) if settings.lots else (1, 1) for each in boards]
     ticks = pl.select(trading_rules.ticks_per_yuan(pl.lit(pl.Series(market.codes)))).to_series().to_numpy()
     codes = np.zeros((len(market.codes), CODE_COLUMNS), dtype=np.int64)
     codes[:, C_GROUP] = [trading_rules.fee_class(code) for code in market.codes]
@@ -99,6 +98,13 @@ def _codes(market: Market, settings: Settings, delisted: Mapping[str, dt.date]) 
     codes[:, C_DELISTED] = [_session_from(market, delisted.get(code)) for code in market.codes]
     codes[:, C_MOST] = [trading_rules.risk_warning_cap(each, last) or _ANY for each in boards]
     return codes
+
+
+def _lot(kind: Board, day: dt.date) -> tuple[int, int]:
+    """Of a day before the board's first rule, that one."""
+    first = (rule for rule in trading_rules.LOTS if kind in rule.boards)
+    rule = trading_rules.lot_rule(kind, day) or next(first, None)
+    return (rule.minimum, rule.step) if rule else _UNKNOWN_LOT
 
 
 def _days(market: Market, settings: Settings) -> Array:
@@ -163,6 +169,7 @@ def rules_of(settings: Settings, *, mode: int, delay: int, first: int, last: int
         places=settings.max_positions,
         by_score=settings.sizing is Sizing.SCORE,
         delay=delay,
+        at_close=settings.fill is Fill.CLOSE,
         limits=settings.price_limits,
         slip=parts(settings.slippage_bp / 10_000),
         slip_ticks=settings.slippage_ticks,

@@ -11,8 +11,7 @@ from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.language import say
 from quant_pipeline.market.codes import Board, CodeError, board_of, parse
 from quant_pipeline.market.datasets import STOCK_LIST
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read
+from quant_pipeline.warehouse.lake import Snapshot
 
 ALL: Final = "all"
 _BOARDS: Final = {
@@ -23,7 +22,7 @@ _BOARDS: Final = {
 }
 
 
-def universe_of(database: Database, text: str) -> list[str] | None:
+def universe_of(stored: Snapshot, text: str) -> list[str] | None:
     """The codes of `all` (None: every A share), of boards (main, chinext, star, bse), and codes in any spelling, by commas.
 
     BacktestError where a word is none of these, or no code is left.
@@ -35,14 +34,14 @@ def universe_of(database: Database, text: str) -> list[str] | None:
         return None
     found: set[str] = set()
     for word in words:
-        found |= set(_on_board(database, _BOARDS[word.lower()]) if word.lower() in _BOARDS else [_code(word)])
+        found |= set(_on_board(stored, _BOARDS[word.lower()]) if word.lower() in _BOARDS else [_code(word)])
     if not found:
         raise BacktestError(say("the universe {text} is empty: stock_list names no such code; sync it first", text=text))
     return sorted(found)
 
 
-def _on_board(database: Database, boards: Sequence[Board]) -> list[str]:
-    codes = read(database, STOCK_LIST, columns=["ts_code"])
+def _on_board(stored: Snapshot, boards: Sequence[Board]) -> list[str]:
+    codes = stored.read(STOCK_LIST, columns=["ts_code"])
     return codes.filter(board_of(pl.col("ts_code")).is_in([each.value for each in boards]))["ts_code"].to_list()
 
 

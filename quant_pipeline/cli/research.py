@@ -42,11 +42,13 @@ def backtest(
     with plain_errors():
         from quant_pipeline.console.backtest import backtest_output
         from quant_pipeline.resources import opened
+        from quant_pipeline.warehouse.lake.files import folder_of
 
         settings, console = prepared(as_json)
         database = opened.database(settings)
         output = backtest_output(
             database,
+            folder_of(settings),
             opened.calendar(database),
             name,
             start=start.date() if start else None,

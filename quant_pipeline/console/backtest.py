@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
@@ -26,12 +27,14 @@ from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import snapshot
 
 _REASONS_SHOWN = 12
 
 
 def backtest_output(
     database: Database,
+    lake: Path,
     calendar: Calendar,
     name: str,
     *,
@@ -46,16 +49,17 @@ def backtest_output(
     own, engine = _sorted_out(kind, changes)
     strategy = kind.with_parameters(own)
     settings = Settings.of(engine if capital is None else {**engine, "capital": capital})
-    loaded = reading.load(
-        database,
-        calendar,
-        start=start,
-        end=end,
-        lookback=strategy.lookback,
-        needs=together([strategy.needs]),
-        codes=universe_of(database, universe),
-        benchmark=settings.benchmark,
-    )
+    with snapshot(database, lake) as stored:
+        loaded = reading.load(
+            stored,
+            calendar,
+            start=start,
+            end=end,
+            lookback=strategy.lookback,
+            needs=together([strategy.needs]),
+            codes=universe_of(stored, universe),
+            benchmark=settings.benchmark,
+        )
     result = run.of_strategy(loaded, strategy, settings, universe)
     return output_of(result, store(database, result))
 
