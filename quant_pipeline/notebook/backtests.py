@@ -14,7 +14,6 @@ from quant_pipeline.backtest.run import Result
 from quant_pipeline.backtest.settings import Settings
 from quant_pipeline.backtest.universe import ALL, universe_of
 from quant_pipeline.language import say
-from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.search import Named, near
 from quant_pipeline.notebook.asked import Day, frame_kind, span
 from quant_pipeline.notebook.errors import QueryError, in_sentences
@@ -23,8 +22,6 @@ from quant_pipeline.notebook.opened import Opened, current
 from quant_pipeline.notebook.screens import strategy_of
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import together
-from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.lake import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,15 +115,14 @@ def _of_strategy(
     text = universe if isinstance(universe, str) else ",".join(universe)
     with opened.rows() as stored:
         loaded = reading.load(
-            opened.database,
+            stored,
             opened.calendar(),
             start=start,
             end=end,
             lookback=strategy.lookback,
             needs=together([strategy.needs]),
-            codes=universe_of(opened.database, text),
+            codes=universe_of(stored, text),
             benchmark=settings.benchmark,
-            reader=_reader(stored),
         )
     return run.of_strategy(loaded, strategy, settings, text)
 
@@ -147,13 +143,12 @@ def _of_table(opened: Opened, table: pd.DataFrame | pl.DataFrame, start: Any, en
     rows = rows.with_columns(_days(rows[day]).alias(day))
     with opened.rows() as stored:
         loaded = reading.load(
-            opened.database,
+            stored,
             opened.calendar(),
             start=start or rows[day].min(),  # type: ignore[arg-type]
             end=end,
             codes=sorted(set(rows[code])),
             benchmark=settings.benchmark,
-            reader=_reader(stored),
         )
     trade = run.of_weights if "weight" in rows.columns else run.of_orders
     return trade(loaded, rows, settings)
@@ -176,14 +171,6 @@ def _settings(changes: Mapping[str, Any], parameters: Iterable[str]) -> Settings
             words += " " + say("Did you mean {near}?", near=alike) if alike else ""
             raise QueryError(words + " " + say("All: {names}", names=", ".join(known)))
     return Settings.of(changes)
-
-
-def _reader(stored: Snapshot) -> reading.Reader:
-    def read(database: Database, dataset: Dataset, **wanted: Any) -> pl.DataFrame:
-        del database
-        return stored.read(dataset, **wanted)
-
-    return read
 
 
 def _written(value: Any) -> str:
