@@ -112,7 +112,7 @@ def load(
 
 
 def _sessions(stored: Snapshot, calendar: Calendar, start: dt.date | None, end: dt.date | None) -> tuple[dt.date, ...]:
-    first, last = stored.fetch(_SPAN).row(0)
+    first, last = stored.sql(_SPAN).row(0)
     if first is None:
         raise BacktestError(say("no bars are stored yet: run `quant-pipeline run`, or sync daily_kline for the range"))
     start, end = start or first, min(end or last, last)
