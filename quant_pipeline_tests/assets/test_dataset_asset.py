@@ -198,7 +198,7 @@ def test_what_no_source_in_use_serves_is_skipped_with_a_note_unless_it_was_named
     result = platform.run(sessions, "auction")
     assert result.success
     (observed,) = observations(result)
-    assert "tushare: no token: set TUSHARE_TOKEN" in plain(observed.metadata)["skipped"]
+    assert "没有 token：请设置 TUSHARE_TOKEN" in plain(observed.metadata)["skipped"]
     assert platform.asked() == before
 
 
@@ -215,7 +215,7 @@ def test_what_no_source_in_use_has_before_the_close_is_no_failure(platform: Plat
     assert result.success
     (observed,) = observations(result)
     note = plain(observed.metadata)["skipped"]
-    assert f"price_limits {monday}: no source in use has it before the close" in note
+    assert f"price_limits {monday}：启用的数据源都要到收盘后才有" in note
     assert "daily_sync" in note
     assert platform.rows("SELECT FROM sync_items WHERE dataset = 'price_limits' AND trade_date = %s", monday) == []
     assert platform.rows("SELECT id FROM messages") == told, "nobody is told of a failure"
