@@ -10,12 +10,12 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SOURCED
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.switches import switched_on
 from quant_pipeline.warehouse.lake import Written, folder_of, sync
 
-_READ = [name for name in SOURCED if name in switched_on()]
+_READ = list(switched_on())
 _LISTED = 50
 
 

@@ -29,7 +29,8 @@ from quant_pipeline.warehouse.upsert import replace_rows
 
 _CATCH_UP = dt.timedelta(days=12)
 """How old a session may be for its overview to be made by itself."""
-_READ = [name for name in MARKET_OVERVIEW.after if name in switched_on()]
+_ON = switched_on()
+_READ = [name for name in MARKET_OVERVIEW.after if name in _ON]
 _SCREENED = [screen.key for screen in SCREENS]
 
 
