@@ -22,6 +22,12 @@ class StrategyError(ValueError):
     """Parameters, bars or a strategy's own answer with which nobody can work; the text says what to do."""
 
 
+class StrategyParameters(pydantic.BaseModel):
+    """The base of a strategy's parameters: fields with a type, a default, bounds and a description (English. 中文)."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
 class Strategy(ABC):
     """A rule that says, bar by bar, when to buy and when to sell.
 
@@ -36,7 +42,8 @@ class Strategy(ABC):
     en: ClassVar[str] = ""
     """What it is called in English; by default its `name`."""
     doc: ClassVar[str]
-    Parameters: ClassVar[type[pydantic.BaseModel]]
+    Parameters: ClassVar[type[pydantic.BaseModel]] = StrategyParameters
+    """None, by default."""
     needs: ClassVar[Needs] = {"daily_kline": BARS}
     """Data set -> the columns that `signals` reads of it: see `panel`, which tells how they are called there."""
     compares: ClassVar[bool] = False
@@ -49,6 +56,16 @@ class Strategy(ABC):
     @classmethod
     def with_parameters(cls, values: Mapping[str, Any]) -> Self:
         """The strategy with these parameters; StrategyError says which one cannot be used, and why."""
+        known = cls.Parameters.model_fields
+        if unknown := [name for name in values if name not in known]:
+            raise StrategyError(
+                say(
+                    "{strategy} has no parameter {unknown}; it has {known}",
+                    strategy=cls.name,
+                    unknown=", ".join(unknown),
+                    known=", ".join(known) or "–",
+                )
+            )
         try:
             return cls(cls.Parameters(**values))
         except pydantic.ValidationError as error:
@@ -62,7 +79,8 @@ class Strategy(ABC):
 
     @abstractmethod
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """Per bar: ts_code, trade_date, buy, sell (booleans), score (higher is better), and the indicator columns.
+        """Per bar: ts_code, trade_date, buy and sell (booleans), score (higher is better), and the indicator columns. Without
+        `sell` it never says so, without `score` all are equal.
 
         `bars`: a panel (see `panel`): adjusted, sorted by ts_code and trade_date, of any number of codes; a suspended code
         has no bar, so every window counts a code's own bars. No row of the result may depend on a later bar; nor on another
@@ -70,9 +88,9 @@ class Strategy(ABC):
         """
 
     @property
-    @abstractmethod
     def figures(self) -> Sequence[str]:
-        """The indicator columns of `signals` that explain a hit."""
+        """The indicator columns of `signals` that explain a hit. None by default."""
+        return ()
 
     @property
     def lines(self) -> Sequence[str]:
@@ -101,13 +119,16 @@ class Strategy(ABC):
             raise StrategyError(
                 say("{strategy}: it failed on these bars ({why}): mend its file", strategy=self.name, why=_why(error))
             ) from error
+        if isinstance(found, pl.DataFrame):
+            absent = {"sell": pl.lit(False), "score": pl.lit(None, pl.Float64)}
+            found = found.with_columns(**{name: value for name, value in absent.items() if name not in found.columns})
         self._look_at(found, bars)
         return found.with_columns(pl.col(_MARKS).fill_null(False))
 
     def _look_at(self, found: Any, bars: pl.DataFrame) -> None:
         if not isinstance(found, pl.DataFrame):
             raise StrategyError(say("{strategy}: signals() must return a polars DataFrame", strategy=self.name))
-        wanted = (*_KEY, *_MARKS, "score", *self.figures, *self.lines)
+        wanted = (*_KEY, "buy", *self.figures, *self.lines)
         if missing := [name for name in dict.fromkeys(wanted) if name not in found.columns]:
             raise StrategyError(
                 say(
@@ -148,7 +169,8 @@ class Strategy(ABC):
         """The hits of these sessions: ts_code, trade_date, score, figures (JSON text)."""
         judged = self._within(self.judged(bars), bars)
         found = self.hits(judged.filter(pl.col("trade_date").is_in(list(sessions))))
-        figures = pl.struct(pl.col(name).round(4) for name in self.figures).struct.json_encode()
+        rounded = [pl.col(name).round(4) if found.schema[name].is_float() else pl.col(name) for name in self.figures]
+        figures = pl.struct(rounded).struct.json_encode() if rounded else pl.lit("{}")
         return found.select(*_KEY, pl.col("score").cast(pl.Float64), figures.alias("figures"))
 
     def reason(self, figures: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 A row per bar, sorted by ts_code and trade_date. Its columns:
 
 - of `daily_kline`, adjusted (qfq): open, high, low, close, pre_close [元], change, pct_chg [%]; as traded: vol [手], amount
-  [千元];
+  [千元], and raw_close [元], always;
 - of `price_limits`, adjusted as the bars: up_limit, down_limit, so that close == up_limit at the limit; null without limit;
 - of a data set by code and session (`daily_basic`, …) its columns under their own names;
 - of a list by code (`stock_list`) its columns, the same on every bar of the code: they are those of today;
@@ -78,7 +78,7 @@ def assembled(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     limits = tables.get(PRICE_LIMITS.name)
     if limits is not None:
         raw = raw.join(_limits(limits), on=_BAR_KEY, how="left", maintain_order="left")
-    bars = adjust(raw, factors, "qfq").filter(pl.col("close").is_not_null())
+    bars = adjust(raw.with_columns(raw_close="close"), factors, "qfq").filter(pl.col("close").is_not_null())
     for name, rows in tables.items():
         if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
             bars = bars.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")

@@ -1,8 +1,10 @@
-"""The strategies that there are: our own, and those of installed packages (entry-point group `quant_pipeline.strategies`)."""
+"""The strategies that there are: the built-in ones, those of installed packages (entry-point group
+`quant_pipeline.strategies`), and those of the user's own files (`strategies/*.py` in the home)."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,35 +12,89 @@ from importlib.metadata import EntryPoint
 
 from quant_pipeline.language import say
 from quant_pipeline.plug_ins import with_plug_ins
+from quant_pipeline.strategies import files, sequoia, sequoia_x
+from quant_pipeline.strategies.adopted import adopted, is_of_the_other_shape
 from quant_pipeline.strategies.base import Strategy, StrategyError
+from quant_pipeline.strategies.boll import BollBreakout, BollReversion
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
+from quant_pipeline.strategies.dual_thrust import DualThrust
+from quant_pipeline.strategies.kdj import KdjCross
+from quant_pipeline.strategies.limit_up import LimitUpFollow
+from quant_pipeline.strategies.macd import MacdCross
+from quant_pipeline.strategies.multi_factor import MultiFactor
 from quant_pipeline.strategies.panel import look_at_needs
+from quant_pipeline.strategies.rotation import ROTATIONS
+from quant_pipeline.strategies.rsi import RsiReversal
+from quant_pipeline.strategies.turtle import LongTurtle, Turtle
 
 GROUP = "quant_pipeline.strategies"
-BUILT_IN: tuple[type[Strategy], ...] = (DualMovingAverage,)
+BUILT_IN: tuple[type[Strategy], ...] = (
+    DualMovingAverage,
+    MacdCross,
+    RsiReversal,
+    KdjCross,
+    BollBreakout,
+    BollReversion,
+    Turtle,
+    LongTurtle,
+    DualThrust,
+    *sequoia.SCREENS,
+    *sequoia_x.SCREENS,
+    LimitUpFollow,
+    *ROTATIONS,
+    MultiFactor,
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Registry:
-    """`strategies` by name; `broken`: entry point -> why its strategy cannot be used."""
+    """`strategies` by name; `broken`: entry point or file -> why its strategy cannot be used."""
 
     strategies: Mapping[str, type[Strategy]]
     broken: Mapping[str, str]
 
+    @property
+    def own(self) -> frozenset[str]:
+        """The names of those that are not built in: the user's own, and those of packages that he installed."""
+        return frozenset(self.strategies) - {strategy.name for strategy in BUILT_IN}
+
 
 def registered() -> Registry:
-    """Our own strategies, then the plug-ins by the name of their entry points. A broken plug-in stops no other: it is
-    logged, and named in `broken`."""
-    strategies, broken = with_plug_ins(GROUP, {strategy.name: strategy for strategy in BUILT_IN}, _strategy_of)
+    """Our own strategies, then the plug-ins by the name of their entry points, then the files by theirs. A broken one stops
+    no other: it is logged, and named in `broken`."""
+    strategies, broken = with_plug_ins(GROUP, {strategy.name: strategy for strategy in BUILT_IN}, _of_entry_point)
+    for file in files.found():
+        for each in file.classes:
+            try:
+                strategy = _usable(each)
+                if strategies.setdefault(strategy.name, strategy) is not strategy:
+                    raise StrategyError(say("there is another one with the name {name!r}", name=strategy.name))
+            except Exception as error:  # whatever it does when it is asked who it is
+                broken[file.file.name] = f"{each.__name__}: {error}"
+        if file.broken:
+            broken[file.file.name] = file.broken
+        if file.file.name in broken:
+            _logger.warning("The strategy file %s is left out: %s", file.file, broken[file.file.name])
     return Registry(strategies, broken)
 
 
-def _strategy_of(plug_in: EntryPoint) -> type[Strategy]:
-    strategy = plug_in.load()
+def _of_entry_point(plug_in: EntryPoint) -> type[Strategy]:
+    return _usable(plug_in.load())
+
+
+def _usable(candidate: object) -> type[Strategy]:
+    """The class as a strategy of ours; StrategyError says what it lacks."""
+    strategy = adopted(candidate) if inspect.isclass(candidate) and is_of_the_other_shape(candidate) else candidate
     if not (inspect.isclass(strategy) and issubclass(strategy, Strategy)):
-        raise StrategyError(say("it is no subclass of {base}", base="quant_pipeline.strategies.base.Strategy"))
-    if missing := [name for name in ("name", "zh", "doc", "Parameters") if not hasattr(strategy, name)]:
+        raise StrategyError(
+            say(
+                "it is no subclass of {base}, and has no get_identifier and generate_signals",
+                base="quant_pipeline.strategies.base.Strategy",
+            )
+        )
+    if missing := [name for name in ("name", "zh", "doc") if not hasattr(strategy, name)]:
         raise StrategyError(say("it lacks {names}", names=", ".join(missing)))
     if not _NAME.fullmatch(strategy.name):
         text = say("its name {name!r} must be lower-case letters, digits and underscores", name=strategy.name)

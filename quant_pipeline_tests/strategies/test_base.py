@@ -63,6 +63,16 @@ def test_what_is_no_answer_is_a_sentence(answer: Callable[[pl.DataFrame], object
     assert str(caught.value).startswith(sentence)
 
 
+def test_what_is_left_out_is_never_and_equal() -> None:
+    Made.answer = staticmethod(lambda _: MARKED.drop("sell", "score"))
+    assert Made().decisions(BARS).select("signal", "score").rows() == [(1, None)] * 3
+
+
+def test_an_unknown_parameter_is_said_with_those_that_there_are() -> None:
+    with pytest.raises(StrategyError, match="made has no parameter quick, slow; it has –"):
+        Made.with_parameters({"quick": 1, "slow": 2})
+
+
 def test_a_null_mark_is_none_and_both_at_once_are_neither() -> None:
     Made.answer = staticmethod(
         lambda _: MARKED.with_columns(buy=pl.Series([True, None, True]), sell=pl.Series([True, True, False]))
@@ -112,7 +122,7 @@ def test_a_panel_has_limits_as_the_bars_are_adjusted_and_what_is_known_beside_th
         "stock_list": pl.DataFrame({"ts_code": ["000001.SZ"], "industry": ["银行"]}),
     }
     panel = assembled(tables)
-    assert panel.columns == ["ts_code", "trade_date", "close", "up_limit", "down_limit", "total_mv", "industry"]
+    assert panel.columns == ["ts_code", "trade_date", "close", "raw_close", "up_limit", "down_limit", "total_mv", "industry"]
     assert panel["close"].to_list() == pytest.approx([5.695, 6.265, 6.0])
     assert panel.select((pl.col("close") == pl.col("up_limit")).alias("at"))["at"].to_list() == [True, None, False]
     assert panel["total_mv"].to_list() == [1e6, 1e6, None]

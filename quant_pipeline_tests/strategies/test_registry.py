@@ -67,7 +67,7 @@ def test_plug_ins_join_and_the_broken_ones_are_named_with_their_reason(caplog: p
         "impostor": "another one with the name",
         "shouting": "My Strategy!",
         "unfinished": "signals",
-        "nameless": "name, zh, doc, Parameters",
+        "nameless": "name, zh, doc",
         "demanding": "must",
         "not_a_class": "no subclass",
         "absent": "absent",

@@ -426,6 +426,35 @@ def sar(offsets: Offsets, high: In, low: In, n: int, step: float, most: float, o
             out[i] = stop
 
 
+def since(offsets: Offsets, condition: In, out: Out) -> None:
+    """BARSLAST: how many bars ago the condition was last not 0; none before it ever was."""
+    for code in range(len(offsets) - 1):
+        last = -1
+        for i in range(offsets[code], offsets[code + 1]):
+            if condition[i] == condition[i] and condition[i] != 0.0:
+                last = i
+            out[i] = float(i - last) if last >= 0 else NAN
+
+
+def streak(offsets: Offsets, condition: In, out: Out) -> None:
+    """BARSLASTCOUNT: for how many bars up to this one the condition has not been 0."""
+    for code in range(len(offsets) - 1):
+        count = 0
+        for i in range(offsets[code], offsets[code + 1]):
+            count = count + 1 if condition[i] == condition[i] and condition[i] != 0.0 else 0
+            out[i] = float(count)
+
+
+def value_when(offsets: Offsets, condition: In, x: In, out: Out) -> None:
+    """VALUEWHEN: the value at the last bar at which the condition was not 0."""
+    for code in range(len(offsets) - 1):
+        value = NAN
+        for i in range(offsets[code], offsets[code + 1]):
+            if condition[i] == condition[i] and condition[i] != 0.0:
+                value = x[i]
+            out[i] = value
+
+
 def mark_none(offsets: Offsets, values: In, bits: MutableSequence[int], everywhere: bool) -> None:
     """Takes the bit of every NaN out of Arrow's bitmap of what is there; of those alone that a code begins with, unless
     `everywhere`."""

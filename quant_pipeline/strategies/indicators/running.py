@@ -21,18 +21,20 @@ _FEW, _FEW_AT_HAND = 200_000, 4_000
 """Bars that Python's own loops take in the time in which numba is loaded, or called once it is."""
 _BLOCK = 16_384
 """Bars of one pass over all kernels: inputs and outputs of so many stay in the processor's cache."""
-_HOLED = frozenset({"avedev", "dmi", "trix", "vr"})
-"""Kernels that may find nothing in the middle of a code's bars; all others only at their beginning, unless inputs lack."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One kernel to be run: its name in `kernels`, its inputs, its parameters, and how many columns it writes."""
+    """One kernel to be run (see `kernels`), its inputs, its parameters, and how many columns it writes.
 
-    kernel: str
+    `holed`: it may find nothing in the middle of a code's bars, too; others only at their beginning, unless inputs lack.
+    """
+
+    kernel: Callable[..., None]
     inputs: tuple[str, ...]
     parameters: tuple[float, ...]
     outputs: int = 1
+    holed: bool = False
 
 
 @dataclass
@@ -69,12 +71,9 @@ def run(
     offsets = _offsets(codes)
     inputs = {name: _floats(values) for name, values in columns.items()}
     memory, length, places = buffers or Buffers(), codes.len(), itertools.count()
-    tasks = [
-        (compiled(getattr(kernels, each.kernel)), each, [memory.values(next(places), length) for _ in range(each.outputs)])
-        for each in work
-    ]
+    tasks = [(compiled(each.kernel), each, [memory.values(next(places), length) for _ in range(each.outputs)]) for each in work]
     holed = {name for name, values in inputs.items() if math.isnan(float(values.sum()))}
-    written = [(out, each.kernel in _HOLED or not holed.isdisjoint(each.inputs)) for _, each, outs in tasks for out in outs]
+    written = [(out, each.holed or not holed.isdisjoint(each.inputs)) for _, each, outs in tasks for out in outs]
     bits = [memory.bits(place, length // 8 + 1) for place in range(len(written))]
     for there in bits:
         there.fill(255)
@@ -93,8 +92,7 @@ def _interpreted(codes: pl.Series, columns: Mapping[str, pl.Series], work: Seque
     found: list[pl.Series] = []
     for each in work:
         outs = [np.empty(codes.len()) for _ in range(each.outputs)]
-        kernel: Callable[..., None] = getattr(kernels, each.kernel)
-        kernel(offsets, *(inputs[name] for name in each.inputs), *each.parameters, *(out.data for out in outs))
+        each.kernel(offsets, *(inputs[name] for name in each.inputs), *each.parameters, *(out.data for out in outs))
         found += [pl.Series(out).fill_nan(None) for out in outs]
     return found
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from quant_pipeline.language import say
 from quant_pipeline.strategies.indicators import expressions as each
+from quant_pipeline.strategies.indicators import kernels
 from quant_pipeline.strategies.indicators.running import Buffers, Work, run
 
 
@@ -25,7 +26,7 @@ class _Indicator:
 
     columns: tuple[str, ...]
     parameters: tuple[float, ...]
-    kernel: str = ""
+    kernel: Callable[..., None] | None = None
     inputs: tuple[str, ...] = ("close",)
     prepared: Callable[..., tuple[float, ...]] = lambda *parameters: parameters
     expressions: Callable[..., pl.Expr | tuple[pl.Expr, ...]] | None = None
@@ -39,33 +40,40 @@ def _alphas(*windows: float) -> tuple[float, ...]:
 
 _BARS = ("high", "low", "close")
 _KNOWN: dict[str, _Indicator] = {
-    "MA": _Indicator(("ma",), (5,), "ma"),
-    "EMA": _Indicator(("ema",), (12,), "ema", prepared=_alphas),
-    "MACD": _Indicator(("dif", "dea", "macd"), (12, 26, 9), "macd", prepared=_alphas),
-    "RSI": _Indicator(("rsi",), (14,), "rsi", prepared=lambda window: (1 / window,)),
-    "KDJ": _Indicator(("k", "d", "j"), (9, 3, 3), "kdj", _BARS, lambda window, k, d: (window, 1 / k, 1 / d)),
+    "MA": _Indicator(("ma",), (5,), kernels.ma),
+    "EMA": _Indicator(("ema",), (12,), kernels.ema, prepared=_alphas),
+    "MACD": _Indicator(("dif", "dea", "macd"), (12, 26, 9), kernels.macd, prepared=_alphas),
+    "RSI": _Indicator(("rsi",), (14,), kernels.rsi, prepared=lambda window: (1 / window,)),
+    "KDJ": _Indicator(("k", "d", "j"), (9, 3, 3), kernels.kdj, _BARS, lambda window, k, d: (window, 1 / k, 1 / d)),
     "BOLL": _Indicator(
         ("boll_mid", "boll_up", "boll_low"),
         (20, 2),
-        "boll",
+        kernels.boll,
         prepared=lambda window, width: (window, float(width)),
         fractions=True,
     ),
-    "ATR": _Indicator(("atr",), (14,), "atr", _BARS),
-    "OBV": _Indicator(("obv",), (), "obv", ("close", "vol")),
+    "ATR": _Indicator(("atr",), (14,), kernels.atr, _BARS),
+    "OBV": _Indicator(("obv",), (), kernels.obv, ("close", "vol")),
     "CCI": _Indicator(("cci",), (14,), inputs=_BARS, expressions=each.cci),
     "WR": _Indicator(("wr",), (10,), inputs=_BARS, expressions=each.wr),
-    "DMI": _Indicator(("pdi", "mdi", "adx", "adxr"), (14, 6), "dmi", _BARS),
+    "DMI": _Indicator(("pdi", "mdi", "adx", "adxr"), (14, 6), kernels.dmi, _BARS),
     "BIAS": _Indicator(("bias",), (6,), expressions=each.bias),
     "TRIX": _Indicator(("trix", "matrix"), (12, 9), expressions=each.trix),
     "ROC": _Indicator(("roc", "maroc"), (12, 6), expressions=each.roc),
     "PSY": _Indicator(("psy", "psyma"), (12, 6), expressions=each.psy),
     "VR": _Indicator(("vr", "mavr"), (26, 6), inputs=("close", "vol"), expressions=each.vr),
     "BBI": _Indicator(("bbi",), (3, 6, 12, 24), expressions=each.bbi),
-    "SAR": _Indicator(("sar",), (4, 2, 20), "sar", ("high", "low"), lambda bars, step, most: (bars, step / 100, most / 100)),
+    "SAR": _Indicator(
+        ("sar",),
+        (4, 2, 20),
+        kernels.sar,
+        ("high", "low"),
+        lambda bars, step, most: (bars, step / 100, most / 100),
+        fractions=True,
+    ),
     "VOLRATIO": _Indicator(("volume_ratio",), (5,), inputs=("vol",), expressions=each.volume_ratio),
-    "HHV": _Indicator(("hhv",), (20,), "highest", ("high",)),
-    "LLV": _Indicator(("llv",), (20,), "lowest", ("low",)),
+    "HHV": _Indicator(("hhv",), (20,), kernels.highest, ("high",)),
+    "LLV": _Indicator(("llv",), (20,), kernels.lowest, ("low",)),
     "RPS": _Indicator(("rps",), (120,), inputs=("close", "trade_date"), expressions=each.rps),
 }
 _NAME = re.compile(r"([A-Z]+)(\d*)(?:\(([\d., ]+)\))?")

@@ -35,9 +35,12 @@ from quant_pipeline.strategies.indicators import (
     rsi,
     running,
     sar,
+    since,
     sma,
     std,
+    streak,
     trix,
+    value_when,
     volume_ratio,
     vr,
     wr,
@@ -55,6 +58,12 @@ CASES: dict[str, tuple[Callable[[], object], Callable[[Columns], object]]] = {
     "avedev": (lambda: avedev(9), lambda b: mytt.AVEDEV(b["close"], 9)),
     "highest": (lambda: highest(11), lambda b: mytt.HHV(b["high"], 11)),
     "lowest": (lambda: lowest(11), lambda b: mytt.LLV(b["low"], 11)),
+    "since": (lambda: since(pl.col("close") > pl.col("open")), lambda b: _since(mytt.BARSLAST(b["close"] > b["open"]), b)),
+    "streak": (lambda: streak(pl.col("close") > pl.col("open")), lambda b: _streak(b["close"] > b["open"])),
+    "value when": (
+        lambda: value_when(pl.col("close") > pl.col("open"), "low"),
+        lambda b: mytt.VALUEWHEN(b["close"] > b["open"], b["low"]),
+    ),
     "macd": (macd, lambda b: mytt.MACD(b["close"])),
     "rsi": (lambda: rsi(14), lambda b: mytt.RSI(b["close"], 14)),
     "rsi 6": (lambda: rsi(6), lambda b: mytt.RSI(b["close"], 6)),
@@ -72,6 +81,20 @@ CASES: dict[str, tuple[Callable[[], object], Callable[[Columns], object]]] = {
     "bbi": (lambda: bbi(fourth=20), lambda b: mytt.BBI(b["close"])),
     "obv": (obv, lambda b: mytt.OBV(b["close"], b["vol"]) * 10_000),
 }
+
+
+def _since(bars: np.ndarray, columns: Columns) -> np.ndarray:
+    """MyTT counts from the first bar where the condition has not held yet: nothing, here."""
+    return np.where(np.cumsum(columns["close"] > columns["open"]) > 0, bars, np.nan)
+
+
+def _streak(holds: np.ndarray) -> np.ndarray:
+    """By its definition: MyTT's never begins again."""
+    count, found = 0, []
+    for each in holds:
+        count = count + 1 if each else 0
+        found.append(float(count))
+    return np.array(found)
 
 
 @pytest.fixture(autouse=True, scope="module")
