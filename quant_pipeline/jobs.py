@@ -23,7 +23,7 @@ from quant_pipeline.market.datasets import (
     TRADE_CALENDAR,
     WEEKLY_KLINE,
 )
-from quant_pipeline.switches import switched_on
+from quant_pipeline.switches import screens_on, switched_on
 
 if TYPE_CHECKING:
     from quant_pipeline.resources.dagster_private import AssetJob
@@ -33,6 +33,7 @@ _JUDGES = (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONV
 LISTS = [name for name, dataset in _ON.items() if not dataset.dated]
 DAILY_LISTS = [dataset.name for dataset in _JUDGES if dataset.name in _ON]
 """The lists that the session's data are judged against; those of THS come in the morning, with all the others."""
+SCREENS = [f"screen_{name}" for name in screens_on()]
 BY_SESSION = [name for name, dataset in _ON.items() if dataset.partition is Partition.SESSION]
 
 
@@ -43,13 +44,13 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
 
 daily_sync = _job(
     "daily_sync",
-    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed", "signals"),
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION, *SCREENS) | dg.AssetSelection.groups("computed", "signals"),
     "The main job 主任务: sync the session's data, check them, screen them, sum the day up, tell the user. "
     "Only one sync runs at a time (also against `quant-pipeline run` and `sync`).",
 )
 catch_up = _job(
     "catch_up",
-    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION) | dg.AssetSelection.groups("screens", "computed", "signals", "quality"),
+    dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION, *SCREENS) | dg.AssetSelection.groups("computed", "signals", "quality"),
     "The last sessions once more 夜间补数: what failed or was late is fetched, what is done costs nothing; then a sample "
     "is compared with a second source.",
 )

@@ -29,6 +29,7 @@ from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import BARS, together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe, UniverseError
+from quant_pipeline.switches import screens_on
 from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.screening import screened
 from quant_pipeline.warehouse.screenings import Compared, former_hits, note_screening
@@ -48,13 +49,14 @@ _UNIVERSE = "universe"
 """Beside a strategy's own parameters; none of them has this name."""
 
 
-def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
-    """The screen of a strategy: an asset by session, its parameters in the launchpad, its hits in `screen_results`."""
+def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefinition:
+    """The screen of a strategy: an asset by session, its parameters in the launchpad, its hits in `screen_results`. It runs
+    when it is asked to, and `by_itself` also when its data arrive."""
     parameters = _config_of(strategy)
 
     @dg.asset(
         name=f"screen_{strategy.name}",
-        deps=reduced(SCREEN_RESULTS.after),
+        deps=reduced(dict.fromkeys([*SCREEN_RESULTS.after, *strategy.needs])),
         group_name=SCREEN_RESULTS.group,
         description=_description(strategy),
         kinds={"polars", "postgres"},
@@ -62,7 +64,7 @@ def screen_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": column_schema(SCREEN_RESULTS), "dagster/table_name": SCREEN_RESULTS.name},
         partitions_def=SESSIONS,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=_when_its_bars_arrive(),
+        automation_condition=_when_its_bars_arrive() if by_itself else None,
         dagster_type=NOTHING,
         output_required=False,
         hooks={tell_failure},
@@ -264,5 +266,5 @@ def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:
     return dg.AutomationCondition.eager().replace("in_latest_time_window", recent).with_label("when_its_bars_arrive")
 
 
-SCREENS = [screen_asset(strategy) for strategy in registered().strategies.values()]
+SCREENS = [screen_asset(strategy, by_itself=name in screens_on()) for name, strategy in registered().strategies.items()]
 """A screen per registered strategy, plug-ins included."""

@@ -14,7 +14,6 @@ from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import origin, table
-from quant_pipeline.assets.screens import SCREENS
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import SIGNAL_STATISTICS, SIGNALS
 from quant_pipeline.partitions import SESSIONS, asked_sessions
@@ -24,13 +23,14 @@ from quant_pipeline.signals.router import ACCEPTED, NotScreened, Routed, route
 from quant_pipeline.signals.rules import FILE, Policy, load
 from quant_pipeline.signals.statistics import statistics
 from quant_pipeline.strategies.registry import registered
-from quant_pipeline.switches import switched_on
+from quant_pipeline.switches import screens_on, switched_on
 from quant_pipeline.warehouse.upsert import Upserted, replace_rows
 
 _CATCH_UP = dt.timedelta(days=12)
 """How old a session may be for its signals to be made by themselves."""
 _SHOWN = 100
-_SCREENED = [screen.key for screen in SCREENS]
+_SCREENED = [dg.AssetKey(f"screen_{name}") for name in screens_on()]
+"""The screens that run by themselves: those that nobody runs are not waited for."""
 _RULES = f"Set in {FILE} 在 {FILE} 中设置"
 
 

@@ -37,6 +37,7 @@ from quant_pipeline.overview.parts import (
 )
 from quant_pipeline.overview.stored import Stored
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.switches import screens_on
 from quant_pipeline.sync.insight.status import status_of
 from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
@@ -160,8 +161,13 @@ class _Maker:
         sessions = [former, self.session]
         screened = self.stored.screened(sessions)
         hits = self.stored.hits(sessions).partition_by("screen", "trade_date", as_dict=True)
-        names = {name: strategy.zh for name, strategy in registered().strategies.items()}
-        names |= {screen: screen for screen, session in screened if screen not in names and session == self.session}
+        strategies = registered().strategies
+        names = {name: strategies[name].zh for name in screens_on()}
+        names |= {
+            screen: strategies[screen].zh if screen in strategies else screen
+            for screen, session in screened
+            if screen not in names and session == self.session
+        }
         return [self._screen(screen, zh, former, screened, hits) for screen, zh in names.items()]
 
     def _screen(

@@ -18,6 +18,7 @@ close, pre_close, change, pct_chg [%], vol and volume [æ‰‹, the same], amount [å
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import keyword
@@ -158,6 +159,7 @@ def is_of_the_other_shape(candidate: object) -> bool:
         return False
 
 
+@functools.cache
 def adopted(original: type) -> type[Strategy]:
     """A strategy of ours that marks as the class does. StrategyError where it does not say who it is."""
 

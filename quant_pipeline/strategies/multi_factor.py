@@ -71,7 +71,10 @@ class MultiFactor(Rotation):
         "daily_basic": ("pe_ttm", "pb", "dv_ttm", "total_mv", "turnover_rate"),
         "stock_list": ("industry",),
     }
-    lookback = 253
+
+    @property
+    def span(self) -> int:
+        return 252
 
     @property
     def figures(self) -> Sequence[str]:

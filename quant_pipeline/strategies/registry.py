@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from typing import Any
 
 from quant_pipeline.language import say
 from quant_pipeline.plug_ins import with_plug_ins
@@ -84,9 +85,9 @@ def _of_entry_point(plug_in: EntryPoint) -> type[Strategy]:
     return _usable(plug_in.load())
 
 
-def _usable(candidate: object) -> type[Strategy]:
+def _usable(candidate: Any) -> type[Strategy]:
     """The class as a strategy of ours; StrategyError says what it lacks."""
-    strategy = adopted(candidate) if inspect.isclass(candidate) and is_of_the_other_shape(candidate) else candidate
+    strategy: Any = adopted(candidate) if is_of_the_other_shape(candidate) else candidate
     if not (inspect.isclass(strategy) and issubclass(strategy, Strategy)):
         raise StrategyError(
             say(

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import polars as pl
 from pydantic import Field
 
 from quant_pipeline.strategies.base import Strategy, StrategyParameters
-from quant_pipeline.strategies.indicators import ref, std
+from quant_pipeline.strategies.indicators import ref, std, value_when
 from quant_pipeline.strategies.panel import IN_UNIVERSE, Needs
 
 Every = Literal["day", "week", "month"]
+
+
+class _Period(NamedTuple):
+    """As polars writes it, and how many bars of a code it has at most."""
+
+    length: str
+    bars: int
+
+
+_PERIODS: Mapping[str, _Period] = {"day": _Period("1d", 1), "week": _Period("1w", 5), "month": _Period("1mo", 23)}
 
 
 def changed(default: Every) -> Every:
@@ -30,13 +40,23 @@ class RotationParameters(StrategyParameters):
 
 
 class Rotation(Strategy):
-    """Those of a session that rank first. On the first session of each period it buys them and sells all others.
+    """Those of a session that rank first. On the first session of each period it buys them, and sells those that it held no
+    more reason to hold: that ranked first when they were last changed, and do not now.
 
     A screen shows who ranks first in any session, whether it is changed then or not.
     """
 
     Parameters: ClassVar[type[RotationParameters]] = RotationParameters
     compares = True
+
+    @property
+    @abstractmethod
+    def span(self) -> int:
+        """How many bars before one its measure takes."""
+
+    @property
+    def lookback(self) -> int:
+        return self.span + _PERIODS[self.parameters.every].bars
 
     @property
     def figures(self) -> Sequence[str]:
@@ -56,8 +76,16 @@ class Rotation(Strategy):
         ranked = measured.with_columns(rank=within.rank("ordinal", descending=True).over("trade_date"))
         chosen = (pl.col("rank") <= self.parameters.hold).fill_null(False)
         changing = pl.col("trade_date").is_in(changed_on(bars["trade_date"], self.parameters.every))
-        return ranked.select(
-            "ts_code", "trade_date", *self.figures, "score", chosen=chosen, buy=chosen & changing, sell=~chosen & changing
+        marked = ranked.with_columns(chosen=chosen, changing=changing)
+        held = (ref(1, value_when("changing", "chosen")) > 0).fill_null(False)
+        return marked.select(
+            "ts_code",
+            "trade_date",
+            *self.figures,
+            "score",
+            "chosen",
+            buy=pl.col("chosen") & pl.col("changing"),
+            sell=~pl.col("chosen") & pl.col("changing") & held,
         )
 
     def hits(self, judged: pl.DataFrame) -> pl.DataFrame:
@@ -67,8 +95,7 @@ class Rotation(Strategy):
 def changed_on(days: pl.Series, every: Every) -> list[object]:
     """The first sessions of the periods that are in these days; of the first day nobody knows what was before it."""
     sessions = pl.DataFrame({"day": days.unique().sort()})
-    period = {"day": "1d", "week": "1w", "month": "1mo"}[every]
-    begun = pl.col("day").dt.truncate(period)
+    begun = pl.col("day").dt.truncate(_PERIODS[every].length)
     return sessions.filter(begun != begun.shift(1))["day"].to_list()
 
 
@@ -80,7 +107,10 @@ class SmallCap(Rotation):
     en = "Small-cap rotation"
     doc = "The companies of the smallest market value, changed every week."
     needs: ClassVar[Needs] = {"daily_kline": ("close",), "daily_basic": ("total_mv",)}
-    lookback = 1
+
+    @property
+    def span(self) -> int:
+        return 0
 
     @property
     def figures(self) -> Sequence[str]:
@@ -113,8 +143,8 @@ class LowVolatility(Rotation):
     needs: ClassVar[Needs] = {"daily_kline": ("close",)}
 
     @property
-    def lookback(self) -> int:
-        return int(self.parameters.window) + 1
+    def span(self) -> int:
+        return int(self.parameters.window)
 
     @property
     def figures(self) -> Sequence[str]:
@@ -150,8 +180,8 @@ class Momentum(Rotation):
     needs: ClassVar[Needs] = {"daily_kline": ("close",)}
 
     @property
-    def lookback(self) -> int:
-        return max(int(self.parameters.window), int(self.parameters.skip)) + 1
+    def span(self) -> int:
+        return max(int(self.parameters.window), int(self.parameters.skip))
 
     def measured(self, bars: pl.DataFrame) -> pl.DataFrame:
         given = self.parameters
@@ -175,8 +205,8 @@ class Reversal(Rotation):
     needs: ClassVar[Needs] = {"daily_kline": ("close",)}
 
     @property
-    def lookback(self) -> int:
-        return int(self.parameters.window) + 1
+    def span(self) -> int:
+        return int(self.parameters.window)
 
     def measured(self, bars: pl.DataFrame) -> pl.DataFrame:
         return bars.with_columns(score=(1 - pl.col("close") / ref(self.parameters.window, "close")) * 100)
