@@ -21,6 +21,7 @@ from quant_pipeline.market.datasets import (
     SOURCED,
 )
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
+from quant_pipeline.strategies.registry import BUILT_IN
 from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.sync.checks import checks_of
 
@@ -50,7 +51,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "index_weights",
         "funds_and_bonds": "etf_daily etf_adj cb_daily",
         "ths": "ths_concepts ths_industries ths_members ths_hot",
-        "screens": "screen_dual_ma",
+        "screens": " ".join(f"screen_{strategy.name}" for strategy in BUILT_IN),
         "computed": "market_overview",
         "signals": "signals signal_statistics",
         "quality": "reconciliation",

@@ -17,8 +17,8 @@ class DualThrustParameters(StrategyParameters):
     """The window in a code's own bars, before today's."""
 
     window: int = Field(4, ge=1, le=60, description="Bars before today whose range counts. 周期")
-    up: float = Field(0.5, ge=0.1, le=2, description="Buy above the open by so many ranges. 上轨系数 K1")
-    down: float = Field(0.5, ge=0.1, le=2, description="Sell below the open by so many ranges. 下轨系数 K2")
+    up: float = Field(0.5, ge=0.1, le=2, description="Buy above the open by so many ranges. 上轨系数K1")
+    down: float = Field(0.5, ge=0.1, le=2, description="Sell below the open by so many ranges. 下轨系数K2")
 
 
 class DualThrust(Strategy):

@@ -17,11 +17,11 @@ from quant_pipeline.strategies.warm_up import sma_settles, tens
 class KdjParameters(StrategyParameters):
     """Windows in a code's own bars, the lines in per cent."""
 
-    window: int = Field(9, ge=2, le=100, description="Window of RSV, in bars. RSV 周期")
-    k: int = Field(3, ge=2, le=20, description="Smoothing of K. K 平滑")
-    d: int = Field(3, ge=2, le=20, description="Smoothing of D. D 平滑")
-    low: float = Field(30.0, ge=1, le=100, description="D must stand below this line at a golden cross. 金叉时 D 须低于")
-    high: float = Field(70.0, ge=0, le=99, description="D must stand above this line at a dead cross. 死叉时 D 须高于")
+    window: int = Field(9, ge=2, le=100, description="Window of RSV, in bars. RSV周期")
+    k: int = Field(3, ge=2, le=20, description="Smoothing of K. K平滑")
+    d: int = Field(3, ge=2, le=20, description="Smoothing of D. D平滑")
+    low: float = Field(30.0, ge=1, le=100, description="D must stand below this line at a golden cross. 金叉时D须低于")
+    high: float = Field(70.0, ge=0, le=99, description="D must stand above this line at a dead cross. 死叉时D须高于")
 
 
 class KdjCross(Strategy):

@@ -8,6 +8,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field, model_validator
 
+from quant_pipeline.language import say
 from quant_pipeline.strategies.base import Strategy, StrategyParameters
 from quant_pipeline.strategies.entry import YI, at_upper_limit
 from quant_pipeline.strategies.indicators import ma, ref, streak
@@ -25,7 +26,7 @@ class LimitUpParameters(StrategyParameters):
     @model_validator(mode="after")
     def _in_order(self) -> LimitUpParameters:
         if self.least > self.most:
-            raise ValueError(f"least ({self.least}) must not be above most ({self.most}). 连板数下限不得大于上限")
+            raise ValueError(say("least ({least}) must not be above most ({most})", least=self.least, most=self.most))
         return self
 
 

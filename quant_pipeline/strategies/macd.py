@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
+from quant_pipeline.language import say
 from quant_pipeline.strategies.base import Strategy, StrategyParameters
 from quant_pipeline.strategies.indicators import add, crosses
 from quant_pipeline.strategies.panel import Needs
@@ -19,16 +20,16 @@ class MacdParameters(StrategyParameters):
 
     fast: int = Field(12, ge=2, le=100, description="Fast average of DIF, in bars. 快线周期")
     slow: int = Field(26, ge=3, le=200, description="Slow average of DIF, in bars; above the fast one. 慢线周期")
-    signal: int = Field(9, ge=2, le=100, description="Average of DIF that DEA is, in bars. DEA 周期")
+    signal: int = Field(9, ge=2, le=100, description="Average of DIF that DEA is, in bars. DEA周期")
     zero: Literal["any", "above", "below"] = Field(
         "any",
-        description="Where DIF must stand at a golden cross, against zero. 金叉时 DIF 须在零轴：不限/之上/之下",
+        description="Where DIF must stand at a golden cross, against zero. 金叉时DIF须在零轴：不限/之上/之下",
     )
 
     @model_validator(mode="after")
     def _fast_below_slow(self) -> MacdParameters:
         if self.fast >= self.slow:
-            raise ValueError(f"fast ({self.fast}) must be below slow ({self.slow}). 快线周期须小于慢线周期")
+            raise ValueError(say("fast ({fast}) must be below slow ({slow})", fast=self.fast, slow=self.slow))
         return self
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field, model_validator
 
+from quant_pipeline.language import say
 from quant_pipeline.strategies.indicators import ma, ref, std
 from quant_pipeline.strategies.panel import IN_UNIVERSE, Needs
 from quant_pipeline.strategies.rotation import Every, Rotation, RotationParameters, changed
@@ -49,7 +50,7 @@ class MultiFactorParameters(RotationParameters):
     @model_validator(mode="after")
     def _some_weight(self) -> MultiFactorParameters:
         if not any(getattr(self, name) for name in FACTORS):
-            raise ValueError("at least one weight must not be 0. 至少一个权重不为 0")
+            raise ValueError(say("at least one weight must not be 0"))
         return self
 
 

@@ -36,7 +36,7 @@ def _heavier(volume: str = "vol") -> pl.Expr:
 class VolumeUpParameters(EntryParameters):
     """放量上涨."""
 
-    rise: float = Field(2.0, ge=0, le=30, description="Risen by at least so many per cent. 涨幅不低于 %")
+    rise: float = Field(2.0, ge=0, le=30, description="Risen by at least so many per cent. 涨幅不低于（%）")
     amount: float = Field(2.0, ge=0, le=1000, description="Turnover of at least so many 亿元. 成交额不低于，亿元")
     volume: float = Field(2.0, ge=1, le=20, description="Volume per the mean of five bars before: at least. 量比不低于")
 
@@ -234,8 +234,8 @@ class BackToYearLine(EntryScreen):
 class PlatformParameters(VolumeUpParameters):
     """突破平台."""
 
-    below: float = Field(20.0, ge=1, le=50, description="Before it lay below the average by less than %. 此前低于均线不超过 %")
-    above: float = Field(5.0, ge=0, le=50, description="Before it lay above the average by less than %. 此前高于均线不超过 %")
+    below: float = Field(20.0, ge=1, le=50, description="Before below the average by less than %. 此前低于均线不超过（%）")
+    above: float = Field(5.0, ge=0, le=50, description="Before above the average by less than %. 此前高于均线不超过（%）")
 
 
 class PlatformBreakout(EntryScreen):
@@ -280,9 +280,9 @@ class PlatformBreakout(EntryScreen):
 class SteadyRiseParameters(EntryParameters):
     """无大幅回撤."""
 
-    rise: float = Field(0.6, ge=0.1, le=5, description="Risen over 60 bars by at least this part. 60 日涨幅不低于")
-    day: float = Field(7.0, ge=1, le=30, description="No day that fell by more, in per cent. 单日跌幅不超过 %")
-    two_days: float = Field(10.0, ge=1, le=40, description="No two days that fell by more, in per cent. 两日累计跌幅不超过 %")
+    rise: float = Field(0.6, ge=0.1, le=5, description="Risen over 60 bars by at least this part. 60日涨幅不低于")
+    day: float = Field(7.0, ge=1, le=30, description="No day that fell by more, in per cent. 单日跌幅不超过（%）")
+    two_days: float = Field(10.0, ge=1, le=40, description="No two days that fell by more, in %. 两日累计跌幅不超过（%）")
 
 
 class SteadyRise(EntryScreen):
@@ -413,9 +413,9 @@ class LowAtrGrowthParameters(EntryParameters):
     """低 ATR 成长."""
 
     bars: int = Field(250, ge=20, le=500, description="Listed for at least so many bars. 上市不少于")
-    move: float = Field(10.0, ge=1, le=30, description="Mean move of ten bars of at most so many per cent. 日均波动不超过 %")
+    move: float = Field(10.0, ge=1, le=30, description="Mean move of ten bars of at most so many per cent. 日均波动不超过（%）")
     rise: float = Field(
-        10.0, ge=1, le=300, description="From lowest to highest close of ten bars, at least %. 十日高低差不低于 %"
+        10.0, ge=1, le=300, description="From lowest to highest close of ten bars, at least %. 十日高低差不低于（%）"
     )
 
 

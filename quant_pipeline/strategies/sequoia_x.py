@@ -173,7 +173,7 @@ class RpsBreakoutParameters(EntryParameters):
     """RPS 突破."""
 
     window: int = Field(120, ge=5, le=250, description="Bars over which the rise is ranked. 周期")
-    rank: float = Field(90.0, ge=50, le=99.9, description="Among the best of the market: rank of at least %. RPS 不低于")
+    rank: float = Field(90.0, ge=50, le=99.9, description="Among the best of the market: rank of at least %. RPS不低于")
     near: float = Field(
         0.9, ge=0.5, le=1, description="The close per the highest of the window: at least. 收盘价与最高价之比不低于"
     )

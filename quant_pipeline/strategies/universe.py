@@ -59,7 +59,7 @@ class Universe(BaseModel):
     )
     codes: list[str] = Field([], description="Only these codes. 仅限这些代码，空为不限")
     without_st: bool = Field(
-        False, description="Without ST, *ST and delisting shares, by their name of that day. 剔除当日 ST 与退市整理"
+        False, description="Without ST, *ST and delisting shares, by their name of that day. 剔除当日ST与退市整理"
     )
     min_listed: int = Field(0, ge=0, description="Sessions since the listing, at least. 上市交易日数下限")
     min_amount: float = Field(0, ge=0, description="Turnover of the session, at least [千元]. 当日成交额下限（千元）")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
-from quant_pipeline.strategies.registry import GROUP, registered
+from quant_pipeline.strategies.registry import BUILT_IN, GROUP, registered
 
 MODULE = '''
 import polars as pl
@@ -61,7 +61,8 @@ def test_ours_are_there_without_any_plug_in() -> None:
 @pytest.mark.usefixtures("install")
 def test_plug_ins_join_and_the_broken_ones_are_named_with_their_reason(caplog: pytest.LogCaptureFixture) -> None:
     found = registered()
-    assert list(found.strategies) == ["dual_ma", "mine"]
+    assert list(found.strategies) == [*(strategy.name for strategy in BUILT_IN), "mine"]
+    assert found.own == {"mine"}
     assert found.strategies["dual_ma"] is DualMovingAverage, "ours cannot be replaced"
     reasons = {
         "impostor": "another one with the name",
