@@ -17,7 +17,7 @@ from quant_pipeline.strategies.warm_up import sma_settles, tens
 class RsiParameters(StrategyParameters):
     """The window in a code's own bars, the lines in per cent."""
 
-    window: int = Field(6, ge=2, le=100, description="Window, in bars: 6, 12, 24 in 通达信. 周期")
+    window: int = Field(6, ge=2, le=100, description="Window, in bars: 6, 12 or 24, say. 周期")
     low: float = Field(20.0, ge=1, le=50, description="Oversold below this line, in per cent. 超卖线")
     high: float = Field(80.0, ge=50, le=99, description="Overbought above this line, in per cent. 超买线")
 
