@@ -41,8 +41,8 @@ class Made(Strategy):
         (lambda _: 1 / 0, "made: it failed on these bars (division by zero): mend its file"),
         (lambda _: None, "made: signals() must return a polars DataFrame"),
         (
-            lambda _: MARKED.drop("sell", "fig"),
-            "made: signals() lacks sell, fig; it must return ts_code",
+            lambda _: MARKED.drop("buy", "fig"),
+            "made: signals() lacks buy, fig; it must return ts_code, trade_date, buy, fig",
         ),
         (lambda _: MARKED.with_columns(buy=pl.lit(1)), "made: buy of signals() must be true or false"),
         (lambda _: MARKED.with_columns(score=pl.lit("high")), "made: score of signals() must be a number"),
@@ -122,7 +122,7 @@ def test_a_panel_has_limits_as_the_bars_are_adjusted_and_what_is_known_beside_th
         "stock_list": pl.DataFrame({"ts_code": ["000001.SZ"], "industry": ["银行"]}),
     }
     panel = assembled(tables)
-    assert panel.columns == ["ts_code", "trade_date", "close", "raw_close", "up_limit", "down_limit", "total_mv", "industry"]
+    assert panel.columns == ["ts_code", "trade_date", "close", "up_limit", "down_limit", "raw_close", "total_mv", "industry"]
     assert panel["close"].to_list() == pytest.approx([5.695, 6.265, 6.0])
     assert panel.select((pl.col("close") == pl.col("up_limit")).alias("at"))["at"].to_list() == [True, None, False]
     assert panel["total_mv"].to_list() == [1e6, 1e6, None]
