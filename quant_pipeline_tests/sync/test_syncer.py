@@ -149,7 +149,7 @@ def test_an_index_is_asked_for_by_code_and_only_for_the_days_that_lack(bench: Be
 
 
 def test_the_members_come_board_by_board_and_one_bad_board_does_not_stop_the_others(bench: Bench, syncer: Syncer) -> None:
-    with pytest.raises(PlanError, match="ths_concepts and ths_industries first"):
+    with pytest.raises(PlanError, match="sync ths_concepts, ths_industries first"):
         syncer.plan(THS_MEMBERS, Request())
     for dataset in (THS_CONCEPTS, THS_INDUSTRIES):
         syncer.sync(dataset, Request())

@@ -30,7 +30,12 @@ def test_a_session_arrives_whole(pro: DataApi, market: SimulatedMarket) -> None:
 
 @pytest.mark.parametrize("api", APIS)
 def test_every_api_answers_the_client_with_its_default_columns(pro: DataApi, api: str) -> None:
-    required = {"ths_member": {"ts_code": "883957.TI"}, "index_daily": {"ts_code": "000300.SH"}}.get(api, {})
+    required = {
+        "ths_member": {"ts_code": "883957.TI"},
+        "index_daily": {"ts_code": "000300.SH"},
+        "dividend": {"ts_code": "600000.SH"},
+        "index_weight": {"index_code": "399300.SZ"},
+    }.get(api, {})
     assert list(pro.query(api, **required).columns) == list(APIS[api].columns)
 
 
