@@ -14,6 +14,7 @@ from quant_pipeline.definitions import build_defs, defs
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import (
     MARKET_OVERVIEW,
+    PORTFOLIO_RISK,
     RECONCILIATION,
     SCREEN_RESULTS,
     SIGNAL_STATISTICS,
@@ -27,12 +28,12 @@ from quant_pipeline.sync.checks import checks_of
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ASSETS = {key.to_user_string(): definition for definition in defs.assets or () for key in definition.keys}  # type: ignore[union-attr]
-SIGNALLED = ("signals", "signal_statistics")
+SIGNALLED = ("signals", "signal_statistics", "portfolio_risk")
 OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats"}
 DATASET_OF = {
     **SOURCED,
     "screen_dual_ma": SCREEN_RESULTS,
-    **{each.name: each for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS)},
+    **{each.name: each for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS, PORTFOLIO_RISK)},
 }
 
 
@@ -53,7 +54,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "ths": "ths_concepts ths_industries ths_members ths_hot",
         "screens": " ".join(f"screen_{strategy.name}" for strategy in BUILT_IN),
         "computed": "market_overview",
-        "signals": "signals signal_statistics",
+        "signals": "signals signal_statistics portfolio_risk",
         "quality": "reconciliation",
         "lake": "lake",
         "operations": "sync_status sync_history source_health data_stats",

@@ -19,6 +19,7 @@ from quant_pipeline.market.datasets import SIGNAL_STATISTICS, SIGNALS
 from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.signals.cleanup import clean
+from quant_pipeline.signals.portfolio import held
 from quant_pipeline.signals.router import ACCEPTED, NotScreened, Routed, route
 from quant_pipeline.signals.rules import FILE, Policy, load
 from quant_pipeline.signals.statistics import statistics
@@ -45,7 +46,8 @@ class SignalsConfig(dg.Config):
     )
 
 
-def _when_the_screens_change(*others: str) -> dg.AutomationCondition[Any]:
+def when_the_screens_change(*others: str) -> dg.AutomationCondition[Any]:
+    """Eager for the last sessions, and only after the screens (after `others`, where they are given)."""
     recent = dg.AutomationCondition.in_latest_time_window(_CATCH_UP)
     # A conjunction, as Dagster makes it, takes what it may look at; its declared type does not say so.
     eager = cast("Any", dg.AutomationCondition.eager().replace("in_latest_time_window", recent))
@@ -53,10 +55,10 @@ def _when_the_screens_change(*others: str) -> dg.AutomationCondition[Any]:
     return cast("dg.AutomationCondition[Any]", allowed.with_label("when_the_screens_change"))
 
 
-def _asset(
+def by_session(
     dataset: Dataset, deps: Sequence[Any], condition: dg.AutomationCondition[Any]
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset by session of the group."""
+    """Declares an asset by session of the group."""
     shared: dict[str, Any] = {
         "name": dataset.name,
         "group_name": dataset.group,
@@ -75,7 +77,7 @@ def _asset(
     )
 
 
-@_asset(SIGNALS, _SCREENED, _when_the_screens_change())
+@by_session(SIGNALS, _SCREENED, when_the_screens_change())
 def signals(
     context: dg.AssetExecutionContext, config: SignalsConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.Output[None]]:
@@ -85,7 +87,11 @@ def signals(
     events = Events(context)
     known = events.known()
     lacking = []
-    for session, routed, news in route(warehouse.database, calendar, rules, sessions, policy=policy):
+
+    def held_after(session: dt.date) -> frozenset[str] | None:
+        return held(warehouse.database, calendar, session, rules.portfolio)
+
+    for session, routed, news in route(warehouse.database, calendar, rules, sessions, policy=policy, held=held_after):
         if isinstance(routed, NotScreened):
             lacking.append(routed)
             continue
@@ -100,10 +106,10 @@ def signals(
     yield everything_told()
 
 
-@_asset(
+@by_session(
     SIGNAL_STATISTICS,
     reduced([name for name in SIGNAL_STATISTICS.after if name == SIGNALS.name or name in switched_on()]),
-    _when_the_screens_change(SIGNALS.name),
+    when_the_screens_change(SIGNALS.name),
 )
 def signal_statistics(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
     rules, calendar = load(registered().strategies), warehouse.calendar()

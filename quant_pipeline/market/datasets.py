@@ -21,7 +21,7 @@ from quant_pipeline.market.boards import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, 
 from quant_pipeline.market.columns import integer, number, text
 from quant_pipeline.market.corporate_actions import DIVIDENDS
 from quant_pipeline.market.dataset import CODE, TRADE_DATE, Coverage, Dataset, Partition
-from quant_pipeline.market.decisions import SIGNAL_STATISTICS, SIGNALS
+from quant_pipeline.market.decisions import PORTFOLIO_RISK, SIGNAL_STATISTICS, SIGNALS
 from quant_pipeline.market.index_members import INDEX_WEIGHTS
 from quant_pipeline.market.lists import (
     BSE_MAPPING,
@@ -96,6 +96,7 @@ DATASETS: dict[str, Dataset] = {
         MARKET_OVERVIEW,
         SIGNALS,
         SIGNAL_STATISTICS,
+        PORTFOLIO_RISK,
     )
 }
 """Every data set by name, in the order in which one sync takes them."""
@@ -122,6 +123,7 @@ __all__ = [
     "MARKET_OVERVIEW",
     "MONTHLY_KLINE",
     "NAME_HISTORY",
+    "PORTFOLIO_RISK",
     "PRICE_LIMITS",
     "RECONCILIATION",
     "SCREEN_RESULTS",

@@ -65,3 +65,38 @@ SIGNAL_STATISTICS = Dataset(
     after=("signals", "daily_kline", "adj_factor", "price_limits", "index_daily"),
     sourced=False,
 )
+
+PORTFOLIO_RISK = Dataset(
+    "portfolio_risk",
+    zh="组合风险",
+    doc="The paper portfolio that follows the signals, after each session: what it is worth, and what it risks. Its orders "
+    "stand in portfolio_orders, its holdings in portfolio_positions.",
+    group="signals",
+    partition=Partition.SESSION,
+    key=("trade_date",),
+    columns=(
+        TRADE_DATE,
+        number("equity", "总资产", "Cash and holdings.", "元", required=True),
+        number("cash", "现金", "Cash.", "元", required=True),
+        integer("positions", "持仓数", "Codes held.", "只", required=True),
+        number("exposure", "仓位", "Holdings, of the equity.", "%", required=True),
+        number("day_return", "当日收益", "Since the session before.", "%"),
+        number("total_return", "累计收益", "Since the beginning.", "%", required=True),
+        number("drawdown", "回撤", "Below the highest equity so far; 0 or less.", "%", required=True),
+        number("var_95", "在险价值 95%", "Loss that 5 of 100 past sessions went beyond, had they met these holdings.", "%"),
+        number("var_99", "在险价值 99%", "The same of 1 of 100.", "%"),
+        number("shortfall_95", "预期亏损 95%", "Mean loss of those sessions beyond var_95.", "%"),
+        integer("sessions", "样本交易日", "Past sessions that these figures count.", "交易日", required=True),
+        number("beta", "贝塔", "Of the holdings' past returns against the benchmark's; null: no bars of it."),
+        number("largest_weight", "最大个股权重", "Of the equity.", "%", required=True),
+        text("largest", "最大持仓", "Whose weight that is."),
+        number("concentration", "集中度", "Herfindahl index of the holdings: 1 is a single one."),
+        number("industry_weight", "最大行业权重", "Of the equity.", "%", required=True),
+        text("industry", "最大行业", "Whose weight that is."),
+        integer("orders", "委托数", "Orders for the next session.", required=True),
+        text("alerts", "预警", "The figures beyond their thresholds (signals.toml), with both; null: none."),
+    ),
+    coverage=Coverage.ANY,
+    after=("signals", "daily_kline", "adj_factor", "price_limits", "index_daily", "stock_list"),
+    sourced=False,
+)

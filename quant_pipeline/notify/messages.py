@@ -20,6 +20,7 @@ LISTED_HITS = 30
 _LISTED_CHECKS = 20
 _LISTED_SOURCES = 20
 _LISTED_DIFFERENCES = 20
+_LISTED_HOLDINGS = 10
 _LONGEST_CAUSE = 1_500
 _LONGEST_LINE = 200
 _LONGEST_TITLE = 80
@@ -138,6 +139,29 @@ def check_noticed(*, dataset: str, check: str, text: str, run_id: str, ui_url: s
         _run_link(ui_url, run_id),
     ]
     return _message(f"{check}：{dataset}", lines, sandbox)
+
+
+@_spoken
+def portfolio_at_risk(
+    *, session: dt.date, worth: str, alerts: Sequence[str], holdings: Sequence[tuple[str, str]], ui_url: str, sandbox: bool
+) -> Message:
+    """Figures of the paper portfolio passed their thresholds; `holdings`: the largest ones, (code and name, weight)."""
+    lines = [
+        say("**Paper portfolio** · session {session}", session=session),
+        "",
+        *(f"- {_inline(each)}" for each in alerts),
+        "",
+        _inline(worth),
+        "",
+        say("| Holding | Weight |"),
+        "|---|--:|",
+        *(f"| {_inline(name)} | {_inline(weight)} |" for name, weight in holdings[:_LISTED_HOLDINGS]),
+        "",
+        say("Thresholds and limits stand in signals.toml; the orders for the next session in `portfolio_orders`."),
+        "",
+        say("[Open the UI]({url})", url=ui_url),
+    ]
+    return _message(say("Portfolio risk: {alert}", alert=alerts[0]), lines, sandbox)
 
 
 @_spoken

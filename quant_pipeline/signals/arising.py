@@ -58,7 +58,7 @@ def arisen(database: Database, calendar: Calendar, rules: Rules, sessions: Seque
         for name, day in named.select("strategy", "trade_date").unique().iter_rows()
     }
     until = pl.Series([ends[name, day] for name, day in named.select("strategy", "trade_date").iter_rows()], dtype=pl.Date)
-    priority = pl.col("strategy").replace_strict(priorities, return_dtype=pl.Int64)
+    priority = pl.Series([priorities[name] for name in named["strategy"]], dtype=pl.Int64)
     return Arisen(
         named.with_columns(strength=_strength(), priority=priority, valid_until=until).sort(_KEY),
         frozenset(screened["trade_date"]),

@@ -39,6 +39,50 @@ class OfStrategy(BaseModel):
     valid: int | None = Field(None, ge=1, le=60, description="Sessions on which its signals are decided upon")
 
 
+class Weighting(StrEnum):
+    """How the money is divided among what is held."""
+
+    EQUAL = "equal"
+    INVERSE_VOLATILITY = "inverse_volatility"
+    """The calmer a code, the more of it."""
+    MINIMUM_VARIANCE = "minimum_variance"
+    """What moved least together (skfolio), each code capped."""
+    RISK_BUDGET = "risk_budget"
+    """So that each code bears as much of the risk as the others (skfolio)."""
+
+
+class OfPortfolio(BaseModel):
+    """The paper portfolio: `capital` 元 at the beginning; at most `max_positions` codes; of the equity at most `max_weight` in
+    a code, `max_industry` in an industry, `reserve` in cash; what is held is brought back to its weight when it is off by more
+    than the part `drift` of it; `lookback`: past sessions that volatilities and risks count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    capital: float = Field(1_000_000.0, gt=0, le=1e11)
+    weighting: Weighting = Weighting.EQUAL
+    max_positions: int = Field(10, ge=1, le=1000)
+    max_weight: float = Field(0.15, gt=0, le=1)
+    max_industry: float = Field(0.35, gt=0, le=1)
+    reserve: float = Field(0.02, ge=0, lt=1)
+    drift: float = Field(0.25, gt=0, le=10)
+    lookback: int = Field(250, ge=20, le=2500)
+    commission: float = Field(0.00025, ge=0, le=0.05)
+    slippage_bp: float = Field(0.0, ge=0, le=1000)
+
+
+class Thresholds(BaseModel):
+    """Beyond which a figure of portfolio_risk is told; 0: never. In % of the equity, but for beta."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exposure: float = Field(0.0, ge=0)
+    var_95: float = Field(4.0, ge=0)
+    drawdown: float = Field(15.0, ge=0)
+    largest_weight: float = Field(25.0, ge=0)
+    industry_weight: float = Field(50.0, ge=0)
+    beta: float = Field(1.8, ge=0)
+
+
 class Rules(BaseModel):
     """The whole file. `valid`: on how many sessions a signal is decided upon, its own included · `kept`: for how many
     sessions signals and decisions stay in their tables · `benchmark`: the index that signals are measured against."""
@@ -50,6 +94,8 @@ class Rules(BaseModel):
     kept: int = Field(500, ge=20, le=10_000)
     benchmark: str = Field("000300.SH", pattern=r"^[0-9A-Z]{6}\.[A-Z]{2,3}$")
     strategies: dict[str, OfStrategy] = Field(default_factory=dict)
+    portfolio: OfPortfolio = OfPortfolio()
+    risk: Thresholds = Thresholds()
 
     def priority(self, strategy: str) -> int:
         return self.strategies.get(strategy, OfStrategy()).priority

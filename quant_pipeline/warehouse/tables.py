@@ -11,6 +11,7 @@ from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.warehouse.backtests import BACKTESTS
 from quant_pipeline.warehouse.operations import OPERATIONS
+from quant_pipeline.warehouse.portfolio import PORTFOLIO
 
 _TYPES: dict[ColumnType, type[sa.types.TypeEngine[Any]]] = {
     ColumnType.TEXT: sa.Text,
@@ -67,7 +68,7 @@ def stored_order(dataset: Dataset) -> list[str]:
 def metadata_of(datasets: dict[str, Dataset] | None = None) -> sa.MetaData:
     """The whole warehouse: the operational tables and a table per data set (default: all of market/datasets.py)."""
     metadata = sa.MetaData()
-    for table in (IDENTITY, *OPERATIONS.sorted_tables, *BACKTESTS.sorted_tables):
+    for table in (IDENTITY, *OPERATIONS.sorted_tables, *BACKTESTS.sorted_tables, *PORTFOLIO.sorted_tables):
         table.to_metadata(metadata)
     for dataset in (DATASETS if datasets is None else datasets).values():
         table_of(dataset, metadata)
