@@ -54,7 +54,6 @@ ZH: Final = {
     "note": "说明",
     "offending": "问题行数",
     "pruned_calls": "清理的旧调用",
-    "old_calls_forgotten": "清理的旧调用",
     "orders": "委托",
     "origin": "数据性质",
     "page": "页面",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline import settings
 from quant_pipeline.backtest import reading, run
 from quant_pipeline.backtest.orders import from_orders
 from quant_pipeline.backtest.result import frames_of
@@ -17,6 +18,7 @@ from quant_pipeline.backtest.settings import Settings
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.signals.rules import OfPortfolio
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import folder_of, snapshot
 from quant_pipeline.warehouse.reads import read_sql
 
 _MADE = "SELECT trade_date, ts_code, side, shares FROM portfolio_orders WHERE trade_date < %(session)s AND shares > 0"
@@ -41,7 +43,7 @@ def account(database: Database, calendar: Calendar, session: dt.date, rules: OfP
         return _untouched(session, rules.capital)
     traded = {day: calendar.shift(day, 1) for day in made["trade_date"].unique()}
     orders = made.with_columns(date=pl.col("trade_date").replace_strict(traded, return_dtype=pl.Date))
-    settings = Settings(
+    rates = Settings(
         capital=rules.capital,
         commission=rules.commission,
         slippage_bp=rules.slippage_bp,
@@ -52,12 +54,13 @@ def account(database: Database, calendar: Calendar, session: dt.date, rules: OfP
     first = min(traded.values())
     if read_sql(database, _BARS, {"codes": made["ts_code"].unique().to_list(), "start": first, "end": session}).item() == 0:
         return _untouched(session, rules.capital)
-    loaded = reading.load(database, calendar, start=first, end=session, codes=sorted(made["ts_code"].unique()))
+    with snapshot(database, folder_of(settings.load())) as stored:
+        loaded = reading.load(stored, calendar, start=first, end=session, codes=sorted(made["ts_code"].unique()))
     tradable = orders.filter(pl.col("ts_code").is_in(list(loaded.market.codes)) & pl.col("date").is_in(list(loaded.sessions)))
     if tradable.is_empty():
         return _untouched(session, rules.capital)
     table = tradable.sort("date", "side", "ts_code", descending=[False, True, False]).drop("trade_date")
-    found = run.simulated(loaded, from_orders(loaded.market, table), settings)
+    found = run.simulated(loaded, from_orders(loaded.market, table), rates)
     frames = frames_of(loaded.market, found, loaded.sessions, None)
     decided = {trade: day for day, trade in traded.items()}
     outcomes = frames.orders.with_columns(
