@@ -304,8 +304,8 @@ class Syncer:
     def _running_bars(self, dataset: Dataset, router: Router, plans: Sequence[Plan], request: Request) -> list[Plan]:
         """The plan for the daily bars that the running week or month is made of, as far as they are lacking."""
         running = [unit for plan in plans for unit in plan.units if is_running(dataset, unit.end, self._calendar)]
-        derived = [source for source in router.in_use(dataset) if dataset.name in source.servings]
-        if not running or not any(source.servings[dataset.name].running for source in derived):
+        derives = (source.name == DerivedSource.name for source in router.serving(dataset, Grain.SESSION))
+        if not running or not any(derives):
             return []
         days = sorted({day for unit in running for day in span_of(dataset, self._calendar, unit.end)})
         codes = sorted({unit.ts_code for unit in running if unit.ts_code is not None}) if request.codes else []

@@ -129,6 +129,7 @@ def test_the_running_month_s_members_give_way_to_the_next_label(
             "SELECT trade_date, as_of, round(sum(weight)) FROM index_weights WHERE index_code = '000300.SH' GROUP BY 1, 2"
         )
         assert (label, as_of, weight) == (day, dt.date(2026, 10, 30), 100)
+    assert _made(bench, "daily") == 0, "no bars are needed for it"
 
 
 def test_an_index_is_asked_for_by_code_and_only_for_the_days_that_lack(bench: Bench, syncer: Syncer) -> None:
