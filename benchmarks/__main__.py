@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backfill, history, lake, quota, screens, startup, upsert
+from benchmarks import backfill, backtest, history, lake, quota, screens, startup, upsert
 
 BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "quota": quota.main,
     "lake": lake.main,
     "screens": screens.main,
+    "backtest": backtest.main,
     "startup": startup.main,
 }
 

@@ -12,13 +12,12 @@ import numpy as np
 import polars as pl
 
 from quant_pipeline.backtest.layout import NEVER, Array
+from quant_pipeline.backtest.passes import averaged, bounded, in_units, merged, numbered, taken
 from quant_pipeline.backtest.settings import BacktestError
-from quant_pipeline.backtest.units import parts, units
+from quant_pipeline.backtest.units import parts
 from quant_pipeline.language import say
 from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
 
-LOT_OF_VOLUME: Final = 100
-"""Shares of a 手, in which daily_kline has its volume."""
 _STEP: Final = 1e-6
 """Factors that differ by less are one: sources write them to so many digits."""
 
@@ -78,11 +77,10 @@ def market_of(bars: pl.DataFrame, sessions: Sequence[dt.date], limits: pl.DataFr
         raise BacktestError(
             say("a bar of {day} is stored, which is no session of the calendar: sync trade_calendar", day=strange)
         )
-    volume = np.rint(bars["vol"].fill_null(0.0).to_numpy() * LOT_OF_VOLUME).astype(np.int64)
-    amount = bars["amount"].fill_null(0.0).to_numpy() * 1000
-    traded = volume > 0
-    mean = np.divide(amount, volume, out=np.zeros(len(volume)), where=traded)
     prices = {name: _price(bars[name]) for name in ("open", "high", "low", "close", "pre_close")}
+    volume, vwap = averaged(
+        bars["vol"].fill_null(0.0).to_numpy(), bars["amount"].fill_null(0.0).to_numpy(), prices["low"], prices["high"]
+    )
     up, down, unlimited = _limits(codes, offsets, session, sessions, limits)
     return Market(
         codes=codes,
@@ -90,7 +88,7 @@ def market_of(bars: pl.DataFrame, sessions: Sequence[dt.date], limits: pl.DataFr
         offsets=offsets,
         session=session,
         **prices,
-        vwap=np.clip(units(mean), prices["low"], prices["high"]).astype(np.int32) * (amount > 0),
+        vwap=vwap,
         volume=volume,
         up=up,
         down=down,
@@ -163,10 +161,9 @@ _TOLERANCE: Final = 0.005
 
 def aligned(market: Market, frame: pl.DataFrame, column: str) -> Array:
     """A column of rows by ts_code and trade_date (sorted by these) beside the market's bars; float64, NaN where it has none."""
-    found = np.full(len(market.session), np.nan)
-    for mine, theirs in _matching(market.codes, market.offsets, market.session, frame, market.sessions):
-        found[mine] = frame[column].cast(pl.Float64).to_numpy()[theirs]
-    return found
+    rows = _matching(market.codes, market.offsets, market.session, frame, market.sessions)
+    values = frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return taken(values, rows) if len(values) else np.full(len(rows), np.nan)
 
 
 def _runs(codes: pl.Series) -> tuple[tuple[str, ...], Array]:
@@ -180,57 +177,35 @@ def _numbers(days: pl.Series, sessions: Sequence[dt.date]) -> Array:
     known = np.array(sessions, dtype="datetime64[D]").astype(np.int64)
     table = np.full(int(known[-1] - known[0]) + 1, -1, dtype=np.int32)
     table[known - known[0]] = np.arange(len(known), dtype=np.int32)
-    place = days.to_physical().to_numpy().astype(np.int64) - known[0]
-    inside = (place >= 0) & (place < len(table))
-    return np.where(inside, table[np.where(inside, place, 0)], np.int32(-1))
+    found: Array = numbered(days.to_physical().to_numpy(), table, int(known[0]))
+    return found
 
 
 def _price(column: pl.Series) -> Array:
-    array: Array = units(column.fill_null(0.0).to_numpy()).astype(np.int32)
-    return array
+    found: Array = in_units(column.fill_null(0.0).to_numpy())
+    return found
 
 
-def _matching(
-    codes: Sequence[str], offsets: Array, session: Array, frame: pl.DataFrame, sessions: Sequence[dt.date]
-) -> list[tuple[Array, Array]]:
-    """Rows of the bars, and rows of the frame, that are of the same code and session."""
+def _matching(codes: Sequence[str], offsets: Array, session: Array, frame: pl.DataFrame, sessions: Sequence[dt.date]) -> Array:
+    """Per bar the row of the frame that is of its code and session, -1 where there is none."""
     if frame.is_empty():
-        return []
+        return np.full(len(session), -1, dtype=np.int64)
     theirs, starts = _runs(frame["ts_code"])
-    days = _numbers(frame["trade_date"], sessions)
     place = {code: number for number, code in enumerate(theirs)}
-    mine_code = np.repeat(np.array([place.get(code, -1) for code in codes], dtype=np.int64), np.diff(offsets))
-    width = len(sessions)
-    keys = np.repeat(np.arange(len(theirs), dtype=np.int64), np.diff(starts)) * width + days
-    keys[days < 0] = -1
-    if (days < 0).any():
-        rows = np.flatnonzero(days >= 0)
-        keys = keys[rows]
-    else:
-        rows = np.arange(len(keys), dtype=np.int64)
-    if not len(keys):
-        return []
-    wanted = mine_code * width + session
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    hit = (keys[at] == wanted) & (mine_code >= 0)
-    mine = np.flatnonzero(hit)
-    return [(mine, rows[at[mine]])]
+    of_code = np.array([place.get(code, -1) for code in codes], dtype=np.int64)
+    found: Array = merged(offsets, session, of_code, starts, _numbers(frame["trade_date"], sessions))
+    return found
 
 
 def _limits(
     codes: Sequence[str], offsets: Array, session: Array, sessions: Sequence[dt.date], limits: pl.DataFrame | None
 ) -> tuple[Array, Array, int]:
-    up = np.full(len(session), NEVER, dtype=np.int32)
-    down = np.zeros(len(session), dtype=np.int32)
-    known = 0
-    if limits is not None:
-        for mine, theirs in _matching(codes, offsets, session, limits, sessions):
-            highest = limits["up_limit"].to_numpy()[theirs]
-            free = ~(highest < STORED_NO_LIMIT)
-            up[mine] = np.where(free, NEVER, units(np.where(free, 0.0, highest)))
-            down[mine] = np.where(free, 0, units(limits["down_limit"].to_numpy()[theirs]))
-            known += len(mine)
-    return up, down, len(session) - known
+    if limits is None or limits.is_empty():
+        return np.full(len(session), NEVER, dtype=np.int32), np.zeros(len(session), dtype=np.int32), len(session)
+    rows = _matching(codes, offsets, session, limits, sessions)
+    highest, lowest = limits["up_limit"].fill_null(STORED_NO_LIMIT), limits["down_limit"].fill_null(0.0)
+    up, down = bounded(rows, highest.to_numpy(), lowest.to_numpy(), STORED_NO_LIMIT)
+    return up, down, int((rows < 0).sum())
 
 
 def _records(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of
+from quant_pipeline.backtest.panel import CHANGE, panel_of
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
@@ -28,7 +29,6 @@ from quant_pipeline.market.datasets import (
     PRICE_LIMITS,
     STOCK_LIST,
 )
-from quant_pipeline.strategies.panel import assembled
 from quant_pipeline.warehouse.lake import Snapshot
 
 _BARS = ("ts_code", "trade_date", "open", "high", "low", "close", "pre_close", "vol", "amount")
@@ -89,7 +89,11 @@ def load(
     )  # fmt: skip
     market = market_of(bars, known, limits)
     factors = _factors(stored, known[0], known[-1], codes)
-    steps = steps_of(market, aligned(market, factors, "adj_factor"), _dividends(stored, codes))
+    factor = aligned(market, factors, "adj_factor")
+    steps = steps_of(market, factor, _dividends(stored, codes))
+    panel = pl.DataFrame()
+    if needs is not None:
+        panel = panel_of(market, bars, factor, _tables(stored, needs, bars, factors, limits, known, codes))
     notes = []
     if market.unlimited:
         notes.append(
@@ -104,7 +108,7 @@ def load(
         delisted=_delisted(stored),
         names=stored.read(NAME_HISTORY, codes=codes),
         benchmark=index,
-        panel=pl.DataFrame() if needs is None else _panel(stored, needs, bars, factors, limits, known, codes),
+        panel=panel,
         first=len(known) - len(sessions),
         last=len(known) - 1,
         notes=tuple(notes),
@@ -158,7 +162,8 @@ def _bars(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] |
 
 
 def _a_shares(bars: pl.DataFrame) -> pl.DataFrame:
-    codes = bars["ts_code"].unique()
+    codes = bars["ts_code"]
+    codes = codes.filter((codes != codes.shift(1)).fill_null(True))  # sorted: the distinct ones, without hashing all
     foreign = codes.filter(pl.select(board_of(pl.lit(codes)) == Board.B_SHARE.value).to_series().fill_null(False))
     return bars if foreign.is_empty() else bars.filter(~pl.col("ts_code").is_in(foreign.implode()))
 
@@ -197,7 +202,7 @@ def _delisted(stored: Snapshot) -> dict[str, dt.date]:
     return found
 
 
-def _panel(
+def _tables(
     stored: Snapshot,
     needs: Mapping[str, Sequence[str]],
     bars: pl.DataFrame,
@@ -205,19 +210,19 @@ def _panel(
     limits: pl.DataFrame,
     sessions: Sequence[dt.date],
     codes: Sequence[str] | None,
-) -> pl.DataFrame:
+) -> dict[str, pl.DataFrame]:
     """What was read already is not read again, but for columns of bars that only the strategy wants."""
     tables: dict[str, pl.DataFrame] = {ADJ_FACTOR.name: factors}
     for name, columns in needs.items():
         dataset = DATASETS[name]
         wanted = (*dataset.key, *columns)
-        if dataset is DAILY_KLINE and set(wanted) <= set(_BARS):
-            tables[name] = bars.select(wanted)
+        if dataset is DAILY_KLINE and set(wanted) <= {*_BARS, "pct_chg"}:
+            tables[name] = (bars.with_columns(CHANGE.alias("pct_chg")) if "pct_chg" in wanted else bars).select(wanted)
         elif dataset is PRICE_LIMITS and set(wanted) <= set(limits.columns):
             tables[name] = limits.select(wanted)
         else:
             tables[name] = _rows(stored, dataset, wanted, sessions, codes)
-    return assembled(tables)
+    return tables
 
 
 def _rows(

@@ -1,0 +1,96 @@
+"""Passes over ten million bars, compiled: each reads its columns once and makes no other array on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quant_pipeline.backtest.layout import NEVER, Array
+from quant_pipeline.backtest.units import UNITS
+from quant_pipeline.compiling import compiled
+
+_LOT_OF_VOLUME = 100
+_THOUSAND = 1000
+
+
+@compiled
+def in_units(values: Array) -> Array:
+    """元 as units, int32; NaN is 0."""
+    found = np.empty(values.shape[0], np.int32)
+    for row in range(values.shape[0]):
+        value = values[row]
+        found[row] = np.int32(np.rint(value * UNITS)) if value == value else 0
+    return found
+
+
+@compiled
+def averaged(lots: Array, thousands: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Volume [手] as shares, and the average price of the amount [千元] in units, within low and high; 0: nothing traded."""
+    volume, mean = np.empty(lots.shape[0], np.int64), np.empty(lots.shape[0], np.int32)
+    for row in range(lots.shape[0]):
+        shares = np.int64(np.rint(lots[row] * _LOT_OF_VOLUME)) if lots[row] > 0 else 0
+        volume[row] = shares
+        mean[row] = 0
+        if shares > 0 and thousands[row] > 0:
+            price = np.rint(thousands[row] * _THOUSAND / shares * UNITS)
+            mean[row] = min(max(price, low[row]), high[row])
+    return volume, mean
+
+
+@compiled
+def numbered(days: Array, table: Array, first: int) -> Array:
+    """The number of each day (since 1970) in the table, which begins with the day `first`; -1 where it has none."""
+    found = np.empty(days.shape[0], np.int32)
+    for row in range(days.shape[0]):
+        place = days[row] - first
+        found[row] = table[place] if 0 <= place < table.shape[0] else -1
+    return found
+
+
+@compiled
+def merged(offsets: Array, session: Array, of_code: Array, starts: Array, days: Array) -> Array:
+    """Per bar the other frame's row of the same code and session, -1 where there is none. `of_code`: each code's number there
+    (-1: none) · `starts`: where their rows begin, and the end · `days`: their sessions."""
+    found = np.full(session.shape[0], -1, np.int64)
+    for code in range(of_code.shape[0]):
+        if of_code[code] < 0:
+            continue
+        at, end = starts[of_code[code]], starts[of_code[code] + 1]
+        for row in range(offsets[code], offsets[code + 1]):
+            while at < end and days[at] < session[row]:
+                at += 1
+            if at < end and days[at] == session[row]:
+                found[row] = at
+    return found
+
+
+@compiled
+def taken(values: Array, rows: Array) -> Array:
+    """The values in these rows; NaN for -1."""
+    found = np.empty(rows.shape[0])
+    for place in range(rows.shape[0]):
+        found[place] = values[rows[place]] if rows[place] >= 0 else np.nan
+    return found
+
+
+@compiled
+def bounded(rows: Array, highest: Array, lowest: Array, free: float) -> tuple[Array, Array]:
+    """Limits in units per row; NEVER and 0 where there is none: no row, or an up limit of `free` or more."""
+    up, down = np.empty(rows.shape[0], np.int32), np.empty(rows.shape[0], np.int32)
+    for place in range(rows.shape[0]):
+        row = rows[place]
+        if row >= 0 and highest[row] < free:
+            up[place], down[place] = np.rint(highest[row] * UNITS), np.rint(lowest[row] * UNITS)
+        else:
+            up[place], down[place] = NEVER, 0
+    return up, down
+
+
+@compiled
+def scaled(values: Array, factor: Array, offsets: Array) -> Array:
+    """Prices of before adjusted to each code's last factor (qfq)."""
+    found = np.empty(values.shape[0])
+    for code in range(offsets.shape[0] - 1):
+        latest = factor[offsets[code + 1] - 1]
+        for row in range(offsets[code], offsets[code + 1]):
+            found[row] = values[row] * factor[row] / latest
+    return found

@@ -1,0 +1,32 @@
+"""The panel of a backtest is the one that all strategies share."""
+
+from __future__ import annotations
+
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from quant_pipeline.backtest.market_data import aligned, market_of
+from quant_pipeline.backtest.panel import panel_of
+from quant_pipeline.strategies.panel import assembled
+from quant_pipeline_tests.backtest.world import A, B, days
+
+
+def test_it_is_what_is_assembled_for_screens() -> None:
+    sessions = days(4)
+    keys = [(code, day) for code in (B, A) for day in sessions]
+    keys.pop(2)
+    bars = pl.DataFrame(keys, schema={"ts_code": pl.String, "trade_date": pl.Date}, orient="row").with_columns(
+        open=pl.int_range(pl.len()) + 10.0, high=pl.int_range(pl.len()) + 12.0, low=pl.int_range(pl.len()) + 9.0,
+        close=pl.int_range(pl.len()) + 11.0, pre_close=pl.int_range(pl.len()) + 10.5, vol=100.0, amount=110.0,
+    )  # fmt: skip
+    factors = bars.select("ts_code", "trade_date", adj_factor=pl.int_range(pl.len()) / 10 + 1.0)
+    up = pl.when(pl.int_range(pl.len()) == 1).then(99_999.99).otherwise(pl.col("pre_close") * 1.1).round(2)
+    limits = bars.select("ts_code", "trade_date", up_limit=up, down_limit=(pl.col("pre_close") * 0.9).round(2)).head(6)
+    names = pl.DataFrame({"ts_code": [B, A], "industry": ["银行", "券商"]})
+    wanted = bars.with_columns(pct_chg=(pl.col("close") / pl.col("pre_close") - 1) * 100).drop("amount")
+    tables = {"daily_kline": wanted, "adj_factor": factors, "price_limits": limits, "stock_list": names}
+    market = market_of(bars, sessions, limits)
+    found = panel_of(market, bars, aligned(market, factors, "adj_factor"), tables)
+    expected = assembled(tables)
+    assert_frame_equal(found.select(expected.columns), expected)
+    assert found["up_limit"].null_count() == 2  # without limit, and unknown
