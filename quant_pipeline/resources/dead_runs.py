@@ -2,7 +2,7 @@
 
 Dagster itself ends only what its own code server launched and outlived. Here a run's process is known by its presence
 (`warehouse/run_presence.py`), whoever started it: the UI, a schedule, a command. The daemon asks every 30 s through the run
-launcher (`dagster_private.py`), and every command asks when it starts, so that it works without a daemon too.
+launcher (`dagster_private/launcher.py`), and every command asks when it starts, so that it works without a daemon too.
 """
 
 from __future__ import annotations

@@ -50,19 +50,10 @@ def table_of(dataset: Dataset, metadata: sa.MetaData | None = None) -> sa.Table:
             server_default=sa.func.now(),
             comment="When the row was written, or last changed",
         ),
-        sa.PrimaryKeyConstraint(*stored_order(dataset), name=f"{dataset.name}_pkey"),
+        sa.PrimaryKeyConstraint(*dataset.stored_order, name=f"{dataset.name}_pkey"),
         *indexes,
         comment=f"{dataset.zh}. {dataset.doc}",
     )
-
-
-def stored_order(dataset: Dataset) -> list[str]:
-    """The key in the order in which the primary key holds it and rows are best written: trade_date first.
-
-    Measured at 1.7 M bars against (ts_code, trade_date) with an index on trade_date: sessions are written 1.2 to 2 times
-    as fast, read 3.5 times as fast, one code's history as fast, in 10 % less space.
-    """
-    return sorted(dataset.key, key=lambda name: name != "trade_date")
 
 
 def metadata_of(datasets: dict[str, Dataset] | None = None) -> sa.MetaData:

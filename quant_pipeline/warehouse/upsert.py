@@ -15,7 +15,6 @@ from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, noting
-from quant_pipeline.warehouse.tables import stored_order
 
 _COPY_ROWS = 100_000
 COMPUTED = "computed"
@@ -171,7 +170,7 @@ def _copied_straight(
     rows = pl.concat([frames[place].with_columns(source=pl.lit(sources[place])) for place in new])
     try:
         with connection.transaction():
-            _copy(cursor, statements.copy_straight, rows if len(new) == 1 else rows.sort(stored_order(dataset)))
+            _copy(cursor, statements.copy_straight, rows if len(new) == 1 else rows.sort(dataset.stored_order))
     except psycopg.errors.UniqueViolation:
         return frozenset()
     return frozenset(new)
@@ -206,7 +205,7 @@ def _prepared(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     if wrong:
         raise UpsertError(f"{dataset.name}: {'; '.join(wrong)}")
     columns = [pl.col(column.name).cast(column.type.polars) for column in dataset.columns]
-    rows = frame.select(columns).with_columns(pl.selectors.float().fill_nan(None)).sort(stored_order(dataset))
+    rows = frame.select(columns).with_columns(pl.selectors.float().fill_nan(None)).sort(dataset.stored_order)
     key = pl.struct(dataset.key)
     twice = rows.filter(key == key.shift())
     if not twice.is_empty():

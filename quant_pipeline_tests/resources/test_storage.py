@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from quant_pipeline.resources.dagster_private import QuantStorage
+from quant_pipeline.resources.dagster_private.storage import QuantStorage
 from quant_pipeline_tests.assets.platform import Platform
 
 _WHO = sa.text("SELECT pg_backend_pid()")

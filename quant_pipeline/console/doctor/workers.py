@@ -9,7 +9,7 @@ from quant_pipeline.console.doctor.findings import Finding, Patient, State, Unus
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.language import say
 from quant_pipeline.resources.daemon_presence import running_daemon
-from quant_pipeline.resources.dagster_private import switched_by_hand
+from quant_pipeline.resources.dagster_private.switches import switched_by_hand
 from quant_pipeline.warehouse.revisions import standing
 
 
