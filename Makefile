@@ -35,8 +35,8 @@ endif
 	@touch $@
 
 $(DOCS): $(READY)
-	@echo "Adding what the documents are made with …"
-	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs]'
+	@echo "Adding what the documents are made with, and what weighs portfolios …"
+	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio]'
 	@touch $@
 
 run: setup ## Run the main job: sync, check, screen, notify 运行主任务

@@ -11,7 +11,7 @@ from quant_pipeline.assets.events import Events, everything_told
 from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import origin, table
-from quant_pipeline.assets.signals import by_session, when_the_screens_change
+from quant_pipeline.assets.signals import by_session, rules_of_project, when_the_screens_change
 from quant_pipeline.language import of_messages, speaking
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import PORTFOLIO_RISK, SIGNALS
@@ -20,9 +20,7 @@ from quant_pipeline.partitions import asked_sessions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.signals.portfolio import Followed, follow, worth
-from quant_pipeline.signals.rules import load
 from quant_pipeline.signals.weights import PortfolioError
-from quant_pipeline.strategies.registry import registered
 from quant_pipeline.switches import switched_on
 
 _SHOWN = 50
@@ -36,7 +34,7 @@ _SHOWN = 50
 def portfolio_risk(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
 ) -> Iterator[dg.Output[None]]:
-    rules, calendar = load(registered().strategies), warehouse.calendar()
+    rules, calendar = rules_of_project(), warehouse.calendar()
     latest = calendar.latest()
     events = Events(context)
     known = events.known()

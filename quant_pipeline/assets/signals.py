@@ -14,6 +14,7 @@ from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import origin, table
+from quant_pipeline.configuration import ConfigurationError
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import SIGNAL_STATISTICS, SIGNALS
 from quant_pipeline.partitions import SESSIONS, asked_sessions
@@ -21,7 +22,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.signals.cleanup import clean
 from quant_pipeline.signals.portfolio import held
 from quant_pipeline.signals.router import ACCEPTED, NotScreened, Routed, route
-from quant_pipeline.signals.rules import FILE, Policy, load
+from quant_pipeline.signals.rules import FILE, Policy, Rules, load
 from quant_pipeline.signals.statistics import statistics
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.switches import screens_on, switched_on
@@ -81,7 +82,7 @@ def by_session(
 def signals(
     context: dg.AssetExecutionContext, config: SignalsConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.Output[None]]:
-    rules, policy = load(registered().strategies), _policy(config.policy)
+    rules, policy = rules_of_project(), _policy(config.policy)
     calendar = warehouse.calendar()
     sessions = asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest())
     events = Events(context)
@@ -112,7 +113,7 @@ def signals(
     when_the_screens_change(SIGNALS.name),
 )
 def signal_statistics(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
-    rules, calendar = load(registered().strategies), warehouse.calendar()
+    rules, calendar = rules_of_project(), warehouse.calendar()
     events = Events(context)
     known = events.known()
     for session in asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest()):
@@ -127,8 +128,16 @@ def signal_statistics(context: dg.AssetExecutionContext, warehouse: WarehouseRes
 
 @dg.op(description=f"Marks expired signals, forgets old ones 清理过期信号. {_RULES}")
 def clean_signals(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> None:
-    cleaned = clean(warehouse.database, warehouse.calendar(), load(registered().strategies))
+    cleaned = clean(warehouse.database, warehouse.calendar(), rules_of_project())
     context.add_output_metadata({"expired": cleaned.expired, "forgotten": cleaned.forgotten, "kept_from": str(cleaned.oldest)})
+
+
+def rules_of_project() -> Rules:
+    """What signals.toml says; a file that cannot be used fails the step with its sentence."""
+    try:
+        return load(registered().strategies)
+    except ConfigurationError as error:
+        raise Failed(str(error)) from None
 
 
 def _policy(written: str) -> Policy | None:

@@ -94,6 +94,18 @@ def test_a_session_without_screens_says_what_to_run(crossed: Platform) -> None:
     assert texts(result)["signals"] == f"{day} 未运行选股：请先运行 `quant-pipeline run --date {day}`"
 
 
+def test_a_file_that_cannot_be_used_fails_with_its_sentence(
+    crossed: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("# quant_pipeline", encoding="utf-8")
+    (tmp_path / "signals.toml").write_text("[portfolio]\ncapital = -5", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    told = texts(crossed.run(crossed.sessions(1), "portfolio_risk"))["portfolio_risk"]
+    assert "signals.toml" in told
+    assert "portfolio.capital" in told
+    assert "Traceback" not in told
+
+
 @pytest.mark.usefixtures("routed")
 def test_the_clean_up_is_a_job_of_its_own(crossed: Platform) -> None:
     crossed.execute(

@@ -185,3 +185,10 @@ def test_a_file_that_cannot_be_used_is_told_with_its_place(tmp_path: Path, text:
 
 def test_the_file_that_is_delivered_says_the_defaults() -> None:
     assert load(["dual_ma"], Path(__file__).parents[2] / "signals.toml") == Rules()
+
+
+def test_the_document_s_example_can_be_used(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
+    (tmp_path / "signals.toml").write_text(text.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    rules = load(["dual_ma"], tmp_path / "signals.toml")
+    assert (rules.policy, rules.valid, rules.priority("dual_ma"), rules.portfolio.max_positions) == (Policy.VETO, 2, 1, 20)
