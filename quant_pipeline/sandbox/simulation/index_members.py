@@ -14,12 +14,13 @@ from quant_pipeline.sandbox.simulation import parameters
 from quant_pipeline.sandbox.simulation.exchange import Exchange, Year
 from quant_pipeline.sandbox.simulation.interface import ParameterError
 from quant_pipeline.sandbox.simulation.listing_boards import BLOCKS
+from quant_pipeline.sandbox.simulation.securities import PRESENT_YEAR
 from quant_pipeline.sandbox.simulation.session_grid import Ints, SessionGrid
 
 Floats = npt.NDArray[np.float64]
 
-_MARKET = 5_400
-"""The market that the numbers of members are set for: a smaller one has fewer."""
+_MARKET = 5_000
+"""From so many codes alive in PRESENT_YEAR on the indexes have their full numbers of members: a smaller market has fewer."""
 _FEWEST = 5
 _RANKS = {
     **dict.fromkeys(("000300.SH", "399300.SZ"), (0, 300)),
@@ -45,6 +46,9 @@ class IndexMembers:
         self._grid = grid
         self._exchange: Exchange = grid.exchange
         months = grid.exchange.sessions.days.astype("datetime64[M]").astype(np.int64)
+        register, present = grid.exchange.register, grid.exchange.sessions.of_year(PRESENT_YEAR).stop
+        alive = int(((register.listed < present) & (register.delisted >= present)).sum())
+        self._scale = min(1.0, alive / _MARKET)
         self._month_ends = np.append(np.flatnonzero(np.diff(months)), len(months) - 1)
 
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
@@ -92,9 +96,7 @@ class IndexMembers:
         value = np.where(old & ~register.is_bse, self._values(year, review), 0.0)
         if index == "000016.SH":
             value = np.where(np.array([block.exchange == "SSE" for block in BLOCKS])[register.block], value, 0.0)
-        alive = int((self._values(year, review) > 0).sum())
-        scale = min(1.0, alive / _MARKET)
-        start, end = (round(rank * scale) for rank in _RANKS[index])
+        start, end = (round(rank * self._scale) for rank in _RANKS[index])
         ranked = np.argsort(-value, kind="stable")[start : max(end, start + _FEWEST)]
         return ranked[value[ranked] > 0]
 
