@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backfill, backtest, history, lake, quota, screens, startup, upsert
+from benchmarks import backfill, backtest, history, indicators, lake, quota, screens, startup, upsert
 
 BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "history": history.main,
     "quota": quota.main,
     "lake": lake.main,
+    "indicators": indicators.main,
     "screens": screens.main,
     "backtest": backtest.main,
     "startup": startup.main,

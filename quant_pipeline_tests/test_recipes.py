@@ -31,6 +31,7 @@ from quant_pipeline.sources.policy import Policies, RatePolicy
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.tushare import TushareSource, _asked
 from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.strategies.registry import registered
 from quant_pipeline.sync.checks import Scope, checks_of
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Ledger
@@ -157,8 +158,17 @@ def executed(block: str) -> dict[str, Any]:
     return names
 
 
-def test_a_strategy_of_ones_own_screens_by_its_own_rule() -> None:
-    strategy = executed(recipe("strategies.md", "One of your own"))["NewHigh"].with_parameters({"window": 3})
+@pytest.mark.parametrize("document", ["strategies.md", "strategies.zh.md"])
+def test_a_strategy_of_ones_own_in_ten_lines_screens_by_its_own_rule(
+    document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chapter = "One of your own" if document == "strategies.md" else "写一个自己的"
+    text = recipe(document, chapter)
+    assert len([line for line in text.splitlines() if line.strip()]) <= 10
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path))
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies" / "my_high.py").write_text(text, encoding="utf-8")
+    strategy = registered().strategies["my_high"]()
     days = xshg().window(LATEST, 5)
     closes = {"600000.SH": [10.0, 11.0, 10.5, 10.8, 11.2], "600001.SH": [10.0, 11.0, 10.5, 10.8, 10.9]}
     rows = [(code, day, close) for code, each in closes.items() for day, close in zip(days, each, strict=True)]

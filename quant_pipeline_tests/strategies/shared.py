@@ -38,7 +38,7 @@ def market(codes: int = 24, sessions: int = 700, seed: int = 3) -> pl.DataFrame:
         pressed = rng.random(length) < 0.04
         step[pressed] = rng.choice([-rate, rate, rate], pressed.sum())
         pressed[1:] |= pressed[:-1] & (rng.random(length - 1) < 0.3)
-        if first == 0:  # what comes by chance too seldom: a pole with two limit-up days, a limit-up day and its shake-out
+        if length > 401:  # what comes by chance too seldom: a pole with two limit-up days, a limit-up day and its shake-out
             step[300:314], step[305:307] = 0.06, rate
             step[400], step[401] = rate, 0.01
         close = 20 * np.exp(np.cumsum(step))
@@ -46,7 +46,7 @@ def market(codes: int = 24, sessions: int = 700, seed: int = 3) -> pl.DataFrame:
         open_ = np.clip(before * (1 + rng.normal(0, 0.01, length)), before * (1 - rate), before * (1 + rate))
         volume = rng.lognormal(11, 0.7, length) * np.where(pressed, 4, 1) * np.where(noise < 0.01, 0.4, 1)
         low = np.minimum(open_, close) * (1 - rng.random(length) * 0.01)
-        if first == 0:
+        if length > 401:
             open_[401], low[401], volume[401] = close[401] * 1.02, before[401] * 1.001, 3 * volume[400]
         at_top, at_bottom = step >= rate - 1e-12, step <= -rate + 1e-12
         frame = pl.DataFrame(
