@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
+import pydantic
 
 from quant_pipeline.language import say
-from quant_pipeline.market.datasets import DAILY_KLINE, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.market.search import Named, near
 from quant_pipeline.notebook.asked import Day, day_of, frame_kind, nothing_within
 from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentences
@@ -18,64 +20,79 @@ from quant_pipeline.notebook.opened import current
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import together
 from quant_pipeline.strategies.registry import registered
+from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.lake import folder_of, snapshot
-from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.screening import read_market, screened
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FIRST = ("rank", "ts_code", "name", "trade_date", "close", "pct_chg", "score")
+_TOLD = ("rank", "ts_code", "name", "trade_date", "close", "pct_chg", "score", "reason", "industry", "concepts")
 
 
 @overload
 def screen(
-    strategy: str | type[Strategy], date: Day | None = ..., *, as_: Literal["pandas"] = ..., **parameters: Any
+    strategy: str | type[Strategy],
+    date: Day | None = ...,
+    *,
+    universe: Mapping[str, Any] | None = ...,
+    as_: Literal["pandas"] = ...,
+    **parameters: Any,
 ) -> pd.DataFrame: ...
 @overload
 def screen(
-    strategy: str | type[Strategy], date: Day | None = ..., *, as_: Literal["polars"], **parameters: Any
+    strategy: str | type[Strategy],
+    date: Day | None = ...,
+    *,
+    universe: Mapping[str, Any] | None = ...,
+    as_: Literal["polars"],
+    **parameters: Any,
 ) -> pl.DataFrame: ...
 @in_sentences
 def screen(
     strategy: str | type[Strategy],
     date: Day | None = None,
     *,
+    universe: Mapping[str, Any] | None = None,
     as_: Literal["pandas", "polars"] = "pandas",
     **parameters: Any,
 ) -> pd.DataFrame | pl.DataFrame:
     """The hits of a strategy in a session, best first: rank, ts_code, name, trade_date, close [元, raw], pct_chg [%], score,
-    and the strategy's own figures, a column each.
+    reason, industry, concepts, and the strategy's own figures, a column each. As the screen's asset would pick them.
 
     `strategy`: its name, or a class of your own (a Strategy) · `date`: a session; None: the newest one that is stored ·
+    `universe`: filters by name: {"index": "hs300", "without_st": True, "min_amount": 50_000} (see Universe); None: every one ·
     `parameters`: those of the strategy that shall differ from its defaults. Nothing is written and nobody is told.
-    pandas: no index but the rows' numbers. QueryError: an unknown strategy or parameter, a day without bars.
+    pandas: no index but the rows' numbers. QueryError: an unknown strategy, parameter or filter, a day without bars.
     """
     frame_kind(as_)
-    chosen = strategy_of(strategy).with_parameters(parameters)
+    chosen, among = strategy_of(strategy).with_parameters(parameters), _universe(universe)
     opened = current()
     session = _session(opened.database, date)
     calendar = opened.calendar()
-    with snapshot(opened.database, folder_of(opened.settings)) as stored:
-        bars = read_panel(stored, calendar, together([chosen.needs]), [session], chosen.lookback)
-        quotes = stored.read(DAILY_KLINE, start=session, end=session, columns=["ts_code", "close", "pct_chg"])
-        names = stored.read(STOCK_LIST, columns=["ts_code", "name"])
-    if quotes.is_empty():
-        command = f"quant-pipeline sync --start {session} --end {session}"
-        raise NothingStored(say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command))
-    hits = (
-        chosen.screen(bars, [session])
-        .join(quotes, on="ts_code", how="left")
-        .join(names, on="ts_code", how="left")
-        .sort("score", "ts_code", descending=[True, False], nulls_last=True)
-        .with_row_index("rank", offset=1)
-        .with_columns(pl.col("rank").cast(pl.Int64))
-    )
+    with opened.rows() as stored:
+        market = read_market(stored, calendar, together([chosen.needs]), [session], chosen.lookback)
+        if market.bars.is_empty():
+            command = f"quant-pipeline sync --start {session} --end {session}"
+            words = say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command)
+            raise NothingStored(words)
+        hits = screened(stored, calendar, chosen, among, market)
     figures = pl.DataFrame([json.loads(each) for each in hits["figures"]], schema=list(chosen.figures))
     figures = figures.with_columns(pl.col(pl.Null).cast(pl.Float64))  # of no hit, no kind is known
-    own = [name for name in chosen.figures if name not in _FIRST]
-    return given(pl.concat([hits.select(_FIRST), figures.select(own)], how="horizontal"), as_)
+    own = [name for name in chosen.figures if name not in _TOLD]
+    return given(pl.concat([hits.select(_TOLD), figures.select(own)], how="horizontal"), as_)
+
+
+def _universe(filters: Mapping[str, Any] | None) -> Universe:
+    """QueryError for a filter that there is not, or a value that it cannot take."""
+    try:
+        return Universe(**(filters or {}))
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        told = {"name": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
+        words = say("the universe's filter {name} cannot be used: {problem}.", **told)
+        raise QueryError(words + " " + say("All: {names}", names=", ".join(Universe.model_fields))) from None
 
 
 def _session(database: Database, date: Day | None) -> dt.date:

@@ -75,7 +75,8 @@ def test_a_day_without_rows_is_an_empty_frame_where_others_have_some() -> None:
         (lambda: qp.sql("SELECT %(day)s", {"days": 1}), r"the query has %\(day\)s, and parameters has no day"),
         (lambda: qp.screen("dual_mb"), r"no strategy 'dual_mb'\. Did you mean dual_ma .*All: dual_ma"),
         (lambda: qp.screen("dual_ma", fast=30), r"fast \(30\) must be below slow"),
-        (lambda: qp.screen("dual_ma", speed=3), "dual_ma: speed"),
+        (lambda: qp.screen("dual_ma", speed=3), "dual_ma has no parameter speed; it has fast, slow"),
+        (lambda: qp.screen("dual_ma", universe={"moon": 1}), r"filter moon cannot be used: .*All: boards, index"),
         (lambda: qp.screen("dual_ma", "2001-01-05"), "daily_kline holds .* nothing of what was asked for"),
     ],
 )
@@ -122,6 +123,9 @@ def test_a_screen_is_computed_and_not_written(stored: Database) -> None:
     assert set(DualMovingAverage.with_parameters({"fast": 3, "slow": 10}).figures) <= set(hits.columns)
     assert qp.screen(DualMovingAverage, DAYS[-1], fast=3, slow=10, as_="polars").height == 1
     assert qp.screen("dual_ma", DAYS[-2], fast=3, slow=10).empty
+    with pytest.raises(qp.QueryError, match="the universe is empty on"):
+        qp.screen("dual_ma", universe={"boards": ["star"]})
+    assert len(qp.screen("dual_ma", universe={"codes": ["000001.SZ"]}, fast=3, slow=10)) == 1
     assert qp.sql("SELECT count(*) AS hits FROM screen_results").iloc[0, 0] == 0
     assert qp.sql("SELECT count(*) AS messages FROM messages").iloc[0, 0] == 0
 
