@@ -112,7 +112,7 @@ class Steps:
 
 def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = None) -> Steps:
     """What happened to holders on ex-dates. `factor`: adj_factor per bar, NaN where unknown · `dividends`: ts_code, ex_date,
-    record_date, cash_div_tax [元 a share], stk_bo_rate, stk_co_rate [a share]; those that were carried out.
+    record_date, cash_div_tax [元 a share], stk_bo_rate, stk_co_rate, stk_div (their sum) [a share]; those carried out.
 
     A dividend whose ex-date lies in a halt is paid on it all the same. A factor step that no record explains, or not whole,
     is cash: the close before less the bar's ex-rights price (pre_close).
@@ -197,6 +197,12 @@ def _matching(codes: Sequence[str], offsets: Array, session: Array, frame: pl.Da
     return found
 
 
+def without_limits(market: Market, limits: pl.DataFrame) -> Array:
+    """Whether each bar has no row among the limits (ts_code, trade_date, sorted by both)."""
+    lacking: Array = _matching(market.codes, market.offsets, market.session, limits, market.sessions) < 0
+    return lacking
+
+
 def _limits(
     codes: Sequence[str], offsets: Array, session: Array, sessions: Sequence[dt.date], limits: pl.DataFrame | None
 ) -> tuple[Array, Array, int]:
@@ -218,7 +224,8 @@ def _records(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]
         for session, row in zip(numbers, known.iter_rows(named=True), strict=True):
             if session < 0:
                 continue
-            bonus, transfer = row["stk_bo_rate"] or 0.0, row["stk_co_rate"] or 0.0
+            bonus = row["stk_bo_rate"] or 0.0
+            transfer = row["stk_co_rate"] or max((row.get("stk_div") or 0.0) - bonus, 0.0)
             each = together.setdefault((market.number[row["ts_code"]], int(session)), [0, 0, 0, row["record_date"]])
             each[0] += parts(row["cash_div_tax"] or 0.0)
             each[1] += parts(bonus)

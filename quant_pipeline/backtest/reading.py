@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of
+from quant_pipeline.backtest.counted_limits import counted_limits
+from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of, without_limits
 from quant_pipeline.backtest.panel import CHANGE, panel_of
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.language import say
@@ -29,6 +30,7 @@ from quant_pipeline.market.datasets import (
     PRICE_LIMITS,
     STOCK_LIST,
 )
+from quant_pipeline.strategies.panel import IN_UNIVERSE
 from quant_pipeline.warehouse.lake import Snapshot
 
 _BARS = ("ts_code", "trade_date", "open", "high", "low", "close", "pre_close", "vol", "amount")
@@ -71,11 +73,13 @@ def load(
     needs: Mapping[str, Sequence[str]] | None = None,
     codes: Sequence[str] | None = None,
     benchmark: str = "",
+    members: pl.DataFrame | None = None,
 ) -> Loaded:
     """Reads the range (default: all that is stored) for these codes (default: every A share), with `lookback` bars before it.
 
-    `needs`: what the strategy looks at, as `strategies.panel.together` gives it; None: no panel. BacktestError, in words, for a
-    range without sessions, one before the data, or codes without bars.
+    `needs`: what the strategy looks at, as `strategies.panel.together` gives it; None: no panel · `members`: trade_date,
+    ts_code: from each such day on only these may be bought. BacktestError, in words, for a range without sessions, one
+    before the data, or codes without bars.
     """
     sessions = _sessions(stored, calendar, start, end)
     since = calendar.shift(sessions[0], -(lookback + _EXTRA) if lookback else 0)
@@ -88,13 +92,30 @@ def load(
         columns=("ts_code", "trade_date", "up_limit", "down_limit"),
     )  # fmt: skip
     market = market_of(bars, known, limits)
+    names = stored.read(NAME_HISTORY, codes=codes)
+    notes = []
+    if market.unlimited:
+        lacking = bars.filter(pl.Series(without_limits(market, limits)))
+        listed = stored.read(STOCK_LIST, columns=("ts_code", "list_date"))
+        counted = counted_limits(lacking, listed, names, calendar)
+        if not counted.is_empty():
+            limits = pl.concat([limits, counted]).sort("ts_code", "trade_date")
+            market = market_of(bars, known, limits)
+            notes.append(
+                say("{count:,} bars have no stored limits: counted by the exchange's rules of the day", count=counted.height)
+            )
     factors = _factors(stored, known[0], known[-1], codes)
     factor = aligned(market, factors, "adj_factor")
     steps = steps_of(market, factor, _dividends(stored, codes))
     panel = pl.DataFrame()
     if needs is not None:
         panel = panel_of(market, bars, factor, _tables(stored, needs, bars, factors, limits, known, codes))
-    notes = []
+        if members is not None:
+            panel = _within(panel, members)
+    if start is not None and (earlier := calendar.between(start, sessions[0]))[0] < sessions[0]:
+        notes.append(
+            say("nothing is stored before {first}: {count:,} sessions are left out", first=sessions[0], count=len(earlier) - 1)
+        )
     if market.unlimited:
         notes.append(
             say("{count:,} bars have no limit prices: orders trade in them as if there were none", count=market.unlimited)
@@ -106,7 +127,7 @@ def load(
         market=market,
         steps=steps,
         delisted=_delisted(stored),
-        names=stored.read(NAME_HISTORY, codes=codes),
+        names=names,
         benchmark=index,
         panel=panel,
         first=len(known) - len(sessions),
@@ -182,7 +203,7 @@ def _dividends(stored: Snapshot, codes: Sequence[str] | None) -> pl.DataFrame | 
     dataset = DATASETS.get("dividends")
     if dataset is None:
         return None
-    columns = ("ts_code", "div_proc", "ex_date", "record_date", "cash_div_tax", "stk_bo_rate", "stk_co_rate")
+    columns = ("ts_code", "div_proc", "ex_date", "record_date", "cash_div_tax", "stk_bo_rate", "stk_co_rate", "stk_div")
     rows = stored.read(dataset, codes=codes, columns=columns)
     return rows.filter(pl.col("div_proc") == _CARRIED_OUT).unique()
 
@@ -223,6 +244,17 @@ def _tables(
         else:
             tables[name] = _rows(stored, dataset, wanted, sessions, codes)
     return tables
+
+
+def _within(panel: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """The panel with `in_universe`: whether the code was a member on the day, by the last label up to it."""
+    labels = members.select(label="trade_date").unique().sort("label")
+    days = panel.select("trade_date").unique().sort("trade_date")
+    days = days.join_asof(labels, left_on="trade_date", right_on="label")
+    inside = members.rename({"trade_date": "label"}).unique().with_columns(pl.lit(True).alias(IN_UNIVERSE))
+    joined = panel.join(days, on="trade_date", how="left", maintain_order="left")
+    joined = joined.join(inside, on=["label", "ts_code"], how="left", maintain_order="left")
+    return joined.drop("label").with_columns(pl.col(IN_UNIVERSE).fill_null(False))
 
 
 def _rows(

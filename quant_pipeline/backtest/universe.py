@@ -1,4 +1,4 @@
-"""Which codes a backtest may buy: all A shares, some codes, or those of some boards."""
+"""Which codes a backtest may buy: all A shares, some codes, those of some boards, or the members of an index on each day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.language import say
 from quant_pipeline.market.codes import Board, CodeError, board_of, parse
-from quant_pipeline.market.datasets import STOCK_LIST
+from quant_pipeline.market.datasets import INDEX_WEIGHTS, STOCK_LIST
 from quant_pipeline.warehouse.lake import Snapshot
 
 ALL: Final = "all"
@@ -20,24 +20,50 @@ _BOARDS: Final = {
     "star": (Board.STAR,),
     "bse": (Board.BSE,),
 }
+_INDEXES: Final = {"sz50": "000016.SH", "hs300": "000300.SH", "zz500": "000905.SH", "zz1000": "000852.SH"}
+
+
+def members_of(stored: Snapshot, text: str) -> pl.DataFrame | None:
+    """Of an index (hs300, sz50, zz500, zz1000) its members by label: trade_date, ts_code; None: the universe is no index.
+
+    Members on a day are those of the last label up to it: who left later is still one, who came later is not yet.
+    BacktestError where none are stored.
+    """
+    index = _INDEXES.get(text.strip().lower())
+    if index is None:
+        return None
+    rows = stored.read(INDEX_WEIGHTS, columns=("trade_date", "index_code", "con_code"))
+    found = rows.filter(pl.col("index_code") == index).select("trade_date", ts_code="con_code")
+    if found.is_empty():
+        raise BacktestError(
+            say("no members of {index} are stored: quant-pipeline sync --datasets index_weights", index=text.strip())
+        )
+    return found
 
 
 def universe_of(stored: Snapshot, text: str) -> list[str] | None:
-    """The codes of `all` (None: every A share), of boards (main, chinext, star, bse), and codes in any spelling, by commas.
+    """The codes of `all` (None: every A share), of boards (main, chinext, star, bse), codes in any spelling, by commas; or of
+    an index, whoever was a member at some time (see members_of).
 
     BacktestError where a word is none of these, or no code is left.
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
-        raise BacktestError(say("the universe is empty: write all, a board ({boards}), or codes", boards=", ".join(_BOARDS)))
+        raise BacktestError(say("the universe is empty: write all, a board or an index ({boards}), or codes", boards=_known()))
     if ALL in words:
         return None
+    if (members := members_of(stored, text)) is not None:
+        return sorted(members["ts_code"].unique())
     found: set[str] = set()
     for word in words:
         found |= set(_on_board(stored, _BOARDS[word.lower()]) if word.lower() in _BOARDS else [_code(word)])
     if not found:
         raise BacktestError(say("the universe {text} is empty: stock_list names no such code; sync it first", text=text))
     return sorted(found)
+
+
+def _known() -> str:
+    return ", ".join((*_BOARDS, *_INDEXES))
 
 
 def _on_board(stored: Snapshot, boards: Sequence[Board]) -> list[str]:
@@ -50,5 +76,5 @@ def _code(word: str) -> str:
         return parse(word)
     except CodeError:
         raise BacktestError(
-            say("{word} is no universe: write all, a board ({boards}), or codes", word=word, boards=", ".join(_BOARDS))
+            say("{word} is no universe: write all, a board or an index ({boards}), or codes", word=word, boards=_known())
         ) from None

@@ -17,7 +17,7 @@ from quant_pipeline.backtest.reasons import Reason, Side, Status
 from quant_pipeline.backtest.run import Result
 from quant_pipeline.backtest.settings import BacktestError, Settings
 from quant_pipeline.backtest.store import store
-from quant_pipeline.backtest.universe import universe_of
+from quant_pipeline.backtest.universe import members_of, universe_of
 from quant_pipeline.console.insight import Output
 from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.language import say, say_many
@@ -58,6 +58,7 @@ def backtest_output(
             lookback=strategy.lookback,
             needs=together([strategy.needs]),
             codes=universe_of(stored, universe),
+            members=members_of(stored, universe),
             benchmark=settings.benchmark,
         )
     result = run.of_strategy(loaded, strategy, settings, universe)

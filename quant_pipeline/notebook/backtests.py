@@ -12,7 +12,7 @@ import polars as pl
 from quant_pipeline.backtest import reading, run
 from quant_pipeline.backtest.run import Result
 from quant_pipeline.backtest.settings import Settings
-from quant_pipeline.backtest.universe import ALL, universe_of
+from quant_pipeline.backtest.universe import ALL, members_of, universe_of
 from quant_pipeline.language import say
 from quant_pipeline.market.search import Named, near
 from quant_pipeline.notebook.asked import Day, frame_kind, span
@@ -122,6 +122,7 @@ def _of_strategy(
             lookback=strategy.lookback,
             needs=together([strategy.needs]),
             codes=universe_of(stored, text),
+            members=members_of(stored, text),
             benchmark=settings.benchmark,
         )
     return run.of_strategy(loaded, strategy, settings, text)

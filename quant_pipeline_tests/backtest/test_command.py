@@ -1,0 +1,150 @@
+"""`quant-pipeline backtest` over a synced sandbox: the figures, the tables, and slips told in a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import BaseModel
+
+from quant_pipeline.backtest import store as storing
+from quant_pipeline.cli import main
+from quant_pipeline.strategies import registry
+from quant_pipeline.strategies.base import Strategy
+from quant_pipeline_tests.assets.platform import Platform
+
+TABLES = ("backtests", "backtest_orders", "backtest_trades", "backtest_equity", "backtest_positions")
+NEEDED = ("stock_list", "name_history", "index_list", "suspensions", "daily_kline", "adj_factor", "price_limits", "index_daily")
+
+
+class Nothing(BaseModel):
+    """No parameters."""
+
+
+class Raises(Strategy):
+    name, zh, doc = "raises", "出错", "It raises."
+    Parameters: ClassVar[type[BaseModel]] = Nothing
+
+    @property
+    def lookback(self) -> int:
+        return 1
+
+    @property
+    def figures(self) -> list[str]:
+        return []
+
+    def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
+        raise ZeroDivisionError(f"of its own, {bars.height and 'over bars'}")
+
+
+class WrongColumns(Raises):
+    name = "wrong_columns"
+
+    def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
+        return bars.select("ts_code", "trade_date")
+
+
+@pytest.fixture(scope="module")
+def synced(platform: Platform) -> Platform:
+    result = platform.alone(platform.sessions(45), *NEEDED)
+    assert result.success
+    return platform
+
+
+@pytest.fixture
+def command(synced: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    assert synced.calendar
+    built_in = (*registry.BUILT_IN, Raises, WrongColumns)
+    monkeypatch.setattr(registry, "BUILT_IN", built_in)
+    return lambda *arguments: CliRunner().invoke(main, ["backtest", *arguments])
+
+
+def counts(platform: Platform) -> dict[str, int]:
+    return {name: platform.rows(f"SELECT count(*) FROM {name}")[0][0] for name in TABLES}
+
+
+def test_the_figures_and_every_table(synced: Platform, command: Callable[..., Result]) -> None:
+    before = counts(synced)
+    start = synced.sessions(20)[0].isoformat()
+    done = command("dual_ma", "--start", start, "--set", "fast=3", "--set", "slow=8", "--set", "max_positions=3", "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    number, figures = facts["id"], facts["figures"]
+    assert facts["parameters"] == {"fast": 3, "slow": 8}
+    assert figures["sessions"] == 20
+    assert figures["start"] == start
+    row = synced.rows("SELECT name, total_return, settings->>'max_positions' FROM backtests WHERE id = %s", number)
+    assert row == [("dual_ma", figures["total_return"], "3")]
+    orders = synced.rows("SELECT count(*) FROM backtest_orders WHERE backtest = %s", number)[0][0]
+    assert orders == figures["orders"] == sum(each["orders"] for each in facts["orders"]) > 0
+    equity = synced.rows("SELECT equity, cash FROM backtest_equity WHERE backtest = %s ORDER BY trade_date", number)
+    assert len(equity) == 20
+    assert equity[-1][0] == figures["final"]
+    held = synced.rows(
+        "SELECT sum(value) FROM backtest_positions WHERE backtest = %s AND trade_date = "
+        "(SELECT max(trade_date) FROM backtest_equity WHERE backtest = %s)",
+        number,
+        number,
+    )
+    assert float(held[0][0] or 0) == pytest.approx(equity[-1][0] - equity[-1][1])
+    assert counts(synced)["backtests"] == before["backtests"] + 1
+    assert figures["benchmark_return"] is not None
+    assert not [note for note in facts["notes"] if "limit" in note]
+
+
+def test_a_person_reads_a_table_and_what_was_not_filled(command: Callable[..., Result]) -> None:
+    shown = command("dual_ma", "--set", "fast=3", "--set", "slow=8")
+    assert shown.exit_code == 0, shown.output
+    assert "deepest drawdown" in shown.output
+    assert "SELECT * FROM backtest_orders WHERE backtest = 'dual_ma-" in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["dual_mb"], "there is no strategy dual_mb. Did you mean dual_ma"),
+        (["dual_ma", "--set", "fats=5"], "dual_ma has no parameter fats: it has fast, slow"),
+        (["dual_ma", "--set", "fast"], "write --set NAME=VALUE, not fast"),
+        (["dual_ma", "--set", "fast=20", "--set", "slow=5"], "must be below slow"),
+        (["dual_ma", "--set", "fill=tomorrow"], "these settings cannot be used: fill"),
+        (["dual_ma", "--start", "2026-11-10", "--end", "2026-11-02"], "the range ends on 2026-11-02, before it begins"),
+        (["dual_ma", "--start", "2026-11-14", "--end", "2026-11-15"], "there is no session from 2026-11-14 to 2026-11-15"),
+        (["dual_ma", "--start", "2001-01-01", "--end", "2001-12-31"], "no bars of this range are stored: they reach from"),
+        (["dual_ma", "--universe", "moon"], "moon is no universe: write all, a board or an index"),
+        (["dual_ma", "--universe", " , "], "the universe is empty"),
+        (["dual_ma", "--universe", "600999"], "no bars of 600999.SH are stored"),
+        (["dual_ma", "--universe", "hs300"], "no members of hs300 are stored"),
+        (["dual_ma", "--capital", "10"], "buys no lot of any code"),
+        (["raises"], "raises: it failed on these bars (of its own, over bars)"),
+        (["wrong_columns"], "wrong_columns: signals() lacks buy, sell, score"),
+    ],
+)
+def test_a_slip_is_a_sentence_and_writes_nothing(
+    synced: Platform, command: Callable[..., Result], arguments: list[str], words: str
+) -> None:
+    before = counts(synced)
+    done = command(*arguments)
+    assert done.exit_code == 1
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.output
+    assert counts(synced) == before
+
+
+def test_a_backtest_that_cannot_be_written_whole_is_not_written(
+    synced: Platform, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = counts(synced)
+    copy = storing._copy
+
+    def broken(connection: Any, table: Any, frame: pl.DataFrame, number: str) -> None:
+        if table.name == "backtest_positions":
+            raise OSError("no space left on device")
+        copy(connection, table, frame, number)
+
+    monkeypatch.setattr(storing, "_copy", broken)
+    assert command("dual_ma", "--set", "fast=3", "--set", "slow=8").exit_code == 1
+    assert counts(synced) == before
