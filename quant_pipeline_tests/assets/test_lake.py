@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from quant_pipeline.cli import main
+from quant_pipeline.definitions import defs
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.warehouse.lake import snapshot
 from quant_pipeline.warehouse.upsert import upsert
-from quant_pipeline_tests.assets.platform import Platform
+from quant_pipeline_tests.assets.platform import LATEST, Platform
 from quant_pipeline_tests.warehouse.bars import daily_bars
+
+WATCHED = dg.AssetSelection.assets("lake", "daily_kline", "adj_factor", "ths_hot")
 
 
 def test_the_asset_writes_what_changed_and_says_where(
@@ -51,3 +54,14 @@ def test_the_commands(platform: Platform, tmp_path: Path, monkeypatch: pytest.Mo
     assert f"The lake is current: {folder}" in CliRunner().invoke(main, ["lake", "sync"]).stdout.replace("\n", "")
     with snapshot(platform.database, Path(folder)) as stored:
         assert stored.read(DAILY_KLINE).height == 15
+
+
+def test_it_follows_the_day_s_bars_by_itself_and_no_hot_list() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked = dg.evaluate_automation_conditions(defs, instance, asset_selection=WATCHED)
+        for asset, wanted in (("ths_hot", 0), ("daily_kline", 1)):
+            instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=f"{LATEST}"))
+            asked = dg.evaluate_automation_conditions(defs, instance, asset_selection=WATCHED, cursor=asked.cursor)
+            assert asked.get_num_requested(dg.AssetKey("lake")) == wanted, asset
+        asked = dg.evaluate_automation_conditions(defs, instance, asset_selection=WATCHED, cursor=asked.cursor)
+        assert asked.get_num_requested(dg.AssetKey("lake")) == 0
