@@ -42,7 +42,8 @@ def test_the_calmer_one_weighs_more_by_its_volatility() -> None:
 
 
 def test_one_that_was_halted_is_not_taken_for_calm() -> None:
-    frame = returns(**{A: 0.01, B: 0.01}).with_columns(pl.when(pl.int_range(pl.len()) < 20).then(pl.lit(0.0)).alias(C))
+    quiet = pl.when(pl.int_range(pl.len()) < 20).then(pl.col(A) / 1000)
+    frame = returns(**{A: 0.01, B: 0.01}).with_columns(quiet.alias(C))
     rules = OfPortfolio(weighting=Weighting.INVERSE_VOLATILITY, **FREE)
     assert target_weights([A, B, C], frame, {}, rules)[C] == pytest.approx(1 / 3, abs=0.02)
 
@@ -133,6 +134,7 @@ def test_what_is_sold_is_sold_with_its_odd_rest_and_frees_cash() -> None:
 
 def test_what_is_near_its_weight_is_left_alone() -> None:
     assert orders({A: 0.10}, {A: Holding(1_200, 10.0)}) == []
+    assert orders({A: 0.10}, {A: Holding(800, 10.0)}) == []
     (less,) = orders({A: 0.10}, {A: Holding(1_400, 10.0)})
     assert (less.side, less.shares) == ("sell", 400)
     (more,) = orders({A: 0.10}, {A: Holding(500, 10.0)})
