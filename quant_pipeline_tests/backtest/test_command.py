@@ -120,7 +120,7 @@ def test_a_person_reads_a_table_and_what_was_not_filled(command: Callable[..., R
         (["dual_ma", "--universe", "hs300"], "no members of hs300 are stored"),
         (["dual_ma", "--capital", "10"], "buys no lot of any code"),
         (["raises"], "raises: it failed on these bars (of its own, over bars)"),
-        (["wrong_columns"], "wrong_columns: signals() lacks buy, sell, score"),
+        (["wrong_columns"], "wrong_columns: signals() lacks buy"),
     ],
 )
 def test_a_slip_is_a_sentence_and_writes_nothing(
