@@ -277,7 +277,9 @@ def _numbers(hit: Mapping[str, Any]) -> list[str]:
 
 
 def _figures(text: str | None) -> str:
-    return " ".join(f"{name}={value:.2f}" for name, value in json.loads(text or "{}").items())
+    """The figures behind a hit; one that a strategy could not count is left out."""
+    told = ((name, value) for name, value in json.loads(text or "{}").items() if value is not None)
+    return " ".join(f"{name}={value:.2f}" if isinstance(value, float) else f"{name}={value}" for name, value in told)
 
 
 def _say(console: Console, text: str) -> None:

@@ -52,6 +52,12 @@ def test_the_sandbox_is_named_and_the_way_to_live_data_told() -> None:
     assert "SANDBOX" not in shown("live")
 
 
+def test_a_figure_that_could_not_be_counted_is_left_out_and_ends_nothing() -> None:
+    text = shown(hits=[HIT | {"figures": '{"ma5": null, "days": 3, "board": "主板", "rps": 97.5}'}])
+    assert "days=3 board=主板 rps=97.50" in text
+    assert "ma5" not in text
+
+
 def test_nothing_to_do_is_said_in_words() -> None:
     text = shown(nothing_to_do=True)
     assert "Nothing to do" in text
