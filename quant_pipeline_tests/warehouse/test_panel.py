@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
+import polars as pl
+
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.strategies.panel import together
+from quant_pipeline.strategies.registry import BUILT_IN
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import snapshot
 from quant_pipeline.warehouse.panel import read_panel
-from quant_pipeline_tests.sync.stored import LATEST, store
+from quant_pipeline_tests.sync.stored import CHINEXT, LATEST, MAIN, market, store
 
 DAYS = xshg().window(LATEST, 40)
 SCREENED = DAYS[-2:]
@@ -37,3 +40,20 @@ def test_a_halted_code_is_read_from_as_early_as_it_takes(warehouse: Database) ->
     assert set(found["600003.SH"]) <= set(DAYS), "no bar in the sessions: none is looked for"
     assert panel.equals(panel.sort("ts_code", "trade_date"))
     assert alone.equals(panel.filter(ts_code="600001.SH"))
+
+
+def test_every_built_in_strategy_finds_what_it_needs_in_the_tables(warehouse: Database) -> None:
+    bars = market(warehouse, DAYS, [*MAIN[:3], *CHINEXT[:2]])
+    beside = bars.select("ts_code", "trade_date").with_columns(total_mv=1e5, pb=2.0, turnover_rate=1.0)  # no pe_ttm: a loss
+    store(warehouse, DAILY_BASIC, beside)
+    limits = bars.with_columns(up_limit=(pl.col("pre_close") * 1.1).round(2), down_limit=(pl.col("pre_close") * 0.9).round(2))
+    store(warehouse, PRICE_LIMITS, limits.head(30))  # the others' limits are not stored
+    strategies = [kind() for kind in BUILT_IN]
+    needs, lookback = together(each.needs for each in strategies), max(each.lookback for each in strategies)
+    with snapshot(warehouse, None) as stored:
+        panel = read_panel(stored, xshg(), needs, SCREENED, lookback)
+    assert panel.height == bars.height
+    for strategy in strategies:
+        judged = strategy.judged(panel)
+        assert judged.height == panel.height, strategy.name
+        strategy.screen(panel, SCREENED)
