@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -15,17 +14,18 @@ from quant_pipeline.door import errors, plotly
 from quant_pipeline.door.access import Access
 from quant_pipeline.door.hosts import HostCheck, served_names
 from quant_pipeline.door.pages import data, day, kline, screens, search, sync
+from quant_pipeline.door.rendering import STATIC
 from quant_pipeline.look import environment
 from quant_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from quant_pipeline.warehouse.database import Database
 
-_STATIC = Path(__file__).with_name("static")
 _LONG = "public, max-age=31536000, immutable"
 _SAFETY = {
-    # Nothing is loaded from another host, whatever a name or a board may be called.
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'self'; form-action 'self'",
+    # Nothing is loaded from another host and no script runs but our files, whatever a name or a board may be called.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "base-uri 'none'; object-src 'none'; frame-ancestors 'self'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     for each in (day, kline, screens, search, sync, data, plotly):
         app.include_router(each.router)
     app.mount("/look", StaticFiles(directory=environment.STATIC), name="look")
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 
 
@@ -59,7 +59,8 @@ async def _with_headers(request: Request, call_next: Callable[[Request], Awaitab
     except Exception as error:
         response = errors.unforeseen(request, error)
     response.headers.update(_SAFETY)
-    if request.url.path.startswith(("/look/", "/static/")) and "v" in request.query_params:
+    ours = request.url.path.startswith(("/look/", "/static/")) and response.status_code == 200
+    if ours and "v" in request.query_params:
         response.headers["Cache-Control"] = _LONG
     elif "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATES = Path(__file__).with_name("templates")
+STATIC = Path(__file__).with_name("static")
 NAVIGATION = (
     ("/", "一日概览", "Day"),
     ("/k", "K线", "K-line"),
@@ -47,7 +49,15 @@ def page(request: Request, template: str, *, status_code: int = 200, **shown: An
 def _environment() -> jinja2.Environment:
     from quant_pipeline.overview import report
 
-    return environment(TEMPLATES, report.TEMPLATES)
+    made = environment(TEMPLATES, report.TEMPLATES)
+    made.globals["static"] = _static
+    return made
+
+
+@cache
+def _static(name: str) -> str:
+    """The address of a file of ours, which changes with its content, so that browsers may keep it for long."""
+    return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
 def _part_of(path: str) -> str:

@@ -104,7 +104,7 @@ def _differences(compared: Compared | None) -> list[str]:
     if compared is None:
         return []
     counts = say("New {new} · kept {kept} · gone {gone}", new=len(compared.new), kept=compared.kept, gone=len(compared.gone))
-    named = ", ".join(_inline(name) for name in compared.gone[:LISTED_HITS])
+    named = ", ".join(_inline(name) for name in [*compared.gone.values()][:LISTED_HITS])
     return ["", f"{counts}: {named}" if named else counts]
 
 

@@ -41,6 +41,7 @@ from quant_pipeline.switches import screens_on
 from quant_pipeline.sync.insight.status import status_of
 from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.screenings import Compared
 
 _LOOK_BACK = 60
 """Sessions in which rows of upper limits are counted."""
@@ -183,17 +184,16 @@ class _Maker:
             return NotScreened(screen, "当日未运行选股 The screen did not run for the session", command, zh)
         nothing = next(iter(hits.values())).clear() if hits else pl.DataFrame(schema={"ts_code": pl.String, "name": pl.String})
         today, before = (hits.get((screen, session), nothing) for session in (self.session, former))
-        compared = (screen, former) in screened
-        known = frozenset(before["ts_code"])
-        gone = before.filter(~pl.col("ts_code").is_in(today["ts_code"].implode()))
+        named = dict(before.select("ts_code", "name").iter_rows()) if (screen, former) in screened else None
+        compared = None if named is None else Compared.of(today["ts_code"], named)
         return ScreenHits(
             screen,
             zh,
             [
-                Hit(self.quote(code, name), code not in known if compared else None)
+                Hit(self.quote(code, name), code in compared.new if compared else None)
                 for code, name in today.select("ts_code", "name").iter_rows()
             ],
-            [self.quote(code, name) for code, name in gone.select("ts_code", "name").iter_rows()],
+            [self.quote(code, name) for code, name in compared.gone.items()] if compared else [],
             former if compared else None,
         )
 

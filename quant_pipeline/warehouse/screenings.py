@@ -22,19 +22,19 @@ _HITS = (
 
 @dataclass(frozen=True)
 class Compared:
-    """Hits beside those of the session before: which codes are new, how many were hits then too, which names are gone."""
+    """Hits beside those of the session before: which codes are new, how many were hits then too, which are gone (code -> name,
+    the best first)."""
 
     new: frozenset[str]
     kept: int
-    gone: tuple[str, ...]
+    gone: Mapping[str, str]
 
     @classmethod
     def of(cls, codes: Iterable[str], former: Mapping[str, str]) -> Compared:
         """`former`: the codes of the session before, with their names."""
         now = frozenset(codes)
-        return cls(
-            now - former.keys(), len(now & former.keys()), tuple(name for code, name in former.items() if code not in now)
-        )
+        gone = {code: name for code, name in former.items() if code not in now}
+        return cls(now - former.keys(), len(now & former.keys()), gone)
 
 
 def former_hits(connection: psycopg.Connection[Any], screen: str, session: dt.date) -> dict[str, str] | None:

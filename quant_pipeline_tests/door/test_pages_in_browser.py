@@ -113,11 +113,28 @@ def test_the_dictionary_s_filter_leaves_what_fits(site: Site) -> None:
     assert driver.find_element("id", "none").is_displayed()
 
 
+def test_a_script_that_stands_in_a_page_does_not_run(site: Site) -> None:
+    """A name or a reason out of a source that got past the templates' escaping would."""
+    driver = site.looker.driver
+    driver.get(f"{site.url}/data")
+    driver.execute_script(
+        "const box = document.createElement('div'); document.body.append(box);"
+        "box.innerHTML = '<img src=nothing onerror=\"document.title=1\">';"
+        "const own = document.createElement('script'); own.textContent = 'document.title = 2'; box.append(own);"
+        "box.firstChild.addEventListener('error', () => { box.id = 'tried' });"
+    )
+    site.looker.until("return document.getElementById('tried')", "the picture that there is not")
+    assert driver.title.startswith("数据字典")
+
+
 def test_the_date_field_leads_to_its_day(site: Site) -> None:
     driver = site.looker.driver
     driver.get(f"{site.url}/")
     before = driver.find_element("css selector", "a[rel=prev]").get_attribute("href")
     day = before.rpartition("/")[2]
-    driver.execute_script("const f = document.querySelector('input[type=date]'); f.value = arguments[0]; f.form.submit()", day)
+    driver.execute_script(
+        "const f = document.querySelector('input[type=date]'); f.value = arguments[0]; f.dispatchEvent(new Event('change'))",
+        day,
+    )
     site.looker.until(f"return location.href === '{before}'", f"the day {day}")
     assert day in driver.find_element("tag name", "h1").text

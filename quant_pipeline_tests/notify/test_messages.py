@@ -118,10 +118,10 @@ def test_values_that_are_not_known_are_dashes() -> None:
 
 
 def test_hits_are_compared_with_the_session_before() -> None:
-    message = _screen(compared=Compared(frozenset(["600000.SH"]), 3, ("平安银行", "万科A")))
+    message = _screen(compared=Compared(frozenset(["600000.SH"]), 3, {"000001.SZ": "平安银行", "000002.SZ": "万科A"}))
     assert "新增 New 1 · 保留 kept 3 · 消失 gone 2: 平安银行, 万科A" in _text(message)
     assert "浦发银行 新增" in _text(message)
-    assert "浦发银行 新增" not in _text(_screen(compared=Compared(frozenset(), 1, ())))
+    assert "浦发银行 新增" not in _text(_screen(compared=Compared(frozenset(), 1, {})))
     assert "新增" not in _text(_screen())
 
 
