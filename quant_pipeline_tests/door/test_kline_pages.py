@@ -244,7 +244,7 @@ def test_a_screen_s_page_ranks_its_hits_and_says_what_is_new_and_gone(pages: str
     assert page.index('href="/k/000001.SZ"') < page.index('href="/k/600519.SH"'), "the higher score first"
     assert re.search(r"平安银行.*?badge new", page, re.DOTALL)
     assert page.count("badge new") == 1
-    assert "新 1，消失 1" in page
+    assert "新 1，保留 1，消失 1" in page
     assert 'href="/k/600000.SH"' in page
     for text in ("5日均线", "20日均线", "12.35", "3.25", "银行", "快线周期"):
         assert text in page, text

@@ -65,7 +65,7 @@ def test_a_failed_run_says_where_why_and_what_to_do() -> None:
         assert part in _text(message)
     assert f'href="{UI}/runs/abc-1"' in _shown(message)
     assert "Step" not in _text(_failed(step=""))
-    assert "none given" in _text(_failed(" "))
+    assert "未说明" in _text(_failed(" "))
 
 
 def test_a_long_cause_is_cut_and_says_so() -> None:
