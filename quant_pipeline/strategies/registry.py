@@ -100,6 +100,8 @@ def _usable(candidate: Any) -> type[Strategy]:
     if not _NAME.fullmatch(strategy.name):
         text = say("its name {name!r} must be lower-case letters, digits and underscores", name=strategy.name)
         raise StrategyError(text)
+    if "universe" in strategy.Parameters.model_fields:
+        raise StrategyError(say("its parameter universe has the name of what every screen is told beside them: rename it"))
     look_at_needs(strategy.needs)
     strategy()  # nothing abstract is left, and its parameters have defaults: a screen runs by itself
     return strategy

@@ -35,6 +35,11 @@ class Demanding(DualMovingAverage):
     class Parameters(DualMovingAverageParameters):
         must: int
 
+class Choosing(DualMovingAverage):
+    name = "choosing"
+    class Parameters(DualMovingAverageParameters):
+        universe: str = "all"
+
 not_a_class = 5
 '''
 
@@ -46,7 +51,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "plugged-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n", encoding="utf-8")
-    names = "Mine Impostor Shouting Unfinished Nameless Demanding not_a_class absent".split()
+    names = "Mine Impostor Shouting Unfinished Nameless Demanding Choosing not_a_class absent".split()
     points = [f"{name.lower()} = plugged:{name}" for name in names] + ["burst = burst:X", "gone = no_such_module:X"]
     (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *points]), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -70,6 +75,7 @@ def test_plug_ins_join_and_the_broken_ones_are_named_with_their_reason(caplog: p
         "unfinished": "signals",
         "nameless": "name, zh, doc",
         "demanding": "must",
+        "choosing": "parameter universe",
         "not_a_class": "no subclass",
         "absent": "absent",
         "burst": "no licence",
