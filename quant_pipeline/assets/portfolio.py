@@ -20,7 +20,6 @@ from quant_pipeline.partitions import asked_sessions
 from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.signals.portfolio import Followed, follow, worth
-from quant_pipeline.signals.weights import PortfolioError
 from quant_pipeline.switches import switched_on
 
 _SHOWN = 50
@@ -42,7 +41,7 @@ def portfolio_risk(
     for session in asked_sessions(context.run.tags, calendar, Partition.SESSION, latest):
         try:
             followed = follow(warehouse.database, calendar, rules, session)
-        except (PortfolioError, ValueError) as error:
+        except ValueError as error:
             failed.append(f"{session}: {error}")
             continue
         if followed.new and session == latest:

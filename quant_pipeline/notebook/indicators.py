@@ -12,7 +12,6 @@ from quant_pipeline.language import say
 from quant_pipeline.notebook.errors import QueryError, in_sentences
 from quant_pipeline.strategies import indicators
 from quant_pipeline.strategies.indicators import (
-    Buffers,
     IndicatorError,
     atr,
     avedev,
@@ -43,6 +42,7 @@ from quant_pipeline.strategies.indicators import (
     vr,
     wr,
 )
+from quant_pipeline.strategies.indicators.running import Buffers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from quant_pipeline import settings
-from quant_pipeline.backtest import reading, run
-from quant_pipeline.backtest.orders import from_orders
-from quant_pipeline.backtest.result import frames_of
-from quant_pipeline.backtest.settings import Settings
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.signals.rules import OfPortfolio
 from quant_pipeline.warehouse.database import Database
@@ -38,6 +34,11 @@ class Account:
 
 def account(database: Database, calendar: Calendar, session: dt.date, rules: OfPortfolio) -> Account:
     """The account at the close of the session; before the first order it is the capital."""
+    from quant_pipeline.backtest import reading, run  # numba: most of a second, of every process that knows the assets
+    from quant_pipeline.backtest.orders import from_orders
+    from quant_pipeline.backtest.result import frames_of
+    from quant_pipeline.backtest.settings import Settings
+
     made = read_sql(database, _MADE, {"session": session})
     if made.is_empty():
         return _untouched(session, rules.capital)

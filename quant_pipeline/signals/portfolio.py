@@ -16,9 +16,7 @@ from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, INDEX_DAILY,
 from quant_pipeline.signals.account import Account, account
 from quant_pipeline.signals.ordering import Holding, Order, orders_to
 from quant_pipeline.signals.resolution import BUY, SELL
-from quant_pipeline.signals.risk import passed, risk_of
 from quant_pipeline.signals.rules import OfPortfolio, Rules
-from quant_pipeline.signals.weights import target_weights
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
 from quant_pipeline.warehouse.upsert import Upserted, replace_rows
@@ -84,6 +82,8 @@ def follow(database: Database, calendar: Calendar, rules: Rules, session: dt.dat
     A session that is followed again replaces its own rows; later sessions keep theirs, and are followed again one after
     another where they shall agree with it. PortfolioError where the weights cannot be had: nothing is written.
     """
+    from quant_pipeline.signals.weights import target_weights  # numpy, of every process that knows the assets
+
     settings = rules.portfolio
     with speaking(of_messages()):
         now = account(database, calendar, session, settings)
@@ -185,6 +185,8 @@ def _row(
     industries: Mapping[str, str],
     orders: Sequence[Order],
 ) -> tuple[dict[str, Any], dict[str, str]]:
+    from quant_pipeline.signals.risk import passed, risk_of  # numpy, too
+
     weights = {code: each.value / now.total for code, each in holdings.items()}
     index = _index(database, calendar, rules.benchmark, session, rules.portfolio.lookback)
     risk = risk_of(weights, returns.drop("trade_date"), index, industries)

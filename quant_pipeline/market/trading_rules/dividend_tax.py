@@ -11,14 +11,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from quant_pipeline.market.trading_rules.rounding import Ints, Whole, half_up
 
-Days = npt.NDArray[np.datetime64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Days: TypeAlias = "npt.NDArray[np.datetime64]"
 
 _EXCHANGE_OPENS = dt.date(1990, 12, 19)
 _PAR = 100
@@ -45,6 +46,8 @@ DIVIDEND_TAXES: Final = (
 
 def dividend_tax_rates(record_dates: Sequence[dt.date] | Days) -> Ints:
     """Percent for record dates x (held up to a month, up to a year, longer). Three equal ones: withheld when it is paid."""
+    import numpy as np  # here: rules are loaded by every process, arrays are for backtests
+
     dates = np.asarray(record_dates, dtype="datetime64[D]")
     rates = np.zeros((len(dates), 3), dtype=np.int64)
     for rule in sorted(DIVIDEND_TAXES, key=lambda rule: rule.since):
@@ -54,6 +57,8 @@ def dividend_tax_rates(record_dates: Sequence[dt.date] | Days) -> Ints:
 
 def holding_ends(bought: Sequence[dt.date] | Days) -> tuple[Days, Days]:
     """The last day on which a sale is one within a month, and one within a year, of shares bought on those days."""
+    import numpy as np
+
     days = np.asarray(bought, dtype="datetime64[D]")
     return _months_after(days, 1), _months_after(days, 12)
 

@@ -13,13 +13,14 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final
 
 from quant_pipeline.market.codes import Board, board
 from quant_pipeline.market.trading_rules.rounding import Ints, Whole, half_up
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 PARTS = 10_000_000
 """What a rate is parts of: 5_000 are 0.05 %, 341 are 0.0341 ‰."""
@@ -160,6 +161,8 @@ def fee_class(ts_code: str) -> FeeClass:
 
 def fee_rates(days: Sequence[dt.date] | npt.NDArray[np.datetime64]) -> FeeRates:
     """The rates of those days: arrays of fee classes x days (row: `FeeClass`). 0 before the first rule."""
+    import numpy as np  # here: rules are loaded by every process, arrays are for backtests
+
     dates = np.asarray(days, dtype="datetime64[D]")
     rates = FeeRates(*(np.zeros((len(FeeClass), len(dates)), dtype=np.int64) for _ in fields(FeeRates)))
 

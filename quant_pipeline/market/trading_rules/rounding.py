@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Whole = TypeVar("Whole", int, Ints)
+Ints: TypeAlias = "npt.NDArray[np.int64]"
+Whole = TypeVar("Whole", int, "Ints")
 
 
 def half_up(dividend: Whole, divisor: Whole | int) -> Whole:

@@ -37,11 +37,9 @@ from quant_pipeline.strategies.indicators.expressions import (
     vr,
     wr,
 )
-from quant_pipeline.strategies.indicators.running import Buffers
 from quant_pipeline.strategies.indicators.table import IndicatorError, add
 
 __all__ = [
-    "Buffers",
     "IndicatorError",
     "add",
     "atr",

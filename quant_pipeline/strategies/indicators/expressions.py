@@ -15,7 +15,7 @@ from typing import TypeAlias
 import polars as pl
 
 from quant_pipeline.strategies.indicators import kernels
-from quant_pipeline.strategies.indicators.running import Work, run
+from quant_pipeline.strategies.indicators.work import Work
 
 Column: TypeAlias = str | pl.Expr
 
@@ -246,4 +246,6 @@ def _several(
 
 def _run(work: Work, place: int, series: Sequence[pl.Series]) -> pl.Series:
     codes, *inputs = series
+    from quant_pipeline.strategies.indicators.running import run  # numpy
+
     return run(codes, dict(zip(work.inputs, inputs, strict=True)), [work])[place]

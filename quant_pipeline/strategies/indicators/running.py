@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ import polars as pl
 
 from quant_pipeline.compiling import at_hand, compiled
 from quant_pipeline.strategies.indicators import kernels
+from quant_pipeline.strategies.indicators.work import Work
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -21,20 +22,6 @@ _FEW, _FEW_AT_HAND = 200_000, 4_000
 """Bars that Python's own loops take in the time in which numba is loaded, or called once it is."""
 _BLOCK = 16_384
 """Bars of one pass over all kernels: inputs and outputs of so many stay in the processor's cache."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One kernel to be run (see `kernels`), its inputs, its parameters, and how many columns it writes.
-
-    `holed`: it may find nothing in the middle of a code's bars, too; others only at their beginning, unless inputs lack.
-    """
-
-    kernel: Callable[..., None]
-    inputs: tuple[str, ...]
-    parameters: tuple[float, ...]
-    outputs: int = 1
-    holed: bool = False
 
 
 @dataclass

@@ -6,13 +6,17 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from quant_pipeline.language import say
 from quant_pipeline.strategies.indicators import expressions as each
 from quant_pipeline.strategies.indicators import kernels
-from quant_pipeline.strategies.indicators.running import Buffers, Work, run
+from quant_pipeline.strategies.indicators.work import Work
+
+if TYPE_CHECKING:
+    from quant_pipeline.strategies.indicators.running import Buffers
 
 
 class IndicatorError(ValueError):
@@ -89,6 +93,8 @@ def add(bars: pl.DataFrame, names: str | Iterable[str], *, buffers: Buffers | No
     `buffers`: memory that is used again by the next call with them, in a loop over many frames: it overwrites this one's
     columns. IndicatorError says which name is none.
     """
+    from quant_pipeline.strategies.indicators.running import run  # numpy
+
     wanted = names.split() if isinstance(names, str) else list(names)
     asked = [_asked(name) for name in wanted]
     work = [

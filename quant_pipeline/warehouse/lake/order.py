@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
 
 _BY_CODE = ("ts_code", "trade_date")
@@ -22,6 +21,8 @@ def in_order(frames: Sequence[pl.DataFrame], key: Sequence[str]) -> pl.DataFrame
     rows = pl.concat(frames, rechunk=True)
     if tuple(key) != _BY_CODE:
         return rows.sort(key)
+    import numpy as np  # a tenth of a second of every process that only opens the lake
+
     codes = rows["ts_code"]
     starts = (codes != codes.shift()).fill_null(True).arg_true()
     # Where one frame ends and the next begins with one code, two stretches look like one: they follow each other anyhow.

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from quant_pipeline.strategies.indicators import Buffers, IndicatorError, add, crosses, ema, ma, running
+from quant_pipeline.strategies.indicators import IndicatorError, add, crosses, ema, ma, running
+from quant_pipeline.strategies.indicators.running import Buffers
 from quant_pipeline_tests.strategies.indicators.market import walks
 
 NAMES = "MA5 MA20 MACD RSI14 BOLL KDJ DMI VR"
