@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.datasets import DAILY_KLINE, DIVIDENDS
 from quant_pipeline.market.trading_rules import CASH_PARTS, SHARE_PARTS, ex_rights_price
 from quant_pipeline.sync.checks.base import PAGE, Check, Scope, Verdict
 from quant_pipeline.warehouse.reads import read
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _LONGEST_HALT = dt.timedelta(days=120)
 """A bar before the ex-date is looked for as far back as this."""
 _TICK = 1
 """分 by which the counted price may be off."""
 _KEY = ["ts_code", "trade_date"]
+_SAID = marked(
+    "{count} of {total} ex prices are not what the close before and the dividend give (a rights issue of the day is one reason)"
+)
 
 
 def _explain_ex_prices(scope: Scope) -> Verdict:
@@ -27,13 +34,14 @@ def _explain_ex_prices(scope: Scope) -> Verdict:
         looked_at += rows.height
         found.append(rows.filter((pl.col("counted") - pl.col("pre_close")).abs() > (_TICK + 0.5) / 100))
     rows = pl.concat(found) if found else pl.DataFrame()
-    text = f"{rows.height} of {looked_at} ex prices are not what the close before and the dividend give"
-    more = "; a rights issue (配股) of the same day is one reason" if rows.height else ""
-    return Verdict(rows.is_empty(), text + more, looked_at, rows.head(PAGE))
+    text = told(_SAID, count=rows.height, total=looked_at)
+    return Verdict(rows.is_empty(), text, looked_at, rows.head(PAGE))
 
 
 def _ex_prices(scope: Scope, start: dt.date, end: dt.date) -> pl.DataFrame:
     """trade_date, ts_code, last_close, cash_div_tax, stk_div, counted, pre_close [元] of each dividend with bars around it."""
+    import numpy as np  # at work only: every process knows the checks
+
     paid = read(scope.database, DIVIDENDS, start=start, end=end, columns=[*_KEY, "cash_div_tax", "stk_div"])
     codes = paid["ts_code"].unique().to_list()
     columns = [*_KEY, "close", "pre_close"]
