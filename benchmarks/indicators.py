@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from quant_pipeline.strategies.indicators import Buffers, add
+from quant_pipeline.strategies.indicators import add
+from quant_pipeline.strategies.indicators.running import Buffers
 
 CODES, BARS = 5000, 2500
 NAMES = "MA5 MA20 MACD RSI14 BOLL KDJ"

@@ -13,7 +13,7 @@ def test_bars_alone_bring_their_references_with_them(platform: Platform) -> None
 
     platform.sandbox.order_fault("wrong_rows", api="daily", times=None, share=0.2)
     result = platform.alone(sessions[1:2], "daily_kline")
-    assert "codes that should have traded are missing" in texts(result)["daily_kline"], "a cut answer is told from a whole one"
+    assert "应有交易的证券中缺" in texts(result)["daily_kline"], "a cut answer is told from a whole one"
     platform.sandbox.clear_faults()
 
 

@@ -77,6 +77,8 @@ def dividend_tax(cash: Whole, bonus_shares: Whole | int, percent: Whole | int) -
 
 
 def _months_after(days: Days, months: int) -> Days:
+    import numpy as np
+
     month = days.astype("datetime64[M]")
     later = month + months
     last = (later + 1).astype("datetime64[D]") - 1
