@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import lake, operations, overview, portfolio, reconciliation, screens, signals, sourced
+from quant_pipeline.assets import backtests, lake, operations, overview, portfolio, reconciliation, screens, signals, sourced
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.options import OPTIONS, SyncOptions
 from quant_pipeline.resources.pushplus import PushPlusResource
@@ -40,6 +40,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             signals.signal_statistics,
             portfolio.portfolio_risk,
             reconciliation.reconciliation,
+            *backtests.BACKTESTS,
             lake.lake,
             *operations.REPORTS,
         ],

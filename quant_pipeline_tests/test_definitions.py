@@ -53,6 +53,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "funds_and_bonds": "etf_daily etf_adj cb_daily",
         "ths": "ths_concepts ths_industries ths_members ths_hot",
         "screens": " ".join(f"screen_{strategy.name}" for strategy in BUILT_IN),
+        "backtests": " ".join(f"backtest_{strategy.name}" for strategy in BUILT_IN),
         "computed": "market_overview",
         "signals": "signals signal_statistics portfolio_risk",
         "quality": "reconciliation",

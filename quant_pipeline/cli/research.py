@@ -28,11 +28,13 @@ def backtest(
     capital: float | None,
     as_json: bool,
 ) -> None:
-    """Trade a strategy's signals under the exchange's rules, and store every order with what became of it.
+    """Trade a strategy's signals under the exchange's rules, store every order with what became of it, and save a report.
 
     Signals of a close trade at the next open: limits, halts, T+1, lots, costs and dividend tax as they were on each date, in
     whole cents. --set changes the strategy's parameters and the account's: fill, max_positions, sizing, slippage_bp,
     volume_share, commission, minimum_commission, rounding, benchmark and others.
+
+    The report stands under QUANT_HOME/reports, and among our own pages under /backtests.
 
     \b
     quant-pipeline backtest dual_ma --start 2025-01-01
@@ -42,13 +44,12 @@ def backtest(
     with plain_errors():
         from quant_pipeline.console.backtest import backtest_output
         from quant_pipeline.resources import opened
-        from quant_pipeline.warehouse.lake.files import folder_of
 
         settings, console = prepared(as_json)
         database = opened.database(settings)
         output = backtest_output(
+            settings,
             database,
-            folder_of(settings),
             opened.calendar(database),
             name,
             start=start.date() if start else None,

@@ -11,30 +11,28 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from quant_pipeline.backtest import reading, run
+from quant_pipeline.backtest.asked import Asked, backtested, sorted_out, strategy_named
 from quant_pipeline.backtest.figures import Figures
 from quant_pipeline.backtest.reasons import Reason, Side, Status
 from quant_pipeline.backtest.run import Result
-from quant_pipeline.backtest.settings import BacktestError, Settings
+from quant_pipeline.backtest.settings import BacktestError
+from quant_pipeline.backtest.settings import Settings as Account
 from quant_pipeline.backtest.store import store
-from quant_pipeline.backtest.universe import members_of, universe_of
+from quant_pipeline.backtest_report.document import page_of, path_of, saved
 from quant_pipeline.console.insight import Output
 from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.language import say, say_many
 from quant_pipeline.market.calendar import Calendar
-from quant_pipeline.market.search import Named, near
-from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.panel import together
-from quant_pipeline.strategies.registry import registered
+from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.lake import snapshot
+from quant_pipeline.warehouse.lake import folder_of
 
 _REASONS_SHOWN = 12
 
 
 def backtest_output(
+    settings: Settings,
     database: Database,
-    lake: Path,
     calendar: Calendar,
     name: str,
     *,
@@ -45,28 +43,27 @@ def backtest_output(
     capital: float | None,
 ) -> Output:
     """Runs the strategy over the range, stores the backtest, and shows it. Errors are sentences (ValueError)."""
-    kind = _strategy(name)
-    own, engine = _sorted_out(kind, changes)
-    strategy = kind.with_parameters(own)
-    settings = Settings.of(engine if capital is None else {**engine, "capital": capital})
-    with snapshot(database, lake) as stored:
-        loaded = reading.load(
-            stored,
-            calendar,
-            start=start,
-            end=end,
-            lookback=strategy.lookback,
-            needs=together([strategy.needs]),
-            codes=universe_of(stored, universe),
-            members=members_of(stored, universe),
-            benchmark=settings.benchmark,
-        )
-    result = run.of_strategy(loaded, strategy, settings, universe)
-    return output_of(result, store(database, result))
+    kind = strategy_named(name)
+    own, engine = sorted_out(kind, _changes(changes))
+    account = Account.of(engine if capital is None else {**engine, "capital": capital})
+    asked = Asked(kind.with_parameters(own), account, start, end, universe)
+    result = backtested(database, folder_of(settings), calendar, asked)
+    number = store(database, result)
+    return output_of(result, number, page_of(settings, number), _saved(settings, database, number))
 
 
-def output_of(result: Result, number: str) -> Output:
-    """The figures, the orders that were not filled, and where all of it stands."""
+def _saved(settings: Settings, database: Database, number: str) -> Path | str:
+    """Where the report was saved, or why it was not: what was stored is stored."""
+    try:
+        return saved(settings, database, number)
+    except OSError as error:
+        folder = path_of(settings, number).parent
+        return say("the copy cannot be saved in {folder}: {why}", folder=folder, why=error.strerror or str(error))
+
+
+def output_of(result: Result, number: str, page: str, copy: Path | str) -> Output:
+    """The figures, the orders that were not filled, and where all of it stands. `copy`: the report's file, or why there is
+    none."""
     query = f"SELECT * FROM backtest_orders WHERE backtest = '{number}'"
     facts = {
         "id": number,
@@ -77,46 +74,23 @@ def output_of(result: Result, number: str) -> Output:
         "figures": result.figures.as_dict(),
         "orders": _by_reason(result),
         "notes": list(result.notes),
+        "page": page,
+        "report": str(copy) if isinstance(copy, Path) else None,
     }
     shown: list[RenderableType] = [_table(result), *_unfilled(result), *(Text(f"! {note}") for note in result.notes)]
     shown.append(Text(say("Stored as {number}. Every order with its reason: {query}", number=number, query=query)))
+    shown.append(Text(say("Report: {copy}\nWhile `ui` or `serve` runs: {page}", copy=copy, page=page)))
     return Output(facts, shown)
 
 
-def _strategy(name: str) -> type[Strategy]:
-    known = registered().strategies
-    if name in known:
-        return known[name]
-    text = say("there is no strategy {name}.", name=name)
-    if alike := near(name, [Named(each, strategy.zh) for each, strategy in known.items()], limit=3):
-        names = ", ".join(f"{each.code} {each.name}" for each in alike)
-        raise BacktestError(text + say(" Did you mean {names}?", names=names))
-    raise BacktestError(text + say(" Known: {names}", names=", ".join(known)))
-
-
-def _sorted_out(kind: type[Strategy], changes: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was set of the strategy's parameters, and of the account and its costs."""
-    own: dict[str, Any] = {}
-    engine: dict[str, Any] = {}
-    for change in changes:
+def _changes(written: Sequence[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for change in written:
         name, equals, value = (part.strip() for part in change.partition("="))
         if not equals:
             raise BacktestError(say("write --set NAME=VALUE, not {change}", change=change))
-        if name in kind.Parameters.model_fields:
-            own[name] = _value(value)
-        elif name in Settings.model_fields:
-            engine[name] = _value(value)
-        else:
-            raise BacktestError(
-                say(
-                    "{strategy} has no parameter {name}: it has {own}; of the account there are {engine}",
-                    strategy=kind.name,
-                    name=name,
-                    own=", ".join(kind.Parameters.model_fields),
-                    engine=", ".join(Settings.model_fields),
-                )
-            )
-    return own, engine
+        changes[name] = _value(value)
+    return changes
 
 
 def _value(text: str) -> Any:

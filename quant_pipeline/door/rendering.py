@@ -23,6 +23,7 @@ NAVIGATION = (
     ("/", "一日概览", "Day"),
     ("/k", "K线", "K-line"),
     ("/screens", "选股", "Screens"),
+    ("/backtests", "回测", "Backtests"),
     ("/sync", "同步", "Sync"),
     ("/data", "数据", "Data"),
 )
@@ -47,9 +48,10 @@ def page(request: Request, template: str, *, status_code: int = 200, **shown: An
 
 @cache
 def _environment() -> jinja2.Environment:
+    from quant_pipeline.backtest_report import document
     from quant_pipeline.overview import report
 
-    made = environment(TEMPLATES, report.TEMPLATES)
+    made = environment(TEMPLATES, report.TEMPLATES, document.TEMPLATES)
     made.globals["static"] = _static
     return made
 

@@ -43,6 +43,13 @@ def style() -> str:
 
 
 @cache
+def script(name: str) -> str:
+    """A script's text, to be inlined likewise."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+@cache
 def style_version() -> str:
-    """Changes with the stylesheet, so that browsers may keep it for long."""
-    return hashlib.sha256(style().encode()).hexdigest()[:12]
+    """Changes with the stylesheet and the scripts beside it, so that browsers may keep them for long."""
+    files = sorted(each for each in STATIC.iterdir() if each.suffix in (".css", ".js"))
+    return hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()[:12]

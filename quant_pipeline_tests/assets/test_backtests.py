@@ -1,0 +1,98 @@
+"""Backtests in Dagster: a report to look at, figures that are plotted, what cannot be run said in a sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+
+from quant_pipeline import settings
+from quant_pipeline_tests.assets.platform import Platform, plain, texts
+from quant_pipeline_tests.door.served import served
+from quant_pipeline_tests.sync.stored import MAIN, market, sessions
+
+DAYS = sessions(60)
+CODES = MAIN[:6]
+
+
+@pytest.fixture(scope="module")
+def stored(platform: Platform) -> Platform:
+    market(platform.database, DAYS, CODES)
+    return platform
+
+
+def _run(platform: Platform, **config: Any) -> dg.ExecuteInProcessResult:
+    given = {"parameters": {"fast": 2, "slow": 4}, "start": DAYS[20].isoformat(), **config}
+    return platform.alone([], "backtest_dual_ma", config={"backtest_dual_ma": given})
+
+
+def _count(platform: Platform) -> int:
+    ((count,),) = platform.rows("SELECT count(*) FROM backtests")
+    return int(count)
+
+
+def test_a_backtest_shows_its_figures_its_curve_and_where_the_report_is(stored: Platform) -> None:
+    result = _run(stored, account={"capital": 200_000, "max_positions": 3, "benchmark": ""})
+    assert result.success, texts(result)
+    (record,) = stored.instance.fetch_materializations(dg.AssetKey("backtest_dual_ma"), limit=1).records
+    assert record.asset_materialization is not None
+    metadata = record.asset_materialization.metadata
+    assert next(iter(metadata)).startswith("page ")
+    assert all(re.search(r"[\u4e00-\u9fff]", name) for name in metadata if not name.startswith("dagster/"))
+    told = plain(metadata)
+    ((number, total, capital),) = stored.rows(
+        "SELECT id, total_return, (settings->>'capital')::float FROM backtests ORDER BY created_at DESC LIMIT 1"
+    )
+    assert told["backtest"] == number
+    assert told["page"].endswith(f"/backtests/{number}")
+    assert (told["total_return_pct"], capital) == (round(total * 100, 2), 200_000)
+    assert told["curve"].startswith("![curve](data:image/png;base64,")
+    copy = Path(told["report"]).read_text(encoding="utf-8")
+    assert "双均线金叉" in copy
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="http', copy), "the file stands alone"
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"parameters": {"fast": 9, "slow": 3}}, "须小于"),
+        ({"account": {"capital": -1}}, "capital"),
+        ({"account": {"capital": 10}}, "10.00 元"),
+        ({"start": "yesterday"}, "yesterday 不是日期"),
+        ({"start": "1999-01-04", "end": "1999-02-01"}, "quant-pipeline sync"),
+        ({"universe": "moon"}, "moon"),
+    ],
+)
+def test_what_cannot_be_run_is_said_and_nothing_is_written(stored: Platform, config: dict[str, Any], why: str) -> None:
+    before = _count(stored)
+    result = _run(stored, **config)
+    assert not result.success
+    (text,) = texts(result).values()
+    assert why in text
+    assert "Traceback" not in text
+    assert re.search(r"[\u4e00-\u9fff]", text)
+    assert _count(stored) == before
+
+
+def test_the_pages_list_compare_and_show_what_was_run(stored: Platform) -> None:
+    assert _run(stored, parameters={"fast": 3, "slow": 6}).success
+    ((one,), (other,)) = stored.rows("SELECT id FROM backtests ORDER BY created_at LIMIT 2")
+    with served(settings.load(), stored.database) as url:
+        listed, report, compared, lonely, unknown = (
+            requests.get(url + path, timeout=60)
+            for path in (
+                "/backtests",
+                f"/backtests/{one}",
+                f"/backtests/compare?id={one}&id={other}",
+                f"/backtests/compare?id={one}",
+                "/backtests/nothing",
+            )
+        )
+    assert [each.status_code for each in (listed, report, compared, lonely, unknown)] == [200, 200, 200, 400, 404]
+    assert f"/backtests/{one}" in listed.text
+    for part in ("equity", "months", "years", "costs", "refused", "worst", "best"):
+        assert f'id="{part}"' in report.text
