@@ -89,7 +89,7 @@ def _run(
         "dagster/asset_partition_range_end": days[-1].isoformat(),
     }
     definitions = dg.Definitions(
-        [screen_asset(STRATEGIES[name]) for name in names],
+        [screen_asset(STRATEGIES[name], by_itself=False) for name in names],
         resources={"warehouse": warehouse, "pushplus": PushPlusResource(warehouse=warehouse)},
         executor=dg.in_process_executor,
     )
