@@ -30,6 +30,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return _numba().njit(cache=_folder() is not None, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
 
 
+def compiled_when_called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `compiled`, for a decorator: importing its module costs no numba. Compiled functions cannot call it."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        return compiled(function)(*arguments)
+
+    return call
+
+
 def at_hand() -> bool:
     """Whether this process has paid for numba already."""
     return "numba" in sys.modules

@@ -6,13 +6,13 @@ import numpy as np
 
 from quant_pipeline.backtest.layout import NEVER, Array
 from quant_pipeline.backtest.units import UNITS
-from quant_pipeline.compiling import compiled
+from quant_pipeline.compiling import compiled_when_called
 
 _LOT_OF_VOLUME = 100
 _THOUSAND = 1000
 
 
-@compiled
+@compiled_when_called
 def in_units(values: Array) -> Array:
     """元 as units, int32; NaN is 0."""
     found = np.empty(values.shape[0], np.int32)
@@ -22,7 +22,7 @@ def in_units(values: Array) -> Array:
     return found
 
 
-@compiled
+@compiled_when_called
 def averaged(lots: Array, thousands: Array, low: Array, high: Array) -> tuple[Array, Array]:
     """Volume [手] as shares, and the average price of the amount [千元] in units, within low and high; 0: nothing traded."""
     volume, mean = np.empty(lots.shape[0], np.int64), np.empty(lots.shape[0], np.int32)
@@ -36,7 +36,7 @@ def averaged(lots: Array, thousands: Array, low: Array, high: Array) -> tuple[Ar
     return volume, mean
 
 
-@compiled
+@compiled_when_called
 def numbered(days: Array, table: Array, first: int) -> Array:
     """The number of each day (since 1970) in the table, which begins with the day `first`; -1 where it has none."""
     found = np.empty(days.shape[0], np.int32)
@@ -46,7 +46,7 @@ def numbered(days: Array, table: Array, first: int) -> Array:
     return found
 
 
-@compiled
+@compiled_when_called
 def merged(offsets: Array, session: Array, of_code: Array, starts: Array, days: Array) -> Array:
     """Per bar the other frame's row of the same code and session, -1 where there is none. `of_code`: each code's number there
     (-1: none) · `starts`: where their rows begin, and the end · `days`: their sessions."""
@@ -63,7 +63,7 @@ def merged(offsets: Array, session: Array, of_code: Array, starts: Array, days: 
     return found
 
 
-@compiled
+@compiled_when_called
 def taken(values: Array, rows: Array) -> Array:
     """The values in these rows; NaN for -1."""
     found = np.empty(rows.shape[0])
@@ -72,7 +72,7 @@ def taken(values: Array, rows: Array) -> Array:
     return found
 
 
-@compiled
+@compiled_when_called
 def bounded(rows: Array, highest: Array, lowest: Array, free: float) -> tuple[Array, Array]:
     """Limits in units per row; NEVER and 0 where there is none: no row, or an up limit of `free` or more."""
     up, down = np.empty(rows.shape[0], np.int32), np.empty(rows.shape[0], np.int32)
@@ -85,7 +85,7 @@ def bounded(rows: Array, highest: Array, lowest: Array, free: float) -> tuple[Ar
     return up, down
 
 
-@compiled
+@compiled_when_called
 def scaled(values: Array, factor: Array, offsets: Array) -> Array:
     """Prices of before adjusted to each code's last factor (qfq)."""
     found = np.empty(values.shape[0])
