@@ -40,7 +40,7 @@ def panel_of(market: Market, bars: pl.DataFrame, factor: Array, tables: Mapping[
         if PRICE_LIMITS.name in tables and name in tables[PRICE_LIMITS.name].columns:
             limited = np.where(market.up == NEVER, np.nan, limit / UNITS)
             columns.append(pl.Series(name, scaled(limited, factor, market.offsets)).fill_nan(None))
-    panel = pl.DataFrame(columns)
+    panel = pl.DataFrame([*columns, bars["close"].alias("raw_close")])
     for name, rows in tables.items():
         if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
             panel = panel.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
