@@ -15,6 +15,7 @@ from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
 from quant_pipeline.resources.dagster_private import COMMAND_TAG, LAUNCHED_BY_TAG
 from quant_pipeline.resources.dagster_private.files import leave_output_alone
+from quant_pipeline.resources.dagster_private.handlers import share_handlers
 from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
@@ -75,6 +76,7 @@ def launch(
     _under_way.add(run_id)
     with dg.DagsterInstance.get() as instance:
         leave_output_alone(instance)
+        share_handlers(instance)
 
         def execute() -> dg.ExecuteInProcessResult:
             return defs.resolve_job_def(job).execute_in_process(

@@ -3,7 +3,7 @@
 Dagster is pinned to a minor version in pyproject.toml. When that is raised, this is the folder to go through: each use says
 what breaks when it changes, and the tests that break with it. Here stand the names that every code location needs; what
 Dagster itself loads, as dagster.yaml names it, stands in the files beside, with the libraries that it takes: storage.py,
-launcher.py, files.py. switches.py asks for what people switched in the UI.
+launcher.py, files.py; handlers.py is the commands'. switches.py asks for what people switched in the UI.
 """
 
 from __future__ import annotations
