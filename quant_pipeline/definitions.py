@@ -7,7 +7,18 @@ from typing import Any
 
 import dagster as dg
 
-from quant_pipeline.assets import backtests, lake, operations, overview, portfolio, reconciliation, screens, signals, sourced
+from quant_pipeline.assets import (
+    backtest_grids,
+    backtests,
+    lake,
+    operations,
+    overview,
+    portfolio,
+    reconciliation,
+    screens,
+    signals,
+    sourced,
+)
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.options import OPTIONS, SyncOptions
 from quant_pipeline.resources.pushplus import PushPlusResource
@@ -41,6 +52,9 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             portfolio.portfolio_risk,
             reconciliation.reconciliation,
             *backtests.BACKTESTS,
+            backtests.backtests,
+            backtest_grids.parameter_grid,
+            backtest_grids.walk_forward,
             lake.lake,
             *operations.REPORTS,
         ],

@@ -87,6 +87,20 @@ operations_report = _job(
     "operations_report", dg.AssetSelection.groups("operations"), "Status, history, sources and statistics 运行报告."
 )
 
+# Computing, not waiting: their mapped steps go to processes of their own, or wherever the deployment's executor sends them.
+backtest_grid = dg.define_asset_job(
+    "backtest_grid",
+    selection=dg.AssetSelection.assets("parameter_grid"),
+    description="A strategy over many parameters 参数网格回测：映射步骤并行执行.",
+    executor_def=dg.multiprocess_executor,
+)
+backtest_walk_forward = dg.define_asset_job(
+    "backtest_walk_forward",
+    selection=dg.AssetSelection.assets("walk_forward"),
+    description="The best parameters of each window, traded in the next 滚动验证.",
+    executor_def=dg.multiprocess_executor,
+)
+
 
 @dg.job(description="Expired signals are marked, old ones forgotten 清理过期信号.", executor_def=dg.in_process_executor)
 def signals_cleanup() -> None:
@@ -107,4 +121,6 @@ JOBS: list[AssetJob | dg.JobDefinition] = [
     monthly_verification,
     operations_report,
     signals_cleanup,
+    backtest_grid,
+    backtest_walk_forward,
 ]

@@ -53,7 +53,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "funds_and_bonds": "etf_daily etf_adj cb_daily",
         "ths": "ths_concepts ths_industries ths_members ths_hot",
         "screens": " ".join(f"screen_{strategy.name}" for strategy in BUILT_IN),
-        "backtests": " ".join(f"backtest_{strategy.name}" for strategy in BUILT_IN),
+        "backtests": " ".join(["backtests parameter_grid walk_forward", *(f"backtest_{each.name}" for each in BUILT_IN)]),
         "computed": "market_overview",
         "signals": "signals signal_statistics portfolio_risk",
         "quality": "reconciliation",
@@ -67,7 +67,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync "
         "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report signals_cleanup"
     ).split()
-    assert {job.name for job in repository.get_all_jobs()} == {*jobs, "__ASSET_JOB"}
+    assert {job.name for job in repository.get_all_jobs()} == {*jobs, "backtest_grid", "backtest_walk_forward", "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
     assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure", "source_health"}
     resources = "warehouse sources sync options pushplus".split()

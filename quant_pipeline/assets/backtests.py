@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from quant_pipeline.backtest.run import Result
 
 GROUP = "backtests"
+_COMPARED = 30
 _TRADED_ON = (DAILY_KLINE, ADJ_FACTOR, PRICE_LIMITS, DIVIDENDS, INDEX_DAILY, NAME_HISTORY, STOCK_LIST)
 
 
@@ -232,5 +233,53 @@ def _config_of(strategy: type[Strategy]) -> type[dg.Config]:
     )
 
 
+def _when_one_ran() -> dg.AutomationCondition[Any]:
+    new = dg.AutomationCondition.any_deps_updated().since_last_handled() & ~dg.AutomationCondition.in_progress()
+    return new.with_label("when_one_ran")
+
+
 BACKTESTS = [backtest_asset(strategy) for strategy in registered().strategies.values()]
 """A backtest per registered strategy, plug-ins and files included."""
+
+
+@dg.asset(
+    name="backtests",
+    group_name=GROUP,
+    deps=[each.key for each in BACKTESTS],
+    description="回测对比 · 最近的回测并列。The last backtests beside each other. 表 Table: backtests",
+    kinds={"postgres"},
+    owners=["team:strategies"],
+    metadata={"dagster/table_name": "backtests"},
+    automation_condition=_when_one_ran(),
+    dagster_type=NOTHING,
+    hooks={tell_failure},
+)
+def backtests(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+    from quant_pipeline.backtest import archive
+
+    runs = archive.runs(warehouse.database, limit=_COMPARED)
+    names = {name: strategy.zh for name, strategy in registered().strategies.items()}
+    rows = [
+        {
+            "策略 strategy": names.get(run.name, run.name),
+            "参数 parameters": ", ".join(f"{name}={value}" for name, value in run.parameters.items()),
+            "区间 range": f"{run.start_date} – {run.end_date}",
+            "总收益% total": _part(run.figures["total_return"]),
+            "年化% annual": _part(run.figures["annual_return"]),
+            "超额% excess": _part(run.figures["excess"]),
+            "回撤% drawdown": _part(run.figures["max_drawdown"]),
+            "夏普 Sharpe": None if run.figures["sharpe"] is None else round(run.figures["sharpe"], 2),
+        }
+        for run in runs
+    ]
+    shown = {
+        "page": page_link("backtests"),
+        **origin(),
+        "dagster/row_count": archive.count(warehouse.database),
+        "compared": table(pl.DataFrame(rows, infer_schema_length=None)),
+    }
+    return dg.MaterializeResult(metadata=labelled(shown))
+
+
+def _part(value: float | None) -> float | None:
+    return None if value is None else round(value * 100, 2)

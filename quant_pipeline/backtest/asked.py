@@ -33,7 +33,7 @@ class Asked:
     end: dt.date | None = None
     universe: str = ALL
 
-    def over(self, start: dt.date, end: dt.date) -> Asked:
+    def over(self, start: dt.date | None, end: dt.date | None) -> Asked:
         """The same over another range."""
         return replace(self, start=start, end=end)
 

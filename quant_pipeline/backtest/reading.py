@@ -81,7 +81,7 @@ def load(
     ts_code: from each such day on only these may be bought. BacktestError, in words, for a range without sessions, one
     before the data, or codes without bars.
     """
-    sessions = _sessions(stored, calendar, start, end)
+    sessions = sessions_of(stored, calendar, start, end)
     since = calendar.shift(sessions[0], -(lookback + _EXTRA) if lookback else 0)
     known = calendar.between(since, sessions[-1])
     bars = _bars(stored, known[0], known[-1], codes)
@@ -136,7 +136,8 @@ def load(
     )
 
 
-def _sessions(stored: Snapshot, calendar: Calendar, start: dt.date | None, end: dt.date | None) -> tuple[dt.date, ...]:
+def sessions_of(stored: Snapshot, calendar: Calendar, start: dt.date | None, end: dt.date | None) -> tuple[dt.date, ...]:
+    """The sessions of the range that bars are stored for. BacktestError, in words, where there is none."""
     first, last = stored.sql(_SPAN).row(0)
     if first is None:
         raise BacktestError(say("no bars are stored yet: run `quant-pipeline run`, or sync daily_kline for the range"))

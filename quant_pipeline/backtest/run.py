@@ -33,11 +33,16 @@ class Result:
     notes: tuple[str, ...]
 
 
-def of_strategy(loaded: Loaded, strategy: Strategy, settings: Settings, universe: str = "all") -> Result:
-    """Follows the strategy's signals over the range. StrategyError, a sentence, where the strategy gave no answer."""
+def of_strategy(
+    loaded: Loaded, strategy: Strategy, settings: Settings, universe: str = "all", *, positions: bool = True
+) -> Result:
+    """Follows the strategy's signals over the range; without `positions`, a row per session and code, a grid is smaller.
+
+    StrategyError, a sentence, where the strategy gave no answer.
+    """
     signals = strategy.decisions(loaded.panel)
     plan = from_signals(loaded.market, signals, settings.delay)
-    return _run(loaded, plan, settings, strategy.name, strategy.parameters.model_dump(mode="json"), universe)
+    return _run(loaded, plan, settings, strategy.name, strategy.parameters.model_dump(mode="json"), universe, positions)
 
 
 def of_weights(loaded: Loaded, weights: pl.DataFrame, settings: Settings, name: str = "weights") -> Result:
@@ -59,9 +64,17 @@ def simulated(loaded: Loaded, plan: Plan, settings: Settings, *, positions: bool
     return simulate(bars_of(loaded.market, settings.fill), exchange, plan.decisions, rules)
 
 
-def _run(loaded: Loaded, plan: Plan, settings: Settings, name: str, parameters: Mapping[str, Any], universe: str) -> Result:
+def _run(
+    loaded: Loaded,
+    plan: Plan,
+    settings: Settings,
+    name: str,
+    parameters: Mapping[str, Any],
+    universe: str,
+    positions: bool = True,
+) -> Result:
     _look_at_capital(loaded, settings)
-    found = simulated(loaded, plan, settings)
+    found = simulated(loaded, plan, settings, positions=positions)
     frames = frames_of(loaded.market, found, loaded.sessions, loaded.benchmark)
     return Result(
         name=name,

@@ -25,9 +25,14 @@ VALUES (%(id)s, %(name)s, %(parameters)s, %(settings)s, %(universe)s, %(start)s,
 """
 
 
-def store(database: Database, result: Result) -> str:
-    """The id under which it stands, in one transaction: a reader sees all of it or nothing."""
-    number = f"{result.name}-{uuid.uuid4().hex[:12]}"
+def new_series(name: str) -> str:
+    """What the ids of one grid or walk-forward of that strategy begin with."""
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def store(database: Database, result: Result, series: str = "") -> str:
+    """The id under which it stands, in one transaction: a reader sees all of it or nothing. `series`: what it belongs to."""
+    number = f"{series}-{uuid.uuid4().hex[:6]}" if series else f"{result.name}-{uuid.uuid4().hex[:12]}"
     figures = result.figures.as_dict()
     values = figures | {
         "id": number,

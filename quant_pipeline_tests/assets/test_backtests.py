@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 from quant_pipeline import settings
+from quant_pipeline.definitions import defs
 from quant_pipeline_tests.assets.platform import Platform, plain, texts
 from quant_pipeline_tests.door.served import served
 from quant_pipeline_tests.sync.stored import MAIN, market, sessions
@@ -96,3 +98,72 @@ def test_the_pages_list_compare_and_show_what_was_run(stored: Platform) -> None:
     assert f"/backtests/{one}" in listed.text
     for part in ("equity", "months", "years", "costs", "refused", "worst", "best"):
         assert f'id="{part}"' in report.text
+
+
+def test_a_grid_s_points_are_mapped_steps_and_stand_beside_each_other(stored: Platform) -> None:
+    points = {"fast": [2, 3], "slow": [3, 6], "capital": [100_000]}
+    given = {"grid": points, "start": DAYS[20].isoformat(), "account": {"benchmark": ""}, "ranked_by": "total_return"}
+    result = _nested(stored, "parameter_grid", "grid_points", given)
+    assert result.success, texts(result)
+    mapped = {event.step_key for event in result.all_events if event.is_step_success}
+    assert {"parameter_grid.grid_backtests[1]", "parameter_grid.grid_backtests[2]"} <= mapped
+    told = plain(_last(stored, "parameter_grid"))
+    records = [record.data for record in told["compared"].records] if hasattr(told["compared"], "records") else told["compared"]
+    ranked = [record["总收益% total"] for record in records]
+    assert len(ranked) == 3, "fast 3 with slow 3 is no point"
+    assert ranked == sorted(ranked, reverse=True)
+    series = told["page"].partition("series=")[2]
+    ((kept,),) = stored.rows("SELECT count(*) FROM backtests WHERE starts_with(id, %s)", f"{series}-")
+    assert kept == 3
+
+
+def test_walk_forward_trades_each_test_window_with_what_was_best_before_it(stored: Platform) -> None:
+    given = {"grid": {"fast": [2, 3], "slow": [6]}, "account": {"benchmark": ""}, "train": 30, "test": 15}
+    result = _nested(stored, "walk_forward", "walk_windows", given)
+    assert result.success, texts(result)
+    series = plain(_last(stored, "walk_forward"))["page"].partition("series=")[2]
+    ranges = stored.rows(
+        "SELECT start_date, end_date FROM backtests WHERE starts_with(id, %s) ORDER BY start_date", f"{series}-"
+    )
+    assert ranges == [(DAYS[30], DAYS[44]), (DAYS[45], DAYS[59])]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"strategy": "dual_mb"}, "dual_ma"),
+        ({"grid": {"fats": [1]}}, "fats"),
+        ({"grid": {"fast": 5}}, "[5, 10, 20]"),
+        ({"ranked_by": "luck"}, "luck"),
+    ],
+)
+def test_a_grid_that_cannot_be_run_says_why(stored: Platform, given: dict[str, Any], why: str) -> None:
+    before = _count(stored)
+    (text,) = texts(_nested(stored, "parameter_grid", "grid_points", given)).values()
+    assert why in text
+    assert re.search(r"[\u4e00-\u9fff]", text)
+    assert _count(stored) == before
+
+
+def test_the_last_runs_stand_in_one_table(stored: Platform) -> None:
+    result = stored.alone([], "backtests")
+    assert result.success, texts(result)
+    assert plain(_last(stored, "backtests"))["dagster/row_count"] == _count(stored) > 0
+
+
+def _nested(platform: Platform, asset: str, op: str, given: dict[str, Any]) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def("__ASSET_JOB").execute_in_process(
+        instance=platform.instance,
+        asset_selection=[dg.AssetKey(asset)],
+        run_config={
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "ops": {asset: {"ops": {op: {"config": given}}}},
+        },
+        raise_on_error=False,
+    )
+
+
+def _last(platform: Platform, asset: str) -> Mapping[str, dg.MetadataValue[Any]]:
+    (record,) = platform.instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    assert record.asset_materialization is not None
+    return record.asset_materialization.metadata
