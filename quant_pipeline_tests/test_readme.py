@@ -30,7 +30,12 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.assets.platform import LATEST, Platform, installed
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("quickstart", "commands", "pages", "data", "rehearsing", "strategies"))]
+PAGES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("quickstart", "commands", "pages", "data", "rehearsing", "strategies", "backtests")),
+]
+_OF_A_NOTEBOOK = ("README.md", "docs/data.md", "docs/backtests.md")
+"""Where Python is for a reader to run as it stands; elsewhere it is of a file of his own (see test_recipes.py)."""
 BIN = Path(sys.executable).parent
 _BLOCK = re.compile(r"(?:^<!-- by hand: (?P<why>.+?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _OFF = ["auction", "etf_list", "etf_daily", "etf_adj", "convertible_bonds", "cb_daily", "ths_hot"]
@@ -112,9 +117,9 @@ def test_a_block_does_what_it_says(block: Block, shell: Platform) -> None:
     if block.language == "sql":
         assert shell.rows(block.text), block.place
     elif block.language == "python":
-        if block.place.startswith("docs/data.md"):
-            names: dict[str, object] = {}
-            exec(compile(block.text, block.place, "exec"), names)
+        if block.place.startswith(_OF_A_NOTEBOOK):
+            (text,) = _of_this_market([block.text], shell)
+            exec(compile(text, block.place, "exec"), {})
     elif any(line.startswith(("curl", "C=")) for line in block.lines):
         script = "\n".join(["set -e", *block.lines]).replace("http://127.0.0.1:8765/control", shell.sandbox.control_url)
         ran = subprocess.run(["bash", "-c", script.replace("curl ", "curl -sSf ")], capture_output=True, text=True, timeout=60)
