@@ -57,7 +57,7 @@ def report_of(database: Database, number: str) -> Report | None:
         parameters=_called(strategy.Parameters if strategy else None, run.parameters),
         account=_called(Settings, _changed(run.settings)),
         equity=equity_figure(equity, run.figures["capital"], run.figures["benchmark"]),
-        years=_years(equity, trades, run.figures["capital"]),
+        years=years_of(equity, trades, run.figures["capital"]),
         costs=_costs(run),
         unfilled=_unfilled(archive.unfilled(database, number)),
         best=_with_charts(database, trades, [each for each in sales[:_LISTED] if each.profit > 0]),
@@ -82,8 +82,8 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _years(equity: pl.DataFrame, trades: pl.DataFrame, capital: float) -> list[Year]:
-    """The newest first."""
+def years_of(equity: pl.DataFrame, trades: pl.DataFrame, capital: float) -> list[Year]:
+    """The newest first. `equity`: trade_date, equity, benchmark · `trades`: trade_date, kind, profit, costs."""
     by_month = (
         equity.group_by(year=pl.col("trade_date").dt.year(), month=pl.col("trade_date").dt.month())
         .agg(pl.col("equity").last(), pl.col("benchmark").drop_nulls().last())

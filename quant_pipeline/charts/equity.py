@@ -95,7 +95,11 @@ def trade_figure(bars: pl.DataFrame, marks: Sequence[Mapping[str, Any]]) -> Figu
         "data": [candles, signs],
         "layout": _layout(
             yaxis={**_AXIS, "nticks": 5},
-            xaxis={"type": "category", "nticks": 4, "rangeslider": {"visible": False}},
+            xaxis={
+                "type": "category",
+                "rangeslider": {"visible": False},
+                "tickvals": [days[len(days) * sixth // 6] for sixth in (1, 3, 5)],
+            },
             hovermode="closest",
         ),
     }

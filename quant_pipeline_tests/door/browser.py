@@ -45,6 +45,9 @@ class Looker:
         self._logs()
         self.driver.get(url)
         self.until("const k = document.getElementById('kline'); return !k || k.dataset.drawn === 'yes'", f"the chart of {url}")
+        self.until(
+            "return [...document.querySelectorAll('.figure')].every((f) => f.dataset.drawn === 'yes')", f"figures of {url}"
+        )
         complaints, hosts = self._logs()
         complaints = [each for each in complaints if not (error and each.startswith(url) and "status of 4" in each)]
         assert not complaints, complaints

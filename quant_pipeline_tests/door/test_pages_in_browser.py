@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from quant_pipeline import settings
+from quant_pipeline.backtest_report.document import path_of as report_of_backtest
 from quant_pipeline.overview.report import path_of
 from quant_pipeline_tests.assets.platform import LATEST, Platform
 from quant_pipeline_tests.door.browser import Looker, looking
@@ -52,11 +53,15 @@ class Site:
     copy: Path
     run: str
     code: str
+    backtest: str
+    report: Path
 
     def address(self, page: str) -> str:
         if page == "the saved copy":
             return self.copy.as_uri()
-        return self.url + page.format(session=LATEST, run=self.run, code=self.code)
+        if page == "the saved report":
+            return self.report.as_uri()
+        return self.url + page.format(session=LATEST, run=self.run, code=self.code, backtest=self.backtest)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +69,15 @@ def site(platform: Platform) -> Iterator[Site]:
     assert platform.alone(platform.sessions(30), *DATASETS).success
     assert platform.run(platform.sessions(2), "screen_dual_ma", config={"screen_dual_ma": {"fast": 1, "slow": 2}}).success
     assert platform.run([LATEST], "market_overview").success
+    account = {"capital": 200_000, "max_positions": 5}
+    traded = {"parameters": {"fast": 2, "slow": 4}, "account": account}
+    assert platform.alone([], "backtest_dual_ma", config={"backtest_dual_ma": traded}).success
+    ((backtest,),) = platform.rows("SELECT id FROM backtests")
     ((run,),) = platform.rows("SELECT id FROM sync_runs ORDER BY started_at LIMIT 1")
     ((code,),) = platform.rows("SELECT max(ts_code) FROM daily_kline WHERE trade_date = %s", LATEST)
     current = settings.load()
     with looking() as looker, served(current, platform.database) as url:
-        yield Site(looker, url, path_of(current, LATEST), run, code)
+        yield Site(looker, url, path_of(current, LATEST), run, code, backtest, report_of_backtest(current, backtest))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -83,12 +92,15 @@ def site(platform: Platform) -> Iterator[Site]:
         "/search?q=%E8%82%A1%E4%BB%BD",
         "/screens",
         "/screens/dual_ma/{session}",
+        "/backtests",
+        "/backtests/{backtest}",
         "/sync",
         "/sync/{run}",
         "/data",
         "/data#daily_kline",
         *ERRORS,
         "the saved copy",
+        "the saved report",
     ],
 )
 def test_a_page_fits_its_window_and_asks_no_other_host(site: Site, page: str, width: int, scheme: str) -> None:
