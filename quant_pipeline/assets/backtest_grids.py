@@ -128,7 +128,7 @@ def grid_compared(hands: list[list[dict[str, Any]]]) -> Iterator[dg.Output[None]
         "page": page_link(f"backtests?series={rows[0]['series']}"),
         **origin(),
         "dagster/row_count": len(done),
-        "compared": table(_compared(done[:_LISTED])),
+        "comparison": table(_compared(done[:_LISTED])),
         **({"failed": dg.MetadataValue.md("\n".join(failed))} if failed else {}),
     }
     yield dg.Output(None, metadata=labelled(shown))
@@ -223,7 +223,7 @@ def walk_compared(windows: list[dict[str, Any]]) -> Iterator[dg.Output[None]]:
         "dagster/row_count": len(rows),
         "note": "total_return_pct: the test windows chained, each begun anew with the whole capital and no shares "
         "各测试窗口收益连乘，每个窗口以初始资金、空仓重新开始",
-        "compared": table(
+        "comparison": table(
             pl.DataFrame(
                 [
                     {"训练 train": row["days"][0], "测试 test": row["days"][1]}

@@ -276,7 +276,7 @@ def backtests(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         "page": page_link("backtests"),
         **origin(),
         "dagster/row_count": archive.count(warehouse.database),
-        "compared": table(pl.DataFrame(rows, infer_schema_length=None)),
+        "comparison": table(pl.DataFrame(rows, infer_schema_length=None)),
     }
     return dg.MaterializeResult(metadata=labelled(shown))
 

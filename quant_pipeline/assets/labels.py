@@ -22,6 +22,7 @@ ZH: Final = {
     "charts": "图",
     "codes": "代码",
     "compared": "对账明细",
+    "comparison": "对比",
     "conflicts": "冲突",
     "contents": "存量",
     "costs": "交易成本（元）",
