@@ -108,7 +108,8 @@ def test_a_grid_s_points_are_mapped_steps_and_stand_beside_each_other(stored: Pl
     mapped = {event.step_key for event in result.all_events if event.is_step_success}
     assert {"parameter_grid.grid_backtests[1]", "parameter_grid.grid_backtests[2]"} <= mapped
     told = plain(_last(stored, "parameter_grid"))
-    records = [record.data for record in told["comparison"].records] if hasattr(told["comparison"], "records") else told["comparison"]
+    compared = told["comparison"]
+    records = [record.data for record in compared.records] if hasattr(compared, "records") else compared
     ranked = [record["总收益% total"] for record in records]
     assert len(ranked) == 3, "fast 3 with slow 3 is no point"
     assert ranked == sorted(ranked, reverse=True)
