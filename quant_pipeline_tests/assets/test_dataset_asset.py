@@ -40,7 +40,7 @@ def test_one_bad_session_fails_the_step_at_its_end_and_spoils_no_other(platform:
     run = platform.rows("SELECT status, units_done, units_failed FROM sync_runs WHERE id = %s", result.run_id)
     assert run == [("success_with_errors", 4, 1)]
     failure = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
-    assert failure.error.message.startswith(f"失败 Failed: daily_kline {bad}: "), "the cause comes first, under no class's name"
+    assert failure.error.message.startswith(f"失败 Failed: daily_kline {bad}："), "the cause comes first, under no class's name"
     assert failure.user_failure_data.metadata == {}, "one failure is told once: a table would repeat it"
 
     before = platform.asked("daily")
