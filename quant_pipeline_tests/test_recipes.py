@@ -202,6 +202,7 @@ def test_a_page_of_ones_own_is_served_in_the_frame(
     store(warehouse, SUSPENSIONS, [{"ts_code": "600000.SH", "trade_date": LATEST, "suspend_type": "S"}])
     (tmp_path / "halts.html").write_text(recipe("development.md", "A page", "html"), encoding="utf-8")
     frame = environment(rendering.TEMPLATES, tmp_path)
+    frame.globals |= rendering._environment().globals
     monkeypatch.setattr(rendering, "_environment", lambda: frame)
     module = executed(recipe("development.md", "A page"))
     monkeypatch.setattr(search, "router", module["router"])  # its place in the tuple of door/app.py

@@ -13,7 +13,6 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
-from quant_pipeline.assets import screens
 from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.console.instance import prepare_environment
@@ -21,7 +20,7 @@ from quant_pipeline.console.launch import Launched, launch, side_by_side
 from quant_pipeline.console.planning import Planner, planner
 from quant_pipeline.console.render import show_note, show_total
 from quant_pipeline.console.windows import Window, before_the_first, shifted
-from quant_pipeline.jobs import daily_sync, operations_report
+from quant_pipeline.jobs import SCREENS, daily_sync, operations_report
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
@@ -80,7 +79,6 @@ class NothingServed(RuntimeError):
     """No source in use gives what is asked for; the text says why of each."""
 
 
-SCREENS = [screen.key.to_user_string() for screen in screens.SCREENS]
 OVERVIEW = MARKET_OVERVIEW.name
 
 

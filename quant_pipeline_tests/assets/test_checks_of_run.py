@@ -114,7 +114,7 @@ def test_an_unknown_board_is_told_once_whatever_run_shows_it_and_a_second_one_is
     for _ in range(2):
         assert platform.alone([], "stock_list", config=again).success
     ((key, title, content),) = platform.rows(told)
-    assert (key, "known_boards" in title, "303xxx.SZ (303001.SZ)" in content) == ("unknown-board:303.SZ", True, True)
+    assert (key, "known_boards" in title, "303xxx.SZ（303001.SZ）" in content) == ("unknown-board:303.SZ", True, True)
     platform.sandbox.clear_faults()
     platform.sandbox.order_fault("new_prefix", ts_code="604001.SH", times=None)
     assert platform.alone([], "stock_list", config=again).success

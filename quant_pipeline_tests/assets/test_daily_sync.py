@@ -17,6 +17,7 @@ from quant_pipeline_tests.assets.platform import LATEST, Platform, observations,
 LISTS = DAILY_LISTS
 DAILY = (*LISTS, *BY_SESSION)
 SCREEN = "screen_dual_ma"
+SIGNALS = ("signals", "signal_statistics", "portfolio_risk")
 QUICK_CROSS = {SCREEN: {"fast": 1, "slow": 2}}
 """Averages that cross within a week."""
 
@@ -59,7 +60,7 @@ def test_every_step_is_executed_and_none_is_skipped(week: Week) -> None:
     kinds = Counter(event.event_type for event in week.result.all_events)
     assert kinds[dg.DagsterEventType.STEP_SKIPPED] == 0
     done = {str(event.step_key) for event in week.result.all_events if event.is_step_success}
-    assert done == {*DAILY, *(f"{name}_checks" for name in DAILY), SCREEN, "market_overview"}
+    assert done == {*DAILY, *(f"{name}_checks" for name in DAILY), SCREEN, "market_overview", *SIGNALS}
 
 
 def test_each_session_of_each_asset_is_told_exactly_once(week: Week) -> None:

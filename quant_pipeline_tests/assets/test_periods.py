@@ -45,7 +45,7 @@ def _pictured(result: dg.ExecuteInProcessResult, partition: str) -> str:
 def test_a_week_that_has_not_begun_is_refused_in_words(platform: Platform) -> None:
     following = dt.date(2026, 11, 23)
     result = platform.run([], "weekly_kline", job="weekly_sync", tags=range_tags(Partition.WEEK, following, following))
-    assert "the latest complete session is 2026-11-20" in texts(result)["weekly_kline"]
+    assert "最近完整的交易日是 2026-11-20" in texts(result)["weekly_kline"]
 
 
 def test_the_week_s_parents_are_its_sessions() -> None:

@@ -210,6 +210,7 @@ def hits(codes: Sequence[str], screen: str = "dual_ma", score: float = 1.0) -> p
     return frame.select(
         screen=pl.lit(screen), trade_date=pl.lit(SESSION), ts_code="ts_code", name=pl.lit("甲"), close=pl.lit(1.0),
         pct_chg=pl.lit(0.5), score=pl.lit(score), figures=pl.lit("{}"), parameters=pl.lit("{}"),
+        rank=pl.lit(1, pl.Int64), reason=pl.lit("双均线"), industry=pl.lit("银行"), concepts=pl.lit(""), universe=pl.lit("{}"),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 _making = threading.Lock()
-_made: list[Sequence[logging.Handler]] = []
+_made = list[Sequence[logging.Handler]]()
 
 
 def share_handlers(instance: dg.DagsterInstance) -> None:

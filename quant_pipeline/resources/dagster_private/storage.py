@@ -8,6 +8,7 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster import EventLogEntry
 from dagster._core.definitions.repository_definition.valid_definitions import SINGLETON_REPOSITORY_NAME
+from dagster._core.events import JobFailureData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log import EventLogStorage
@@ -79,9 +80,12 @@ def _without_echo(event: EventLogEntry) -> EventLogEntry:
     """A run that failed since a step did names its steps, whose own events say why: the pages would show the same error, with
     its stack, a second time. Changed: they do so again (test_cli.py)."""
     told = event.dagster_event
-    if told is None or not told.is_run_failure or told.job_failure_data.first_step_failure_event is None:
+    if told is None or not told.is_run_failure:
         return event
-    return event._replace(dagster_event=told._replace(event_specific_data=told.job_failure_data._replace(error=None)))
+    why = told.event_specific_data  # None of a run that the daemon, or the next command, ended
+    if not isinstance(why, JobFailureData) or why.first_step_failure_event is None:
+        return event
+    return event._replace(dagster_event=told._replace(event_specific_data=why._replace(error=None)))
 
 
 class QuantRunStorage(PostgresRunStorage):
