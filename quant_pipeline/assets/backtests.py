@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from quant_pipeline.backtest.run import Result
 
 GROUP = "backtests"
+_ON = switched_on()
 _COMPARED = 30
 _TRADED_ON = (DAILY_KLINE, ADJ_FACTOR, PRICE_LIMITS, DIVIDENDS, INDEX_DAILY, NAME_HISTORY, STOCK_LIST)
 
@@ -49,7 +50,7 @@ def read_by(*strategies: type[Strategy]) -> list[str]:
     """The data sets that backtests of these strategies look at, as edges of the lineage."""
     needed = [name for strategy in strategies for name in strategy.needs]
     names = dict.fromkeys([*(each.name for each in _TRADED_ON), *needed])
-    return reduced(name for name in names if name in switched_on())
+    return reduced(name for name in names if name in _ON)
 
 
 def plain_fields(model: type[pydantic.BaseModel]) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.signals.portfolio import Followed, follow, worth
 from quant_pipeline.switches import switched_on
 
+_ON = switched_on()
 _SHOWN = 50
 
 
 @by_session(
     PORTFOLIO_RISK,
-    reduced([name for name in PORTFOLIO_RISK.after if name == SIGNALS.name or name in switched_on()]),
+    reduced([name for name in PORTFOLIO_RISK.after if name == SIGNALS.name or name in _ON]),
     when_the_screens_change(SIGNALS.name),
 )
 def portfolio_risk(

@@ -29,6 +29,7 @@ from quant_pipeline.sync.reconcile import COMPARED, ROTATION, Heard
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
 
+_ON = switched_on()
 _SHOWN = 100
 _NAMED = 3
 _LATEST_SESSIONS = 20
@@ -62,7 +63,7 @@ class ReconciliationConfig(dg.Config):
 
 @dg.asset(
     name=RECONCILIATION.name,
-    deps=reduced(each.name for each in COMPARED if each.partition is Partition.SESSION and each.name in switched_on()),
+    deps=reduced(each.name for each in COMPARED if each.partition is Partition.SESSION and each.name in _ON),
     group_name=RECONCILIATION.group,
     description=description(RECONCILIATION),
     kinds={"polars", "postgres"},
@@ -79,7 +80,7 @@ def reconciliation(
 ) -> Iterator[dg.Output[None]]:
     sessions = asked_sessions(context.run.tags, sync.calendar, Partition.SESSION, sync.calendar.latest())
     events = Events(context)
-    chosen = [dataset for dataset in COMPARED if dataset.name in switched_on()]
+    chosen = [dataset for dataset in COMPARED if dataset.name in _ON]
     heard = [told for dataset in chosen for told in sync.reconcile(dataset, sessions, config.rotation)]
     found = read(sync.warehouse.database, RECONCILIATION, start=sessions[0], end=sessions[-1])
     for session in sessions:

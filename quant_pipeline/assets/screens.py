@@ -266,5 +266,6 @@ def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:
     return dg.AutomationCondition.eager().replace("in_latest_time_window", recent).with_label("when_its_bars_arrive")
 
 
-SCREENS = [screen_asset(strategy, by_itself=name in screens_on()) for name, strategy in registered().strategies.items()]
+_BY_THEMSELVES = screens_on()
+SCREENS = [screen_asset(strategy, by_itself=name in _BY_THEMSELVES) for name, strategy in registered().strategies.items()]
 """A screen per registered strategy, plug-ins included."""

@@ -31,6 +31,7 @@ from quant_pipeline.warehouse.upsert import Upserted, replace_rows
 _CATCH_UP = dt.timedelta(days=12)
 """How old a session may be for its signals to be made by themselves."""
 _SHOWN = 100
+_ON = switched_on()
 _SCREENED = [dg.AssetKey(f"screen_{name}") for name in screens_on()]
 """The screens that run by themselves: those that nobody runs are not waited for."""
 _RULES = f"Set in {FILE} 在 {FILE} 中设置"
@@ -109,7 +110,7 @@ def signals(
 
 @by_session(
     SIGNAL_STATISTICS,
-    reduced([name for name in SIGNAL_STATISTICS.after if name == SIGNALS.name or name in switched_on()]),
+    reduced([name for name in SIGNAL_STATISTICS.after if name == SIGNALS.name or name in _ON]),
     when_the_screens_change(SIGNALS.name),
 )
 def signal_statistics(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
