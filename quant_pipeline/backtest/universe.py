@@ -11,15 +11,10 @@ from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.language import say
 from quant_pipeline.market.codes import Board, CodeError, board_of, parse
 from quant_pipeline.market.datasets import INDEX_WEIGHTS, STOCK_LIST
+from quant_pipeline.strategies.universe import BOARDS
 from quant_pipeline.warehouse.lake import Snapshot
 
 ALL: Final = "all"
-_BOARDS: Final = {
-    "main": (Board.SSE_MAIN, Board.SZSE_MAIN),
-    "chinext": (Board.CHINEXT,),
-    "star": (Board.STAR,),
-    "bse": (Board.BSE,),
-}
 _INDEXES: Final = {"sz50": "000016.SH", "hs300": "000300.SH", "zz500": "000905.SH", "zz1000": "000852.SH"}
 
 
@@ -56,14 +51,14 @@ def universe_of(stored: Snapshot, text: str) -> list[str] | None:
         return sorted(members["ts_code"].unique())
     found: set[str] = set()
     for word in words:
-        found |= set(_on_board(stored, _BOARDS[word.lower()]) if word.lower() in _BOARDS else [_code(word)])
+        found |= set(_on_board(stored, BOARDS[word.lower()]) if word.lower() in BOARDS else [_code(word)])
     if not found:
         raise BacktestError(say("the universe {text} is empty: stock_list names no such code; sync it first", text=text))
     return sorted(found)
 
 
 def _known() -> str:
-    return ", ".join((*_BOARDS, *_INDEXES))
+    return ", ".join((*BOARDS, *_INDEXES))
 
 
 def _on_board(stored: Snapshot, boards: Sequence[Board]) -> list[str]:
