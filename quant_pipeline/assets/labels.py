@@ -48,6 +48,7 @@ ZH: Final = {
     "kept": "保留",
     "last_syncs": "最近同步",
     "latest_session": "最新交易日",
+    "left_out": "未能判断的股票",
     "limit_down": "跌停",
     "limit_up": "涨停",
     "longest_limit_up_run": "最高连板",

@@ -42,6 +42,8 @@ _CATCH_UP = dt.timedelta(days=12)
 _LISTED_HITS = 10
 """Hits that stand beside the picture of the best one."""
 _CHARTED_BARS = 120
+_LEFT_OUT = 100
+"""So many codes that a strategy could not judge are named."""
 _SHARED = 20
 """So many sessions at once share what all screens of the run need; of more, each screen reads what it needs itself."""
 _CONCEPTS = 3
@@ -145,6 +147,8 @@ class _Screening:
             }
             if self.universe.chooses:
                 metadata["universe"] = dg.MetadataValue.json(self.universe.asked)
+            if self.strategy.left_out:
+                metadata["left_out"] = dg.MetadataValue.json(dict(list(self.strategy.left_out.items())[:_LEFT_OUT]))
             if compared is not None:
                 metadata |= {"new": len(compared.new), "kept": compared.kept, "gone": len(compared.gone)}
             if session == sessions[-1]:

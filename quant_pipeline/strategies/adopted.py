@@ -55,8 +55,11 @@ class Adopted(Strategy):
 
     def __init__(self, parameters: pydantic.BaseModel | None = None) -> None:
         super().__init__(parameters)
-        self.left_out: dict[str, str] = {}
-        """Stocks whose bars it failed on in the last call of `signals`, and why: they have no marks; the others stand."""
+        self._left_out: dict[str, str] = {}
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        return self._left_out
 
     @property
     def lookback(self) -> int:
@@ -68,7 +71,7 @@ class Adopted(Strategy):
             pl.col("trade_date").cast(pl.Datetime("us")), volume="vol"
         )
         everything = whole.to_pandas()
-        self.left_out, found, begins = {}, [], _begins(bars["ts_code"])
+        self._left_out, found, begins = {}, [], _begins(bars["ts_code"])
         for first, last in itertools.pairwise(begins):
             of_one = everything.iloc[first:last]
             data = of_one.set_index(of_one["trade_date"].rename(None))
@@ -78,7 +81,7 @@ class Adopted(Strategy):
             except StrategyError:
                 raise
             except Exception as error:  # one stock's bars are no reason to lose the others
-                self.left_out[code] = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self._left_out[code] = str(error).splitlines()[0] if str(error) else type(error).__name__
                 found += [0] * len(data)
         self._tell(stocks=len(begins) - 1)
         marks = pl.Series(found, dtype=pl.Int8)

@@ -98,6 +98,11 @@ class Strategy(ABC):
         return ()
 
     @property
+    def left_out(self) -> Mapping[str, str]:
+        """Codes that the last call of `signals` could not judge, and why: they have no marks, which is no "no"."""
+        return {}
+
+    @property
     def headings(self) -> Mapping[str, str]:
         """What columns of `signals` are called where people read them; a column that is not named keeps its own name."""
         return {}

@@ -169,6 +169,12 @@ def test_a_universe_that_cannot_be_is_a_sentence_and_nothing_is_written(
     assert stored.rows("SELECT * FROM screen_results ORDER BY 1, 2, 3") == before
 
 
+def test_codes_that_could_not_be_judged_are_named_at_the_session(stored: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STRATEGIES["by_close"], "left_out", {CODES[0]: "too short"})
+    assert _run(stored, DAYS[-1:], "by_close").success
+    assert _told(stored, "by_close")["left_out"] == {CODES[0]: "too short"}
+
+
 def test_one_strategy_that_raises_stops_no_other(stored: Platform) -> None:
     result = _run(stored, DAYS[-1:], "broken", "by_close")
     assert texts(result).keys() == {"screen_broken"}

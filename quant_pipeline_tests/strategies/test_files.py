@@ -190,7 +190,7 @@ def test_one_stock_on_which_it_fails_is_left_out_and_told(folder: Path, caplog: 
     decided = strategy.decisions(PANEL)
     assert decided.filter(ts_code="600000.SH")["signal"].to_list() == [0] * PANEL.filter(ts_code="600000.SH").height
     assert decided["signal"].abs().sum() > 0
-    assert strategy.left_out == {"600000.SH": "too short"}  # type: ignore[attr-defined]
+    assert strategy.left_out == {"600000.SH": "too short"}
     assert "failed on 1 of 4 stocks, which have no signals; on 600000.SH: too short" in caplog.text
 
 
