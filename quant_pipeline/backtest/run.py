@@ -116,7 +116,11 @@ def _notes(found: Simulated, frames: Frames, settings: Settings) -> list[str]:
     steps = frames.trades.filter(pl.col("kind") == "step")
     if steps.height:
         notes.append(
-            say("{count:,} factor steps that no dividend record explains were booked as cash (kind: step)", count=steps.height)
+            say(
+                "{count:,} factor steps that no dividend record explains were booked as cash (kind: step); "
+                "are the dividends of the range stored? quant-pipeline sync --datasets dividends",
+                count=steps.height,
+            )
         )
     gone = frames.trades.filter(pl.col("kind") == "write_off")
     if gone.height:
