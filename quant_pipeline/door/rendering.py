@@ -23,6 +23,7 @@ NAVIGATION = (
     ("/", "一日概览", "Day"),
     ("/k", "K线", "K-line"),
     ("/screens", "选股", "Screens"),
+    ("/signals", "信号", "Signals"),
     ("/backtests", "回测", "Backtests"),
     ("/sync", "同步", "Sync"),
     ("/data", "数据", "Data"),

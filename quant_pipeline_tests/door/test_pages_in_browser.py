@@ -68,6 +68,8 @@ class Site:
 def site(platform: Platform) -> Iterator[Site]:
     assert platform.alone(platform.sessions(30), *DATASETS).success
     assert platform.run(platform.sessions(2), "screen_dual_ma", config={"screen_dual_ma": {"fast": 1, "slow": 2}}).success
+    assert platform.run(platform.sessions(2), "signals", "signal_statistics").success
+    assert platform.run(platform.sessions(2), "portfolio_risk").success
     assert platform.run([LATEST], "market_overview").success
     account = {"capital": 200_000, "max_positions": 5}
     traded = {"parameters": {"fast": 2, "slow": 4}, "account": account}
@@ -92,6 +94,7 @@ def site(platform: Platform) -> Iterator[Site]:
         "/search?q=%E8%82%A1%E4%BB%BD",
         "/screens",
         "/screens/dual_ma/{session}",
+        "/signals/{session}",
         "/backtests",
         "/backtests/{backtest}",
         "/sync",
