@@ -135,24 +135,23 @@ def grid_compared(hands: list[list[dict[str, Any]]]) -> Iterator[dg.Output[None]
 
 
 def _compared(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {"#": place, **{name: str(value) for name, value in row["point"].items()}, **_told(row["figures"])}
-            | {"回测 backtest": row["backtest"]}
-            for place, row in enumerate(rows, 1)
-        ]
-    )
+    return pl.DataFrame([{"#": place, "参数 point": _point(row), **_told(row["figures"])} for place, row in enumerate(rows, 1)])
+
+
+def _point(row: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in row["point"].items())
 
 
 def _told(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """So many that they stand beside each other in an asset's pane; the page of the series has them all."""
+
     def part(name: str) -> float | None:
         return None if figures[name] is None else round(figures[name] * 100, 2)
 
     return {
         "总收益% total": part("total_return"),
-        "年化% annual": part("annual_return"),
         "回撤% drawdown": part("max_drawdown"),
-        "夏普 Sharpe": None if figures["sharpe"] is None else round(figures["sharpe"], 3),
+        "夏普 Sharpe": None if figures["sharpe"] is None else round(figures["sharpe"], 2),
         "超额% excess": part("excess"),
     }
 
@@ -203,7 +202,7 @@ def walk_window(warehouse: WarehouseResource, window: dict[str, Any]) -> dict[st
         "series": window["series"],
         "ranked_by": by,
         "point": window["points"][best],
-        "days": [f"{first} – {last}" for first, last in (window["train_days"], window["test_days"])],
+        "tested_from": str(window["test_days"][0]),
         "trained": getattr(trained[best], by),
         "figures": tested.figures.as_dict(),
         "backtest": store(warehouse.database, tested, window["series"]),
@@ -226,11 +225,9 @@ def walk_compared(windows: list[dict[str, Any]]) -> Iterator[dg.Output[None]]:
         "comparison": table(
             pl.DataFrame(
                 [
-                    {"训练 train": row["days"][0], "测试 test": row["days"][1]}
-                    | {name: str(value) for name, value in row["point"].items()}
-                    | {f"训练 {by}": None if row["trained"] is None else round(row["trained"], 4)}
+                    {"测试自 from": row["tested_from"], "参数 point": _point(row)}
+                    | {f"训练 {by}": None if row["trained"] is None else round(row["trained"], 2)}
                     | _told(row["figures"])
-                    | {"回测 backtest": row["backtest"]}
                     for row in rows[:_LISTED]
                 ]
             )

@@ -264,9 +264,8 @@ def backtests(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         {
             "策略 strategy": names.get(run.name, run.name),
             "参数 parameters": ", ".join(f"{name}={value}" for name, value in run.parameters.items()),
-            "区间 range": f"{run.start_date} – {run.end_date}",
+            "区间 range": f"{run.start_date:%Y-%m} – {run.end_date:%Y-%m}",
             "总收益% total": _part(run.figures["total_return"]),
-            "年化% annual": _part(run.figures["annual_return"]),
             "超额% excess": _part(run.figures["excess"]),
             "回撤% drawdown": _part(run.figures["max_drawdown"]),
             "夏普 Sharpe": None if run.figures["sharpe"] is None else round(run.figures["sharpe"], 2),
