@@ -20,8 +20,8 @@ from quant_pipeline.assets import (
     sourced,
 )
 from quant_pipeline.jobs import JOBS
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.options import OPTIONS, SyncOptions
-from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -40,7 +40,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "sources": sources,
         "sync": SyncResource(warehouse=warehouse, sources=sources),
         OPTIONS: SyncOptions.configure_at_launch(),
-        "pushplus": PushPlusResource(warehouse=warehouse),
+        "notifier": NotifierResource(warehouse=warehouse),
     }
     return dg.Definitions(
         assets=[

@@ -70,7 +70,7 @@ def test_the_names_that_users_type_are_these() -> None:
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "backtest_grid", "backtest_walk_forward", "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
     assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure", "source_health"}
-    resources = "warehouse sources sync options pushplus".split()
+    resources = "warehouse sources sync options notifier".split()
     assert set(repository.get_top_level_resources()) == set(resources)
 
 

@@ -26,7 +26,7 @@ def shown_job(job: str) -> str:
     return "materialize 手动物化" if job == ADHOC_JOB else job
 
 
-@dg.failure_hook(required_resource_keys={"pushplus"})
+@dg.failure_hook(required_resource_keys={"notifier"})
 def tell_failure(context: dg.HookContext) -> None:
     """Tells the user over WeChat that a step failed, and why."""
     current = settings.load()
@@ -44,4 +44,4 @@ def tell_failure(context: dg.HookContext) -> None:
         units_url=units_page(context.run_id, tags, current.pages_url),
         sandbox=current.sandboxed,
     )
-    context.resources.pushplus.tell(failure_key(context.run_id, tags), message)
+    context.resources.notifier.tell(failure_key(context.run_id, tags), message)

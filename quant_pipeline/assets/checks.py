@@ -15,8 +15,8 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.notify.messages import Message, check_noticed, checks_failed
 from quant_pipeline.partitions import sessions_of
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.options import options_of
-from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
 from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
@@ -44,20 +44,20 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
         can_subset=True,
     )
     def checked(
-        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, notifier: NotifierResource
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = {key.name for key in context.selected_asset_check_keys}
-        for check, verdict, scope in _judged(context.run, dataset, warehouse, pushplus, chosen):
+        for check, verdict, scope in _judged(context.run, dataset, warehouse, notifier, chosen):
             yield dg.AssetCheckResult(asset_key=dataset.name, check_name=check.name, **_facts(check, verdict, scope))
 
     return checked
 
 
 def judge_stored(
-    context: dg.AssetExecutionContext, dataset: Dataset, warehouse: WarehouseResource, pushplus: PushPlusResource
+    context: dg.AssetExecutionContext, dataset: Dataset, warehouse: WarehouseResource, notifier: NotifierResource
 ) -> None:
     """Judges what a run stored of the data set, before its step fails for what it could not."""
-    for check, verdict, scope in _judged(context.run, dataset, warehouse, pushplus):
+    for check, verdict, scope in _judged(context.run, dataset, warehouse, notifier):
         facts = _facts(check, verdict, scope)
         context.log_event(dg.AssetCheckEvaluation(asset_key=context.asset_key, check_name=check.name, **facts))
 
@@ -66,7 +66,7 @@ def _judged(
     run: dg.DagsterRun,
     dataset: Dataset,
     warehouse: WarehouseResource,
-    pushplus: PushPlusResource,
+    notifier: NotifierResource,
     chosen: Collection[str] | None = None,
 ) -> Iterator[tuple[Check, Verdict, Scope]]:
     """The checks' verdicts (default: of all checks) over what the run was asked for and stored; failed errors are told."""
@@ -81,10 +81,10 @@ def _judged(
         if not verdict.passed and not check.warns:
             failed.append((f"{check.zh} {check.name}", verdict.text))
         for key, text in verdict.news.items():
-            pushplus.tell(key, _news(run.run_id, dataset, check, text))
+            notifier.tell(key, _news(run.run_id, dataset, check, text))
         yield check, verdict, scope
     if failed:
-        pushplus.tell(f"checks-failed:{run.run_id}:{dataset.name}", _message(run.run_id, scope, failed))
+        notifier.tell(f"checks-failed:{run.run_id}:{dataset.name}", _message(run.run_id, scope, failed))
 
 
 def _verdict(check: Check, scope: Scope) -> Verdict:

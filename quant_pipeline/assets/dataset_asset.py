@@ -28,8 +28,8 @@ from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, asked_sessions, key_of
 from quant_pipeline.resources.dagster_private import ADHOC_JOB
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.options import AGAIN_TAG, NAMED_TAG, SyncOptions
-from quant_pipeline.resources.pushplus import PushPlusResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.retelling import for_readers
 from quant_pipeline.sources.units import Grain, Unit
@@ -65,7 +65,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         hooks={tell_failure},
     )
     def synced(
-        context: dg.AssetExecutionContext, options: SyncOptions, sync: SyncResource, pushplus: PushPlusResource
+        context: dg.AssetExecutionContext, options: SyncOptions, sync: SyncResource, notifier: NotifierResource
     ) -> Iterator[dg.Output[None]]:
         again = dataset.name in context.run.tags.get(AGAIN_TAG, "").split(",")
         request = Request(
@@ -99,7 +99,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         outcome = sync.sync(dataset, request, on_committed=tell.committed)
         tell.ended(outcome)
         if outcome.failed:
-            judge_stored(context, dataset, sync.warehouse, pushplus)
+            judge_stored(context, dataset, sync.warehouse, notifier)
             several = len(outcome.failed) > 1
             raise Failed(
                 _failure_text(outcome.failed),

@@ -17,7 +17,7 @@ from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import PORTFOLIO_RISK, SIGNALS
 from quant_pipeline.notify.messages import portfolio_at_risk
 from quant_pipeline.partitions import asked_sessions
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.signals.portfolio import Followed, follow, worth
 from quant_pipeline.switches import switched_on
@@ -32,7 +32,7 @@ _SHOWN = 50
     when_the_screens_change(SIGNALS.name),
 )
 def portfolio_risk(
-    context: dg.AssetExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, notifier: NotifierResource
 ) -> Iterator[dg.Output[None]]:
     rules, calendar = rules_of_project(), warehouse.calendar()
     latest = calendar.latest()
@@ -46,16 +46,16 @@ def portfolio_risk(
             failed.append(f"{session}: {error}")
             continue
         if followed.new and session == latest:
-            _alert(warehouse, pushplus, followed)
+            _alert(warehouse, notifier, followed)
         events.materialized(_told(followed), session.isoformat())
     events.newest_last(known)
-    pushplus.deliver()
+    notifier.deliver()
     if failed:
         raise Failed(failed[0] + (f" (+{len(failed) - 1})" if len(failed) > 1 else ""))
     yield everything_told()
 
 
-def _alert(warehouse: WarehouseResource, pushplus: PushPlusResource, followed: Followed) -> None:
+def _alert(warehouse: WarehouseResource, notifier: NotifierResource, followed: Followed) -> None:
     """Once per session and set of figures; one that was beyond its threshold the session before has been told then."""
     current = settings.load()
     with speaking(of_messages()):
@@ -70,7 +70,7 @@ def _alert(warehouse: WarehouseResource, pushplus: PushPlusResource, followed: F
         sandbox=current.sandboxed,
     )
     with warehouse.database.connect() as connection, connection.transaction():
-        pushplus.enqueue(connection, f"portfolio-risk:{followed.session}:{','.join(sorted(followed.new))}", message)
+        notifier.enqueue(connection, f"portfolio-risk:{followed.session}:{','.join(sorted(followed.new))}", message)
 
 
 def _told(followed: Followed) -> dict[str, Any]:

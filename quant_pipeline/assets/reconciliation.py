@@ -20,7 +20,7 @@ from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.reports import RECONCILIATION
 from quant_pipeline.notify.messages import sources_differ
 from quant_pipeline.partitions import SESSIONS, asked_sessions, sessions_of
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
@@ -115,7 +115,7 @@ def _report(heard: Sequence[Heard]) -> dict[str, Any]:
     "session, code and field is judged by itself. A warning names what differs.",
 )
 def sources_agree(
-    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, pushplus: PushPlusResource
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, notifier: NotifierResource
 ) -> dg.AssetCheckResult:
     calendar = warehouse.calendar()
     sessions = sessions_of(context.run.tags, calendar) or list(calendar.window(calendar.latest(), _LATEST_SESSIONS))
@@ -132,7 +132,7 @@ def sources_agree(
             ui_url=current.ui_url,
             sandbox=current.sandboxed,
         )
-        pushplus.tell(f"sources-differ:{context.run.run_id}", message)
+        notifier.tell(f"sources-differ:{context.run.run_id}", message)
     metadata = origin() | {"differing": found.height, "new": new.height}
     if not heard.is_empty():
         metadata["compared"] = table(heard.with_columns(pl.col("error").fill_null("")))

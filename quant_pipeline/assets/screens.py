@@ -23,7 +23,7 @@ from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS
 from quant_pipeline.notify.messages import screen_ready
 from quant_pipeline.partitions import SESSIONS, asked_sessions
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import BARS, together
@@ -75,7 +75,7 @@ def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefin
         context: dg.AssetExecutionContext,
         config: parameters,  # type: ignore[valid-type]
         warehouse: WarehouseResource,
-        pushplus: PushPlusResource,
+        notifier: NotifierResource,
     ) -> Iterator[dg.Output[None]]:
         asked = config.model_dump()  # type: ignore[attr-defined]
         universe = Universe(**asked.pop(_UNIVERSE))
@@ -84,7 +84,7 @@ def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefin
         events = Events(context)
         known = events.known()
         screening = _Screening(
-            strategy.with_parameters(asked), universe, events, calendar, warehouse, pushplus, _screens_of(context)
+            strategy.with_parameters(asked), universe, events, calendar, warehouse, notifier, _screens_of(context)
         )
         for first in range(0, len(sessions), _CHUNK):
             screening.run(sessions[first : first + _CHUNK])
@@ -109,7 +109,7 @@ class _Screening:
     events: Events
     calendar: Calendar
     warehouse: WarehouseResource
-    pushplus: PushPlusResource
+    notifier: NotifierResource
     beside: Sequence[type[Strategy]]
 
     def run(self, sessions: Sequence[dt.date]) -> None:
@@ -135,7 +135,7 @@ class _Screening:
                 note_screening(connection, self.strategy.name, session, found.height)
                 compared = None if former is None else Compared.of(found["ts_code"], former)
                 if session == latest:
-                    _announce(connection, self.pushplus, self.strategy, session, found, compared)
+                    _announce(connection, self.notifier, self.strategy, session, found, compared)
             metadata: dict[str, Any] = {
                 "page": _page_of(self.strategy, session),
                 **origin(),
@@ -154,12 +154,12 @@ class _Screening:
             if session == sessions[-1]:
                 metadata |= _shown(self.strategy, self.warehouse, self.calendar, session, found, compared)
             self.events.materialized(metadata, session.isoformat())
-        self.pushplus.deliver()
+        self.notifier.deliver()
 
 
 def _announce(
     connection: Any,
-    pushplus: PushPlusResource,
+    notifier: NotifierResource,
     strategy: Strategy,
     session: dt.date,
     found: pl.DataFrame,
@@ -172,7 +172,7 @@ def _announce(
     message = screen_ready(
         strategy=strategy.zh, session=session, hits=found, compared=compared, page_url=page, sandbox=current.sandboxed
     )
-    pushplus.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
+    notifier.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
 
 
 def _shown(

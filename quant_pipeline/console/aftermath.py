@@ -10,14 +10,14 @@ from quant_pipeline import settings
 from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
 from quant_pipeline.notify.messages import run_failed
 from quant_pipeline.resources.dead_runs import end_dead_runs
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 
 
 def clear_up(instance: dg.DagsterInstance, warehouse: WarehouseResource, console: Console) -> None:
     """Works without a daemon. Where one runs, its sensor tells of the same run under the same key: once."""
     ended = end_dead_runs(instance, warehouse.database)
-    current, pushplus = settings.load(), PushPlusResource(warehouse=warehouse)
+    current, notifier = settings.load(), NotifierResource(warehouse=warehouse)
     for run in ended:
         console.print(f"[yellow]![/] {escape(shown_job(run.job))} ({run.run_id[:8]}): {escape(run.told)}", highlight=False)
         if run.cancelled:
@@ -31,4 +31,4 @@ def clear_up(instance: dg.DagsterInstance, warehouse: WarehouseResource, console
             units_url=units_page(run.run_id, run.tags, current.pages_url),
             sandbox=current.sandboxed,
         )
-        pushplus.tell(failure_key(run.run_id, run.tags), message)
+        notifier.tell(failure_key(run.run_id, run.tags), message)

@@ -1,4 +1,4 @@
-"""The outbox: messages wait in the table `messages`, written with the event they tell of, until PushPlus has them.
+"""The outbox: messages wait in the table `messages`, written with the event they tell of, until a channel has them.
 
 Before a message is handed over it is claimed in a transaction of its own: its next attempt is put off as if this one
 had failed, and the moment counts against the limits, for all processes. So a process that dies in between loses
@@ -12,20 +12,19 @@ import datetime as dt
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from quant_pipeline.language import marked
+from quant_pipeline.language import told
 from quant_pipeline.market import clock
+from quant_pipeline.notify.channels.contract import Accepted, Channel, DeliveryState, Limits, Refused, Unknown
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.notify.pushplus import Delivery, PushPlus, PushPlusError, SendFailure
 from quant_pipeline.sources.refusals import record_unknown
 from quant_pipeline.warehouse.database import Database
 
-A_MINUTE = 5
-A_DAY = 200
 _MINUTE = dt.timedelta(seconds=65)
 """A little more than a minute: PushPlus counts from a message's arrival, the table from its claim."""
 _REOPENS = dt.time(0, 5)
@@ -47,8 +46,8 @@ SELECT coalesce(blocked_until > clock_timestamp(), false) FROM source_state
 WHERE source = 'pushplus' AND api = 'send' FOR UPDATE
 """
 _SPENT = """
-SELECT count(*) FILTER (WHERE sent_at > clock_timestamp() - %(minute)s) >= %(a_minute)s
-    OR count(*) FILTER (WHERE sent_at > clock_timestamp() - %(today)s) >= %(a_day)s
+SELECT coalesce(count(*) FILTER (WHERE sent_at > clock_timestamp() - %(minute)s) >= %(a_minute)s::int, false)
+    OR coalesce(count(*) FILTER (WHERE sent_at > clock_timestamp() - %(today)s) >= %(a_day)s::int, false)
 FROM messages
 """
 _CLAIM = """
@@ -89,7 +88,7 @@ UPDATE messages SET status = 'logged' WHERE id IN (SELECT id FROM messages WHERE
 RETURNING title, content
 """
 _WAITING = "SELECT count(*) FROM messages WHERE status = 'pending'"
-_FINAL = frozenset({Delivery.DELIVERED, Delivery.FAILED})
+_FINAL = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED})
 
 
 @dataclass(frozen=True)
@@ -119,22 +118,22 @@ def enqueue(connection: psycopg.Connection[Any], dedupe_key: str, message: Messa
     return cursor.rowcount == 1
 
 
-def deliver(database: Database, client: PushPlus | None) -> Delivered:
-    """Asks what became of accepted messages, sends those that are due within PushPlus's limits, asks about these too.
+def deliver(database: Database, channel: Channel | None) -> Delivered:
+    """Asks what became of accepted messages, sends those that are due within the channel's limits, asks about these too.
 
-    Many processes may call it at once. Without a client the messages are logged instead. What PushPlus does never raises:
+    Many processes may call it at once. Without a channel the messages are logged instead. What the service does never raises:
     it is recorded with the message, and tried again unless it is final. DatabaseError, psycopg.Error.
     """
     with database.connect(autocommit=True) as connection:
-        if client is None:
+        if channel is None:
             return Delivered(logged=_log(connection))
-        asked = _ask(connection, client, dict(connection.execute(_TO_ASK).fetchall()), patience=0.0)
-        receipts, refused = _send(connection, client)
-        asked += _ask(connection, client, receipts, patience=_PATIENCE)
+        asked = _ask(connection, channel, dict(connection.execute(_TO_ASK).fetchall()), patience=0.0)
+        receipts, refused = _send(connection, channel)
+        asked += _ask(connection, channel, receipts, patience=_PATIENCE)
         return Delivered(
             sent=len(receipts),
-            delivered=asked[Delivery.DELIVERED],
-            failed=refused + asked[Delivery.FAILED],
+            delivered=asked[DeliveryState.DELIVERED],
+            failed=refused + asked[DeliveryState.FAILED],
             waiting=connection.execute(_WAITING).fetchall()[0][0],
         )
 
@@ -147,39 +146,48 @@ def _log(connection: psycopg.Connection[Any]) -> int:
     return len(messages)
 
 
-def _send(connection: psycopg.Connection[Any], client: PushPlus) -> tuple[dict[int, str], int]:
+def _send(connection: psycopg.Connection[Any], channel: Channel) -> tuple[dict[int, str | None], int]:
     """Sends what is due: the receipts of what was accepted, and how many were refused for good."""
     connection.execute(_INTRODUCE)
-    receipts: dict[int, str] = {}
+    receipts: dict[int, str | None] = {}
     refused = 0
-    while claimed := _claim(connection):
+    while claimed := _claim(connection, channel.limits):
         number, message = claimed
-        try:
-            receipts[number] = client.send(message)
-        except PushPlusError as error:
-            final = error.failure is SendFailure.PERMANENT
-            reason = f"{error.failure}: {error}"
-            _logger.warning("message %s was not sent: %s", number, reason)
-            if error.unknown:
-                record_unknown(connection, "pushplus", "send", str(error))
-            connection.execute(_REFUSED, ("failed" if final else "pending", reason, number))
-            if error.failure is SendFailure.LIMITED_FOR_THE_DAY:
-                connection.execute(_BLOCK, {"wait": _until_it_reopens(), "reason": reason, "id": number})
-            refused += final
-            if not final:
-                break  # the next message would fare no better
-        else:
-            connection.execute(_ACCEPTED, (receipts[number], number))
+        (part,) = channel.parts(message)
+        match channel.send(part):
+            case Accepted(receipt):
+                receipts[number] = receipt
+                connection.execute(_ACCEPTED, (receipt, number))
+                continue
+            case Refused() as answer:
+                final, reason = not answer.retryable, f"{_word(answer)}: {answer.text}"
+                if answer.unfamiliar:
+                    record_unknown(connection, "pushplus", "send", answer.text)
+                if answer.for_the_day:
+                    connection.execute(_BLOCK, {"wait": _until_it_reopens(), "reason": reason, "id": number})
+            case Unknown(text):
+                final, reason = False, f"unknown: {text}"
+        _logger.warning("message %s was not sent: %s", number, reason)
+        connection.execute(_REFUSED, ("failed" if final else "pending", reason, number))
+        refused += final
+        if not final:
+            break  # the next message would fare no better
     return receipts, refused
 
 
-def _claim(connection: psycopg.Connection[Any]) -> tuple[int, Message] | None:
+def _word(refused: Refused) -> str:
+    if refused.for_the_day:
+        return "limited_for_the_day"
+    return "retryable" if refused.retryable else "permanent"
+
+
+def _claim(connection: psycopg.Connection[Any], limits: Limits) -> tuple[int, Message] | None:
     """The next message that is due, if the limits leave room for it. One that failed before lets the new ones go first."""
     now = clock.now()
     midnight = dt.datetime.combine(now.date(), dt.time(), clock.EXCHANGE_ZONE)
-    limits = {"minute": _MINUTE, "a_minute": A_MINUTE, "today": now - midnight, "a_day": A_DAY}
+    counted = {"minute": _MINUTE, "a_minute": limits.a_minute, "today": now - midnight, "a_day": limits.a_day}
     with connection.transaction():
-        if connection.execute(_BLOCKED).fetchall()[0][0] or connection.execute(_SPENT, limits).fetchall()[0][0]:
+        if connection.execute(_BLOCKED).fetchall()[0][0] or connection.execute(_SPENT, counted).fetchall()[0][0]:
             return None
         row = connection.execute(_CLAIM).fetchone()
     if row is None:
@@ -188,28 +196,33 @@ def _claim(connection: psycopg.Connection[Any]) -> tuple[int, Message] | None:
     return number, Message(title, content, template)
 
 
-def _ask(connection: psycopg.Connection[Any], client: PushPlus, receipts: dict[int, str], patience: float) -> Counter[Delivery]:
+def _ask(
+    connection: psycopg.Connection[Any], channel: Channel, receipts: Mapping[int, str | None], patience: float
+) -> Counter[DeliveryState]:
     """Asks once, and again for `patience` seconds, what became of messages (number -> receipt)."""
-    found: Counter[Delivery] = Counter()
+    found: Counter[DeliveryState] = Counter()
     unsettled: dict[int, str | None] = {}
     deadline = time.monotonic() + patience
-    queue = deque(receipts.items() if client.can_ask else ())
+    queue = deque((number, receipt) for number, receipt in receipts.items() if channel.polls and receipt is not None)
     while queue:
         number, receipt = queue.popleft()
         if number in unsettled:
             time.sleep(_PAUSE)
-        try:
-            state = client.result(receipt)
-        except PushPlusError as error:
-            _logger.warning("PushPlus cannot be asked about its messages: %s", error)
-            unsettled |= dict.fromkeys([number, *dict(queue)], str(error))
+        delivery = channel.poll(receipt)
+        if not delivery.reached:
+            _logger.warning("%s cannot be asked about its messages: %s", channel.name, delivery.reason)
+            unsettled |= dict.fromkeys([number, *dict(queue)], delivery.reason)
             break
-        if state.delivery in _FINAL:
-            reason = None if state.delivery is Delivery.DELIVERED else state.error or marked("PushPlus gave no reason")
-            found[state.delivery] += connection.execute(_SETTLED, (state.delivery, reason, number)).rowcount
+        if delivery.state in _FINAL:
+            reason = (
+                None
+                if delivery.state is DeliveryState.DELIVERED
+                else delivery.reason or told("{channel} gave no reason", channel=channel.name)
+            )
+            found[delivery.state] += connection.execute(_SETTLED, (delivery.state, reason, number)).rowcount
             unsettled.pop(number, None)
         else:
-            unsettled[number] = state.error or None
+            unsettled[number] = delivery.reason or None
             if time.monotonic() < deadline:
                 queue.append((number, receipt))
     for number, why in unsettled.items():

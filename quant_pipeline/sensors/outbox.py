@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 
 
 @dg.sensor(
@@ -10,6 +10,6 @@ from quant_pipeline.resources.pushplus import PushPlusResource
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Sends waiting messages within PushPlus's limits. 发送待发消息",
 )
-def outbox(pushplus: PushPlusResource) -> dg.SkipReason:
+def outbox(notifier: NotifierResource) -> dg.SkipReason:
     """Nothing is run: the tick itself does the work, and says what it did."""
-    return dg.SkipReason(str(pushplus.deliver()))
+    return dg.SkipReason(str(notifier.deliver()))

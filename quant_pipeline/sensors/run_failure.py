@@ -5,7 +5,7 @@ import dagster as dg
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
 from quant_pipeline.notify.messages import run_failed
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 
 
 @dg.run_failure_sensor(
@@ -14,7 +14,7 @@ from quant_pipeline.resources.pushplus import PushPlusResource
     minimum_interval_seconds=30,
     description="Tells the user of a failed run that no hook has told of. 兜底：任何失败的运行都会通知",
 )
-def run_failure(context: dg.RunFailureSensorContext, pushplus: PushPlusResource) -> None:
+def run_failure(context: dg.RunFailureSensorContext, notifier: NotifierResource) -> None:
     """One message per run: the key is the hook's."""
     current = settings.load()
     run = context.dagster_run
@@ -27,4 +27,4 @@ def run_failure(context: dg.RunFailureSensorContext, pushplus: PushPlusResource)
         units_url=units_page(run.run_id, run.tags, current.pages_url),
         sandbox=current.sandboxed,
     )
-    pushplus.tell(failure_key(run.run_id, run.tags), message)
+    notifier.tell(failure_key(run.run_id, run.tags), message)

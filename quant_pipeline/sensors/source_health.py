@@ -10,7 +10,7 @@ import dagster as dg
 from quant_pipeline import settings
 from quant_pipeline.market import clock
 from quant_pipeline.notify.messages import refusal_unknown, sources_unhealthy
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sources import registry
 from quant_pipeline.sync.insight.health import health_of, troubles
@@ -35,7 +35,7 @@ SELECT key, source, api, reason FROM (
     "数据源异常告警",
 )
 def source_health(
-    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, pushplus: PushPlusResource
+    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, notifier: NotifierResource
 ) -> dg.SkipReason:
     """Nothing is run: the tick itself looks and tells. One message names all that is new.
 
@@ -50,10 +50,10 @@ def source_health(
     if new:
         event = f"{_KEY}:{now:%Y-%m-%dT%H:%M}:"
         message = sources_unhealthy(troubles=list(new.items()), ui_url=current.ui_url, sandbox=current.sandboxed)
-        pushplus.tell(event + ",".join(new), message)
+        notifier.tell(event + ",".join(new), message)
     for key, source, api, text in _unknown_refusals(database):
         refusal = refusal_unknown(source=source, api=api, text=text, ui_url=current.ui_url, sandbox=current.sandboxed)
-        pushplus.tell(key, refusal)
+        notifier.tell(key, refusal)
     return dg.SkipReason(
         f"异常 in trouble: {', '.join(found)}; 新告警 told now {len(new)}" if found else "数据源正常 all healthy"
     )

@@ -13,7 +13,7 @@ import pytest
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.operations import REPORTS
 from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, SOURCED, WEEKLY_KLINE
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sources import controls
 from quant_pipeline.sources.units import Unit
@@ -35,7 +35,7 @@ def _installed(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
 def told() -> dict[str, dict[str, Any]]:
     """Report -> its metadata, as it is logged."""
     warehouse = WarehouseResource()
-    resources = {"warehouse": warehouse, "pushplus": PushPlusResource(warehouse=warehouse)}
+    resources = {"warehouse": warehouse, "notifier": NotifierResource(warehouse=warehouse)}
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(REPORTS, instance=instance, resources=resources)
         assert result.success
@@ -95,7 +95,7 @@ def test_a_report_s_tables_fit_their_pane_and_its_keys_have_chinese_names(wareho
         columns = "source, api, finished_at, outcome, process, presence"
         connection.execute(f"INSERT INTO source_calls ({columns}) VALUES (%s, %s, now(), 'ok', '', 0)", named)
     with dg.DagsterInstance.ephemeral() as instance:
-        resources = {"warehouse": WarehouseResource(), "pushplus": PushPlusResource(warehouse=WarehouseResource())}
+        resources = {"warehouse": WarehouseResource(), "notifier": NotifierResource(warehouse=WarehouseResource())}
         result = dg.materialize(REPORTS, instance=instance, resources=resources)
     for name in NAMES:
         (event,) = result.asset_materializations_for_node(name)

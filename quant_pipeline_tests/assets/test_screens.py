@@ -16,7 +16,7 @@ import pytest
 from quant_pipeline.assets import screens
 from quant_pipeline.assets.screens import screen_asset
 from quant_pipeline.market.datasets import NAME_HISTORY, STOCK_LIST, THS_CONCEPTS, THS_MEMBERS
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.settings import Settings
 from quant_pipeline.strategies.base import Strategy
@@ -90,7 +90,7 @@ def _run(
     }
     definitions = dg.Definitions(
         [screen_asset(STRATEGIES[name], by_itself=False) for name in names],
-        resources={"warehouse": warehouse, "pushplus": PushPlusResource(warehouse=warehouse)},
+        resources={"warehouse": warehouse, "notifier": NotifierResource(warehouse=warehouse)},
         executor=dg.in_process_executor,
     )
     return definitions.resolve_implicit_global_asset_job_def().execute_in_process(

@@ -10,8 +10,8 @@ import pytest
 
 from quant_pipeline.market import clock
 from quant_pipeline.notify import outbox
+from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.notify.pushplus import PushPlus
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket

@@ -12,9 +12,10 @@ import pytest
 
 from quant_pipeline.market import clock
 from quant_pipeline.notify import outbox
+from quant_pipeline.notify.channels.contract import Answer
+from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.outbox import Delivered
-from quant_pipeline.notify.pushplus import PushPlus
 from quant_pipeline_tests.notify.conftest import Bench
 from quant_pipeline_tests.sources.loopback import send_json, serving
 
@@ -62,7 +63,7 @@ def test_what_did_not_get_through_is_tried_again_later(bench: Bench, fault: dict
     bench.sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
     bench.enqueue("a")
     assert bench.deliver() == Delivered(waiting=1)
-    assert bench.rows("status, attempts, error LIKE 'retryable: PushPlus%'") == [("pending", 1, True)]
+    assert bench.rows("status, attempts, error LIKE 'unknown: PushPlus%'") == [("pending", 1, True)]
     assert bench.deliver() == Delivered(waiting=1)
     assert len(bench.answers()) == 1
     bench.pass_time("61 s")
@@ -201,9 +202,9 @@ def test_deliverers_at_once_send_once_and_keep_the_limit(bench: Bench) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         done = [job.result() for job in [pool.submit(deliverer) for _ in range(4)]]
-    assert sum(each.sent for each in done) == outbox.A_MINUTE
+    assert sum(each.sent for each in done) == PushPlus.limits.a_minute
     assert bench.rows("attempts, status") == [(1, "accepted")] * 5 + [(0, "pending")] * 3
-    assert len(bench.answers()) == outbox.A_MINUTE
+    assert len(bench.answers()) == PushPlus.limits.a_minute
 
 
 def test_a_process_that_dies_while_sending_loses_nothing(bench: Bench) -> None:
@@ -211,7 +212,7 @@ def test_a_process_that_dies_while_sending_loses_nothing(bench: Bench) -> None:
         pass
 
     class Dying(PushPlus):
-        def send(self, message: Message) -> str:
+        def send(self, message: Message) -> Answer:
             super().send(message)
             raise Killed
 

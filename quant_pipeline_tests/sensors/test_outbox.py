@@ -7,15 +7,15 @@ import pytest
 
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.outbox import enqueue
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sensors.outbox import outbox
 from quant_pipeline_tests.assets.platform import Platform
 
 
 def tick() -> str:
-    resource = PushPlusResource(warehouse=WarehouseResource())
-    with dg.build_sensor_context(resources={"pushplus": resource}) as context:
+    resource = NotifierResource(warehouse=WarehouseResource())
+    with dg.build_sensor_context(resources={"notifier": resource}) as context:
         answer = outbox(context)
     assert isinstance(answer, dg.SkipReason)
     return str(answer.skip_message)

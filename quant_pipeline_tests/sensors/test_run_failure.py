@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sensors.run_failure import run_failure
 from quant_pipeline_tests.assets.platform import Platform
@@ -22,7 +22,7 @@ def notice(platform: Platform, run_id: str) -> None:
         dagster_event=record.dagster_event,
         dagster_instance=platform.instance,
         dagster_run=run,
-        resources={"pushplus": PushPlusResource(warehouse=WarehouseResource())},
+        resources={"notifier": NotifierResource(warehouse=WarehouseResource())},
     ).for_run_failure() as context:
         run_failure(context)
 

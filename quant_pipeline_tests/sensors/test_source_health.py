@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from quant_pipeline.resources.pushplus import PushPlusResource
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sensors.source_health import source_health
 from quant_pipeline.sources.refusals import record_unknown
@@ -40,7 +40,7 @@ def called(database: Database, source: str, api: str, outcome: str) -> None:
 
 def tick() -> str:
     warehouse = WarehouseResource()
-    resources = {"warehouse": warehouse, "pushplus": PushPlusResource(warehouse=warehouse)}
+    resources = {"warehouse": warehouse, "notifier": NotifierResource(warehouse=warehouse)}
     with dg.build_sensor_context(resources=resources, cursor=CURSOR[-1] if CURSOR else None) as context:
         answer = source_health(context)
         CURSOR.append(context.cursor)

@@ -180,13 +180,13 @@ def test_a_command_prints_one_line(reader: Database, warehouse: Database, monkey
 
 def test_an_asset_fails_with_the_sentence(reader: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     from quant_pipeline.assets.operations import source_health
-    from quant_pipeline.resources.pushplus import PushPlusResource
+    from quant_pipeline.resources.notifier import NotifierResource
     from quant_pipeline.resources.warehouse import WarehouseResource
 
     monkeypatch.setenv("QUANT_DATABASE_URL", reader.url)
     ours = WarehouseResource()
     run = dg.materialize(
-        [source_health], resources={"warehouse": ours, "pushplus": PushPlusResource(warehouse=ours)}, raise_on_error=False
+        [source_health], resources={"warehouse": ours, "notifier": NotifierResource(warehouse=ours)}, raise_on_error=False
     )
     (failure,) = (event.step_failure_data.error for event in run.all_events if event.is_step_failure)
     assert failure is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from quant_pipeline.console.doctor.findings import Finding, Patient, State
 from quant_pipeline.language import say
-from quant_pipeline.notify.pushplus import PushPlus, PushPlusError
+from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.resources import upstream
 
 _NOBODYS = "doctor"
@@ -35,11 +35,10 @@ def _account(patient: Patient) -> Finding:
         words = say("no PUSHPLUS_TOKEN: messages are only logged")
         return Finding("pushplus", State.WARNING, words, say("set it to hear of hits and failures on WeChat"))
     account = PushPlus(at.token, at.url, at.secret_key)
-    if not account.can_ask:
+    if not account.polls:
         words = say("the token is set; whether it is accepted is not known before a message is sent")
         return Finding("pushplus", State.WARNING, words, say("set PUSHPLUS_SECRET_KEY: then it can be asked"))
-    try:
-        account.result(_NOBODYS)
-    except PushPlusError as error:
-        return Finding("pushplus", State.FAILED, str(error), say("check PUSHPLUS_TOKEN, PUSHPLUS_SECRET_KEY and the network"))
+    asked = account.poll(_NOBODYS)
+    if not asked.reached:
+        return Finding("pushplus", State.FAILED, asked.reason, say("check PUSHPLUS_TOKEN, PUSHPLUS_SECRET_KEY and the network"))
     return Finding("pushplus", State.OK, say("token and secret key are accepted"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from quant_pipeline.language import marked, told
+from quant_pipeline.notify.channels.contract import Accepted, Answer, Delivery, DeliveryState, Limits, Refused, Unknown
 from quant_pipeline.notify.messages import Message, one_line
 
 URL = "https://www.pushplus.plus"
@@ -56,59 +58,60 @@ class PushPlusError(RuntimeError):
         self.unknown = unknown
 
 
-class Delivery(StrEnum):
-    """Where an accepted message is."""
-
-    UNKNOWN = "unknown"
-    SENDING = "sending"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class DeliveryState:
-    """What became of an accepted message; `error` is PushPlus's reason when it failed or is unknown."""
-
-    delivery: Delivery
-    error: str = ""
-
-
-_DELIVERIES = {"1": Delivery.SENDING, "2": Delivery.DELIVERED, "3": Delivery.FAILED}
+_DELIVERIES = {"1": DeliveryState.SENDING, "2": DeliveryState.DELIVERED, "3": DeliveryState.FAILED}
 
 
 class PushPlus:
-    """A user's PushPlus account. Without `secret_key` it can send, but not ask (`can_ask`)."""
+    """A user's PushPlus account. Without `secret_key` it can send, but not ask (`polls`)."""
 
-    def __init__(self, token: str, url: str | None = None, secret_key: str | None = None) -> None:
+    kind = "pushplus"
+    limits = Limits(a_minute=5, a_day=200, longest_characters=LONGEST_CONTENT)
+    formats: Sequence[str] = ("markdown", "html", "txt")
+
+    def __init__(self, token: str, url: str | None = None, secret_key: str | None = None, *, name: str = "pushplus") -> None:
         """`url` None: the real service; else a server that speaks its protocol, such as the sandbox's."""
+        self.name = self.account = name
         self._token = token
         self._url = (url or URL).rstrip("/")
         self._secret_key = secret_key
         self._access_key: str | None = None
 
     @property
-    def can_ask(self) -> bool:
-        """PushPlus answers `result` only to those who have the account's secret key."""
+    def polls(self) -> bool:
+        """PushPlus answers `poll` only to those who have the account's secret key."""
         return self._secret_key is not None
 
-    def send(self, message: Message) -> str:
-        """Hands the message over and returns its receipt (short code): accepted, not yet delivered. PushPlusError."""
+    def parts(self, message: Message) -> Sequence[Message]:
+        """One: what is too long is cut, and says so."""
         content = message.content
         if len(content) > LONGEST_CONTENT:
             content = content[: LONGEST_CONTENT - len(_CUT)] + _CUT
-        body = {"token": self._token, "title": message.title[:LONGEST_TITLE], "content": content, "template": message.template}
-        return str(self._call("POST", "/send", _TIMEOUT, json=body))
+        return (replace(message, title=message.title[:LONGEST_TITLE], content=content),)
 
-    def result(self, short_code: str) -> DeliveryState:
-        """What became of an accepted message. PushPlusError when PushPlus cannot be asked."""
+    def send(self, message: Message) -> Answer:
+        """Hands the message over; the receipt is PushPlus's short code."""
+        body = {"token": self._token, "title": message.title, "content": message.content, "template": message.template}
         try:
-            data = self._question(short_code)
+            return Accepted(str(self._call("POST", "/send", _TIMEOUT, json=body)))
         except PushPlusError as error:
-            if error.code != _NOT_THERE:
-                raise
-            return DeliveryState(Delivery.UNKNOWN, str(error))
-        delivery = _DELIVERIES.get(str(data.get("status")), Delivery.UNKNOWN)
-        return DeliveryState(delivery, self._scrubbed(str(data.get("errorMessage") or "")))
+            if error.code is None:
+                return Unknown(str(error))
+            return Refused(
+                str(error.code),
+                str(error),
+                retryable=error.failure is not SendFailure.PERMANENT,
+                for_the_day=error.failure is SendFailure.LIMITED_FOR_THE_DAY,
+                unfamiliar=error.unknown,
+            )
+
+    def poll(self, receipt: str) -> Delivery:
+        """What became of an accepted message."""
+        try:
+            data = self._question(receipt)
+        except PushPlusError as error:
+            return Delivery(DeliveryState.UNKNOWN, str(error), reached=error.code == _NOT_THERE)
+        state = _DELIVERIES.get(str(data.get("status")), DeliveryState.UNKNOWN)
+        return Delivery(state, self._scrubbed(str(data.get("errorMessage") or "")))
 
     def _question(self, short_code: str) -> dict[str, Any]:
         held = self._access_key

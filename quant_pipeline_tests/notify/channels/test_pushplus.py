@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,9 +11,10 @@ import orjson
 import pytest
 import requests
 
-from quant_pipeline.notify import pushplus
+from quant_pipeline.notify.channels import pushplus
+from quant_pipeline.notify.channels.contract import Accepted, Answer, Delivery, DeliveryState, Refused, Unknown
+from quant_pipeline.notify.channels.pushplus import LONGEST_CONTENT, PushPlus
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.notify.pushplus import LONGEST_CONTENT, Delivery, DeliveryState, PushPlus, PushPlusError, SendFailure
 from quant_pipeline.sandbox.rehearsal import Rehearsal
 from quant_pipeline_tests.sources.loopback import serving
 
@@ -52,109 +52,117 @@ def answers() -> Iterator[str]:
     thread.join(10)
 
 
-def _refusal(client: PushPlus, message: Message = MESSAGE) -> PushPlusError:
-    with pytest.raises(PushPlusError) as caught:
-        client.send(message)
-    return caught.value
+def _sent(client: PushPlus, message: Message = MESSAGE) -> Answer:
+    [part] = client.parts(message)
+    return client.send(part)
+
+
+def _receipt(client: PushPlus) -> str:
+    answer = _sent(client)
+    assert isinstance(answer, Accepted)
+    assert answer.receipt
+    return answer.receipt
+
+
+def _refusal(client: PushPlus, message: Message = MESSAGE) -> Refused:
+    answer = _sent(client, message)
+    assert isinstance(answer, Refused)
+    return answer
 
 
 def test_a_message_is_accepted_and_then_delivered(client: PushPlus, sandbox: Rehearsal) -> None:
-    receipt = client.send(MESSAGE)
-    assert [client.result(receipt).delivery for _ in range(3)] == [Delivery.SENDING, Delivery.DELIVERED, Delivery.DELIVERED]
+    receipt = _receipt(client)
+    states = [client.poll(receipt).state for _ in range(3)]
+    assert states == [DeliveryState.SENDING, DeliveryState.DELIVERED, DeliveryState.DELIVERED]
     assert "双均线" in requests.get(sandbox.inbox_url, timeout=10).text
     assert len(sandbox.calls("getAccessKey", server="pushplus")) == 1
 
 
 def test_a_delivery_that_failed_says_why(client: PushPlus, sandbox: Rehearsal) -> None:
     sandbox.order_fault("undelivered", server="pushplus")
-    receipt = client.send(MESSAGE)
-    client.result(receipt)
-    assert client.result(receipt) == DeliveryState(Delivery.FAILED, "微信渠道发送失败")
+    receipt = _receipt(client)
+    client.poll(receipt)
+    assert client.poll(receipt) == Delivery(DeliveryState.FAILED, "微信渠道发送失败")
 
 
 def test_a_receipt_that_is_not_known(client: PushPlus) -> None:
-    assert client.result("nonsense") == DeliveryState(Delivery.UNKNOWN, "600 数据异常，操作失败")
+    assert client.poll("nonsense") == Delivery(DeliveryState.UNKNOWN, "600 数据异常，操作失败")
+
+
+def test_a_service_that_cannot_be_asked_is_told_from_one_that_does_not_know() -> None:
+    asked = PushPlus("sandbox-token", "http://127.0.0.1:9", "sandbox-secret").poll("x")
+    assert (asked.state, asked.reached) == (DeliveryState.UNKNOWN, False)
 
 
 def test_an_access_key_that_ended_is_renewed_once(client: PushPlus, sandbox: Rehearsal) -> None:
-    receipt = client.send(MESSAGE)
+    receipt = _receipt(client)
     client._access_key = "ended"
-    assert client.result(receipt).delivery is Delivery.SENDING
+    assert client.poll(receipt).state is DeliveryState.SENDING
     assert len(sandbox.calls("getAccessKey", server="pushplus")) == 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "failure"),
-    [
-        ({"kind": "disconnect"}, SendFailure.RETRYABLE),
-        ({"kind": "status", "status": 502}, SendFailure.RETRYABLE),
-        ({"kind": "html"}, SendFailure.RETRYABLE),
-        ({"kind": "quota"}, SendFailure.LIMITED_FOR_THE_DAY),
-        ({"kind": "token"}, SendFailure.PERMANENT),
-    ],
-)
-def test_every_fault_has_its_class(
-    client: PushPlus, sandbox: Rehearsal, fault: dict[str, object], failure: SendFailure
-) -> None:
+@pytest.mark.parametrize("fault", [{"kind": "disconnect"}, {"kind": "status", "status": 502}, {"kind": "html"}])
+def test_what_was_not_answered_may_have_arrived(client: PushPlus, sandbox: Rehearsal, fault: dict[str, object]) -> None:
     sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
-    assert _refusal(client).failure is failure
-    assert client.send(MESSAGE), "the fault was for one call"
+    assert isinstance(_sent(client), Unknown)
+    assert _receipt(client), "the fault was for one call"
 
 
 @pytest.mark.parametrize("code", [302, 401, 403, 600, 805, 888, 903, 905, 999])
 def test_what_would_be_refused_again_is_permanent(answers: str, code: int) -> None:
-    error = _refusal(PushPlus("t", f"{answers}/{code}"))
-    assert (error.failure, error.code) == (SendFailure.PERMANENT, code)
+    refusal = _refusal(PushPlus("t", f"{answers}/{code}"))
+    assert (refusal.code, refusal.retryable, refusal.unfamiliar) == (str(code), False, False)
 
 
-@pytest.mark.parametrize(("code", "failure"), [(500, "retryable"), (1234, "retryable"), (900, "limited_for_the_day")])
-def test_what_may_pass_is_not(answers: str, code: int, failure: str) -> None:
-    assert _refusal(PushPlus("t", f"{answers}/{code}")).failure == failure
+@pytest.mark.parametrize(("code", "for_the_day"), [(500, False), (1234, False), (900, True)])
+def test_what_may_pass_is_not(answers: str, code: int, for_the_day: bool) -> None:
+    refusal = _refusal(PushPlus("t", f"{answers}/{code}"))
+    assert (refusal.retryable, refusal.for_the_day, refusal.unfamiliar) == (True, for_the_day, code == 1234)
 
 
 def test_the_token_follows_no_redirect(answers: str) -> None:
-    assert "307" in str(_refusal(PushPlus("t", f"{answers}/307")))
+    answer = _sent(PushPlus("t", f"{answers}/307"))
+    assert isinstance(answer, Unknown)
+    assert "307" in answer.text
 
 
 def test_nobody_listens() -> None:
-    error = _refusal(PushPlus("t", "http://127.0.0.1:9"))
-    assert (error.failure, error.code) == (SendFailure.RETRYABLE, None)
+    assert isinstance(_sent(PushPlus("t", "http://127.0.0.1:9")), Unknown)
 
 
 def test_an_empty_message_and_a_wrong_token(client: PushPlus, sandbox: Rehearsal) -> None:
-    assert _refusal(client, Message("标题", "")).code == 999
-    assert _refusal(PushPlus("somebody", sandbox.pushplus_url)).code == 903
+    assert _refusal(client, Message("标题", "")).code == "999"
+    assert _refusal(PushPlus("somebody", sandbox.pushplus_url)).code == "903"
 
 
 def test_too_fast_is_no_fault_of_the_message(client: PushPlus) -> None:
     for number in range(5):
-        client.send(Message("标题", f"内容{number}"))
-    error = _refusal(client)
-    assert (error.failure, error.code) == (SendFailure.RETRYABLE, 999)
+        _sent(client, Message("标题", f"内容{number}"))
+    refusal = _refusal(client)
+    assert (refusal.retryable, refusal.code) == (True, "999")
 
 
 def test_what_is_too_long_is_cut_and_says_so(client: PushPlus, sandbox: Rehearsal) -> None:
-    client.send(Message("题" * 500, "文" * (2 * LONGEST_CONTENT)))
+    _sent(client, Message("题" * 500, "文" * (2 * LONGEST_CONTENT)))
     assert requests.get(sandbox.inbox_url, timeout=10).text.count("已截断") == 1
-    client.send(Message("整", "文" * LONGEST_CONTENT))
+    _sent(client, Message("整", "文" * LONGEST_CONTENT))
     assert requests.get(sandbox.inbox_url, timeout=10).text.count("已截断") == 1, "what just fits is left whole"
 
 
-def test_no_error_tells_a_secret_and_any_can_be_stored(answers: str, sandbox: Rehearsal) -> None:
+def test_no_answer_tells_a_secret_and_any_can_be_stored(answers: str, sandbox: Rehearsal) -> None:
     token, secret = "-".join(("hush", "token")), "-".join(("hush", "secret"))
-    echoed = _refusal(PushPlus(token, f"{answers}/903"))
-    assert str(echoed) == "903 code of ***"
-    for error in (echoed, _refusal(PushPlus(token, f"http://127.0.0.1:9/{token}"))):
-        assert token not in "".join(traceback.format_exception(error))
+    assert _refusal(PushPlus(token, f"{answers}/903")).text == "903 code of ***"
+    unreached = PushPlus(token, f"http://127.0.0.1:9/{token}", secret)
     wrong = PushPlus(sandbox.pushplus_token, sandbox.pushplus_url, secret)
-    with pytest.raises(PushPlusError, match="401") as caught:
-        wrong.result("x")
-    assert secret not in "".join(traceback.format_exception(caught.value))
+    assert "401" in wrong.poll("x").reason
+    told = repr([_sent(unreached), unreached.poll("x"), wrong.poll("x"), unreached])
+    assert token not in told
+    assert secret not in told
 
 
 def test_only_with_the_secret_key_can_be_asked(client: PushPlus, mute: PushPlus) -> None:
-    assert client.can_ask
-    assert not mute.can_ask
+    assert client.polls
+    assert not mute.polls
 
 
 def test_an_answer_that_drips_or_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +183,6 @@ def test_an_answer_that_drips_or_never_ends_is_given_up(monkeypatch: pytest.Monk
 
     for respond in (drip, endless):
         with serving(respond) as url:
-            assert _refusal(PushPlus("token", url)).failure is SendFailure.RETRYABLE
+            assert isinstance(_sent(PushPlus("token", url)), Unknown)
             over.set()
         monkeypatch.setattr(pushplus, "_TIMEOUT", 60.0)
