@@ -391,6 +391,20 @@ def test_a_chinese_reader_is_told_in_chinese_what_failed_in_every_place(
     assert "the server answered with an HTTP error" in kept, "what is kept is read by SQL and by readers of either language"
 
 
+def test_a_right_that_lacks_is_told_at_the_start_of_the_next_command(shell: Platform) -> None:
+    shell.sandbox.order_fault("permission", api="daily_basic", times=None)
+    order = ("sync", "--datasets", "daily_basic", "--days-back", "1", "--force", "--sources", "tushare")
+    try:
+        assert "was refused when last asked" not in " ".join(invoke(*order, exit_code=1).output.split())
+        told = " ".join(invoke(*order, "--dry-run").output.split())
+    finally:
+        shell.sandbox.clear_faults()
+    assert told.count("tushare daily_basic was refused when last asked") == 1
+    assert "QUANT_WITHOUT=daily_basic leaves it out" in told
+    invoke(*order)
+    assert "was refused when last asked" not in invoke(*order, "--dry-run").output
+
+
 def test_a_command_that_fails_in_several_runs_sends_one_message(shell: Platform) -> None:
     shell.sandbox.order_fault("status", api="daily_basic", times=2)
     shell.sandbox.order_fault("status", api="stk_week_month_adj", times=2)

@@ -142,8 +142,9 @@ def _todo(
     if not todo:
         return [], [], [], []
     with planner(warehouse) as planning:
-        _tell_unusable(planning, console)
-        unserved = planning.unserved([dataset for task in todo for dataset in task.datasets], Request())
+        datasets = [dataset for task in todo for dataset in task.datasets]
+        _tell_unusable(planning, console, datasets)
+        unserved = planning.unserved(datasets, Request())
         if unserved:
             todo = tasks.missing_tasks(warehouse.database, calendar, session, without=unserved)
         plans: list[Plan] = []
@@ -174,7 +175,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
         refuse_when_busy(database)
     command_id = _new_id()
     with planner(warehouse, order.sources) as planning:
-        _tell_unusable(planning, console)
+        _tell_unusable(planning, console, order.datasets)
         plans, problems, unserved = _planned(planning, order)
     if planning.unusable:
         _demand_any(order.datasets, unserved | {str(why).partition(":")[0]: str(why) for why in problems if not why.dataset})
@@ -200,7 +201,7 @@ def plan(order: Order, console: Console) -> tuple[list[Plan], list[PlanError]]:
     Nothing is fetched, and no run is made.
     """
     with one_command(), planner(WarehouseResource(), order.sources) as planning:
-        _tell_unusable(planning, console)
+        _tell_unusable(planning, console, order.datasets)
         plans, problems, unserved = _planned(planning, order)
     if planning.unusable:
         _demand_any(order.datasets, unserved | {str(why).partition(":")[0]: str(why) for why in problems if not why.dataset})
@@ -212,9 +213,9 @@ def _uncounted(problems: Sequence[PlanError]) -> list[str]:
     return list(dict.fromkeys(problem.dataset for problem in problems if problem.dataset))
 
 
-def _tell_unusable(planning: Planner, console: Console) -> None:
-    """The sources that cannot be asked (no token, a wrong one): once, before anything is planned with the others."""
-    for why in planning.unusable:
+def _tell_unusable(planning: Planner, console: Console, datasets: Sequence[Dataset]) -> None:
+    """The sources that cannot be asked (no token, a wrong one, missing points): once, before anything is planned."""
+    for why in [*planning.unusable, *planning.refused_before(datasets)]:
         show_note(console, why)
 
 

@@ -16,11 +16,13 @@ from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.question import cheapest, hasty
+from quant_pipeline.sources.rights import refused_before
 from quant_pipeline.sources.router import KEYS, left_out
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request, Syncer
+from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
 _PATIENCE = 5.0
@@ -30,11 +32,19 @@ _PATIENCE = 5.0
 class Planner:
     """Plans data sets one after the other: what one of them plans, a later one does not count again."""
 
-    def __init__(self, syncer: Syncer, calendar: Calendar, unusable: Sequence[str]) -> None:
+    def __init__(
+        self, database: Database, syncer: Syncer, calendar: Calendar, used: Sequence[Source], unusable: Sequence[str]
+    ) -> None:
+        self._database = database
         self._syncer = syncer
         self._calendar = calendar
+        self._used = used
         self.unusable = unusable
         """Of each source in use that cannot be asked at all: why, and which setting mends it."""
+
+    def refused_before(self, datasets: Sequence[Dataset]) -> list[str]:
+        """Of the data sets, those that a source in use refused when it was last asked: why, and which setting mends it."""
+        return refused_before(self._database, self._used, datasets)
 
     def unserved(self, datasets: Sequence[Dataset], request: Request) -> dict[str, str]:
         """Those of the data sets that no source in use can give -> why."""
@@ -76,7 +86,7 @@ def planner(warehouse: WarehouseResource, only: Collection[str] = ()) -> Iterato
             refused = [] if current.sandboxed else [why for source in used if (why := _refused(source, calendar)) is not None]
             missing = [f"{source.name}: {why}" for source in used if (why := source.unavailable()) is not None]
             syncer = Syncer(database, calendar, sources, ranking, Ledger(database, presence), run="dry-run")
-            yield Planner(syncer, calendar, [*missing, *refused])
+            yield Planner(database, syncer, calendar, used, [*missing, *refused])
     finally:
         presence.close()
 

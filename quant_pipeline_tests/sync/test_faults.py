@@ -6,6 +6,7 @@ import pytest
 
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.sources.policy import RatePolicy
+from quant_pipeline.sources.rights import refused_before
 from quant_pipeline_tests.sync.conftest import Bench
 
 PASSING = [
@@ -100,6 +101,19 @@ def test_a_permanent_failure_costs_no_retry_and_not_one_call_per_session(bench: 
     assert len(outcome.failed) == 12
     assert {item.error_class for item in outcome.failed.values()} == {failure}
     assert len(bench.sandbox.calls("daily")) <= 4, "as many as were under way when the first answer came"
+
+
+def test_a_right_that_the_account_lacks_is_known_before_the_next_sync_until_it_is_had(bench: Bench) -> None:
+    source = bench.source()
+    assert refused_before(bench.database, [source], [SUSPENSIONS, STOCK_LIST]) == []
+    bench.sandbox.order_fault("permission", api="stock_basic", times=1)
+    assert bench.sync(STOCK_LIST).failed
+    (line,) = refused_before(bench.database, [source], [SUSPENSIONS, STOCK_LIST])
+    assert line.startswith("tushare stock_basic was refused when last asked, 20")
+    assert "QUANT_WITHOUT=stock_list leaves it out" in line
+    assert refused_before(bench.database, [source], [SUSPENSIONS]) == [], "what nobody asks for is not told"
+    assert not bench.sync(STOCK_LIST).failed
+    assert refused_before(bench.database, [source], [STOCK_LIST]) == [], "it has the right now"
 
 
 def test_a_wrong_token_takes_the_whole_source_out_and_never_shows(bench: Bench) -> None:
