@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import ClassVar, Protocol, TypeVar
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from quant_pipeline.language import say
 
@@ -27,7 +29,7 @@ def with_plug_ins(
     cannot be used (`load` raised, or the name is taken): entry point -> why. These stop no other, and are logged."""
     found = dict(built_in)
     broken: dict[str, str] = {}
-    for plug_in in sorted(entry_points(group=group), key=lambda each: (each.name, each.value)):
+    for plug_in in sorted(_installed(tuple(sys.path)).select(group=group), key=lambda each: (each.name, each.value)):
         try:
             added = load(plug_in)
             if found.setdefault(added.name, added) is not added:
@@ -36,3 +38,10 @@ def with_plug_ins(
             broken[plug_in.name] = f"{plug_in.value}: {type(error).__name__}: {error}"
             _logger.warning("The plug-in %s of %s is left out: %s", plug_in.name, group, broken[plug_in.name])
     return found, broken
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> EntryPoints:
+    """All entry points of the packages in these folders: a file of each package is read for them, once."""
+    del path
+    return cast(EntryPoints, entry_points())

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from quant_pipeline.assets.alerts import tell_failure
+from quant_pipeline.backtest.settings import Settings
 from quant_pipeline.definitions import build_defs, defs
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import (
@@ -22,7 +23,7 @@ from quant_pipeline.market.datasets import (
     SOURCED,
 )
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
-from quant_pipeline.strategies.registry import BUILT_IN
+from quant_pipeline.strategies.registry import BUILT_IN, registered
 from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.sync.checks import checks_of
 
@@ -176,6 +177,19 @@ def test_the_screen_waits_for_bars_and_factors_and_shows_its_parameters() -> Non
     assert universe.keys() == Universe.model_fields.keys()
     assert not any(field.default_value for field in universe.values())
     assert all(CHINESE.search(field.description) for field in (*fields.values(), *universe.values()))
+
+
+def test_a_backtests_launchpad_shows_parameters_and_account_which_all_backtests_share() -> None:
+    asked = {name: ASSETS[f"backtest_{name}"].op.config_schema.config_type.fields for name in registered().strategies}
+    for name, strategy in registered().strategies.items():
+        parameters = asked[name]["parameters"]
+        defaults = {own: field.default for own, field in strategy.Parameters.model_fields.items()}
+        assert parameters.default_value == defaults, name
+        assert all(CHINESE.search(field.description) for field in parameters.config_type.fields.values()), name
+    account = asked["dual_ma"]["account"]
+    assert account.default_value == {name: field.default for name, field in Settings.model_fields.items()}
+    assert all(CHINESE.search(field.description) for field in account.config_type.fields.values())
+    assert all(fields["account"] is account for fields in asked.values()), "made once: each of its own costs a start 15 ms"
 
 
 def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ import pydantic
 
 from quant_pipeline import settings
 from quant_pipeline.assets.alerts import tell_failure
-from quant_pipeline.assets.backtests import ACCOUNT, GROUP, RANGE, day, sentences
+from quant_pipeline.assets.backtests import ACCOUNT, GROUP, Range, day, sentences
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.labels import labelled
+from quant_pipeline.assets.launchpad import fields_of
 from quant_pipeline.assets.metadata import origin, page_link, table
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.market.datasets import DAILY_KLINE
@@ -22,44 +23,39 @@ from quant_pipeline.strategies.base import StrategyError
 from quant_pipeline.warehouse.lake import folder_of, snapshot
 
 _LISTED = 200
-_GRID: dict[str, Any] = {
-    "strategy": (str, pydantic.Field("dual_ma", description="Name of a strategy. 策略名")),
-    "grid": (
-        dict[str, Any],
-        pydantic.Field(
-            {"fast": [5, 10], "slow": [20, 60]},
-            description="Values of parameters, or of the account (capital, fill …), lists: all combinations are run. 参数网格",
-        ),
-    ),
-    "ranked_by": (
-        str,
-        pydantic.Field(
-            "sharpe",
-            description="sharpe, total_return, annual_return, excess, calmar, sortino or max_drawdown. 排序指标",
-        ),
-    ),
-    **RANGE,
-    "account": ACCOUNT,
-}
-GridConfig = pydantic.create_model(
-    "GridConfig",
-    __base__=dg.Config,
-    **_GRID,
-    steps=(
-        int,
-        pydantic.Field(
-            2, ge=1, le=100, description="Mapped steps that the points are dealt to; each reads its data once. 步数"
-        ),
-    ),
-)
-WalkForwardConfig = pydantic.create_model(
-    "WalkForwardConfig",
-    __base__=dg.Config,
-    **_GRID,
-    train=(int, pydantic.Field(244, description="Sessions in which the best point is looked for. 训练窗口交易日数")),
-    test=(int, pydantic.Field(61, description="Sessions after them in which it is traded. 测试窗口交易日数")),
-)
+
+
+class _Points(Range):
+    strategy: str = pydantic.Field("dual_ma", description="Name of a strategy. 策略名")
+    grid: dict[str, Any] = pydantic.Field(
+        {"fast": [5, 10], "slow": [20, 60]},
+        description="Values of parameters, or of the account (capital, fill …), lists: all combinations are run. 参数网格",
+    )
+    ranked_by: str = pydantic.Field(
+        "sharpe",
+        description="sharpe, total_return, annual_return, excess, calmar, sortino or max_drawdown. 排序指标",
+    )
+
+
+class _Grid(_Points):
+    steps: int = pydantic.Field(
+        2, ge=1, le=100, description="Mapped steps that the points are dealt to; each reads its data once. 步数"
+    )
+
+
+class _WalkForward(_Points):
+    train: int = pydantic.Field(244, description="Sessions in which the best point is looked for. 训练窗口交易日数")
+    test: int = pydantic.Field(61, description="Sessions after them in which it is traded. 测试窗口交易日数")
+
+
+_ACCOUNT = "account"
 _Given = Mapping[str, Any]
+
+
+def _given(model: type[_Points], config: _Given) -> dict[str, Any]:
+    """What the launchpad says, judged; the account's settings are judged where they are used."""
+    asked = model(**{name: value for name, value in config.items() if name != _ACCOUNT})
+    return {**asked.model_dump(), _ACCOUNT: config[_ACCOUNT]}
 
 
 def _planned(given: _Given) -> list[Mapping[str, Any]]:
@@ -70,13 +66,18 @@ def _planned(given: _Given) -> list[Mapping[str, Any]]:
     return list(points_of(strategy_named(given["strategy"]), given["grid"], given["account"]))
 
 
-@dg.op(ins={"bars": dg.In(dg.Nothing)}, out=dg.DynamicOut(dict), description="Deals the points to steps. 拆分参数网格")
-def grid_points(config: GridConfig) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
+@dg.op(
+    ins={"bars": dg.In(dg.Nothing)},
+    out=dg.DynamicOut(dict),
+    config_schema={**fields_of(_Grid), _ACCOUNT: ACCOUNT},
+    description="Deals the points to steps. 拆分参数网格",
+)
+def grid_points(context: dg.OpExecutionContext) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
     from quant_pipeline.backtest.grid import dealt
     from quant_pipeline.backtest.store import new_series
 
-    given = config.model_dump()
     with sentences():
+        given = _given(_Grid, context.op_config)
         points = _planned(given)
         day(given["start"]), day(given["end"])
     series = new_series(given["strategy"])
@@ -156,17 +157,19 @@ def _told(figures: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@dg.op(ins={"bars": dg.In(dg.Nothing)}, out=dg.DynamicOut(dict), description="Train and test windows. 划分训练与测试窗口")
-def walk_windows(
-    config: WalkForwardConfig,
-    warehouse: WarehouseResource,
-) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
+@dg.op(
+    ins={"bars": dg.In(dg.Nothing)},
+    out=dg.DynamicOut(dict),
+    config_schema={**fields_of(_WalkForward), _ACCOUNT: ACCOUNT},
+    description="Train and test windows. 划分训练与测试窗口",
+)
+def walk_windows(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
     from quant_pipeline.backtest.grid import windows_of
     from quant_pipeline.backtest.reading import sessions_of
     from quant_pipeline.backtest.store import new_series
 
-    given = config.model_dump()
     with sentences():
+        given = _given(_WalkForward, context.op_config)
         points = _planned(given)
         with snapshot(warehouse.database, folder_of(settings.load())) as stored:
             sessions = sessions_of(stored, warehouse.calendar(), day(given["start"]), day(given["end"]))

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,6 +15,7 @@ from quant_pipeline.assets.describe import in_both
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.failures import Failed
 from quant_pipeline.assets.labels import labelled
+from quant_pipeline.assets.launchpad import fields_of, grouped
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
 from quant_pipeline.backtest.settings import BacktestError, Settings
@@ -36,6 +36,7 @@ from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.switches import switched_on
 from quant_pipeline.warehouse.lake import folder_of
+from quant_pipeline.wrong_values import problems
 
 if TYPE_CHECKING:
     from quant_pipeline.backtest.run import Result
@@ -53,39 +54,23 @@ def read_by(*strategies: type[Strategy]) -> list[str]:
     return reduced(name for name in names if name in _ON)
 
 
-def plain_fields(model: type[pydantic.BaseModel]) -> dict[str, Any]:
-    """The model's fields as the launchpad shows them: the same names, defaults and descriptions, an enum by its words. The
-    model itself judges the values, in sentences."""
-    return {name: _plain(field) for name, field in model.model_fields.items()}
+class Range(pydantic.BaseModel):
+    """What is traded when, as the launchpad asks for it."""
+
+    start: str = pydantic.Field("", description="First session, 2020-01-02; empty: the first stored. 起始日，空为最早")
+    end: str = pydantic.Field("", description="Last session; empty: the last stored. 结束日，空为最新")
+    universe: str = pydantic.Field(
+        "all", description="all, an index (hs300 …), boards (main, chinext, star, bse) or codes, by commas. 股票池"
+    )
 
 
-def _plain(field: pydantic.fields.FieldInfo) -> tuple[Any, Any]:
-    kind, default = field.annotation, field.default
-    if isinstance(default, Enum):
-        kind, default = str, default.value
-    return kind, pydantic.Field(default, description=field.description)
-
-
-AccountConfig = pydantic.create_model("AccountConfig", __base__=dg.Config, **plain_fields(Settings))
-RANGE: dict[str, Any] = {
-    "start": (str, pydantic.Field("", description="First session, 2020-01-02; empty: the first stored. 起始日，空为最早")),
-    "end": (str, pydantic.Field("", description="Last session; empty: the last stored. 结束日，空为最新")),
-    "universe": (
-        str,
-        pydantic.Field(
-            "all", description="all, an index (hs300 …), boards (main, chinext, star, bse) or codes, by commas. 股票池"
-        ),
-    ),
-}
-ACCOUNT = (
-    AccountConfig,
-    pydantic.Field(AccountConfig(), description="Capital, fills, rules, costs. 资金、成交、规则、费用"),
-)
+_RANGE = fields_of(Range)
+ACCOUNT = grouped(fields_of(Settings), "Capital, fills, rules, costs. 资金、成交、规则、费用")
 
 
 def backtest_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
     """The backtest of a strategy: range, universe, account and parameters in the launchpad; a report to look at."""
-    config_of = _config_of(strategy)
+    parameters = grouped(fields_of(strategy.Parameters), "The strategy's own. 策略参数")
 
     @dg.asset(
         name=f"backtest_{strategy.name}",
@@ -96,16 +81,13 @@ def backtest_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
         owners=["team:strategies"],
         dagster_type=NOTHING,
         hooks={tell_failure},
+        config_schema={**_RANGE, "parameters": parameters, "account": ACCOUNT},
     )
-    def backtest(
-        context: dg.AssetExecutionContext,
-        config: config_of,  # type: ignore[valid-type]
-        warehouse: WarehouseResource,
-    ) -> dg.MaterializeResult[None]:
+    def backtest(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         from quant_pipeline.backtest.asked import Asked, backtested
         from quant_pipeline.backtest.store import store
 
-        given = config.model_dump()  # type: ignore[attr-defined]
+        given = context.op_execution_context.op_config
         with sentences():
             asked = Asked(
                 strategy.with_parameters(given["parameters"]),
@@ -129,6 +111,8 @@ def sentences() -> Iterator[None]:
             yield
         except (BacktestError, StrategyError) as error:
             raise Failed(str(error)) from None
+        except pydantic.ValidationError as error:
+            raise Failed(problems(error)) from None
 
 
 def day(text: str) -> dt.date | None:
@@ -221,16 +205,6 @@ def _description(strategy: type[Strategy]) -> str:
         "Traded session by session under the exchange's rules of each date; every order has what became of it.\n\n"
         "结果 Results: backtests, backtest_orders, backtest_trades, backtest_equity, backtest_positions; "
         f"name = {strategy.name}. 命令行 Command: quant-pipeline backtest {strategy.name}"
-    )
-
-
-def _config_of(strategy: type[Strategy]) -> type[dg.Config]:
-    own = pydantic.create_model(
-        f"{strategy.__name__}BacktestParameters", __base__=dg.Config, **plain_fields(strategy.Parameters)
-    )
-    parameters = (own, pydantic.Field(own(), description="The strategy's own. 策略参数"))
-    return pydantic.create_model(
-        f"{strategy.__name__}BacktestConfig", __base__=dg.Config, **RANGE, parameters=parameters, account=ACCOUNT
     )
 
 

@@ -15,6 +15,7 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, in_both
 from quant_pipeline.assets.events import NOTHING, Events, everything_told
 from quant_pipeline.assets.failures import Failed
+from quant_pipeline.assets.launchpad import fields_of, grouped
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
 from quant_pipeline.charts.picture import Named, picture
@@ -34,6 +35,7 @@ from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.screening import screened
 from quant_pipeline.warehouse.screenings import Compared, former_hits, note_screening
 from quant_pipeline.warehouse.upsert import replace_rows
+from quant_pipeline.wrong_values import problems
 
 _CHUNK = 250
 """Sessions screened in one pass: it bounds the memory of a long backfill."""
@@ -49,12 +51,12 @@ _SHARED = 20
 _CONCEPTS = 3
 _UNIVERSE = "universe"
 """Beside a strategy's own parameters; none of them has this name."""
+_UNIVERSE_FIELD = grouped(fields_of(Universe), "Which shares it looks at. 股票池")
 
 
 def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefinition:
     """The screen of a strategy: an asset by session, its parameters in the launchpad, its hits in `screen_results`. It runs
     when it is asked to, and `by_itself` also when its data arrive."""
-    parameters = _config_of(strategy)
 
     @dg.asset(
         name=f"screen_{strategy.name}",
@@ -70,28 +72,34 @@ def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefin
         dagster_type=NOTHING,
         output_required=False,
         hooks={tell_failure},
+        config_schema={**fields_of(strategy.Parameters), _UNIVERSE: _UNIVERSE_FIELD},
     )
     def screen(
-        context: dg.AssetExecutionContext,
-        config: parameters,  # type: ignore[valid-type]
-        warehouse: WarehouseResource,
-        notifier: NotifierResource,
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource, notifier: NotifierResource
     ) -> Iterator[dg.Output[None]]:
-        asked = config.model_dump()  # type: ignore[attr-defined]
-        universe = Universe(**asked.pop(_UNIVERSE))
+        asked, universe = _asked(strategy, context.op_execution_context.op_config)
         calendar = warehouse.calendar()
         sessions = asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest())
         events = Events(context)
         known = events.known()
-        screening = _Screening(
-            strategy.with_parameters(asked), universe, events, calendar, warehouse, notifier, _screens_of(context)
-        )
+        screening = _Screening(asked, universe, events, calendar, warehouse, notifier, _screens_of(context))
         for first in range(0, len(sessions), _CHUNK):
             screening.run(sessions[first : first + _CHUNK])
         events.newest_last(known)
         yield everything_told()
 
     return screen
+
+
+def _asked(strategy: type[Strategy], config: Mapping[str, Any]) -> tuple[Strategy, Universe]:
+    """The strategy and the universe as the launchpad asks for them; Failed says what cannot be used."""
+    parameters = {name: value for name, value in config.items() if name != _UNIVERSE}
+    try:
+        return strategy.with_parameters(parameters), Universe(**config[_UNIVERSE])
+    except StrategyError as error:
+        raise Failed(str(error)) from None
+    except pydantic.ValidationError as error:
+        raise Failed(f"{_UNIVERSE}: {problems(error)}") from None
 
 
 def _screens_of(context: dg.AssetExecutionContext) -> list[type[Strategy]]:
@@ -248,20 +256,6 @@ def _description(strategy: type[Strategy]) -> str:
         f"{in_both(strategy.zh, strategy.doc)}\n\n参数 Parameters:\n\n{parameters}\n\n"
         f"股票池 Universe (universe):\n\n{filters}\n\n{hits}"
     )
-
-
-def _config_of(strategy: type[Strategy]) -> type[dg.Config]:
-    """The strategy's parameters as run config, and the universe: the launchpad shows each with its description."""
-    fields = _fields_of(strategy.Parameters)
-    fields[_UNIVERSE] = (_UniverseConfig, pydantic.Field(_UniverseConfig(), description="Which shares it looks at. 股票池"))
-    return pydantic.create_model(f"{strategy.__name__}Config", __base__=dg.Config, **fields)
-
-
-def _fields_of(model: type[pydantic.BaseModel]) -> dict[str, Any]:
-    return {name: (field.annotation, field) for name, field in model.model_fields.items()}
-
-
-_UniverseConfig = pydantic.create_model("UniverseConfig", __base__=dg.Config, **_fields_of(Universe))
 
 
 def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:

@@ -136,6 +136,7 @@ def test_walk_forward_trades_each_test_window_with_what_was_best_before_it(store
         ({"grid": {"fats": [1]}}, "fats"),
         ({"grid": {"fast": 5}}, "[5, 10, 20]"),
         ({"ranked_by": "luck"}, "luck"),
+        ({"steps": 0}, "steps"),
     ],
 )
 def test_a_grid_that_cannot_be_run_says_why(stored: Platform, given: dict[str, Any], why: str) -> None:

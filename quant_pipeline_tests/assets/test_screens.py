@@ -155,6 +155,7 @@ def test_what_is_gone_is_told(stored: Platform) -> None:
         ({"boards": ["star"]}, f"{DAYS[-3]} 的股票池为空"),
         ({"boards": ["nasdaq"]}, "nasdaq 不是板块：请写 main, chinext, star, bse"),
         ({"index": "hs300"}, f"筛选条件 index 需要 index_weights {DAYS[-3]}，而库中没有"),
+        ({"min_listed": -1}, "universe：min_listed：不得小于 0"),
         ({"ths": ["人工智障"]}, "人工智障 不是同花顺概念或行业；或许是：人工智能 885001.TI"),
     ],
 )
