@@ -235,3 +235,17 @@ MESSAGES = sa.Table(
     _moment("created_at", now=True),
     _moment("sent_at"),
 )
+
+VAULT_RECORDS = sa.Table(
+    "vault_records",
+    OPERATIONS,
+    sa.Column("kind", sa.Text, primary_key=True, comment="ths_session, ths_password, token …"),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("salt", sa.LargeBinary, nullable=False, comment="Of this record's key derivation"),
+    sa.Column("iterations", sa.Integer, nullable=False, comment="Of PBKDF2-HMAC-SHA256"),
+    sa.Column("sealed", sa.LargeBinary, nullable=False, comment="A Fernet token over kind, name and secret"),
+    sa.Column("about", JSONB, nullable=False, server_default="{}", comment="What may be read by everybody"),
+    _moment("created_at", now=True),
+    _moment("changed_at", now=True),
+    _moment("expires_at"),
+)
