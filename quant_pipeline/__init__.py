@@ -1,8 +1,8 @@
 """A Dagster data platform for China A-shares.
 
 In a notebook: `import quant_pipeline as qp`, then `qp.bars("600000.SH")`, `qp.read("daily_basic")`, `qp.sql("SELECT …")`,
-`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.backtest("dual_ma")`, `qp.indicators.add(bars, "MA5 MACD")`. Each is
-loaded when it is first named, so that the import alone costs nothing.
+`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.backtest("dual_ma")`, `qp.watchlist("core")`,
+`qp.indicators.add(bars, "MA5 MACD")`. Each is loaded when it is first named, so that the import alone costs nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from quant_pipeline.notebook.klines import bars, panel
     from quant_pipeline.notebook.screens import screen
     from quant_pipeline.notebook.tables import read, sql
+    from quant_pipeline.notebook.watchlists import watchlist
 
 __version__ = "0.1.0"
-__all__ = ["NothingStored", "QueryError", "backtest", "bars", "indicators", "panel", "read", "screen", "sql"]
+__all__ = ["NothingStored", "QueryError", "backtest", "bars", "indicators", "panel", "read", "screen", "sql", "watchlist"]
 
 _PLACES = {
     "NothingStored": "quant_pipeline.notebook.errors",
@@ -30,6 +31,7 @@ _PLACES = {
     "read": "quant_pipeline.notebook.tables",
     "screen": "quant_pipeline.notebook.screens",
     "sql": "quant_pipeline.notebook.tables",
+    "watchlist": "quant_pipeline.notebook.watchlists",
 }
 
 

@@ -60,7 +60,7 @@ class Range(pydantic.BaseModel):
     start: str = pydantic.Field("", description="First session, 2020-01-02; empty: the first stored. 起始日，空为最早")
     end: str = pydantic.Field("", description="Last session; empty: the last stored. 结束日，空为最新")
     universe: str = pydantic.Field(
-        "all", description="all, an index (hs300 …), boards (main, chinext, star, bse) or codes, by commas. 股票池"
+        "all", description="all, an index (hs300 …), boards (main, chinext …), watchlist:NAME or codes, by commas. 股票池"
     )
 
 

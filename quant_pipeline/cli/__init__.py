@@ -13,6 +13,7 @@ from quant_pipeline.cli.lake import lake
 from quant_pipeline.cli.pages import chart, report, serve
 from quant_pipeline.cli.research import backtest
 from quant_pipeline.cli.vault import vault
+from quant_pipeline.cli.watchlist import watchlist
 from quant_pipeline.cli.work import run, sandbox, sync, ui
 
 
@@ -32,7 +33,7 @@ def main() -> None:
 
 
 _WORK = (run, sync, ui, serve, sandbox, lake, db)
-_KEPT = (vault,)
+_KEPT = (watchlist, vault)
 _LOOK = (status, history, sources, stats, doctor, report, chart, backtest, completion)
 for _command in (*_WORK, *_KEPT, *_LOOK):
     main.add_command(_command)

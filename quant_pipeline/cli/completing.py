@@ -58,6 +58,23 @@ def strategies(context: click.Context, parameter: click.Parameter, incomplete: s
     return [CompletionItem(name, help=strategy.zh) for name, strategy in known.items() if name.startswith(incomplete)]
 
 
+def watchlists(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The user's own lists; none where the database does not answer."""
+    del context, parameter
+    from quant_pipeline import settings
+    from quant_pipeline.warehouse.database import Database
+    from quant_pipeline.warehouse.watchlists import lists
+
+    try:
+        current = settings.load()
+        if current.database_url is None and not (current.home / "pg").is_dir():
+            return []  # completing makes no database
+        known = lists(Database.from_settings(current))
+    except Exception:
+        return []
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
 def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The last runs; none where the database does not answer: a shell that completes shows no errors."""
     del context, parameter

@@ -16,7 +16,7 @@ from quant_pipeline.cli.help import Command, option
 @option("--start", type=DAY, help="First session (default: the first one that is stored).")
 @option("--end", type=DAY, help="Last session (default: the last one that is stored).")
 @option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy, or of the account.")
-@option("--universe", default="all", show_default=True, help="all, an index (hs300 …), boards or codes.")
+@option("--universe", default="all", show_default=True, help="all, an index (hs300 …), boards, watchlist:NAME or codes.")
 @option("--capital", type=float, help="Cash at the beginning, in yuan (default: 1,000,000).")
 @as_json
 def backtest(

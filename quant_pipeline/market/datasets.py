@@ -33,6 +33,7 @@ from quant_pipeline.market.lists import (
     TRADE_CALENDAR,
 )
 from quant_pipeline.market.reports import MARKET_OVERVIEW, RECONCILIATION
+from quant_pipeline.market.watchlists import THS_WATCHLIST, WATCHLISTS
 
 SCREEN_RESULTS = Dataset(
     "screen_results",
@@ -97,6 +98,8 @@ DATASETS: dict[str, Dataset] = {
         SIGNALS,
         SIGNAL_STATISTICS,
         PORTFOLIO_RISK,
+        WATCHLISTS,
+        THS_WATCHLIST,
     )
 }
 """Every data set by name, in the order in which one sync takes them."""
@@ -137,6 +140,8 @@ __all__ = [
     "THS_HOT",
     "THS_INDUSTRIES",
     "THS_MEMBERS",
+    "THS_WATCHLIST",
     "TRADE_CALENDAR",
+    "WATCHLISTS",
     "WEEKLY_KLINE",
 ]

@@ -23,10 +23,12 @@ from quant_pipeline.market.datasets import (
     THS_CONCEPTS,
     THS_INDUSTRIES,
     THS_MEMBERS,
+    WATCHLISTS,
 )
 from quant_pipeline.market.index_members import INDEX_UNIVERSES
 from quant_pipeline.market.search import Named, near
 from quant_pipeline.market.trading_rules import delisting_period, session_number, special_treatment
+from quant_pipeline.market.watchlists import WatchlistError, members
 
 BOARDS: Final = {
     "main": (Board.SSE_MAIN, Board.SZSE_MAIN),
@@ -58,6 +60,9 @@ class Universe(BaseModel):
         "同花顺概念或行业（名称或代码，按最近一次同步），空为不限",
     )
     codes: list[str] = Field([], description="Only these codes. 仅限这些代码，空为不限")
+    watchlists: list[str] = Field(
+        [], description="Codes in any of these watchlists of yours, as they are now. 自选列表（按现在的内容），空为不限"
+    )
     without_st: bool = Field(
         False, description="Without ST, *ST and delisting shares, by their name of that day. 剔除当日ST与退市整理"
     )
@@ -153,6 +158,15 @@ def _of_codes(rows: pl.DataFrame, universe: Universe, tables: Tables, calendar: 
         raise UniverseError(str(error)) from None
 
 
+def _in_watchlists(rows: pl.DataFrame, universe: Universe, tables: Tables, calendar: Calendar) -> pl.DataFrame:
+    """As the lists are now: they have no past."""
+    del calendar
+    try:
+        return rows.filter(pl.col("ts_code").is_in(members(tables[WATCHLISTS.name], universe.watchlists)))
+    except WatchlistError as error:
+        raise UniverseError(str(error)) from None
+
+
 def _in_index(rows: pl.DataFrame, universe: Universe, tables: Tables, calendar: Calendar) -> pl.DataFrame:
     """Members on a day: those of the last label up to it."""
     del calendar
@@ -223,6 +237,7 @@ def _below_the_limit(rows: pl.DataFrame, universe: Universe, tables: Tables, cal
 _FILTERS: Final[Mapping[str, _Filter]] = {
     "boards": _Filter((), _on_boards),
     "codes": _Filter((), _of_codes),
+    "watchlists": _Filter((), _in_watchlists, (WATCHLISTS,)),
     "index": _Filter((INDEX_WEIGHTS,), _in_index),
     "ths": _Filter((THS_MEMBERS,), _in_ths_boards, (THS_CONCEPTS, THS_INDUSTRIES)),
     "without_st": _Filter((NAME_HISTORY,), _not_st),

@@ -18,7 +18,7 @@ from psycopg import sql
 from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import BSE_MAPPING, DATASETS, NAME_HISTORY, STOCK_LIST
+from quant_pipeline.market.datasets import BSE_MAPPING, DATASETS, NAME_HISTORY, STOCK_LIST, WATCHLISTS
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 from quant_pipeline.warehouse.table_changes import noting
@@ -35,9 +35,12 @@ _SINCE = {STOCK_LIST.name: "list_date", NAME_HISTORY.name: "start_date"}
 _FOLLOWED = tuple(
     dataset
     for dataset in DATASETS.values()
-    if dataset.sourced
-    and "ts_code" in dataset.key
-    and (STOCK_LIST.name in dataset.universe or dataset in (STOCK_LIST, NAME_HISTORY))
+    if dataset is WATCHLISTS
+    or (
+        dataset.sourced
+        and "ts_code" in dataset.key
+        and (STOCK_LIST.name in dataset.universe or dataset in (STOCK_LIST, NAME_HISTORY))
+    )
 )
 _RECORD = """
 INSERT INTO code_changes (old_code, new_code, name, changed_on, known_from) VALUES (%s, %s, %s, %s, %s)

@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 from quant_pipeline.backtest import store as storing
 from quant_pipeline.cli import main
+from quant_pipeline.market.search import Named
 from quant_pipeline.strategies import registry
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline_tests.assets.platform import Platform
+from quant_pipeline.warehouse import watchlists
+from quant_pipeline_tests.assets.platform import LATEST, Platform
 
 TABLES = ("backtests", "backtest_orders", "backtest_trades", "backtest_equity", "backtest_positions")
 NEEDED = ("stock_list", "name_history", "index_list", "suspensions", "daily_kline", "adj_factor", "price_limits", "index_daily")
@@ -96,6 +98,21 @@ def test_the_figures_and_every_table(synced: Platform, command: Callable[..., Re
     assert not [note for note in facts["notes"] if "limit" in note]
 
 
+def test_a_watchlist_is_a_universe_beside_boards_and_codes_and_nobody_buys_its_indexes(
+    synced: Platform, command: Callable[..., Result]
+) -> None:
+    codes = [code for (code,) in synced.rows("SELECT ts_code FROM stock_list WHERE list_status = 'L' ORDER BY 1 LIMIT 3")]
+    listed = [Named(code, "") for code in [*codes[:2], "000001.SH"]]
+    watchlists.add(synced.database, "core", listed, origin="typed", day=LATEST)
+    done = command("dual_ma", "--set", "fast=3", "--set", "slow=8", "--universe", f"watchlist:core,{codes[2]}", "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["universe"] == f"watchlist:core,{codes[2]}"
+    assert facts["figures"]["orders"] > 0
+    ordered = synced.rows("SELECT DISTINCT ts_code FROM backtest_orders WHERE backtest = %s", facts["id"])
+    assert {code for (code,) in ordered} <= set(codes)
+
+
 def test_a_person_reads_a_table_and_what_was_not_filled(command: Callable[..., Result]) -> None:
     shown = command("dual_ma", "--set", "fast=3", "--set", "slow=8")
     assert shown.exit_code == 0, shown.output
@@ -115,6 +132,7 @@ def test_a_person_reads_a_table_and_what_was_not_filled(command: Callable[..., R
         (["dual_ma", "--start", "2026-11-14", "--end", "2026-11-15"], "there is no session from 2026-11-14 to 2026-11-15"),
         (["dual_ma", "--start", "2001-01-01", "--end", "2001-12-31"], "no bars of this range are stored: they reach from"),
         (["dual_ma", "--universe", "moon"], "moon is no universe: write all, a board or an index"),
+        (["dual_ma", "--universe", "watchlist:moon"], "there is no watchlist moon."),
         (["dual_ma", "--universe", " , "], "the universe is empty"),
         (["dual_ma", "--universe", "600999"], "no bars of 600999.SH are stored"),
         (["dual_ma", "--universe", "hs300"], "no members of hs300 are stored"),

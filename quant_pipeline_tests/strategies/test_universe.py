@@ -19,6 +19,7 @@ from quant_pipeline.market.datasets import (
     THS_CONCEPTS,
     THS_INDUSTRIES,
     THS_MEMBERS,
+    WATCHLISTS,
 )
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.strategies.universe import Universe, UniverseError, chosen, needed
@@ -85,6 +86,14 @@ TABLES = {
             {"ts_code": "000001.SZ", "trade_date": DAY, "suspend_type": "R"},
         ],
     ),
+    WATCHLISTS.name: _rows(
+        WATCHLISTS,
+        [
+            {"watchlist": "core", "ts_code": "600000.SH"},
+            {"watchlist": "core", "ts_code": "000300.SH"},
+            {"watchlist": "bse", "ts_code": "920001.BJ"},
+        ],
+    ),
     PRICE_LIMITS.name: _rows(
         PRICE_LIMITS,
         [
@@ -114,6 +123,8 @@ def _chosen(universe: Universe, day: dt.date = DAY) -> list[str]:
         ({"ths": ["人工智能"]}, ["688001.SH"], ["688001.SH"]),
         ({"ths": ["885001.TI", "银行"]}, ["600000.SH", "688001.SH"], ["600000.SH", "688001.SH"]),
         # listed for more than one session; of whom nothing is known, long ago
+        ({"watchlists": ["core"]}, ["600000.SH"], ["600000.SH"]),
+        ({"watchlists": ["core", "bse"]}, ["600000.SH", "920001.BJ"], ["600000.SH", "920001.BJ"]),
         ({"min_listed": 1}, ["600000.SH", "688001.SH", "920001.BJ"], ["000001.SZ", "600000.SH", "688001.SH", "920001.BJ"]),
         ({"min_amount": 4000.0}, ["688001.SH", "920001.BJ"], ["688001.SH", "920001.BJ"]),
         ({"without_halted": True}, CODES, [code for code in CODES if code != "600000.SH"]),
@@ -143,6 +154,7 @@ def test_only_what_a_filter_looks_at_is_read() -> None:
             "the filter index needs index_weights 2026-11-19, .* --datasets index_weights --start 2026-11-19",
         ),
         ({"ths": ["人工智障"]}, "人工智障 is no THS concept or industry; perhaps: 人工智能 885001.TI"),
+        ({"watchlists": ["cor"]}, r"there is no watchlist cor\. Did you mean core\?"),
         ({"codes": ["6"]}, "'6' is no security code"),
         (
             {"min_amount": 1e9},
