@@ -13,14 +13,19 @@ from typing import Any, ParamSpec
 import polars as pl
 
 from quant_pipeline.language import marked, of_messages, say, say_many, speaking
+from quant_pipeline.market import clock
+from quant_pipeline.notify.severity import Severity
 from quant_pipeline.retelling import retold
 from quant_pipeline.warehouse.screenings import Compared
 
 LISTED_HITS = 30
+RUN_FAILED = "run_failed"
+"""The kind of what is told of a failed run."""
 _LISTED_CHECKS = 20
 _LISTED_SOURCES = 20
 _LISTED_DIFFERENCES = 20
 _LISTED_HOLDINGS = 10
+_LISTED_FOLDED = 100
 _LONGEST_CAUSE = 1_500
 _LONGEST_LINE = 200
 _LONGEST_TITLE = 80
@@ -40,11 +45,17 @@ Parts = ParamSpec("Parts")
 
 @dataclass(frozen=True)
 class Message:
-    """A message as PushPlus takes it; `template` is one of PushPlus's (markdown, html, txt)."""
+    """What a person is told; `template` says what the content is written in (markdown, html, txt).
+
+    `severity` and `kind` are what routes choose by; messages of one `topic` are the same alert again ("": none is like it).
+    """
 
     title: str
     content: str
     template: str = "markdown"
+    severity: Severity = Severity.WARNING
+    kind: str = "other"
+    topic: str = ""
 
 
 def _spoken(write: Callable[Parts, Message]) -> Callable[Parts, Message]:
@@ -75,7 +86,7 @@ def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, uni
         "",
         say("[All that failed]({url})", url=units_url) + " · " + _run_link(ui_url, run_id),
     ]
-    return _message(say("Run failed: {job}", job=job), lines, sandbox)
+    return _message(say("Run failed: {job}", job=job), lines, sandbox, Severity.CRITICAL, RUN_FAILED, f"{RUN_FAILED}:{job}")
 
 
 @_spoken
@@ -97,7 +108,7 @@ def screen_ready(
     head = say("**{strategy}** · session {session}", strategy=_inline(strategy), session=session)
     new = frozenset() if compared is None else compared.new
     lines = [head, *_differences(compared), "", *_hit_lines(hits, new), "", say("[Open the screen]({url})", url=page_url)]
-    return _message(title, lines, sandbox)
+    return _message(title, lines, sandbox, Severity.INFO, "screen")
 
 
 def _differences(compared: Compared | None) -> list[str]:
@@ -126,7 +137,8 @@ def checks_failed(
         "",
         _run_link(ui_url, run_id),
     ]
-    return _message(say("Checks failed: {dataset} ({count})", dataset=dataset, count=len(failed)), lines, sandbox)
+    title = say("Checks failed: {dataset} ({count})", dataset=dataset, count=len(failed))
+    return _message(title, lines, sandbox, Severity.WARNING, "checks_failed", f"checks_failed:{dataset}")
 
 
 @_spoken
@@ -138,7 +150,7 @@ def check_noticed(*, dataset: str, check: str, text: str, run_id: str, ui_url: s
         "",
         _run_link(ui_url, run_id),
     ]
-    return _message(f"{check}：{dataset}", lines, sandbox)
+    return _message(f"{check}：{dataset}", lines, sandbox, Severity.INFO, "check_noticed")
 
 
 @_spoken
@@ -161,7 +173,7 @@ def portfolio_at_risk(
         "",
         say("[Open the UI]({url})", url=ui_url),
     ]
-    return _message(say("Portfolio risk: {alert}", alert=alerts[0]), lines, sandbox)
+    return _message(say("Portfolio risk: {alert}", alert=alerts[0]), lines, sandbox, Severity.WARNING, "portfolio_risk")
 
 
 @_spoken
@@ -177,7 +189,8 @@ def sources_differ(*, differences: Sequence[tuple[str, str]], count: int, run_id
         "",
         _run_link(ui_url, run_id),
     ]
-    return _message(say("Sources differ: {first} ({count})", first=differences[0][0], count=count), lines, sandbox)
+    title = say("Sources differ: {first} ({count})", first=differences[0][0], count=count)
+    return _message(title, lines, sandbox, Severity.WARNING, "sources_differ")
 
 
 @_spoken
@@ -202,7 +215,7 @@ def sources_unhealthy(*, troubles: Sequence[tuple[str, str]], ui_url: str, sandb
     title = say("Source unhealthy: {first}", first=first)
     if len(troubles) > 1:
         title += say(" and others, {count} in all", count=len(troubles))
-    return _message(title, lines, sandbox)
+    return _message(title, lines, sandbox, Severity.WARNING, "alert")
 
 
 @_spoken
@@ -221,7 +234,89 @@ def refusal_unknown(*, source: str, api: str, text: str, ui_url: str, sandbox: b
         "",
         say("[Open the UI]({url})", url=ui_url),
     ]
-    return _message(say("Unknown refusal: {source}.{api}", source=source, api=api), lines, sandbox)
+    title = say("Unknown refusal: {source}.{api}", source=source, api=api)
+    return _message(title, lines, sandbox, Severity.WARNING, "unknown_refusal")
+
+
+@_spoken
+def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool) -> Message:
+    """A 同花顺 account is logged out and a person is needed. `account`: as he knows it; `reason`: why no re-login helped."""
+    lines = [
+        say("- Account: {account}", account=_inline(account)),
+        say("- Why: {reason}", reason=_inline(reason)),
+        "",
+        say("Groups of the watchlist are not written until then; all else goes on."),
+        "",
+        say("**What to do**"),
+        "",
+        say("1. Log in again: `quant-pipeline ths login qr`"),
+        say("2. How it stands: `quant-pipeline ths status`"),
+        "",
+        say("[Open the UI]({url})", url=ui_url),
+    ]
+    title = say("Your THS login has expired, please log in again")
+    return _message(title, lines, sandbox, Severity.CRITICAL, "session_expired", f"session_expired:{account}")
+
+
+@_spoken
+def alerts_raised(*, alerts: Sequence[tuple[str, str, str]], severity: Severity, pages_url: str, sandbox: bool) -> Message:
+    """What is the matter now: (rule in words, what it is about, why); the gravest of them has `severity`."""
+    lines = [
+        say("| Alert | About | Cause |"),
+        "|---|---|---|",
+        *(f"| {_inline(rule)} | {_inline(subject)} | {_inline(cause)} |" for rule, subject, cause in alerts[:_LISTED_SOURCES]),
+        *_remainder(len(alerts), _LISTED_SOURCES),
+        "",
+        say("**What to do**"),
+        "",
+        say("1. See them all: `quant-pipeline alerts list`"),
+        say("2. Say that you know: `quant-pipeline alerts ack ID`; it is then told no more."),
+        "",
+        say("[Open the alerts]({url}/alerts)", url=pages_url),
+    ]
+    rule, subject, _ = alerts[0]
+    title = say("Alert: {rule}, {subject}", rule=rule, subject=subject)
+    if len(alerts) > 1:
+        title += say(" and others, {count} in all", count=len(alerts))
+    topic = f"alerts:{','.join(sorted(f'{rule}.{subject}' for rule, subject, _ in alerts))}"
+    return _message(title, lines, sandbox, severity, "alert", topic)
+
+
+@_spoken
+def recovered(*, alerts: Sequence[tuple[str, str, str]], pages_url: str, sandbox: bool) -> Message:
+    """What was told is over: (rule in words, what it was about, since when)."""
+    lines = [
+        say("| Alert | About | Since |"),
+        "|---|---|---|",
+        *(f"| {_inline(rule)} | {_inline(subject)} | {_inline(since)} |" for rule, subject, since in alerts[:_LISTED_SOURCES]),
+        *_remainder(len(alerts), _LISTED_SOURCES),
+        "",
+        say("[Open the alerts]({url}/alerts)", url=pages_url),
+    ]
+    rule, subject, _ = alerts[0]
+    title = say("Recovered: {rule}, {subject}", rule=rule, subject=subject)
+    if len(alerts) > 1:
+        title += say(" and others, {count} in all", count=len(alerts))
+    return _message(title, lines, sandbox, Severity.INFO, "recovered")
+
+
+@_spoken
+def digest(*, folded: Sequence[tuple[str, int, dt.datetime, dt.datetime]]) -> Message:
+    """Many messages in one: (title, how often, first, last) of each alert that was folded, the oldest first."""
+    total = sum(count for _, count, _, _ in folded)
+    lines = [
+        say("| Message | Times | From | To |"),
+        "|---|--:|---|---|",
+        *(
+            f"| {_inline(title)} | {count} | {_moment(first)} | {_moment(last)} |"
+            for title, count, first, last in folded[:_LISTED_FOLDED]
+        ),
+        *_remainder(len(folded), _LISTED_FOLDED),
+        "",
+        say("Each of them in full: `quant-pipeline messages --folded`"),
+    ]
+    title = say_many("Digest: {count} message", "Digest: {count} messages", total)
+    return Message(title, "\n".join(lines), kind="digest")
 
 
 def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
@@ -230,9 +325,14 @@ def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def _message(title: str, lines: Sequence[str], sandbox: bool) -> Message:
+def _message(title: str, lines: Sequence[str], sandbox: bool, severity: Severity, kind: str, topic: str = "") -> Message:
     content = [say(_SIMULATED), "", *lines] if sandbox else lines
-    return Message((say(_SANDBOX) if sandbox else "") + one_line(_unsecret(title), _LONGEST_TITLE), "\n".join(content))
+    shown = (say(_SANDBOX) if sandbox else "") + one_line(_unsecret(title), _LONGEST_TITLE)
+    return Message(shown, "\n".join(content), severity=severity, kind=kind, topic=topic)
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{at.astimezone(clock.EXCHANGE_ZONE):%m-%d %H:%M:%S}"
 
 
 def _hit_lines(hits: pl.DataFrame, new: Collection[str]) -> list[str]:

@@ -33,8 +33,8 @@ class NotifierResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def deliver(self) -> outbox.Delivered:
         """Sends what is due, and asks about what was accepted."""
-        return outbox.deliver(self.warehouse.database, self._channel())
+        return outbox.deliver(self.warehouse.database, self._channels())
 
-    def _channel(self) -> Channel | None:
+    def _channels(self) -> list[Channel]:
         at = upstream.pushplus(settings.load())
-        return PushPlus(at.token, at.url, at.secret_key) if at.token else None
+        return [PushPlus(at.token, at.url, at.secret_key)] if at.token else []

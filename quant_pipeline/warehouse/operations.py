@@ -224,16 +224,100 @@ MESSAGES = sa.Table(
     OPERATIONS,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("dedupe_key", sa.Text, nullable=False, unique=True, comment="One event, one message"),
+    sa.Column("severity", sa.Text, nullable=False, server_default="warning", comment="critical|warning|info"),
+    sa.Column("kind", sa.Text, nullable=False, server_default="other", comment="What routes choose by: screen, run_failed …"),
+    sa.Column("topic", sa.Text, comment="The same alert has the same; null: nothing else is like it"),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("content", sa.Text, nullable=False),
     sa.Column("template", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False, comment="pending|accepted|delivered|failed|logged"),
-    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("short_code", sa.Text, comment="PushPlus's receipt"),
+    sa.Column(
+        "status", sa.Text, nullable=False, comment="pending|accepted|delivered|failed|folded|logged: of all its deliveries"
+    ),
     sa.Column("error", sa.Text),
-    _moment("next_attempt_at", now=True),
+    _moment("created_at", now=True),
+    sa.Column("routed_at", sa.DateTime(timezone=True), comment="When its deliveries were made; null: nobody has yet"),
+    sa.Index("messages_unrouted", "id", postgresql_where=sa.text("routed_at IS NULL")),
+    sa.Index("messages_topic", "topic", "created_at"),
+)
+
+DELIVERIES = sa.Table(
+    "deliveries",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("message", sa.BigInteger, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("receiver", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("urgency", sa.SmallInteger, nullable=False, comment="0 critical, 1 warning, 2 info: what goes first"),
+    sa.Column("state", sa.Text, nullable=False, comment="waiting|accepted|delivered|failed|passed_on|folded"),
+    sa.Column("folded_into", sa.BigInteger, comment="The digest (messages.id) that tells of it"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("strikes", sa.Integer, nullable=False, server_default="0", comment="Failures while the channel was well"),
+    sa.Column("parts_sent", sa.Integer, nullable=False, server_default="0", comment="Of a long message: those that went"),
+    sa.Column("receipts", sa.ARRAY(sa.Text), nullable=False, server_default="{}", comment="The channel's, of each part"),
+    sa.Column("error", sa.Text),
+    sa.Column("not_before", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+    _moment("ask_at"),
     _moment("created_at", now=True),
     _moment("sent_at"),
+    sa.UniqueConstraint("message", "receiver", "channel"),
+    sa.Index("deliveries_waiting", "channel", "urgency", "message", postgresql_where=sa.text("state = 'waiting'")),
+    sa.Index("deliveries_accepted", "ask_at", postgresql_where=sa.text("state = 'accepted'")),
+    sa.Index("deliveries_folded", "folded_into", postgresql_where=sa.text("folded_into IS NOT NULL")),
+)
+
+DELIVERY_ATTEMPTS = sa.Table(
+    "delivery_attempts",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("delivery", sa.BigInteger, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("account", sa.Text, nullable=False, comment="Whose limits it counts against"),
+    _moment("started_at", now=True),
+    sa.Column("finished_at", sa.DateTime(timezone=True), comment="null: under way, or its process died"),
+    sa.Column("outcome", sa.Text, comment="accepted|refused|unknown"),
+    sa.Column("error", sa.Text),
+    sa.Index("delivery_attempts_account", "account", "started_at"),
+    sa.Index("delivery_attempts_delivery", "delivery"),
+)
+
+CHANNEL_STATE = sa.Table(
+    "channel_state",
+    OPERATIONS,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0", comment="In a row; three open the circuit"),
+    sa.Column("retry_at", sa.DateTime(timezone=True), comment="Nothing is sent before it"),
+    sa.Column("day_until", sa.DateTime(timezone=True), comment="Limited for the day: nothing is sent before it"),
+    sa.Column("reason", sa.Text),
+    _moment("changed_at", now=True),
+)
+
+ALERT_RULES = sa.Table(
+    "alert_rules",
+    OPERATIONS,
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("threshold", sa.Float, comment="In the rule's unit; null: it has none"),
+    sa.Column("severity", sa.Text, nullable=False, comment="critical|warning|info"),
+    _moment("changed_at", now=True),
+    sa.Column("changed_by", sa.Text, comment="null: as it was seeded"),
+)
+
+ALERTS = sa.Table(
+    "alerts",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, comment="What it is about: tushare.daily, daily_kline, a job"),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False, comment="In words, as of the last look"),
+    sa.Column("link", sa.Text, comment="Where it can be looked at"),
+    _moment("opened_at", now=True),
+    _moment("seen_at", now=True),
+    _moment("told_at"),
+    sa.Column("acknowledged_at", sa.DateTime(timezone=True)),
+    sa.Column("acknowledged_by", sa.Text),
+    sa.Column("resolved_at", sa.DateTime(timezone=True), comment="When its cause was gone; null: it is open"),
+    sa.Index("alerts_open", "rule", "subject", unique=True, postgresql_where=sa.text("resolved_at IS NULL")),
+    sa.Index("alerts_opened_at", "opened_at"),
 )
 
 VAULT_RECORDS = sa.Table(

@@ -20,13 +20,16 @@ from quant_pipeline_tests.notify.conftest import Bench
 from quant_pipeline_tests.sources.loopback import send_json, serving
 
 MESSAGE = Message("选股 Screen", "# 金叉")
+_RESTS = "SELECT extract(epoch FROM retry_at - changed_at) / 60 FROM channel_state"
 NOBODY = "http://127.0.0.1:9/pushplus"
 
 
 def test_a_message_is_sent_once_and_its_delivery_known_at_once(bench: Bench) -> None:
     bench.enqueue("a")
     assert bench.deliver() == Delivered(sent=1, delivered=1)
-    assert bench.rows("status, attempts, error, short_code <> '', sent_at IS NOT NULL") == [("delivered", 1, None, True, True)]
+    assert bench.rows("status, error") == [("delivered", None)]
+    shown = "receiver, channel, state, attempts, cardinality(receipts), sent_at IS NOT NULL"
+    assert bench.deliveries(shown) == [("me", "pushplus", "delivered", 1, 1, True)]
     assert bench.deliver() == Delivered()
     assert bench.answers() == ["ok"]
 
@@ -50,10 +53,10 @@ def test_without_a_token_messages_are_logged(bench: Bench, caplog: pytest.LogCap
     bench.put("a", MESSAGE)
     bench.put("b", MESSAGE)
     with caplog.at_level(logging.INFO):
-        assert outbox.deliver(bench.database, None) == Delivered(logged=2)
+        assert outbox.deliver(bench.database, []) == Delivered(logged=2)
     assert caplog.text.count("# 金叉") == 2
     assert bench.rows("status") == [("logged",), ("logged",)]
-    assert outbox.deliver(bench.database, None) == Delivered()
+    assert outbox.deliver(bench.database, []) == Delivered()
     assert bench.deliver() == Delivered()
     assert bench.answers() == []
 
@@ -63,20 +66,24 @@ def test_what_did_not_get_through_is_tried_again_later(bench: Bench, fault: dict
     bench.sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
     bench.enqueue("a")
     assert bench.deliver() == Delivered(waiting=1)
-    assert bench.rows("status, attempts, error LIKE 'unknown: PushPlus%'") == [("pending", 1, True)]
+    assert bench.rows("status, error LIKE 'unknown: PushPlus%'") == [("pending", True)]
     assert bench.deliver() == Delivered(waiting=1)
     assert len(bench.answers()) == 1
     bench.pass_time("61 s")
     assert bench.deliver() == Delivered(sent=1, delivered=1)
-    assert bench.rows("status, attempts, error") == [("delivered", 2, None)]
+    assert bench.rows("status, error") == [("delivered", None)]
+    assert bench.deliveries("attempts") == [(2,)]
 
 
-def test_when_one_does_not_get_through_the_others_wait_too(bench: Bench) -> None:
+def test_when_one_does_not_get_through_the_others_wait_behind_it(bench: Bench) -> None:
     bench.sandbox.order_fault("disconnect", server="pushplus", api="send")
     bench.enqueue("a", "b")
     assert bench.deliver() == Delivered(waiting=2)
-    assert bench.rows("attempts") == [(1,), (0,)]
-    assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
+    assert bench.deliveries("attempts") == [(1,), (0,)]
+    assert bench.deliver() == Delivered(waiting=2)
+    bench.pass_time("61 s")
+    assert bench.deliver() == Delivered(sent=2, delivered=2)
+    assert bench.inbox() == ["a", "b"], "in their order"
 
 
 def test_the_wait_doubles_and_stays_within_an_hour(bench: Bench) -> None:
@@ -84,7 +91,7 @@ def test_the_wait_doubles_and_stays_within_an_hour(bench: Bench) -> None:
     waits = []
     for _ in range(9):
         bench.deliver(PushPlus("sandbox-token", NOBODY))
-        waits += [round(seconds / 60) for (seconds,) in bench.rows("extract(epoch FROM next_attempt_at - sent_at)")]
+        waits += [round(minutes) for (minutes,) in bench.execute(_RESTS)]
         bench.pass_time("61 min")
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert bench.deliver() == Delivered(sent=1, delivered=1)
@@ -95,7 +102,7 @@ def test_code_900_stops_everything_for_the_day(bench: Bench, monkeypatch: pytest
     bench.enqueue("a", "b")
     assert bench.deliver() == Delivered(waiting=2)
     assert bench.rows("error")[0] == ("limited_for_the_day: 900 用户账号使用受限",)
-    [(minutes,)] = bench.execute("SELECT extract(epoch FROM blocked_until - clock_timestamp()) / 60 FROM source_state")
+    [(minutes,)] = bench.execute("SELECT extract(epoch FROM day_until - clock_timestamp()) / 60 FROM channel_state")
     assert round(minutes) == 6 * 60 + 5  # from 18:00 to 00:05
     bench.enqueue("c")
     bench.pass_time("6 h")
@@ -148,7 +155,7 @@ def test_without_a_secret_key_accepted_is_the_last_word(bench: Bench, mute: Push
 def test_a_receipt_that_pushplus_has_forgotten_holds_up_no_other(bench: Bench, mute: PushPlus) -> None:
     bench.enqueue("a", "b")
     bench.deliver(mute)
-    bench.execute("UPDATE messages SET short_code = 'nonsense' WHERE content = 'a' RETURNING id")
+    bench.execute("UPDATE deliveries SET receipts = '{nonsense}' WHERE message = 1 RETURNING id")
     bench.deliver()
     bench.pass_time("1 h")
     assert bench.deliver() == Delivered(delivered=1)
@@ -163,7 +170,7 @@ def test_five_a_minute_in_their_order(bench: Bench) -> None:
     bench.enqueue(*"abcdefg")
     assert bench.deliver() == Delivered(sent=5, delivered=5, waiting=2)
     assert bench.deliver() == Delivered(waiting=2)
-    assert bench.rows("attempts") == [(1,)] * 5 + [(0,)] * 2
+    assert bench.deliveries("attempts") == [(1,)] * 5 + [(0,)] * 2
     bench.sandbox.set_quota("send", None, server="pushplus")  # the server's own minute has not gone by
     bench.pass_time("66 s")
     assert bench.deliver() == Delivered(sent=2, delivered=2)
@@ -171,9 +178,11 @@ def test_five_a_minute_in_their_order(bench: Bench) -> None:
 
 
 def test_two_hundred_a_day(bench: Bench) -> None:
+    bench.enqueue("old")
+    bench.deliver()
     bench.execute(
-        "INSERT INTO messages (dedupe_key, title, content, template, status, sent_at) SELECT 'old ' || n, '', '', 'txt', "
-        "'delivered', clock_timestamp() - interval '2 h' FROM generate_series(1, 199) n RETURNING id"
+        "INSERT INTO delivery_attempts (delivery, account, started_at, finished_at) SELECT id, 'pushplus', moment, moment "
+        "FROM deliveries, generate_series(1, 198), (SELECT clock_timestamp() - interval '2 h') AS ago (moment) RETURNING 1"
     )
     bench.enqueue("a", "b")
     assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
@@ -203,7 +212,8 @@ def test_deliverers_at_once_send_once_and_keep_the_limit(bench: Bench) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = [job.result() for job in [pool.submit(deliverer) for _ in range(4)]]
     assert sum(each.sent for each in done) == PushPlus.limits.a_minute
-    assert bench.rows("attempts, status") == [(1, "accepted")] * 5 + [(0, "pending")] * 3
+    assert [state for (state,) in bench.deliveries("state")].count("waiting") == 3
+    assert bench.inbox() == list("abcde"), "in their order"
     assert len(bench.answers()) == PushPlus.limits.a_minute
 
 
@@ -219,10 +229,8 @@ def test_a_process_that_dies_while_sending_loses_nothing(bench: Bench) -> None:
     bench.enqueue("a", "b")
     with pytest.raises(Killed):
         bench.deliver(Dying(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url))
-    assert bench.deliver() == Delivered(sent=1, delivered=1, waiting=1)
-    bench.pass_time("61 s")
-    assert bench.deliver() == Delivered(sent=1, delivered=1)
-    assert bench.rows("attempts") == [(2,), (1,)]
+    assert bench.deliver() == Delivered(sent=2, delivered=2)
+    assert bench.inbox() == ["a", "a", "b"], "the one that it was sending goes twice, and the order is kept"
 
 
 def test_secrets_reach_neither_table_nor_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -235,7 +243,8 @@ def test_secrets_reach_neither_table_nor_log(bench: Bench, caplog: pytest.LogCap
         bench.deliver(PushPlus(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url, "hush-secret"))
     assert "903" in caplog.text
     assert "cannot be asked" in caplog.text
-    stored = str(bench.rows("messages::text"))
+    tables = ("messages", "deliveries", "delivery_attempts", "channel_state")
+    stored = str([bench.execute(f"SELECT {table}::text FROM {table}") for table in tables])
     for secret in ("hush-token", "hush-secret", bench.sandbox.pushplus_token):
         assert secret not in caplog.text
         assert secret not in stored
@@ -253,7 +262,7 @@ def test_a_refusal_that_nobody_knows_is_recorded_once_and_tried_again(bench: Ben
     bench.enqueue("a", "b")
     with serving(respond) as url:
         for _ in range(2):
-            assert outbox.deliver(bench.database, PushPlus("token-of-mine", url)).sent == 0
+            assert bench.deliver(PushPlus("token-of-mine", url)).sent == 0
             bench.pass_time("61 s")
     with bench.database.connect() as connection:
         events = connection.execute("SELECT source, api, kind, reason FROM source_events").fetchall()

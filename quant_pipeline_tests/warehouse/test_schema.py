@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from quant_pipeline.market.columns import number
 from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS
 from quant_pipeline.settings import Mode
-from quant_pipeline.warehouse import schema, tables
+from quant_pipeline.warehouse import revisions, schema, tables
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
 from quant_pipeline.warehouse.upsert import upsert
@@ -185,3 +185,26 @@ def test_reconciliation_s_sums_of_the_first_version_give_way_to_its_rows_by_code
     warehouse.upgrade()
     assert differences(warehouse) == []
     assert read_sql(warehouse, "SELECT count(ts_code) AS n FROM reconciliation").item() == 0
+
+
+def test_messages_that_waited_before_there_were_deliveries_go_on_waiting(warehouse: Database) -> None:
+    with warehouse.connect() as connection:  # a repetition of today's, which the older version does not know
+        connection.execute(
+            "INSERT INTO messages (dedupe_key, title, content, template, status) VALUES ('f', '', '', '', 'folded')"
+        )
+    revisions.downgrade(warehouse, "0002", even_if_rows_are_lost=True)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO messages (dedupe_key, title, content, template, status, attempts, short_code, error, sent_at) VALUES "
+            "('a', 'A', 'x', 'markdown', 'pending', 2, NULL, 'retryable: no answer', now()), "
+            "('b', 'B', 'y', 'markdown', 'accepted', 1, 'receipt', NULL, now()), "
+            "('c', 'C', 'z', 'markdown', 'failed', 1, NULL, 'permanent: 903', now())"
+        )
+    warehouse.upgrade()
+    assert differences(warehouse) == []
+    messages = read_sql(warehouse, "SELECT dedupe_key, status, routed_at IS NULL AS waits FROM messages ORDER BY id").rows()
+    assert messages == [("f", "delivered", False), ("a", "pending", True), ("b", "accepted", False), ("c", "failed", False)]
+    deliveries = read_sql(warehouse, "SELECT channel, state, receipts[1] AS receipt FROM deliveries ORDER BY id").rows()
+    assert deliveries == [("pushplus", "delivered", None), ("pushplus", "accepted", "receipt"), ("pushplus", "failed", None)]
+    counted = read_sql(warehouse, "SELECT count(*) AS calls FROM delivery_attempts WHERE account = 'pushplus'").item()
+    assert counted == 2, "what was sent today counts against today's limit"
