@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from quant_pipeline.configuration import ConfigurationError
 from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.notify.channels.contract import Channel
@@ -32,10 +31,7 @@ _FIRST = ("wecom", "pushplus", "email")
 _ALL = frozenset(Severity)
 SOMEBODY = "me"
 """The receiver where none is named."""
-
-
-class RoutingError(ConfigurationError):
-    """A receiver or a route that cannot be used; the text names it."""
+_Read = TypeVar("_Read", bound=BaseModel)
 
 
 def _hours(written: object) -> object:
@@ -89,10 +85,11 @@ class Route(BaseModel):
 
 
 class Routes:
-    """The receivers and the routes to them."""
+    """The receivers and the routes to them; `mistakes`: what in the file cannot be used, in words."""
 
-    def __init__(self, receivers: Mapping[str, Receiver], routes: Sequence[Route] = ()) -> None:
+    def __init__(self, receivers: Mapping[str, Receiver], routes: Sequence[Route] = (), mistakes: Sequence[str] = ()) -> None:
         self.receivers = receivers
+        self.mistakes = mistakes
         self._routes = routes
 
     def channels(self, receiver: str, kind: str, severity: Severity) -> tuple[str, ...]:
@@ -109,31 +106,18 @@ class Routes:
 
 
 def routes_of(written: Mapping[str, Any], channels: Sequence[Channel]) -> Routes:
-    """The routes that a file of channels holds under `receivers` and `routes`.
+    """The routes that a file of channels holds under `receivers` and `routes`. It never raises for what stands there.
 
-    Without any receiver there is one, whom every channel reaches: WeCom, else PushPlus, else e-mail, else the others.
-    RoutingError names what cannot be used.
+    Without any receiver there is one, whom every channel reaches: WeCom, else PushPlus, else e-mail, else the others. A
+    receiver or a route that cannot be used is a mistake and stops no other; messages then go as if it were not there.
     """
-    known = [channel.name for channel in in_turn(channels)]
-    receivers = {
-        name: _read(Receiver, fields, f"[receivers.{name}]") for name, fields in dict(written.get("receivers") or {}).items()
-    } or {SOMEBODY: Receiver()}
-    receivers = {
-        name: each if each.channels else each.model_copy(update={"channels": tuple(known)}) for name, each in receivers.items()
-    }
-    routes = [_read(Route, fields, "[[routes]]") for fields in written.get("routes") or []]
-    for each in (*receivers.values(), *routes):
-        for name in each.channels:
-            if name not in known:
-                text = say("there is no channel {name!r}; there are {known}", name=name, known=", ".join(known) or "-")
-                raise RoutingError(text)
-    for route in routes:
-        if route.receiver is not None and route.receiver not in receivers:
-            names = ", ".join(receivers)
-            raise RoutingError(
-                say("[[routes]]: there is no receiver {name!r}; there are {known}", name=route.receiver, known=names)
-            )
-    return Routes(receivers, routes)
+    known = tuple(channel.name for channel in in_turn(channels))
+    reading = _Reading(known)
+    receivers = {name: reading.receiver(name, fields) for name, fields in _table(written.get("receivers")).items()}
+    usable = {name: each for name, each in receivers.items() if each is not None} or {SOMEBODY: Receiver(channels=known)}
+    listed = written.get("routes") or []
+    routes = [reading.route(fields, usable) for fields in (listed if isinstance(listed, list) else [listed])]
+    return Routes(usable, [each for each in routes if each is not None], reading.mistakes)
 
 
 def in_turn(channels: Sequence[Channel]) -> list[Channel]:
@@ -141,8 +125,49 @@ def in_turn(channels: Sequence[Channel]) -> list[Channel]:
     return sorted(channels, key=lambda channel: _FIRST.index(channel.kind) if channel.kind in _FIRST else len(_FIRST))
 
 
-def _read(kind: Any, fields: object, where: str) -> Any:
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise RoutingError(f"{where}: {problems(error)}") from None
+class _Reading:
+    """Reads the tables of one file, and gathers its mistakes."""
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self._known = known
+        self.mistakes: list[str] = []
+
+    def receiver(self, name: str, fields: object) -> Receiver | None:
+        read = self._valid(Receiver, fields, f"[receivers.{name}]")
+        if read is None:
+            return None
+        channels = self._there(read.channels, f"[receivers.{name}]")
+        return read.model_copy(update={"channels": channels or self._known})
+
+    def route(self, fields: object, receivers: Mapping[str, Receiver]) -> Route | None:
+        read = self._valid(Route, fields, "[[routes]]")
+        if read is None:
+            return None
+        if read.receiver is not None and read.receiver not in receivers:
+            names = ", ".join(receivers)
+            self.mistakes.append(
+                say("[[routes]]: there is no receiver {name!r}; there are {known}", name=read.receiver, known=names)
+            )
+            return None
+        channels = self._there(read.channels, "[[routes]]")
+        return read.model_copy(update={"channels": channels}) if channels or not read.channels else None
+
+    def _there(self, names: Sequence[str], where: str) -> tuple[str, ...]:
+        for name in names:
+            if name not in self._known:
+                known = ", ".join(self._known) or "-"
+                self.mistakes.append(
+                    say("{where}: there is no channel {name!r}; there are {known}", where=where, name=name, known=known)
+                )
+        return tuple(name for name in names if name in self._known)
+
+    def _valid(self, kind: type[_Read], fields: object, where: str) -> _Read | None:
+        try:
+            return kind.model_validate(fields)
+        except ValidationError as error:
+            self.mistakes.append(f"{where}: {problems(error)}")
+            return None
+
+
+def _table(written: object) -> Mapping[str, Any]:
+    return written if isinstance(written, Mapping) else {}
