@@ -89,6 +89,36 @@ def test_the_lake_says_what_the_table_says(filled: Database, folder: Path, caplo
     assert not caplog.records
 
 
+@pytest.mark.parametrize("restated", [None, "2016-06-01"])
+def test_rows_by_code_are_those_of_the_table(warehouse: Database, folder: Path, restated: str | None) -> None:
+    """Codes of which some years lack, nulls and texts among the numbers, and codes that are not wanted."""
+    late = (pl.col("ts_code") != "600002.SH") | (pl.col("trade_date") > dt.date(2016, 2, 1))
+    gone = (pl.col("ts_code") != "600004.SH") | (pl.col("trade_date") < dt.date(2015, 9, 1))
+    some = pl.when(pl.int_range(pl.len()) % 7 > 0)
+    _upserted(warehouse, BARS.filter(late, gone).with_columns(some.then("change").alias("change")))
+    sync(warehouse, folder)
+    if restated:
+        _restate(warehouse, restated)
+    columns = ["change", "source", "trade_date", "vol"]
+    expected = read(warehouse, DAILY_KLINE, columns=["ts_code", "trade_date", "change", "source", "vol"])
+    assert expected["change"].null_count()
+    with snapshot(warehouse, folder) as stored:
+        found = stored.read_by_code(DAILY_KLINE, columns=columns)
+        assert_frame_equal(found.frame(), expected)
+        assert found.offsets[-1] == expected.height
+        assert found.codes.to_list() == expected["ts_code"].unique().sort().to_list()
+        for but, left in (("600001.SH", 4), ("600004.SH", 4), ("", 5)):
+            chosen = stored.read_by_code(DAILY_KLINE, columns=columns, wanted=lambda codes, but=but: codes != but)
+            assert len(chosen.codes) == left
+            assert_frame_equal(chosen.frame(), expected.filter(pl.col("ts_code") != but))
+        none = stored.read_by_code(DAILY_KLINE, columns=columns, wanted=lambda codes: codes == "")
+        assert none.frame().is_empty()
+        assert none.offsets.tolist() == [0]
+        for days in ((dt.date(2016, 3, 1), dt.date(2017, 1, 5)), (dt.date(2013, 1, 1), dt.date(2013, 2, 1))):
+            part = stored.read_by_code(DAILY_KLINE, columns=columns, start=days[0], end=days[1])
+            assert_frame_equal(part.frame(), expected.filter(pl.col("trade_date").is_between(*days)))
+
+
 def test_years_that_did_not_change_are_not_written_again(filled: Database, folder: Path) -> None:
     assert _years(filled, folder) == [2015, 2016, 2017]
     assert _years(filled, folder) == []

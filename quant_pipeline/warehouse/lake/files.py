@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,10 +28,10 @@ from quant_pipeline.warehouse.table_changes import EVERY_YEAR
 FILE = "data.parquet"
 _HELD = "quant_pipeline.held"
 _UNFINISHED = ".unfinished"
-_LAYOUT = "1"
+_LAYOUT = "2"
 """Of sorting, compression, row groups: another one makes every file out of date."""
-_ROW_GROUP = 65_536
-"""Rows: the codes of one are read as one. Of a year of bars it is 270 codes."""
+_ROW_GROUP = 131_072
+"""Rows: the codes of one are read as one. Of a year of bars it is 540 codes."""
 
 
 def folder_of(settings: Settings) -> Path:
@@ -91,13 +91,20 @@ def write(path: Path, dataset: Dataset, rows: pl.DataFrame, label: str) -> Held:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(_UNFINISHED)
     with unfinished.open("wb") as file:
-        rows.sort(dataset.key).write_parquet(
-            file, compression="zstd", row_group_size=_ROW_GROUP, statistics=True, metadata={_HELD: json.dumps(asdict(held))}
-        )
+        _write(file, rows.sort(dataset.key), {_HELD: json.dumps(asdict(held))})
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
     return held
+
+
+def _write(file: BinaryIO, rows: pl.DataFrame, metadata: Mapping[str, str]) -> None:
+    """By Arrow's writer: prices in cents are few different numbers, which it writes with a dictionary, in no more room than
+    polars' plain numbers, and which are read in a third of the time."""
+    import pyarrow.parquet  # with numpy: only for who writes
+
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).replace_schema_metadata(dict(metadata))
+    pyarrow.parquet.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
 
 
 def drop_unfinished(folder: Path) -> None:

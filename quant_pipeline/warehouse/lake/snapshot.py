@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import polars as pl
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import file_of, kept_years, label_of, opened
-from quant_pipeline.warehouse.lake.order import in_order
+from quant_pipeline.warehouse.lake.order import BY_CODE, Part, together
 from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _logger = logging.getLogger(__name__)
+Rows = TypeVar("Rows")
 
 
 @contextmanager
@@ -63,18 +65,60 @@ class Snapshot:
     ) -> pl.DataFrame:
         """Rows of a data set, as `reads.read` gives them: sorted by its key, with the spec's types and units."""
         names = named(dataset, columns)
+
+        def whole(parts: Sequence[Part]) -> pl.DataFrame:
+            if len(parts) == 1:
+                return parts[0](names)
+            if dataset.key == BY_CODE:
+                return together(parts, _types(dataset, names)).frame().select(names)
+            wanted = names + [name for name in dataset.key if name not in names]
+            return pl.concat([part(wanted) for part in parts]).sort(dataset.key).select(names)
+
+        return self._read(dataset, names, start, end, codes, whole)
+
+    def read_by_code(
+        self,
+        dataset: Dataset,
+        *,
+        columns: Sequence[str],
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        codes: Sequence[str] | None = None,
+        wanted: Callable[[pl.Series], pl.Series] | None = None,
+    ) -> ByCode:
+        """As `read`, of a data set by ts_code and trade_date, for whole markets over years: these columns, and trade_date.
+
+        `wanted`: says of codes which ones are, true or false; the rows of others are left out.
+        """
+        names = ["trade_date", *(name for name in named(dataset, columns) if name not in BY_CODE)]
+        return self._read(dataset, names, start, end, codes, lambda parts: together(parts, _types(dataset, names), wanted))
+
+    def _read(
+        self,
+        dataset: Dataset,
+        names: Sequence[str],
+        start: dt.date | None,
+        end: dt.date | None,
+        codes: Sequence[str] | None,
+        whole: Callable[[Sequence[Part]], Rows],
+    ) -> Rows:
+        """What `whole` makes of the parts, which follow each other in time; of a file that cannot be read the table is."""
         if codes is not None:
             codes = [spelled(dataset, code) for code in codes]
-        wanted = names + [name for name in dataset.key if name not in names]
-        with ExitStack() as stack:
-            kept = {} if self._folder is None or "updated_at" in names else self._current(stack, dataset, start, end)
-            parts = {}
-            for year, file in kept.items():
-                rows = _rows(file, dataset, wanted, start, end, codes)
-                if rows is not None:
-                    parts[year] = rows
-        parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes)
-        return in_order([parts[year] for year in sorted(parts)], dataset.key).select(names)
+        unreadable: set[int] = set()
+        while True:
+            with ExitStack() as stack:
+                kept = {} if self._folder is None or "updated_at" in names else self._current(stack, dataset, start, end)
+                parts = {year: _part(file, year, start, end, codes) for year, file in kept.items() if year not in unreadable}
+                wanted = [*names, *(name for name in dataset.key if name not in names)]
+                parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes)
+                try:
+                    return whole([parts[year] for year in sorted(parts)])
+                except _Unreadable as error:
+                    _logger.warning(
+                        "a file of %s in the lake cannot be read, the table is read instead: %s", dataset.name, error.why
+                    )
+                    unreadable.add(error.year)
 
     def label(self, dataset: Dataset, year: int) -> str:
         """What a file says that is current (`year`: EVERY_YEAR of a list)."""
@@ -101,37 +145,49 @@ class Snapshot:
 
     def _stored(
         self, dataset: Dataset, columns: Sequence[str], days: Sequence[Days], codes: Sequence[str] | None
-    ) -> dict[int, pl.DataFrame]:
+    ) -> dict[int, Part]:
         """The rows of these days from PostgreSQL, under the year in which each range begins."""
         return {
-            (first.year if first else EVERY_YEAR): self.sql(statement_of(dataset, columns, (first, last), codes)).sort(
-                dataset.key
-            )
+            (first.year if first else EVERY_YEAR): self.sql(statement_of(dataset, columns, (first, last), codes))
+            .sort(dataset.key)
+            .select
             for first, last in days
         }
 
 
-def _rows(
-    file: BinaryIO,
-    dataset: Dataset,
-    columns: Sequence[str],
-    start: dt.date | None,
-    end: dt.date | None,
-    codes: Sequence[str] | None,
-) -> pl.DataFrame | None:
-    """The file's rows; None where it cannot be read, which is logged: the table has the same."""
-    chosen = pl.scan_parquet(file)
-    if start is not None:
-        chosen = chosen.filter(pl.col("trade_date") >= start)
-    if end is not None:
-        chosen = chosen.filter(pl.col("trade_date") <= end)
+class _Unreadable(Exception):
+    """The file of a year."""
+
+    def __init__(self, year: int, why: Exception) -> None:
+        super().__init__(year, why)
+        self.year, self.why = year, why
+
+
+def _part(file: BinaryIO, year: int, start: dt.date | None, end: dt.date | None, codes: Sequence[str] | None) -> Part:
+    """The file's rows of these days and codes. The part raises _Unreadable."""
+    conditions = []
+    if start is not None and start > dt.date(year, 1, 1):
+        conditions.append(pl.col("trade_date") >= start)
+    if end is not None and end < dt.date(year, 12, 31):
+        conditions.append(pl.col("trade_date") <= end)
     if codes is not None:
-        chosen = chosen.filter(pl.col("ts_code").is_in(list(codes)))
-    try:
-        return chosen.select(columns).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        _logger.warning("a file of %s in the lake cannot be read, the table is read instead: %s", dataset.name, error)
-        return None
+        conditions.append(pl.col("ts_code").is_in(list(codes)))
+
+    def read(columns: Sequence[str]) -> pl.DataFrame:
+        try:
+            file.seek(0)
+            rows = pl.scan_parquet(file)
+            return (rows.filter(conditions) if conditions else rows).select(columns).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _Unreadable(year, error) from None
+
+    return read
+
+
+def _types(dataset: Dataset, columns: Sequence[str]) -> dict[str, pl.DataType]:
+    """Of these columns but ts_code, which `together` counts by."""
+    types = {column.name: column.type.polars for column in dataset.stored_columns}
+    return {name: types[name] for name in columns if name != "ts_code"}
 
 
 def _days(dataset: Dataset, start: dt.date | None, end: dt.date | None, without: Collection[int]) -> list[Days]:

@@ -1,0 +1,47 @@
+"""Rows by code: frames of which each code's rows stand together, and whose codes are told once, not row by row.
+
+Ten years of the market are 12.5 million rows of 5,000 codes: what is the same in thousands of rows is not read, copied and
+compared in each of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class ByCode:
+    """`codes`: each once · `offsets`: where each one's rows begin, and the end (int64) · `rows`: the other columns."""
+
+    codes: pl.Series
+    offsets: Array
+    rows: pl.DataFrame
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Self:
+        """The frame's rows; those of a ts_code stand together."""
+        codes, offsets = stretches_of(frame["ts_code"])
+        return cls(codes, offsets, frame.drop("ts_code"))
+
+    def frame(self) -> pl.DataFrame:
+        """The rows, each with its ts_code."""
+        import numpy as np
+
+        numbers = np.repeat(np.arange(len(self.codes), dtype=np.uint32), np.diff(self.offsets))
+        return self.rows.select(self.codes.gather(pl.Series(numbers)).alias("ts_code"), pl.all())
+
+
+def stretches_of(codes: pl.Series) -> tuple[pl.Series, Array]:
+    """The codes of a column in which equal ones stand together, each once, and where each one's rows begin, and the end."""
+    import numpy as np  # a tenth of a second of every process that only declares what it may read
+
+    begins = (codes != codes.shift(1)).fill_null(True).arg_true()
+    return codes.gather(begins), np.append(begins.to_numpy(), len(codes)).astype(np.int64)
