@@ -11,9 +11,13 @@ from quant_pipeline.settings import Settings, read
 from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.context import SourceSettings
+from quant_pipeline.ths.hosts import Hosts
 
 if TYPE_CHECKING:
     from quant_pipeline.sandbox.addresses import Addresses
+
+
+_SIMULATED_HOSTS = ("ugc", "t")
 
 
 def settings_of(source: type[Source], current: Settings) -> SourceSettings | None:
@@ -84,6 +88,19 @@ def pushplus(settings: Settings) -> Upstream:
 def inbox(settings: Settings) -> str | None:
     """Where the sandbox shows the messages that it took; None where they go to another service. It is started if need be."""
     return _sandbox(settings).inbox_url if settings.sandboxed and settings.pushplus_url is None else None
+
+
+def ths(settings: Settings) -> Hosts:
+    """The hosts of the THS account: in sandbox mode the sandbox's, but for those that are set by hand."""
+    by_hand = {
+        name: url.rstrip("/")
+        for name, url in (("ugc", settings.ths_ugc_url), ("t", settings.ths_t_url))
+        if url is not None
+    }
+    if settings.sandboxed and len(by_hand) < len(_SIMULATED_HOSTS):
+        sandbox = _sandbox(settings)
+        by_hand = {name: getattr(sandbox, f"ths_{name}_url") for name in _SIMULATED_HOSTS} | by_hand
+    return Hosts(**by_hand)
 
 
 def _sandbox(settings: Settings) -> Addresses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, tushare_server
+from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, ths_groups_server, tushare_server
 
 HOST = "127.0.0.1"
 TOKEN = "sandbox-token"
@@ -54,6 +54,14 @@ class Addresses:
     def ths_api_url(self) -> str:
         return f"http://{HOST}:{self.port}{ths_api_server.PREFIX}"
 
+    @property
+    def ths_ugc_url(self) -> str:
+        return f"http://{HOST}:{self.port}{ths_groups_server.UGC_PREFIX}"
+
+    @property
+    def ths_t_url(self) -> str:
+        return f"http://{HOST}:{self.port}{ths_groups_server.T_PREFIX}"
+
     def environment(self) -> dict[str, str]:
         """The variables that point a pipeline at this sandbox."""
         return {
@@ -64,6 +72,8 @@ class Addresses:
             "PUSHPLUS_SECRET_KEY": self.pushplus_secret,
             "THS_API_URL": self.ths_api_url,
             "THS_API_KEY": self.token,
+            "THS_UGC_URL": self.ths_ugc_url,
+            "THS_T_URL": self.ths_t_url,
             "BAOSTOCK_HOST": HOST,
             "BAOSTOCK_PORT": str(self.baostock_port),
             **self.web_environment(),

@@ -19,6 +19,7 @@ from quant_pipeline.sandbox.servers.faulty_transport import elsewhere
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.servers.pushplus_server import PushPlusServer
 from quant_pipeline.sandbox.servers.ths_api_server import ThsApiServer
+from quant_pipeline.sandbox.servers.ths_groups_server import ThsGroupsServer
 from quant_pipeline.sandbox.servers.tushare_server import TushareServer
 from quant_pipeline.sandbox.servers.web.proxy import WebProxy
 from quant_pipeline.sandbox.simulation.interface import Market
@@ -29,8 +30,8 @@ CALLS_A_MINUTE = 500
 class Servers:
     """The servers over a market, which is built while they listen.
 
-    `minute` is the length of a quota's minute in seconds; `store` keeps the inbox over restarts; `ca_file` is where the
-    proxy writes its authority's certificate. `control_token` is made anew.
+    `minute` is the length of a quota's minute in seconds; `store` keeps the inbox over restarts, and beside it the groups of
+    the THS accounts; `ca_file` is where the proxy writes its authority's certificate. `control_token` is made anew.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Servers:
         self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store)
         self.baostock = BaostockServer(self._market_thread, self.calls, self.faults)
         self.ths_api = ThsApiServer(self._market_thread, self.calls, self.faults, Quotas(minute=minute))
+        groups = None if store is None else store.with_name("ths_groups.json")
+        self.ths_groups = ThsGroupsServer(self.calls, self.faults, store=groups)
         self.web = WebProxy(self._market_thread, self.calls, self.faults, ca_file)
         self.ca_file = ca_file
         self.control_token = secrets.token_urlsafe(24)
         own_quotas = {"tushare": self.tushare.quotas, "pushplus": self.pushplus.quotas}
-        self._control = ControlEndpoints(self.calls, self.faults, own_quotas, self.control_token)
+        self._control = ControlEndpoints(self.calls, self.faults, own_quotas, self.ths_groups, self.control_token)
         self.last_request = time.monotonic()
 
     def application(self) -> web.Application:
@@ -64,6 +67,7 @@ class Servers:
                 *self.tushare.routes(),
                 *self.pushplus.routes(),
                 *self.ths_api.routes(),
+                *self.ths_groups.routes(),
                 elsewhere(self.calls),
                 web.get("/", self._inbox),
                 *self._control.routes(),

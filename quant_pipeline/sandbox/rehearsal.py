@@ -48,6 +48,13 @@ class Rehearsal(Addresses):
         )
         return listing
 
+    def ths_groups(self, user: str, arranged: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the THS account of the user has: version, groups, default list. `arranged`: set as another device would."""
+        if arranged is not None:
+            self._control("POST", "ths-groups", {"user": user, **arranged})
+        shown: dict[str, Any] = self._control("GET", "ths-groups", parameters={"user": user})
+        return shown
+
     def stats(self) -> dict[str, dict[str, Any]]:
         """Figures per "server.api" (calls.py)."""
         figures: dict[str, dict[str, Any]] = self._control("GET", "stats")

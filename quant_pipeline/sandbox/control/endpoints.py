@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import orjson
 from aiohttp import web
@@ -33,6 +33,20 @@ class _Quota(_Order):
     per: Per = Per.MINUTE
 
 
+class _Group(_Order):
+    id: StrictStr
+    name: StrictStr
+    content: list[tuple[StrictStr, StrictStr]] = []
+
+
+class _Groups(_Order):
+    """{"user": "100001", "groups": [{"id": "0_1", "name": "core", "content": [["600519", "17"]]}]}: as of another device."""
+
+    user: StrictStr
+    groups: list[_Group]
+    default: list[tuple[StrictStr, StrictStr]] = []
+
+
 class _Clock(_Order):
     """{"now": "2026-11-20T18:00"} sets the servers' clock, {"now": null} gives it free."""
 
@@ -42,11 +56,21 @@ class _Clock(_Order):
 Ordered = TypeVar("Ordered", bound=_Order)
 
 
+class GroupsOfAccounts(Protocol):
+    """The watchlist groups of the THS accounts: looked at, and set as another device would."""
+
+    def shown(self, user: str) -> dict[str, Any]: ...
+
+    def arrange(self, user: str, arranged: Mapping[str, Any]) -> None: ...
+
+
 class ControlEndpoints:
     """The endpoints of one sandbox; `token` is what they want to be shown. An order that is refused changes nothing."""
 
-    def __init__(self, calls: CallLog, faults: Faults, quotas: Mapping[str, Quotas], token: str) -> None:
-        self._calls, self._faults, self._quotas, self._token = calls, faults, quotas, token
+    def __init__(
+        self, calls: CallLog, faults: Faults, quotas: Mapping[str, Quotas], groups: GroupsOfAccounts, token: str
+    ) -> None:
+        self._calls, self._faults, self._quotas, self._groups, self._token = calls, faults, quotas, groups, token
 
     def routes(self) -> list[web.RouteDef]:
         handlers = [
@@ -58,6 +82,8 @@ class ControlEndpoints:
             ("GET", "stats", self._stats),
             ("POST", "quota", self._set_quota),
             ("POST", "clock", self._set_clock),
+            ("GET", "ths-groups", self._show_groups),
+            ("POST", "ths-groups", self._set_groups),
         ]
         return [web.route(method, f"{PREFIX}/{name}", guarded(handler, self._token)) for method, name, handler in handlers]
 
@@ -98,6 +124,16 @@ class ControlEndpoints:
             return order
         self._quotas[order.server].set(order.api, order.per, order.calls)
         return _json(order.model_dump())
+
+    async def _show_groups(self, request: web.Request) -> web.Response:
+        return _json(self._groups.shown(request.query.get("user", "")))
+
+    async def _set_groups(self, request: web.Request) -> web.Response:
+        order = await _read(_Groups, request)
+        if isinstance(order, web.Response):
+            return order
+        self._groups.arrange(order.user, order.model_dump(exclude={"user"}))
+        return _json(self._groups.shown(order.user))
 
     async def _set_clock(self, request: web.Request) -> web.Response:
         order = await _read(_Clock, request)

@@ -91,7 +91,7 @@ class Kind(StrEnum):
     UNENDED = "unended"
     """BaoStock only: the answer without its end mark; the connection stays open and silent."""
     CODE = "code"
-    """BaoStock only: the error code `code` with its text."""
+    """BaoStock and the THS groups: the error code `code` with its text."""
     UNDELIVERED = "undelivered"
     """PushPlus only: the message is accepted and its delivery fails."""
 
@@ -113,7 +113,7 @@ class Fault:
     (None: until cleared), or for each `every`-th. The rest says how, where the kind leaves it open."""
 
     kind: Kind
-    server: Literal["tushare", "baostock", "akshare", "ths", "pushplus"] = "tushare"
+    server: Literal["tushare", "baostock", "akshare", "ths", "ths_groups", "pushplus"] = "tushare"
     api: str = EVERY_API
     times: Annotated[int, Field(ge=0)] | None = 1
     every: Annotated[int, Field(ge=1)] = 1
