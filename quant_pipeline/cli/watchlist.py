@@ -86,8 +86,8 @@ def list_(name: str | None, as_json: bool) -> None:
 def import_(name: str, file: Path, replace: bool, skip_unknown: bool, as_json: bool) -> None:
     """Add the codes of a file: a code a line, a CSV, an export of a trading program.
 
-    Of a table, the column of codes (code, ts_code) is taken. UTF-8, GBK and UTF-16 are read. A line that means no code stops the
-    import, and nothing is changed.
+    Of a table, the column of codes (code, ts_code) is taken. UTF-8, GBK and UTF-16 are read. A line that means no code stops
+    the import, and nothing is changed.
 
     \b
     quant-pipeline watchlist import core codes.txt

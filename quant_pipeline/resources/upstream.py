@@ -93,9 +93,7 @@ def inbox(settings: Settings) -> str | None:
 def ths(settings: Settings) -> Hosts:
     """The hosts of the THS account: in sandbox mode the sandbox's, but for those that are set by hand."""
     by_hand = {
-        name: url.rstrip("/")
-        for name, url in (("ugc", settings.ths_ugc_url), ("t", settings.ths_t_url))
-        if url is not None
+        name: url.rstrip("/") for name, url in (("ugc", settings.ths_ugc_url), ("t", settings.ths_t_url)) if url is not None
     }
     if settings.sandboxed and len(by_hand) < len(_SIMULATED_HOSTS):
         sandbox = _sandbox(settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -24,11 +24,7 @@ DEFAULT_NAMES: Final = ("我的自选", "自选股", "默认自选")
 _GROUPS, _CONTENT = "/optdata/selfgroup/open/api/group/v1", "/optdata/selfgroup/open/api/content/v1"
 _DEFAULT_LIST = "/newcircle/group"
 _FROM = "sjcg_gphone"
-_AGENT = (
-    "Hexin_Gphone/11.28.03 (Royal Flush) hxtheme/0 innerversion/G037.09.028.1.32 followPhoneSystemTheme/0 "
-    "userid/000000000 getHXAPPAccessibilityMode/0 hxNewFont/1 isVip/0 getHXAPPFontSetting/normal "
-    "getHXAPPAdaptOldSetting/0 okhttp/3.14.9"
-)
+_AGENT = "Hexin_Gphone/11.28.03 (Royal Flush) hxtheme/0 okhttp/3.14.9"
 """The phone's, which alone is answered."""
 _TIMEOUT = 15.0
 _LARGEST = 4 * 2**20
@@ -38,6 +34,9 @@ _ATTEMPTS = 4
 _OUTDATED = re.compile(r"outdated|version|版本", re.IGNORECASE)
 _LOGIN = re.compile("登录|失效|login", re.IGNORECASE)
 _LONGEST = 120
+_ANOTHER_FORM = marked("THS answered in another form than its watchlists have: its interface may have changed")
+_LOST = 3
+"""Calls without an answer in a row, after which the rest is not tried."""
 
 
 class GroupsError(RuntimeError):
@@ -48,7 +47,9 @@ class SessionExpired(GroupsError):
     """The login is over: `answer` is what THS said."""
 
     def __init__(self, answer: str) -> None:
-        super().__init__(told("the THS login has expired ({answer}): log in again with `quant-pipeline ths login`", answer=answer))
+        super().__init__(
+            told("the THS login has expired ({answer}): log in again with `quant-pipeline ths login`", answer=answer)
+        )
         self.answer = answer
 
 
@@ -104,7 +105,7 @@ class Became:
 class Groups:
     """The groups of the account that the session is of."""
 
-    def __init__(self, session: LoggedIn, hosts: Hosts = Hosts()) -> None:
+    def __init__(self, session: LoggedIn, hosts: Hosts) -> None:
         self._session, self._hosts = session, hosts
         self._version: str | None = None
 
@@ -140,13 +141,26 @@ class Groups:
             raise GroupsError(told("THS was asked to make the group {name}, and has none of that name afterwards", name=name))
         return found[0]
 
-    def add(self, group: Group, entries: Sequence[Entry]) -> list[Became]:
-        """Puts the entries in, the last on top; one that THS refuses does not stop the others. SessionExpired, GroupsError."""
-        return [self._one(group, each, "add") for each in entries]
+    def add(self, group: Group, entries: Sequence[Entry]) -> Iterator[Became]:
+        """Puts the entries in, the last on top, and tells of each as it comes: one that THS refuses, or does not answer, does
+        not stop the others. SessionExpired."""
+        return self._each(group, entries, "add")
 
-    def remove(self, group: Group, entries: Sequence[Entry]) -> list[Became]:
+    def remove(self, group: Group, entries: Sequence[Entry]) -> Iterator[Became]:
         """Takes the entries out, as `add`."""
-        return [self._one(group, each, "delete") for each in entries]
+        return self._each(group, entries, "delete")
+
+    def _each(self, group: Group, entries: Sequence[Entry], action: str) -> Iterator[Became]:
+        lost, why = 0, ""
+        for entry in entries:
+            if lost < _LOST:
+                try:
+                    became, lost = self._one(group, entry, action), 0
+                except SessionExpired:
+                    raise
+                except GroupsError as error:
+                    lost, why = lost + 1, str(error)
+            yield became if lost == 0 else Became(entry, Outcome.REFUSED, why)
 
     def _one(self, group: Group, entry: Entry, action: str) -> Became:
         refused = ""
@@ -235,7 +249,7 @@ class Groups:
         except ValueError:
             content = None
         if not isinstance(content, Mapping):
-            raise GroupsError(marked("THS answered in another form than its watchlists have: its interface may have changed"))
+            raise GroupsError(_ANOTHER_FORM)
         return content
 
 
@@ -250,8 +264,8 @@ def _group(listed: Mapping[str, Any]) -> Group:
 
 
 def entries_of(content: str) -> tuple[Entry, ...]:
-    """The entries of a group's content: 600519|000001|,17|33|. GroupsError where codes and markets are not as many: a group that
-    is not understood is not written into."""
+    """The entries of a group's content: 600519|000001|,17|33|. GroupsError where codes and markets are not as many: what is
+    not understood is not written into."""
     codes, _, markets = content.partition(",")
     pairs = [[part for part in text.split("|") if part] for text in (codes, markets)]
     if len(pairs[0]) != len(pairs[1]):
@@ -265,12 +279,10 @@ def _number(code: object) -> int:
     try:
         return int(str(code))
     except ValueError:
-        raise GroupsError(marked("THS answered in another form than its watchlists have: its interface may have changed")) from None
+        raise GroupsError(_ANOTHER_FORM) from None
 
 
 def _words(text: object) -> str:
     """Foreign text on one line."""
     line = " ".join("".join(each for each in str(text or "") if each.isprintable() or each == " ").split())
     return line[:_LONGEST]
-
-

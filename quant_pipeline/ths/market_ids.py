@@ -1,8 +1,8 @@
 """Codes as 同花顺's watchlists write them: six signs and the number of a market. Read with every number that was ever seen.
 
-Known from public code: 17 Shanghai, 33 Shenzhen, 18 STAR (some write 17), 20 and 36 funds, 151 Beijing (71 and 87 were seen), 48
-boards, 16 and 32 indexes (上证指数 is 1A0001, 沪深300 is 1B0300), 120 indexes of CSI. Not known: convertible bonds and B shares
-(written as shares are), indexes of Beijing.
+Known from public code: 17 Shanghai, 33 Shenzhen, 18 STAR (some write 17), 20 and 36 funds, 151 Beijing (71 and 87 were seen),
+48 boards, 16 and 32 indexes (上证指数 is 1A0001, 沪深300 is 1B0300), 120 indexes of CSI. Not known: convertible bonds and
+B shares (written as shares are), indexes of Beijing.
 """
 
 from __future__ import annotations
