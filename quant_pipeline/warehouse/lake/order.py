@@ -99,7 +99,7 @@ class _Memory:
                     chunk = chunk.fill_null(0)
                 values[where] = chunk.to_numpy()
         if self._others and frame.height:
-            self._texts[first_row] = frame.select(self._others), places
+            self._texts[first_row] = frame.select(*self._others), places
 
     def frame(self) -> pl.DataFrame:
         """All columns, whole."""
