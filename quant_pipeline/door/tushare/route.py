@@ -1,0 +1,88 @@
+"""The ways in: `POST /`, `/{api}`, `/dataapi` and `/dataapi/{api}`, as clients old and new know them."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Match
+from starlette.types import Scope
+
+from quant_pipeline.door.access import Access, Reached
+from quant_pipeline.door.tushare import answers
+from quant_pipeline.door.tushare.errors import Refusal, failed, wrong_parameter
+from quant_pipeline.door.tushare.lacking import NotHeld, demand_held, told
+from quant_pipeline.door.tushare.parameters import call_of, question_of
+from quant_pipeline.door.tushare.reading import rows_of
+
+MOST_BYTES = 1_000_000
+"""Of a call: six thousand codes, listed, take 60 kB."""
+_logger = logging.getLogger(__name__)
+
+
+class _PostOnly(APIRoute):
+    """A route that is not there for other methods: `/{api}` would turn every unknown page into a wrong method."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return (Match.NONE, {}) if match is Match.PARTIAL else (match, child)
+
+
+router = APIRouter(route_class=_PostOnly)
+
+
+@router.post("/", include_in_schema=False)
+@router.post("/dataapi", include_in_schema=False)
+@router.post("/{api}", include_in_schema=False)
+@router.post("/dataapi/{api}", include_in_schema=False)
+async def answer(request: Request, access: Reached, api: str = "") -> Response:
+    """One call. Whatever goes wrong is told in HTTP 200."""
+    try:
+        body = await _body(request)
+    except Refusal as refusal:
+        return answers.refused(refusal)
+    return await run_in_threadpool(_answered, access, body, api, request.headers.get("accept", ""))
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BYTES:
+            raise wrong_parameter(f"请求不得超过 {MOST_BYTES:,} 字节。The call is too long.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _answered(access: Access, body: bytes, api: str, accept: str) -> Response:
+    try:
+        call = call_of(body, api)
+        question = question_of(call)
+        calendar = access.calendar()
+        rows = rows_of(access.database, calendar, question)
+        return answers.accepted(rows, demand_held(access.database, calendar, question, rows), accept)
+    except NotHeld as missing:
+        return answers.refused(told(question, missing.lack))
+    except Refusal as refusal:
+        return answers.refused(refusal)
+    except Exception as error:
+        return answers.refused(_unforeseen(error, api))
+
+
+def _unforeseen(error: Exception, api: str) -> Refusal:
+    """What failed, in words: the database's are told, the rest is logged."""
+    from quant_pipeline.market.calendar import CalendarError
+    from quant_pipeline.warehouse.errors import DatabaseError, described
+    from quant_pipeline.warehouse.schema import SchemaError
+    from quant_pipeline.warehouse.server import ServerError
+
+    if isinstance(error, TimeoutError):
+        return failed("查询超时，请缩小范围。The database took too long: ask for less at once.")
+    if isinstance(error, DatabaseError | ServerError | SchemaError) or described(error) is not None:
+        return failed(f"数据库未能回答 the database did not answer ({described(error) or error})")
+    if isinstance(error, CalendarError):
+        return failed(str(error))
+    _logger.error("the Tushare call %s failed", api, exc_info=error)
+    return failed("程序错误，详见日志 `quant-pipeline history --logs`。A fault of the program; the log has the details.")
