@@ -87,7 +87,7 @@ class Kind(StrEnum):
     REDIRECT = "redirect"
     """HTTP 307 to `url`, or to another name of this machine where the call is logged as of the server "elsewhere"."""
     HALF = "half"
-    """BaoStock only: half of the answer's bytes, then the connection is cut."""
+    """BaoStock: half of the answer's bytes, then the connection is cut. THS groups: it is done, and the answer is lost."""
     UNENDED = "unended"
     """BaoStock only: the answer without its end mark; the connection stays open and silent."""
     CODE = "code"

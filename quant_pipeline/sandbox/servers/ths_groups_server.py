@@ -136,6 +136,8 @@ class ThsGroupsServer:
             if fault is None:
                 call.answer = "ok" if code == _OK else str(code)
             self._keep()
+            if fault is not None and fault.kind is Kind.HALF and request.transport is not None:
+                request.transport.abort()
             return _envelope(code, data)
 
         return answer
