@@ -10,6 +10,7 @@ import dagster as dg
 from quant_pipeline.assets import (
     backtest_grids,
     backtests,
+    exports,
     lake,
     operations,
     overview,
@@ -56,6 +57,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             backtest_grids.parameter_grid,
             backtest_grids.walk_forward,
             lake.lake,
+            *exports.EXPORTS,
             *operations.REPORTS,
         ],
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],

@@ -7,6 +7,7 @@ import click
 from quant_pipeline.cli.completing import completion
 from quant_pipeline.cli.database import db
 from quant_pipeline.cli.doctor import doctor
+from quant_pipeline.cli.exports import export
 from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
 from quant_pipeline.cli.lake import lake
@@ -32,7 +33,7 @@ def main() -> None:
     """
 
 
-_WORK = (run, sync, ui, serve, sandbox, lake, db)
+_WORK = (run, sync, ui, serve, sandbox, lake, export, db)
 _KEPT = (watchlist, vault)
 _LOOK = (status, history, sources, stats, doctor, report, chart, backtest, completion)
 for _command in (*_WORK, *_KEPT, *_LOOK):

@@ -22,18 +22,21 @@ def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.Dat
     code without any factor before a bar gets nulls, never a silent 1.
     Source of the convention: Tushare's 复权因子; checked to 5e-6 against its published columns.
     """
-    factors = factors.select("ts_code", "trade_date", "adj_factor").sort("trade_date")
-    known = bars.sort("trade_date").join_asof(
-        factors, on="trade_date", by="ts_code", strategy="backward", check_sortedness=False
-    )
+    known = with_factors(bars, factors)
     scale = pl.col("adj_factor")
     if how == "qfq":
-        latest = factors.group_by("ts_code").agg(pl.col("adj_factor").last().alias("latest"))
+        latest = factors.sort("trade_date").group_by("ts_code").agg(pl.col("adj_factor").last().alias("latest"))
         known = known.join(latest, on="ts_code", how="left")
         scale = scale / pl.col("latest")
     # pre_close is the ex-rights price of the bar's own day already: the bar's own factor carries it over.
     adjusted = known.with_columns((pl.col(name) * scale).alias(name) for name in _PRICES if name in bars.columns)
     return adjusted.with_columns(**_changes(bars.columns, scale)).select(bars.columns).sort("ts_code", "trade_date")
+
+
+def with_factors(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+    """The bars, sorted by day, with adj_factor: the session's own, or the code's last one before it; null before the first."""
+    known = factors.select("ts_code", "trade_date", "adj_factor").sort("trade_date")
+    return bars.sort("trade_date").join_asof(known, on="trade_date", by="ts_code", strategy="backward", check_sortedness=False)
 
 
 def _changes(columns: Sequence[str], scale: pl.Expr) -> dict[str, pl.Expr]:

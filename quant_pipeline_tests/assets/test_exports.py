@@ -1,0 +1,118 @@
+"""Exports in Dagster, and as commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from quant_pipeline.assets import exports
+from quant_pipeline.assets.exports import export_asset, exports_on
+from quant_pipeline.cli import main
+from quant_pipeline.exports.qlib import Qlib
+from quant_pipeline.exports.registry import BUILT_IN
+from quant_pipeline_tests.assets.platform import Platform, plain, texts
+from quant_pipeline_tests.sync.stored import MAIN, market, sessions
+
+CODES = MAIN[:4]
+
+
+@pytest.fixture(scope="module")
+def filled(platform: Platform) -> Platform:
+    market(platform.database, sessions(30), CODES)
+    return platform
+
+
+def _last(platform: Platform, asset: str) -> dict[str, Any]:
+    (record,) = platform.instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    assert record.asset_materialization is not None
+    return plain(record.asset_materialization.metadata)
+
+
+def test_the_asset_writes_what_changed_and_says_where_and_how_to_read_it(
+    filled: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path))
+    place = tmp_path / "exports" / "sandbox" / "qlib"
+    assert filled.alone([], "export_qlib").success
+    told = _last(filled, "export_qlib")
+    assert told["path"] == str(place)
+    assert told["reading"] == f"qlib.init(provider_uri='{place}', region='cn')"
+    assert told["origin"].startswith("SANDBOX")
+    assert (told["parts_written"], told["unchanged"]) == (4, 0)
+    assert (place / "calendars/day.txt").is_file()
+    assert filled.alone([], "export_qlib").success
+    again = _last(filled, "export_qlib")
+    assert (again["parts_written"], again["unchanged"]) == (0, 4)
+    assert "nothing changed" in again["note"]
+
+
+def test_the_asset_s_launchpad_takes_what_the_command_takes(filled: Platform, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    assert filled.run([], "export_qlib", job="__ASSET_JOB", config={"export_qlib": {"to": str(place)}}).success
+    assert (place / "manifest.json").is_file()
+
+
+def test_an_asset_that_cannot_write_fails_in_words(filled: Platform, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "qlib"
+    result = filled.run([], "export_qlib", job="__ASSET_JOB", config={"export_qlib": {"to": str(place)}})
+    assert not result.success
+    assert "无法写入" in texts(result)["export_qlib"]
+
+
+def test_the_command_exports_says_so_and_a_second_one_that_nothing_changed(
+    filled: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del filled
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path))
+    first = CliRunner().invoke(main, ["export", "qlib", "--json"])
+    facts = json.loads(first.stdout)
+    assert (facts["mode"], facts["export"], facts["changed"]) == ("sandbox", "qlib", True)
+    assert facts["written"] == CODES
+    assert Path(facts["place"], "features/sh600000/close.day.bin").is_file()
+    again = CliRunner().invoke(main, ["export", "qlib"], env={"COLUMNS": "300"})
+    assert "Nothing changed, nothing was written" in again.stdout
+    assert "qlib.init(" in again.stdout
+    assert json.loads(CliRunner().invoke(main, ["export", "qlib", "--json"]).stdout)["changed"] is False
+
+
+def test_a_command_that_cannot_write_says_why_in_one_line(filled: Platform, tmp_path: Path) -> None:
+    del filled
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(main, ["export", "qlib", "--to", str(tmp_path / "file" / "qlib")])
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_every_export_has_its_command_and_its_help() -> None:
+    listed = CliRunner().invoke(main, ["export", "--help"]).output
+    for each in BUILT_IN:
+        assert each.name in listed
+        shown = CliRunner().invoke(main, ["export", each.name, "--help"]).output
+        assert each.examples[0] in shown
+        assert "--json" in shown
+        for name in each.Parameters.model_fields:
+            assert f"--{name}" in shown
+    assert "没有变动" in CliRunner().invoke(main, ["export", "--help", "--lang", "zh"]).output
+
+
+def test_those_that_are_named_follow_the_lake_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_EXPORTS", "qlib,qlbi")
+    assert "qlib" in exports_on()
+    watched = dg.Definitions(
+        [dg.AssetSpec("lake"), export_asset(Qlib, by_itself=True)], resources={"warehouse": 1, "notifier": 1}
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked = dg.evaluate_automation_conditions(watched, instance)
+        for wanted in (1, 0):
+            if wanted:
+                instance.report_runless_asset_event(dg.AssetMaterialization("lake"))
+            asked = dg.evaluate_automation_conditions(watched, instance, cursor=asked.cursor)
+            assert asked.get_num_requested(dg.AssetKey("export_qlib")) == wanted
+    assert all(not each.automation_conditions_by_key for each in exports.EXPORTS)
