@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, ths_groups_server, tushare_server
+from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, ths_groups_server, ths_login_server, tushare_server
 
 HOST = "127.0.0.1"
 TOKEN = "sandbox-token"
@@ -55,6 +55,14 @@ class Addresses:
         return f"http://{HOST}:{self.port}{ths_api_server.PREFIX}"
 
     @property
+    def ths_upass_url(self) -> str:
+        return f"http://{HOST}:{self.port}{ths_login_server.UPASS}"
+
+    @property
+    def ths_auth_url(self) -> str:
+        return f"http://{HOST}:{self.port}{ths_login_server.AUTH}"
+
+    @property
     def ths_ugc_url(self) -> str:
         return f"http://{HOST}:{self.port}{ths_groups_server.UGC_PREFIX}"
 
@@ -72,6 +80,8 @@ class Addresses:
             "PUSHPLUS_SECRET_KEY": self.pushplus_secret,
             "THS_API_URL": self.ths_api_url,
             "THS_API_KEY": self.token,
+            "THS_UPASS_URL": self.ths_upass_url,
+            "THS_AUTH_URL": self.ths_auth_url,
             "THS_UGC_URL": self.ths_ugc_url,
             "THS_T_URL": self.ths_t_url,
             "BAOSTOCK_HOST": HOST,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from quant_pipeline.market import clock
 from quant_pipeline.sandbox.control.calls import CallLog
 from quant_pipeline.sandbox.control.endpoints import ControlEndpoints
 from quant_pipeline.sandbox.control.faults import Faults
@@ -17,9 +18,12 @@ from quant_pipeline.sandbox.servers import inbox
 from quant_pipeline.sandbox.servers.baostock_server import BaostockServer
 from quant_pipeline.sandbox.servers.faulty_transport import elsewhere
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
-from quant_pipeline.sandbox.servers.pushplus_server import PushPlusServer
+from quant_pipeline.sandbox.servers.pushplus_server import DELIVERED, Message, PushPlusServer
+from quant_pipeline.sandbox.servers.ths_accounts import ThsAccounts
 from quant_pipeline.sandbox.servers.ths_api_server import ThsApiServer
+from quant_pipeline.sandbox.servers.ths_control import ThsControl
 from quant_pipeline.sandbox.servers.ths_groups_server import ThsGroupsServer
+from quant_pipeline.sandbox.servers.ths_login_server import ThsLoginServer
 from quant_pipeline.sandbox.servers.tushare_server import TushareServer
 from quant_pipeline.sandbox.servers.web.proxy import WebProxy
 from quant_pipeline.sandbox.simulation.interface import Market
@@ -30,8 +34,8 @@ CALLS_A_MINUTE = 500
 class Servers:
     """The servers over a market, which is built while they listen.
 
-    `minute` is the length of a quota's minute in seconds; `store` keeps the inbox over restarts, and beside it the groups of
-    the THS accounts; `ca_file` is where the proxy writes its authority's certificate. `control_token` is made anew.
+    `minute` is the length of a quota's minute in seconds; `store` keeps the inbox over restarts, and beside it the cookies
+    and groups of the THS accounts; `ca_file` is where the proxy writes its authority's certificate. `control_token` is new.
     """
 
     def __init__(
@@ -50,13 +54,16 @@ class Servers:
         self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store)
         self.baostock = BaostockServer(self._market_thread, self.calls, self.faults)
         self.ths_api = ThsApiServer(self._market_thread, self.calls, self.faults, Quotas(minute=minute))
-        groups = None if store is None else store.with_name("ths_groups.json")
-        self.ths_groups = ThsGroupsServer(self.calls, self.faults, store=groups)
+        cookies, groups = (store and store.with_name(f"ths_{what}.json") for what in ("cookies", "groups"))
+        self.ths_accounts = ThsAccounts(cookies)
+        self.ths_login = ThsLoginServer(self.ths_accounts, self.calls, self.faults, self._deliver_sms)
+        self.ths_groups = ThsGroupsServer(self.calls, self.faults, who=self.ths_accounts.signed_in, store=groups)
         self.web = WebProxy(self._market_thread, self.calls, self.faults, ca_file)
         self.ca_file = ca_file
         self.control_token = secrets.token_urlsafe(24)
         own_quotas = {"tushare": self.tushare.quotas, "pushplus": self.pushplus.quotas}
         self._control = ControlEndpoints(self.calls, self.faults, own_quotas, self.ths_groups, self.control_token)
+        self._ths_control = ThsControl(self.ths_accounts, self.control_token)
         self.last_request = time.monotonic()
 
     def application(self) -> web.Application:
@@ -67,10 +74,12 @@ class Servers:
                 *self.tushare.routes(),
                 *self.pushplus.routes(),
                 *self.ths_api.routes(),
+                *self.ths_login.routes(),
                 *self.ths_groups.routes(),
                 elsewhere(self.calls),
                 web.get("/", self._inbox),
                 *self._control.routes(),
+                *self._ths_control.routes(),
             ]
         )
         return application
@@ -88,6 +97,12 @@ class Servers:
     ) -> web.StreamResponse:
         self.last_request = time.monotonic()
         return await handler(request)
+
+    def _deliver_sms(self, mobile: str, text: str) -> None:
+        """An SMS lies in the inbox: the sandbox's user has no phone that it could come to."""
+        time_of = clock.now().isoformat(sep=" ", timespec="seconds")[:19]
+        title = f"短信 SMS {mobile[:3]}****{mobile[-4:]}"
+        self.pushplus.deliver(Message(secrets.token_hex(16), title, text, "txt", time_of, status=DELIVERED))
 
     async def _inbox(self, _request: web.Request) -> web.Response:
         return web.Response(text=inbox.page(self.pushplus.messages), content_type="text/html", charset="utf-8")

@@ -41,6 +41,12 @@ class Rehearsal(Addresses):
         """Sets the servers' clock ("2026-11-20T18:00"); None gives it free."""
         self._control("POST", "clock", {"now": now})
 
+    def ths(self, **order: Any) -> dict[str, Any]:
+        """Orders of the owner's phone and of the cookies of 同花顺 (ths_control.py): `ths(scan="confirmed")`. What stands then;
+        without an order, what stands."""
+        standing: dict[str, Any] = self._control("POST", "ths", order) if order else self._control("GET", "ths")
+        return standing
+
     def calls(self, api: str | None = None, *, server: str = "tushare") -> list[dict[str, Any]]:
         """The calls as the server counted them, oldest first."""
         listing: list[dict[str, Any]] = self._control(

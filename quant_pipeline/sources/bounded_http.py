@@ -59,7 +59,8 @@ def request(method: str, url: str, *, timeout: float, largest: int | None = None
                             "the server sends us on to {where} (HTTP {status}); nothing is sent there",
                             where=where,
                             status=answer.status_code,
-                        )
+                        ),
+                        response=answer,
                     )
                 answer._content = _read(answer, largest or LARGEST)
             return answer

@@ -320,6 +320,46 @@ ALERTS = sa.Table(
     sa.Index("alerts_opened_at", "opened_at"),
 )
 
+THS_ACCOUNTS = sa.Table(
+    "ths_accounts",
+    OPERATIONS,
+    sa.Column("account", sa.Text, primary_key=True, comment="The user's own name for it; default where there is one"),
+    sa.Column("user_id", sa.Text),
+    sa.Column("nickname", sa.Text),
+    sa.Column("method", sa.Text, comment="Of the last login: qr|sms|password|cookie"),
+    sa.Column(
+        "state",
+        sa.Text,
+        nullable=False,
+        comment="active|expired|logging_in|backing_off|waiting_for_code|waiting_for_person|used_up|logged_out",
+    ),
+    sa.Column("state_since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("relogin", sa.Boolean, nullable=False, server_default=sa.true(), comment="Whether it may log in again by itself"),
+    sa.Column("device", sa.Text, nullable=False, comment="This installation's id in the desktop client's login: random"),
+    _moment("logged_in_at"),
+    sa.Column("expires_at", sa.DateTime(timezone=True), comment="As the cookies themselves say; null: they do not"),
+    _moment("checked_at"),
+    _moment("used_at"),
+    _moment("failed_at"),
+    sa.Column("failure", sa.Text, comment="The last one, in words"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0", comment="Logins by itself that failed in a row"),
+    sa.Column("next_attempt_at", sa.DateTime(timezone=True), comment="Of a login by itself"),
+)
+
+THS_EVENTS = sa.Table(
+    "ths_events",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("former", sa.Text, comment="The state before; null: there was no such account"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, comment="qr|sms|password|cookie, where it is a login's"),
+    sa.Column("by_itself", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Index("ths_events_account", "account", "id"),
+)
+
 VAULT_RECORDS = sa.Table(
     "vault_records",
     OPERATIONS,

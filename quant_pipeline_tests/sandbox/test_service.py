@@ -46,6 +46,8 @@ def test_it_is_started_once_and_stopped(own_home: Path) -> None:
         "PUSHPLUS_SECRET_KEY": "sandbox-secret",
         "THS_API_URL": f"http://127.0.0.1:{addresses.port}/ths-api",
         "THS_API_KEY": "sandbox-token",
+        "THS_UPASS_URL": f"http://127.0.0.1:{addresses.port}/ths/upass",
+        "THS_AUTH_URL": f"http://127.0.0.1:{addresses.port}/ths/auth",
         "THS_UGC_URL": f"http://127.0.0.1:{addresses.port}/ths/ugc",
         "THS_T_URL": f"http://127.0.0.1:{addresses.port}/ths/t",
         "BAOSTOCK_HOST": "127.0.0.1",
