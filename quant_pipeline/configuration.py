@@ -28,13 +28,39 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     A variable may stand anywhere in a text value: `"${LIMIT}"`, `"https://${HOST}/"`; where a number or a switch is wanted
     it is read as one. ConfigurationError for a file that cannot be read, and for a variable that is not set or empty.
     """
+    filled: dict[str, Any] = _filled(_written(path, what), environment(), str(path))
+    return filled
+
+
+def entries_of(path: Path, table: str, what: str) -> dict[str, dict[str, Any] | ConfigurationError]:
+    """The tables `[table.NAME]` of the file, by name; `what` as in `read_toml`.
+
+    One that is no table, or that names a variable which is not set, is its error: it stops no other. ConfigurationError for a
+    file that cannot be read, and where `table` itself is none.
+    """
+    written, known = _written(path, what).get(table, {}), environment()
+    if not isinstance(written, dict):
+        raise ConfigurationError(say("{path}: write {table} as [{table}.NAME]", path=path, table=table))
+    entries: dict[str, dict[str, Any] | ConfigurationError] = {}
+    for name, entry in written.items():
+        place = f"{path}, [{table}.{name}]"
+        try:
+            if not isinstance(entry, dict):
+                raise ConfigurationError(
+                    say("{place} is no table: write its lines below [{table}.{name}]", place=place, table=table, name=name)
+                )
+            entries[name] = _filled(entry, known, place)
+        except ConfigurationError as error:
+            entries[name] = error
+    return entries
+
+
+def _written(path: Path, what: str) -> dict[str, Any]:
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         text = say("{what} in {path} cannot be read: {error}", what=what, path=path, error=error)
         raise ConfigurationError(text) from None
-    filled: dict[str, Any] = _filled(written, environment(), str(path))
-    return filled
 
 
 def environment() -> Mapping[str, str | None]:

@@ -62,6 +62,7 @@ class Settings(Variables):
     serve_port: int = Field(8000, ge=0, le=65535, alias="QUANT_SERVE_PORT")
     pages: str | None = Field(None, alias="QUANT_PAGES_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
+    channels: Path | None = Field(None, alias="QUANT_CHANNELS")
     schedules: Path | None = Field(None, alias="QUANT_SCHEDULES")
     partitions_start: dt.date | None = Field(None, alias="QUANT_PARTITIONS_START")
     without: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_WITHOUT")
@@ -123,7 +124,7 @@ def _paths_in_the_file() -> dict[str, Any]:
     values = dotenv_values(file)
     return {
         name: file.parent / Path(value).expanduser()
-        for name in ("QUANT_HOME", "QUANT_RATE_LIMITS", "QUANT_SCHEDULES")
+        for name in ("QUANT_HOME", "QUANT_RATE_LIMITS", "QUANT_CHANNELS", "QUANT_SCHEDULES")
         if (value := values.get(name)) and not os.environ.get(name)
     }
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from quant_pipeline.sandbox.servers import pushplus_server, ths_api_server, ths_groups_server, ths_login_server, tushare_server
+from quant_pipeline.sandbox.servers import (
+    pushplus_server,
+    robots_server,
+    sms_server,
+    ths_api_server,
+    ths_groups_server,
+    ths_login_server,
+    tushare_server,
+)
 
 HOST = "127.0.0.1"
 TOKEN = "sandbox-token"
@@ -49,6 +58,29 @@ class Addresses:
     @property
     def pushplus_url(self) -> str:
         return f"http://{HOST}:{self.port}{pushplus_server.PREFIX}"
+
+    def robot_url(self, kind: str) -> str:
+        """The address that stands for a robot's service."""
+        return f"http://{HOST}:{self.port}{robots_server.PREFIX}/{kind}"
+
+    def channels(self) -> dict[str, dict[str, Any]]:
+        """Kind of channel -> the lines of a table `[channels.NAME]` with which it speaks to this sandbox."""
+        signed = {"token": TOKEN, "secret": robots_server.SECRET}
+        sms = {"template": "sandbox-template", "sign_name": "沙盒"}
+        keys = {"key_id": sms_server.KEY_ID, "key_secret": sms_server.KEY_SECRET}
+        lines: dict[str, dict[str, Any]] = {
+            "wecom": {"key": TOKEN},
+            "dingtalk": signed,
+            "feishu": signed,
+            "serverchan": {"key": TOKEN},
+            "bark": {"key": TOKEN},
+            "telegram": {"token": TOKEN, "chat": "sandbox-chat"},
+            "webhook": {"secret": robots_server.SECRET, "allow_private": True},
+            "tencent_sms": {**sms, "secret_id": sms_server.KEY_ID, "secret_key": sms_server.KEY_SECRET, "app_id": "1400"},
+            "aliyun_sms": {**sms, **keys, "variables": ["name=title"]},
+        }
+        robots = {kind: {**own, "url": self.robot_url(kind)} for kind, own in lines.items()}
+        return {**robots, "pushplus": {"token": TOKEN, "secret_key": SECRET, "url": self.pushplus_url}}
 
     @property
     def ths_api_url(self) -> str:

@@ -19,6 +19,8 @@ from quant_pipeline.sandbox.servers.baostock_server import BaostockServer
 from quant_pipeline.sandbox.servers.faulty_transport import elsewhere
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.servers.pushplus_server import DELIVERED, Message, PushPlusServer
+from quant_pipeline.sandbox.servers.robots_server import RobotsServer
+from quant_pipeline.sandbox.servers.sms_server import SmsServer
 from quant_pipeline.sandbox.servers.ths_accounts import ThsAccounts
 from quant_pipeline.sandbox.servers.ths_api_server import ThsApiServer
 from quant_pipeline.sandbox.servers.ths_control import ThsControl
@@ -52,6 +54,8 @@ class Servers:
         per_minute = {EVERY_API: CALLS_A_MINUTE, **(quotas or {})}
         self.tushare = TushareServer(self._market_thread, self.calls, self.faults, Quotas(per_minute, minute=minute))
         self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store)
+        self.robots = RobotsServer(self.calls, self.faults, self.pushplus.deliver, minute=minute)
+        self.sms = SmsServer(self.calls, self.faults, self.pushplus.deliver, minute=minute)
         self.baostock = BaostockServer(self._market_thread, self.calls, self.faults)
         self.ths_api = ThsApiServer(self._market_thread, self.calls, self.faults, Quotas(minute=minute))
         cookies, groups = (store and store.with_name(f"ths_{what}.json") for what in ("cookies", "groups"))
@@ -61,7 +65,7 @@ class Servers:
         self.web = WebProxy(self._market_thread, self.calls, self.faults, ca_file)
         self.ca_file = ca_file
         self.control_token = secrets.token_urlsafe(24)
-        own_quotas = {"tushare": self.tushare.quotas, "pushplus": self.pushplus.quotas}
+        own_quotas = {"tushare": self.tushare.quotas, "pushplus": self.pushplus.quotas, "robots": self.robots.quotas}
         self._control = ControlEndpoints(self.calls, self.faults, own_quotas, self.ths_groups, self.control_token)
         self._ths_control = ThsControl(self.ths_accounts, self.control_token)
         self.last_request = time.monotonic()
@@ -73,6 +77,8 @@ class Servers:
             [
                 *self.tushare.routes(),
                 *self.pushplus.routes(),
+                *self.robots.routes(),
+                *self.sms.routes(),
                 *self.ths_api.routes(),
                 *self.ths_login.routes(),
                 *self.ths_groups.routes(),

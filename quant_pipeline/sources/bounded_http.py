@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import http.client
 import io
+import ipaddress
+import logging
 import socket
 import time
 from contextvars import ContextVar
@@ -19,6 +21,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
 
 from quant_pipeline.language import marked, told
 
@@ -26,6 +29,14 @@ LARGEST = 64 * 2**20
 """Bytes of an answer, unpacked. The largest true one (15,000 funds) has less than a tenth of that."""
 _PIECE = 2**16
 _deadline: ContextVar[float] = ContextVar("_deadline")
+_public: ContextVar[bool] = ContextVar("_public", default=False)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+# It logs each call's address, and a robot's address holds its key.
+logging.getLogger("urllib3.connectionpool").addFilter(
+    lambda record: record.levelno > logging.DEBUG or _deadline.get(None) is None
+)
 
 
 class TooSlow(requests.exceptions.Timeout):
@@ -40,14 +51,31 @@ class Redirected(requests.exceptions.RequestException):
     """The server sends the caller to another address."""
 
 
-def request(method: str, url: str, *, timeout: float, largest: int | None = None, **asked: Any) -> requests.Response:
+class NoConnection(TooSlow):
+    """Nobody took the connection in time: nothing was sent."""
+
+
+class PrivateAddress(requests.exceptions.RequestException):
+    """The address leads into a private network, and only public ones are allowed."""
+
+
+class _Private(Exception):
+    """The same inside of urllib3, which takes requests' exceptions for faults of the line."""
+
+
+def request(
+    method: str, url: str, *, timeout: float, largest: int | None = None, public: bool = False, **asked: Any
+) -> requests.Response:
     """The answer, read whole. `timeout`: seconds for all of it, from the connection on; `largest`: bytes, LARGEST unless told.
 
-    TooSlow, TooLarge, Redirected, or any other of requests' exceptions; proxies and authorities as requests has them.
+    `public`: nothing is sent to an address of a private network, whatever name it hides behind, nor through the
+    environment's proxy. TooSlow, TooLarge, Redirected, PrivateAddress, or any other of requests' exceptions; proxies and
+    authorities as requests has them.
     """
-    token = _deadline.set(time.monotonic() + timeout)
+    token, guard = _deadline.set(time.monotonic() + timeout), _public.set(public)
     try:
         with requests.Session() as session:
+            session.trust_env = not public
             for scheme in ("http://", "https://"):
                 session.mount(scheme, _Adapter())
             answer = session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **asked)
@@ -64,6 +92,10 @@ def request(method: str, url: str, *, timeout: float, largest: int | None = None
                     )
                 answer._content = _read(answer, largest or LARGEST)
             return answer
+    except _Private:
+        raise PrivateAddress(marked("the address is one of a private network: nothing is sent there")) from None
+    except requests.exceptions.ConnectTimeout:
+        raise NoConnection(told("no whole answer within {seconds:g} s", seconds=timeout)) from None
     except requests.RequestException as error:
         late = time.monotonic() >= _deadline.get() or isinstance(error, requests.exceptions.Timeout)
         if late and not isinstance(error, TooLarge | Redirected):
@@ -71,12 +103,38 @@ def request(method: str, url: str, *, timeout: float, largest: int | None = None
         raise
     finally:
         _deadline.reset(token)
+        _public.reset(guard)
+
+
+def never_sent(error: requests.RequestException) -> bool:
+    """Whether it is certain that the server had nothing of the call."""
+    match error:
+        case NoConnection() | PrivateAddress():
+            return True
+        case requests.exceptions.SSLError() | requests.exceptions.ProxyError():
+            return True
+        case requests.exceptions.ConnectionError():
+            reason = getattr(error.args[0] if error.args else None, "reason", None)
+            return isinstance(reason, NewConnectionError)
+    return isinstance(error, ValueError)  # an address that is none
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public network, also where an IPv6 address wraps an IPv4 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner.is_global
+    return ip.is_global and not ip.is_multicast
 
 
 def fault_in_words(error: requests.RequestException) -> str:
     """What went wrong on the way, for the user: requests' own words hold addresses and what was sent."""
     match error:
-        case TooLarge() | Redirected():
+        case TooLarge() | Redirected() | PrivateAddress():
             return str(error)
         case requests.exceptions.JSONDecodeError():
             return marked("the answer is not JSON (a gateway's or a block page)")
@@ -126,12 +184,26 @@ class _Response(http.client.HTTPResponse):
         self.fp: Any = io.BufferedReader(_Timed(self.fp.detach(), sock))
 
 
+def _allowed(line: socket.socket) -> socket.socket:
+    """The connection, if it leads where one may; it is looked at once it stands, so no name can change its meaning."""
+    if _public.get() and not is_public(line.getpeername()[0]):
+        line.close()
+        raise _Private
+    return line
+
+
 class _Connection(HTTPConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _allowed(super()._new_conn())
 
 
 class _SecureConnection(HTTPSConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _allowed(super()._new_conn())
 
 
 class _Pool(HTTPConnectionPool):

@@ -27,7 +27,7 @@ class _Order(BaseModel):
 class _Quota(_Order):
     """{"server": "tushare", "api": "daily", "calls": 400, "per": "minute"}; calls null: unlimited."""
 
-    server: Literal["tushare", "pushplus"] = "tushare"
+    server: Literal["tushare", "pushplus", "robots"] = "tushare"
     api: StrictStr = EVERY_API
     calls: Annotated[int, Field(ge=0)] | None = None
     per: Per = Per.MINUTE

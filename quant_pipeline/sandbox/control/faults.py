@@ -113,7 +113,7 @@ class Fault:
     (None: until cleared), or for each `every`-th. The rest says how, where the kind leaves it open."""
 
     kind: Kind
-    server: Literal["tushare", "baostock", "akshare", "ths", "ths_login", "ths_groups", "pushplus"] = "tushare"
+    server: Literal["tushare", "baostock", "akshare", "ths", "ths_login", "ths_groups", "pushplus", "robots"] = "tushare"
     api: str = EVERY_API
     times: Annotated[int, Field(ge=0)] | None = 1
     every: Annotated[int, Field(ge=1)] = 1

@@ -14,7 +14,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>SANDBOX 沙盒 · 微信收件箱</title>
+<title>SANDBOX 沙盒 · 收件箱</title>
 <style>
 body {{ margin: 0 auto; max-width: 30rem; padding: 1rem; background: #ededed; color: #1f1f1f;
        font: 16px/1.5 -apple-system, "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; }}
@@ -27,7 +27,7 @@ iframe {{ border: 0; width: 100%; height: {height}px; margin-top: .5rem; }}
 </style>
 </head>
 <body>
-<header><b>SANDBOX 沙盒</b><br>微信 · pushplus 推送：以下均为模拟消息，行情为虚构。Made-up messages and prices.</header>
+<header><b>SANDBOX 沙盒</b><br>微信、群机器人、短信：以下均为模拟消息，行情为虚构。Made-up messages and prices.</header>
 {messages}
 </body>
 </html>
@@ -37,6 +37,19 @@ _CONTENT_STYLE = (
     "'Microsoft YaHei',sans-serif}table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;"
     "padding:.2rem .4rem;text-align:left}pre{white-space:pre-wrap;font:inherit}</style>"
 )
+CHANNELS = {
+    "pushplus": "微信 · pushplus",
+    "wecom": "企业微信群机器人",
+    "dingtalk": "钉钉机器人",
+    "feishu": "飞书机器人",
+    "serverchan": "Server酱",
+    "bark": "Bark",
+    "telegram": "Telegram",
+    "webhook": "Webhook",
+    "tencent_sms": "短信 · 腾讯云",
+    "aliyun_sms": "短信 · 阿里云",
+}
+"""The services as the inbox names them."""
 _STATES = {1: "发送中", 2: "已送达", 3: "发送失败"}
 
 
@@ -59,8 +72,9 @@ def rendered(message: Message) -> str:
 def _article(message: Message) -> str:
     content = html.escape(_CONTENT_STYLE + rendered(message), quote=True)
     title = html.escape(message.title or "（无标题）")
+    channel = CHANNELS.get(message.channel, message.channel)
     state = _STATES[message.status]
     return (
-        f"<article><h2>{title}</h2><time>{html.escape(message.time)} · {state}</time>"
+        f"<article><h2>{title}</h2><time>{html.escape(channel)} · {html.escape(message.time)} · {state}</time>"
         f'<iframe sandbox title="{title}" srcdoc="{content}"></iframe></article>'
     )

@@ -41,6 +41,8 @@ class Message:
     """Exchange time, to the second."""
     status: int = _SENDING
     fails: bool = False
+    channel: str = "pushplus"
+    """Which service it came over."""
 
 
 class PushPlusServer:

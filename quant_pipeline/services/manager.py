@@ -1,0 +1,177 @@
+"""The services that the user has set up, by kind and provider: which is asked, which is on, how each does.
+
+They stand in the file `QUANT_CHANNELS` as tables `[services.NAME]`. The file is read again when it changes, and
+`quant-pipeline services --priority NAME=0` switches one off (N: moves it) for every process at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from quant_pipeline.configuration import ConfigurationError, entries_of
+from quant_pipeline.language import say, told
+from quant_pipeline.services.adapter import Adapter, ServiceError, Setup
+from quant_pipeline.services.registry import registered
+from quant_pipeline.services.result import Result, refused
+from quant_pipeline.sources.failures import FailureClass
+from quant_pipeline.wrong_values import first_problem
+
+if TYPE_CHECKING:
+    from quant_pipeline.sources.limiter import Limiter
+    from quant_pipeline.warehouse.database import Database
+
+_OVERRULED = "SELECT source, priority FROM source_state WHERE api = '*' AND priority IS NOT NULL AND source = ANY(%s)"
+_HEALTH = """
+SELECT
+    state.source, state.api, state.circuit, state.failures,
+    greatest(extract(epoch FROM greatest(state.retry_at, state.blocked_until) - clock_timestamp()), 0)::float8,
+    state.reason, recent.calls, recent.good, recent.seconds
+FROM source_state AS state CROSS JOIN LATERAL (
+    SELECT count(*) AS calls, count(*) FILTER (WHERE outcome = 'ok') AS good,
+           avg(extract(epoch FROM finished_at - started_at))::float8 AS seconds
+    FROM source_calls
+    WHERE source = state.source AND api = state.api AND finished_at > clock_timestamp() - interval '1 day'
+) AS recent
+WHERE state.source = ANY(%s) AND state.api <> '*' ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How an API of a service does: its circuit, and the calls of the last day. `held`: seconds until it is asked again."""
+
+    name: str
+    api: str
+    circuit: str
+    failures: int
+    held: float
+    reason: str | None
+    calls: int
+    good: int
+    seconds: float | None
+
+    @property
+    def available(self) -> bool:
+        return self.held <= 0
+
+    @property
+    def success_rate(self) -> float | None:
+        return self.good / self.calls if self.calls else None
+
+
+class _Written(BaseModel):
+    """`[services.NAME]` as a person writes it; what is not here is the adapter's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    provider: str
+    enabled: bool = True
+    priority: int = Field(1, ge=0)
+    timeout: float | None = Field(None, gt=0)
+    retry_times: int | None = Field(None, ge=0, le=20)
+    url: str | None = None
+
+
+class Manager:
+    """The services of the file. A service that cannot be used stops no other: `mistakes` says why."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        database: Database | None = None,
+        limiter: Limiter | None = None,
+    ) -> None:
+        self._path, self._database, self._limiter = path, database, limiter
+        self._read_at: int | None = None
+        self._adapters: dict[str, Adapter] = {}
+        self.mistakes: dict[str, str] = {}
+
+    def all(self) -> Mapping[str, Adapter]:
+        """Every service by name, as the file is now."""
+        changed = self._path.stat().st_mtime_ns if self._path is not None and self._path.exists() else None
+        if changed != self._read_at:
+            self._read_at = changed
+            self._adapters, self.mistakes = self._read()
+        return self._adapters
+
+    def of_kind(self, kind: str, provider: str | None = None) -> list[Adapter]:
+        """Those that are on, in the order in which they are asked."""
+        found = {
+            name: adapter
+            for name, adapter in self.all().items()
+            if adapter.setup.kind == kind and provider in (None, adapter.setup.provider) and adapter.setup.enabled
+        }
+        ranks = {name: adapter.setup.priority for name, adapter in found.items()} | self._overruled(list(found))
+        return sorted((each for name, each in found.items() if ranks[name]), key=lambda each: (ranks[each.name], each.name))
+
+    def best(self, kind: str, provider: str | None = None) -> Adapter | None:
+        """The first of them that is not held back now; None where there is none."""
+        held = {health.name for health in self.health() if not health.available}
+        return next((each for each in self.of_kind(kind, provider) if each.name not in held), None)
+
+    def ask(self, kind: str, do: Callable[[Any], Result], provider: str | None = None) -> Result:
+        """The first answer: each is asked in turn, until one has done it or may have had it."""
+        last = refused(
+            "none", told("no service of the kind {kind} is set up and on", kind=kind), FailureClass.PERMANENT_API, sent=False
+        )
+        for adapter in self.of_kind(kind, provider):
+            last = do(adapter)
+            if last.success or (not last.answered and last.sent):
+                return last
+        return last
+
+    def health(self) -> list[Health]:
+        """How each does, an entry for each API that was called."""
+        if self._database is None or not self.all():
+            return []
+        with self._database.connect() as connection:
+            return [Health(*row) for row in connection.execute(_HEALTH, (list(self.all()),)).fetchall()]
+
+    def _overruled(self, names: list[str]) -> dict[str, int]:
+        if self._database is None or not names:
+            return {}
+        with self._database.connect() as connection:
+            return dict(connection.execute(_OVERRULED, (names,)).fetchall())
+
+    def _read(self) -> tuple[dict[str, Adapter], dict[str, str]]:
+        adapters: dict[str, Adapter] = {}
+        mistakes = dict(registered().broken)
+        if self._path is None:
+            return adapters, mistakes
+        try:
+            entries = entries_of(self._path, "services", say("the channels and services"))
+        except ConfigurationError as error:
+            return adapters, {"services": str(error)}
+        for name, written in entries.items():
+            try:
+                adapters[name] = self._built(name, written)
+            except (ConfigurationError, ServiceError, ValidationError) as error:
+                words = first_problem(error) if isinstance(error, ValidationError) else str(error)
+                mistakes[name] = words
+        return adapters, mistakes
+
+    def _built(self, name: str, written: Mapping[str, Any] | ConfigurationError) -> Adapter:
+        if isinstance(written, ConfigurationError):
+            raise written
+        table = _Written(**written)
+        kind = registered().adapters.get((table.kind, table.provider))
+        if kind is None:
+            known = ", ".join(sorted(f"{kind}/{provider}" for kind, provider in registered().adapters))
+            raise ServiceError(
+                say(
+                    "[services.{name}]: there is no adapter {kind}/{provider}; known: {known}",
+                    name=name,
+                    kind=table.kind,
+                    provider=table.provider,
+                    known=known,
+                )
+            )
+        options = {option: str(value) for option, value in (table.model_extra or {}).items()}
+        own = {field: getattr(table, field) for field in _Written.model_fields}
+        return kind(Setup(name, **own, options=options), self._limiter)

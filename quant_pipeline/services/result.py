@@ -1,0 +1,66 @@
+"""What a call of a service came to: one form for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from quant_pipeline.sources.failures import FailureClass
+
+
+@dataclass(frozen=True)
+class Result:
+    """A call that succeeded (`data`), or did not (`error_code`, `error_message`, and `failure`: what it means).
+
+    `raw` is the service's answer as it came, without secrets. `wait`: seconds after which another call may succeed.
+    `sent`: whether the service may have had the call. `unfamiliar`: it refused with a code that the adapter does not know.
+    `for_the_day`: no call of the account is to be made before the next day.
+    """
+
+    success: bool
+    data: Any = None
+    error_code: str = ""
+    error_message: str = ""
+    raw: Any = field(default=None, repr=False)
+    failure: FailureClass | None = None
+    wait: float = 0.0
+    sent: bool = True
+    unfamiliar: bool = False
+    for_the_day: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the service has spoken: taken it, or refused it in its own protocol."""
+        return self.success or (self.sent and self.error_code not in UNANSWERED)
+
+
+def done(data: Any = None, raw: Any = None) -> Result:
+    """The service did it."""
+    return Result(True, data, raw=raw)
+
+
+def refused(
+    code: object,
+    message: str,
+    failure: FailureClass,
+    *,
+    raw: Any = None,
+    wait: float = 0.0,
+    sent: bool = True,
+    unfamiliar: bool = False,
+) -> Result:
+    """The service did not do it."""
+    return Result(False, None, str(code), message, raw=raw, failure=failure, wait=wait, sent=sent, unfamiliar=unfamiliar)
+
+
+UNREACHED = "unreachable"
+"""No connection: the service never had the call."""
+NO_ANSWER = "no_answer"
+"""The call went out, and no whole answer came."""
+NOT_ITS_PROTOCOL = "not_its_protocol"
+"""A gateway's page, a block page: not the service's own words."""
+HELD_BACK = "held_back"
+"""The call was not made: a quota is used up, or the circuit is open."""
+FAULTY = "faulty"
+"""The adapter itself failed."""
+UNANSWERED = frozenset({NO_ANSWER, NOT_ITS_PROTOCOL})
