@@ -28,7 +28,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     A variable may stand anywhere in a text value: `"${LIMIT}"`, `"https://${HOST}/"`; where a number or a switch is wanted
     it is read as one. ConfigurationError for a file that cannot be read, and for a variable that is not set or empty.
     """
-    filled: dict[str, Any] = _filled(_written(path, what), environment(), str(path))
+    filled: dict[str, Any] = _filled(as_written(path, what), environment(), str(path))
     return filled
 
 
@@ -38,7 +38,7 @@ def entries_of(path: Path, table: str, what: str) -> dict[str, dict[str, Any] | 
     One that is no table, or that names a variable which is not set, is its error: it stops no other. ConfigurationError for a
     file that cannot be read, and where `table` itself is none.
     """
-    written, known = _written(path, what).get(table, {}), environment()
+    written, known = as_written(path, what).get(table, {}), environment()
     if not isinstance(written, dict):
         raise ConfigurationError(say("{path}: write {table} as [{table}.NAME]", path=path, table=table))
     entries: dict[str, dict[str, Any] | ConfigurationError] = {}
@@ -55,7 +55,8 @@ def entries_of(path: Path, table: str, what: str) -> dict[str, dict[str, Any] | 
     return entries
 
 
-def _written(path: Path, what: str) -> dict[str, Any]:
+def as_written(path: Path, what: str) -> dict[str, Any]:
+    """The file's tables as they stand there: variables are not filled in. ConfigurationError for a file that cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -6,18 +6,16 @@ import dagster as dg
 import psycopg
 
 from quant_pipeline import settings
-from quant_pipeline.notify import outbox
-from quant_pipeline.notify.channels.contract import Channel
-from quant_pipeline.notify.channels.pushplus import PushPlus
+from quant_pipeline.notify import outbox, routing
 from quant_pipeline.notify.messages import Message
-from quant_pipeline.resources import upstream
+from quant_pipeline.resources import channels
 from quant_pipeline.resources.warehouse import WarehouseResource
 
 _logger = logging.getLogger(__name__)
 
 
 class NotifierResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Messages to people. Without PUSHPLUS_TOKEN they are logged instead, and nothing fails."""
+    """Messages to people, over the channels of QUANT_CHANNELS or PUSHPLUS_TOKEN. Without any they are logged instead."""
 
     warehouse: dg.ResourceDependency[WarehouseResource]
 
@@ -33,8 +31,11 @@ class NotifierResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def deliver(self) -> outbox.Delivered:
         """Sends what is due, and asks about what was accepted."""
-        return outbox.deliver(self.warehouse.database, self._channels())
-
-    def _channels(self) -> list[Channel]:
-        at = upstream.pushplus(settings.load())
-        return [PushPlus(at.token, at.url, at.secret_key)] if at.token else []
+        database = self.warehouse.database
+        with channels.opened(database, settings.load()) as found:
+            usable = list(found.channels.values())
+            for name, mistake in found.mistakes.items():
+                _logger.warning("the channel %s is left out: %s", name, mistake)
+            if found.mistakes and not usable:
+                return outbox.Delivered()  # what waits stays: it is sent once the file is mended
+            return outbox.deliver(database, usable, routing.routes_of(found.tables, usable))

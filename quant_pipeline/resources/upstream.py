@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -83,6 +83,11 @@ def pushplus(settings: Settings) -> Upstream:
         sandbox = _sandbox(settings)
         return Upstream(sandbox.pushplus_url, sandbox.pushplus_token, sandbox.pushplus_secret)
     return Upstream(settings.pushplus_url, _plain(settings.pushplus_token), _plain(settings.pushplus_secret_key))
+
+
+def simulated_channels(settings: Settings) -> dict[str, dict[str, Any]] | None:
+    """Kind of channel -> the lines that point it at the sandbox; None in live mode. It is started if need be."""
+    return _sandbox(settings).channels() if settings.sandboxed else None
 
 
 def inbox(settings: Settings) -> str | None:

@@ -6,6 +6,7 @@ Calls are leased from the sources' limiter, so quota, pace, circuit and metrics 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -124,18 +125,21 @@ class Client:
         *,
         repeatable: bool = False,
         timeout: float | None = None,
+        retries: int | None = None,
         **asked: Any,
     ) -> Result:
         """One call over HTTP, as the service's answer says it went.
 
         `repeatable`: asking twice does no harm (a question): then what was not answered is tried again too; else only what
-        never reached the service. `timeout`: seconds for the whole answer, unless the policy's.
+        never reached the service. `timeout` (seconds for the whole answer) and `retries`: in the place of the policy's.
         """
         call = Call(api, method, self.address + path, asked)
         seconds = timeout or self.policy.timeout
-        return self.attempt(api, lambda: self._exchanged(call, judge, seconds), repeatable=repeatable)
+        return self.attempt(api, lambda: self._exchanged(call, judge, seconds), repeatable=repeatable, retries=retries)
 
-    def attempt(self, api: str, exchange: Callable[[], Result], *, repeatable: bool = False) -> Result:
+    def attempt(
+        self, api: str, exchange: Callable[[], Result], *, repeatable: bool = False, retries: int | None = None
+    ) -> Result:
         """The same for what is no HTTP (mail): `exchange` makes the call, and says how it went."""
         from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
@@ -145,7 +149,7 @@ class Client:
             )
 
         retrying = Retrying(
-            stop=stop_after_attempt(self.policy.retries + 1),
+            stop=stop_after_attempt((self.policy.retries if retries is None else retries) + 1),
             wait=wait_exponential(multiplier=self.policy.backoff, max=_LONGEST_PAUSE),
             retry=retry_if_result(again),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
@@ -186,6 +190,9 @@ class Client:
         from quant_pipeline.sources import bounded_http
 
         asked = dict(call.asked)
+        if (body := asked.pop("json", None)) is not None:  # as UTF-8: services count bytes, and an escape has twice as many
+            asked["data"] = json.dumps(body, ensure_ascii=False).encode()
+            asked["headers"] = {"Content-Type": "application/json; charset=utf-8", **asked.get("headers", {})}
         if self._proxy:
             asked["proxies"] = {"http": self._proxy, "https": self._proxy}
         try:

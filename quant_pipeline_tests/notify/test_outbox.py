@@ -66,7 +66,7 @@ def test_what_did_not_get_through_is_tried_again_later(bench: Bench, fault: dict
     bench.sandbox.order_fault(**fault, server="pushplus", api="send")  # type: ignore[arg-type]
     bench.enqueue("a")
     assert bench.deliver() == Delivered(waiting=1)
-    assert bench.rows("status, error LIKE 'unknown: PushPlus%'") == [("pending", True)]
+    assert bench.rows("status, error LIKE 'unknown: %'") == [("pending", True)]
     assert bench.deliver() == Delivered(waiting=1)
     assert len(bench.answers()) == 1
     bench.pass_time("61 s")
@@ -133,7 +133,7 @@ def test_what_cannot_be_asked_at_once_is_asked_later(bench: Bench) -> None:
     bench.sandbox.order_fault("disconnect", server="pushplus", api="sendMessageResult")
     bench.enqueue("a", "b")
     assert bench.deliver() == Delivered(sent=2)
-    assert {(status, "no answer" in error) for status, error in bench.rows("status, error")} == {("accepted", True)}
+    assert {(status, "connection failed" in error) for status, error in bench.rows("status, error")} == {("accepted", True)}
     assert bench.deliver() == Delivered()
     assert len(bench.answers("sendMessageResult")) == 1, "not asked again at once"
     bench.pass_time("11 s")

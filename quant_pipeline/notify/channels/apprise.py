@@ -36,7 +36,7 @@ class Apprise(ServiceChannel):
 
     kind = "apprise"
     settings_type = Settings
-    own_limits = Limits(longest_characters=20_000)
+    limits = Limits(longest_characters=20_000)
     formats = ("markdown", "txt")
 
     def __init__(self, name: str, settings: Settings, limiter: Limiter | None = None) -> None:

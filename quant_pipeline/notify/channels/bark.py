@@ -35,7 +35,7 @@ class Bark(ServiceChannel):
     kind = "bark"
     settings_type = Settings
     address = "https://api.day.app"
-    own_limits = Limits(longest_bytes=3_000)
+    limits = Limits(longest_bytes=3_000)
     dialect = rendering.Plain()
 
     def handed_over(self, message: Message) -> Result:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from quant_pipeline.configuration import ConfigurationError, entries_of
+from quant_pipeline.configuration import ConfigurationError, as_written, entries_of
 from quant_pipeline.language import say
 from quant_pipeline.notify.channels.contract import Channel
 from quant_pipeline.wrong_values import problems
@@ -30,6 +30,7 @@ GROUP = "quant_pipeline.channels"
 """Entry points of installed packages: a class like ours, under the name of its kind."""
 IN_VAULT = "vault:"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_TABLES = ("channels", "receivers", "routes", "services")
 _TAKEN = frozenset({"all", "none", "tushare", "baostock", "akshare", "ths", "derived"})
 """Names that stand for something else where a channel's name is written or counted."""
 
@@ -40,10 +41,14 @@ class ChannelError(ValueError):
 
 @dataclass(frozen=True)
 class Configured:
-    """The channels by name, in the order of the file; `mistakes`: name -> why it cannot be used ("": the whole file)."""
+    """The channels by name, in the order of the file; `mistakes`: name -> why it cannot be used ("": the file itself).
+
+    `tables`: the file's other tables (receivers, routes), as they are written.
+    """
 
     channels: Mapping[str, Channel] = field(default_factory=dict)
     mistakes: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,16 @@ def kinds() -> tuple[str, ...]:
 
 def configured(path: Path, means: Means) -> Configured:
     """The file's channels. It never raises for what stands in the file."""
+    channels: dict[str, Channel] = {}
+    mistakes: dict[str, str] = {}
     try:
+        tables = as_written(path, say("the channels"))
         entries = entries_of(path, "channels", say("the channels"))
     except ConfigurationError as error:
         return Configured(mistakes={"": str(error)})
-    channels: dict[str, Channel] = {}
-    mistakes: dict[str, str] = {}
+    if strange := [table for table in tables if table not in _TABLES]:
+        text = say("{path}: there is no table {table}", path=path, table=strange[0]) + guess(strange[0], _TABLES)
+        mistakes[""] = text + say(" (known: {known})", known=", ".join(_TABLES))
     for name, entry in entries.items():
         try:
             if isinstance(entry, ConfigurationError):
@@ -81,7 +90,7 @@ def configured(path: Path, means: Means) -> Configured:
             mistakes[name] = str(error)
         except Exception as error:  # a plug-in's own code
             mistakes[name] = say("[channels.{name}]: the channel cannot be made: {why}", name=name, why=type(error).__name__)
-    return Configured(channels, mistakes)
+    return Configured(channels, mistakes, tables)
 
 
 def built(name: str, written: Mapping[str, Any], means: Means) -> Channel:

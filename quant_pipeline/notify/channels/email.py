@@ -55,7 +55,7 @@ class Email(ServiceChannel):
 
     kind = "email"
     settings_type = Settings
-    own_limits = Limits()
+    limits = Limits()
     formats = ("html", "markdown", "txt")
 
     def parts(self, message: Message) -> list[Message]:

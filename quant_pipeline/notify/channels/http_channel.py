@@ -60,7 +60,6 @@ class ServiceChannel:
     settings_type: ClassVar[type[ChannelSettings]] = ChannelSettings
     address: ClassVar[str] = ""
     limits: Limits
-    own_limits: ClassVar[Limits]
     longest_title: ClassVar[int] = 100
     formats: Sequence[str] = ("markdown", "html", "txt")
     polls: bool = False
@@ -72,7 +71,7 @@ class ServiceChannel:
         self.name = self.account = name
         self.settings = settings
         written = {field: value for field in ("a_minute", "a_day") if (value := getattr(settings, field)) is not None}
-        self.limits = replace(self.own_limits, **written)
+        self.limits = replace(type(self).limits, **written)
         self.client = Client(
             name,
             settings.url or self.address,
@@ -139,12 +138,12 @@ def answer(result: Result) -> Answer:
         return Accepted(None if result.data is None else str(result.data))
     if not result.answered and result.sent:
         return Unknown(result.error_message)
-    retryable = result.failure in _PASSING or result.wait > 0
+    passing = result.failure in _PASSING  # else a wait is that of this message, and no other's
     return Refused(
         result.error_code,
         f"{result.error_code} {result.error_message}".strip(),
-        retryable=retryable,
-        retry_after=dt.timedelta(seconds=result.wait) if retryable and result.wait else None,
+        retryable=passing or result.wait > 0,
+        retry_after=dt.timedelta(seconds=result.wait) if passing and result.wait else None,
         for_the_day=result.for_the_day,
         unfamiliar=result.unfamiliar,
     )

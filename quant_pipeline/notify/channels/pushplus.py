@@ -99,7 +99,7 @@ class PushPlus(ServiceChannel):
     kind = "pushplus"
     settings_type = Settings
     address = URL
-    own_limits = limits = Limits(a_minute=5, a_day=200, longest_characters=LONGEST_CONTENT)
+    limits = Limits(a_minute=5, a_day=200, longest_characters=LONGEST_CONTENT)
     longest_title = 90
     """100 with the number of a part."""
     dialect = rendering.FullMarkdown()
@@ -176,7 +176,8 @@ class PushPlus(ServiceChannel):
 
     def poll(self, receipt: str) -> Delivery:
         """What became of an accepted message."""
-        asked = self._question("poll", "GET", "/api/open/message/sendMessageResult", params={"shortCode": receipt})
+        path, asked_for = "/api/open/message/sendMessageResult", {"shortCode": receipt}
+        asked = self._question("poll", "GET", path, params=asked_for, retries=0)  # the outbox asks again
         if not asked.success:
             said = f"{asked.error_code} {asked.error_message}" if asked.answered else asked.error_message
             return Delivery(DeliveryState.UNKNOWN, said, reached=asked.error_code == _NOT_THERE)

@@ -41,7 +41,7 @@ class ServerChan(ServiceChannel):
 
     kind = "serverchan"
     settings_type = Settings
-    own_limits = Limits(a_minute=5, a_day=5, longest_bytes=32_000)
+    limits = Limits(a_minute=5, a_day=5, longest_bytes=32_000)
     longest_title = 22
     """32 with the number of a part."""
     dialect = rendering.FullMarkdown()
@@ -49,11 +49,9 @@ class ServerChan(ServiceChannel):
 
     def __init__(self, name: str, settings: Settings, limiter: Limiter | None = None) -> None:
         super().__init__(name, settings, limiter)
-        key = secret(settings.key)
-        newer = _SC3.match(key)
+        newer = _SC3.match(secret(settings.key))
         if settings.url is None:
             self.client.address = f"https://{newer[1]}.push.ft07.com" if newer else "https://sctapi.ftqq.com"
-        self._path = f"/send/{key}.send" if newer else f"/{key}.send"
         self.polls = newer is None
 
     def dressed(self, _title: str, content: str) -> str:
@@ -63,7 +61,9 @@ class ServerChan(ServiceChannel):
         form = {"title": message.title, "desp": message.content}
         if self.settings.channel:
             form["channel"] = self.settings.channel
-        return self.client.call("send", "POST", self._path, _verdict, data=form)
+        key = secret(self.settings.key)
+        path = f"/{key}.send" if self.polls else f"/send/{key}.send"
+        return self.client.call("send", "POST", path, _verdict, data=form)
 
     def poll(self, receipt: str) -> Delivery:
         number, _, key = receipt.partition(_BETWEEN)

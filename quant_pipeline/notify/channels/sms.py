@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -47,7 +46,7 @@ class SmsSettings(ChannelSettings):
 class SmsChannel(ServiceChannel):
     """Short texts: a message's title, or what the template asks for. What the vendor takes is queued; `poll` tells the rest."""
 
-    own_limits: ClassVar[Limits] = Limits(a_minute=1, a_day=10)
+    limits = Limits(a_minute=1, a_day=10)
     """Of one number and template, as both vendors have it."""
     formats = ("txt",)
     polls = True

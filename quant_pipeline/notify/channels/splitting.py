@@ -9,13 +9,17 @@ from quant_pipeline.notify.channels.contract import Limits
 
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
 _RULE = re.compile(r"\s*\|?[\s:|-]+\|[\s:|-]*")
+_ESCAPED = ('"', "\\", "\n", "\t", "\r")
 LEAST = 64
 """Bytes or characters below which no part is made: a title that leaves less is cut itself."""
 
 
 def size(text: str, limits: Limits) -> int:
-    """How long the text is in the measure of the limits: bytes of UTF-8 where these are counted, else characters."""
-    return len(text.encode()) if limits.longest_bytes is not None else len(text)
+    """How long the text is in the measure of the limits: characters, or bytes of UTF-8 as they stand in JSON, where quotes and
+    line ends take two; some services count the text alone, and some the whole body."""
+    if limits.longest_bytes is None:
+        return len(text)
+    return len(text.encode()) + sum(text.count(each) for each in _ESCAPED)
 
 
 def room(limits: Limits, taken: str) -> int | None:

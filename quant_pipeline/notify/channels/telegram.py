@@ -35,7 +35,7 @@ class Telegram(ServiceChannel):
     kind = "telegram"
     settings_type = Settings
     address = "https://api.telegram.org"
-    own_limits = Limits(a_minute=20, a_second=1, longest_characters=4_000)
+    limits = Limits(a_minute=20, a_second=1, longest_characters=4_000)
     """A few less than the vendor's 4,096: he counts some characters twice."""
     dialect = rendering.TelegramHtml()
 

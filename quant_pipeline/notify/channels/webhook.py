@@ -67,7 +67,7 @@ class Webhook(ServiceChannel):
 
     kind = "webhook"
     settings_type = Settings
-    own_limits = Limits()
+    limits = Limits()
     dialect = rendering.FullMarkdown()
     public = True
 

@@ -41,7 +41,7 @@ class WeCom(ServiceChannel):
     kind = "wecom"
     settings_type = Settings
     address = "https://qyapi.weixin.qq.com"
-    own_limits = Limits(a_minute=20, longest_bytes=4_096)
+    limits = Limits(a_minute=20, longest_bytes=4_096)
     dialect: rendering.Plain = rendering.SimpleMarkdown()
 
     def __init__(self, name: str, settings: Settings, limiter: Limiter | None = None) -> None:

@@ -35,9 +35,7 @@ Words = tuple[str, str]
 class SmsServer:
     """`deliver` puts a text into the inbox."""
 
-    def __init__(
-        self, calls: CallLog, faults: Faults, deliver: Callable[[Message], None], *, minute: float = 60.0
-    ) -> None:
+    def __init__(self, calls: CallLog, faults: Faults, deliver: Callable[[Message], None], *, minute: float = 60.0) -> None:
         self._quotas = Quotas({"sms": 1}, minute=minute)
         self._quotas.set("sms", Per.DAY, 10)
         self._calls, self._faults, self._deliver = calls, faults, deliver
@@ -189,5 +187,3 @@ def _aliyun_wrong(request: web.Request) -> Words | None:
     if not hmac.compare_digest(right, found[3]):
         return "SignatureDoesNotMatch", "Specified signature is not matched with our calculation."
     return None
-
-

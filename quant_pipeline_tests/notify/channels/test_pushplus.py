@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 import requests
+from pydantic import SecretStr
 
 from quant_pipeline.notify.channels import pushplus
 from quant_pipeline.notify.channels.contract import Accepted, Answer, Delivery, DeliveryState, Refused, Unknown
@@ -53,8 +55,7 @@ def answers() -> Iterator[str]:
 
 
 def _sent(client: PushPlus, message: Message = MESSAGE) -> Answer:
-    [part] = client.parts(message)
-    return client.send(part)
+    return client.send(client.parts(message)[0])
 
 
 def _receipt(client: PushPlus) -> str:
@@ -121,13 +122,14 @@ def test_what_may_pass_is_not(answers: str, code: int, for_the_day: bool) -> Non
 
 
 def test_the_token_follows_no_redirect(answers: str) -> None:
-    answer = _sent(PushPlus("t", f"{answers}/307"))
-    assert isinstance(answer, Unknown)
-    assert "307" in answer.text
+    refusal = _refusal(PushPlus("hush", f"{answers}/307"))
+    assert (refusal.code, refusal.retryable) == ("redirected", True)
+    assert "307" in refusal.text
 
 
 def test_nobody_listens() -> None:
-    assert isinstance(_sent(PushPlus("t", "http://127.0.0.1:9")), Unknown)
+    refusal = _refusal(PushPlus("t", "http://127.0.0.1:9"))
+    assert (refusal.code, refusal.retryable) == ("unreachable", True)
 
 
 def test_an_empty_message_and_a_wrong_token(client: PushPlus, sandbox: Rehearsal) -> None:
@@ -139,14 +141,26 @@ def test_too_fast_is_no_fault_of_the_message(client: PushPlus) -> None:
     for number in range(5):
         _sent(client, Message("标题", f"内容{number}"))
     refusal = _refusal(client)
-    assert (refusal.retryable, refusal.code) == (True, "999")
+    assert (refusal.retryable, refusal.code, refusal.retry_after) == (True, "999", dt.timedelta(minutes=1))
 
 
-def test_what_is_too_long_is_cut_and_says_so(client: PushPlus, sandbox: Rehearsal) -> None:
-    _sent(client, Message("题" * 500, "文" * (2 * LONGEST_CONTENT)))
-    assert requests.get(sandbox.inbox_url, timeout=10).text.count("已截断") == 1
-    _sent(client, Message("整", "文" * LONGEST_CONTENT))
-    assert requests.get(sandbox.inbox_url, timeout=10).text.count("已截断") == 1, "what just fits is left whole"
+def test_the_same_content_too_often_waits_an_hour_and_holds_up_no_other(client: PushPlus) -> None:
+    for _ in range(3):
+        _sent(client)
+    refusal = _refusal(client)
+    assert (refusal.retryable, refusal.retry_after, refusal.unfamiliar) == (True, None, False)
+    assert isinstance(_sent(client, Message("标题", "另一条")), Accepted)
+
+
+def test_what_is_too_long_goes_in_numbered_parts_with_the_table_s_head(client: PushPlus) -> None:
+    rows = "\n".join(f"| 60{number:04d}.SH | 平安银行 |" for number in range(1_200))
+    message = Message("题" * 500, f"| 代码 | 名称 |\n|---|---|\n{rows}\n\n尾")
+    parts = client.parts(message)
+    assert [part.title[-5:] for part in parts] == ["(1/2)", "(2/2)"]
+    assert all(part.content.startswith("| 代码 | 名称 |\n|---|---|\n| 60") for part in parts)
+    assert all(isinstance(client.send(part), Accepted) for part in parts)
+    whole = Message("整", "文" * LONGEST_CONTENT)
+    assert client.parts(whole) == [whole], "what just fits is left whole"
 
 
 def test_no_answer_tells_a_secret_and_any_can_be_stored(answers: str, sandbox: Rehearsal) -> None:
@@ -165,8 +179,8 @@ def test_only_with_the_secret_key_can_be_asked(client: PushPlus, mute: PushPlus)
     assert not mute.polls
 
 
-def test_an_answer_that_drips_or_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pushplus, "_TIMEOUT", 0.3)
+def test_an_answer_that_drips_or_never_ends_is_given_up() -> None:
+    given_up = PushPlus("token", settings=pushplus.Settings(token=SecretStr("token"), timeout=0.3))
     over = threading.Event()
 
     def drip(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
@@ -183,6 +197,7 @@ def test_an_answer_that_drips_or_never_ends_is_given_up(monkeypatch: pytest.Monk
 
     for respond in (drip, endless):
         with serving(respond) as url:
-            assert isinstance(_sent(PushPlus("token", url)), Unknown)
+            given_up.client.address = url
+            assert isinstance(_sent(given_up), Unknown)
             over.set()
-        monkeypatch.setattr(pushplus, "_TIMEOUT", 60.0)
+        given_up = PushPlus("token", settings=pushplus.Settings(token=SecretStr("token"), timeout=60.0))

@@ -1,0 +1,39 @@
+"""The channels that messages take: those of the file QUANT_CHANNELS; without it, the one PushPlus account of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from quant_pipeline.notify.channels.configured import Configured, Means, configured
+from quant_pipeline.notify.channels.pushplus import PushPlus
+from quant_pipeline.resources import upstream
+from quant_pipeline.settings import Settings
+from quant_pipeline.sources.limiter import Limiter
+from quant_pipeline.vault.kinds import TOKEN
+from quant_pipeline.vault.vault import Vault
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+
+@contextmanager
+def opened(database: Database, current: Settings) -> Iterator[Configured]:
+    """The channels, for as long as the block lasts: their calls are counted for all processes."""
+    with closing(Presence(database.connect())) as presence:
+        yield found(current, database, Limiter(database.pool, presence))
+
+
+def found(current: Settings, database: Database | None, limiter: Limiter | None = None) -> Configured:
+    """The same without a database: their calls are not counted, and what stands in the vault cannot be had."""
+    if current.channels is not None:
+        means = Means(limiter, upstream.simulated_channels(current), None if database is None else _secrets(database))
+        return configured(current.channels, means)
+    at = upstream.pushplus(current)
+    channels = {"pushplus": PushPlus(at.token, at.url, at.secret_key, limiter=limiter)} if at.token else {}
+    return Configured(channels)
+
+
+def _secrets(database: Database) -> Callable[[str], str]:
+    """What `vault:NAME` stands for."""
+    vault = Vault(database)
+    return lambda name: str(vault.get(TOKEN, name))
