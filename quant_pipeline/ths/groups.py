@@ -227,7 +227,7 @@ class Groups:
 
         from quant_pipeline.sources import bounded_http
 
-        sent = {"params": dict(fields)} if method == "GET" else {"data": dict(fields)}
+        sent: dict[str, Any] = {"params": dict(fields)} if method == "GET" else {"data": dict(fields)}
         try:
             answer = bounded_http.request(
                 method,
