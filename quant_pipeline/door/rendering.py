@@ -24,6 +24,7 @@ NAVIGATION = (
     ("/k", "K线", "K-line"),
     ("/screens", "选股", "Screens"),
     ("/signals", "信号", "Signals"),
+    ("/watchlists", "自选", "Watchlists"),
     ("/backtests", "回测", "Backtests"),
     ("/sync", "同步", "Sync"),
     ("/data", "数据", "Data"),

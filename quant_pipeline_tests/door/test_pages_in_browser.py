@@ -95,6 +95,8 @@ def site(platform: Platform) -> Iterator[Site]:
         "/screens",
         "/screens/dual_ma/{session}",
         "/signals/{session}",
+        "/watchlists",
+        "/watchlists/core",
         "/backtests",
         "/backtests/{backtest}",
         "/sync",
