@@ -16,7 +16,9 @@ import pytest
 
 from quant_pipeline import settings
 from quant_pipeline.backtest_report.document import path_of as report_of_backtest
+from quant_pipeline.market.search import Named
 from quant_pipeline.overview.report import path_of
+from quant_pipeline.warehouse import watchlists
 from quant_pipeline_tests.assets.platform import LATEST, Platform
 from quant_pipeline_tests.door.browser import Looker, looking
 from quant_pipeline_tests.door.served import served
@@ -77,6 +79,8 @@ def site(platform: Platform) -> Iterator[Site]:
     ((backtest,),) = platform.rows("SELECT id FROM backtests")
     ((run,),) = platform.rows("SELECT id FROM sync_runs ORDER BY started_at LIMIT 1")
     ((code,),) = platform.rows("SELECT max(ts_code) FROM daily_kline WHERE trade_date = %s", LATEST)
+    hits = [Named(code, name) for code, name in platform.rows("SELECT ts_code, name FROM stock_list ORDER BY 1 LIMIT 30")]
+    watchlists.add(platform.database, "core", hits, origin="typed", day=LATEST)
     current = settings.load()
     with looking() as looker, served(current, platform.database) as url:
         yield Site(looker, url, path_of(current, LATEST), run, code, backtest, report_of_backtest(current, backtest))
