@@ -7,34 +7,21 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from quant_pipeline.assets.signals import clean_signals
-from quant_pipeline.market.dataset import Partition
-from quant_pipeline.market.datasets import (
-    AUCTION,
-    BSE_MAPPING,
-    CONVERTIBLE_BONDS,
-    ETF_LIST,
-    INDEX_LIST,
-    MONTHLY_KLINE,
-    NAME_HISTORY,
-    PRICE_LIMITS,
-    STOCK_LIST,
-    SUSPENSIONS,
-    THS_HOT,
-    TRADE_CALENDAR,
-    WEEKLY_KLINE,
+from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, PRICE_LIMITS, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
+from quant_pipeline.selections import (
+    BY_MONTH,
+    BY_SESSION,
+    DAILY_LISTS,
+    DAILY_SYNC,
+    LISTS,
+    MONTHLY_SYNC,
+    REFERENCE_SYNC,
+    SCREENS,
+    WEEKLY_SYNC,
 )
-from quant_pipeline.switches import screens_on, switched_on
 
 if TYPE_CHECKING:
-    from quant_pipeline.resources.dagster_private import AssetJob
-
-_ON = switched_on()
-_JUDGES = (TRADE_CALENDAR, STOCK_LIST, BSE_MAPPING, NAME_HISTORY, ETF_LIST, CONVERTIBLE_BONDS, INDEX_LIST)
-LISTS = [name for name, dataset in _ON.items() if not dataset.dated]
-DAILY_LISTS = [dataset.name for dataset in _JUDGES if dataset.name in _ON]
-"""The lists that the session's data are judged against; those of THS come in the morning, with all the others."""
-SCREENS = [f"screen_{name}" for name in screens_on()]
-BY_SESSION = [name for name, dataset in _ON.items() if dataset.partition is Partition.SESSION]
+    from quant_pipeline.resources.dagster_private.names import AssetJob
 
 
 def _job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
@@ -43,7 +30,7 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
 
 
 daily_sync = _job(
-    "daily_sync",
+    DAILY_SYNC,
     dg.AssetSelection.assets(*DAILY_LISTS, *BY_SESSION, *SCREENS) | dg.AssetSelection.groups("computed", "signals"),
     "The main job 主任务: sync the session's data, check them, screen them, sum the day up, tell the user. "
     "Only one sync runs at a time (also against `quant-pipeline run` and `sync`).",
@@ -54,19 +41,18 @@ catch_up = _job(
     "The last sessions once more 夜间补数: what failed or was late is fetched, what is done costs nothing; then a sample "
     "is compared with a second source.",
 )
-reference_sync = _job("reference_sync", dg.AssetSelection.assets(*LISTS), "All lists, before the open 开盘前更新基础列表.")
+reference_sync = _job(REFERENCE_SYNC, dg.AssetSelection.assets(*LISTS), "All lists, before the open 开盘前更新基础列表.")
 _PRE_OPEN = (SUSPENSIONS.name, PRICE_LIMITS.name)
 pre_open_sync = _job(
     "pre_open_sync",
-    dg.AssetSelection.assets(*([name for name in _PRE_OPEN if name in _ON] or _PRE_OPEN)),
+    dg.AssetSelection.assets(*([name for name in _PRE_OPEN if name in BY_SESSION] or _PRE_OPEN)),
     "What holds for the session that is about to open: who is halted, the limit prices 开盘前：停牌与涨跌停价.",
 )
 auction_sync = _job("auction_sync", dg.AssetSelection.assets(AUCTION.name), "The opening auction 集合竞价.")
 hot_sync = _job("hot_sync", dg.AssetSelection.assets(THS_HOT.name), "THS's hot list, as it is now 同花顺热榜.")
-weekly_sync = _job("weekly_sync", dg.AssetSelection.assets(WEEKLY_KLINE.name), "Weekly bars 周线.")
-BY_MONTH = [name for name, dataset in _ON.items() if dataset.partition is Partition.MONTH]
+weekly_sync = _job(WEEKLY_SYNC, dg.AssetSelection.assets(WEEKLY_KLINE.name), "Weekly bars 周线.")
 monthly_sync = _job(
-    "monthly_sync",
+    MONTHLY_SYNC,
     dg.AssetSelection.assets(*(BY_MONTH or [MONTHLY_KLINE.name])),
     "Monthly bars, members of indexes 月线、指数成分.",
 )

@@ -15,11 +15,12 @@ from quant_pipeline.partitions import key_of, range_tags
 from quant_pipeline.resources.options import AGAIN_TAG, run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.selections import BY_SESSION
 from quant_pipeline.switches import switched_off
 from quant_pipeline.warehouse.reads import read_sql
 
 if TYPE_CHECKING:
-    from quant_pipeline.resources.dagster_private import AssetJob
+    from quant_pipeline.resources.dagster_private.names import AssetJob
 
 CATCH_UP_SESSIONS = 10
 """How far back the nightly catch-up looks: a Golden Week and a bit."""
@@ -75,9 +76,7 @@ def _schedule(job: "AssetJob | dg.JobDefinition", words: str) -> Callable[..., d
 @_schedule(jobs.daily_sync, "The session's data, checks, screens, when it has ended. 收盘后：当日数据、检查、选股")
 def daily_sync_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The session that has just ended."""
-    once_more = (
-        [SUSPENSIONS.name] if SUSPENSIONS.name in jobs.BY_SESSION else []
-    )  # of 08:45, without the halts of the day itself
+    once_more = [SUSPENSIONS.name] if SUSPENSIONS.name in BY_SESSION else []  # of 08:45, without the halts of the day itself
     tags = {AGAIN_TAG: ",".join(once_more)} if once_more else {}
     return _on_a_session(
         at,

@@ -10,8 +10,6 @@ from quant_pipeline.language import say
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.settings import SettingsError
-from quant_pipeline.strategies.dual_ma import DualMovingAverage
-from quant_pipeline.strategies.registry import registered
 
 ALL = "all"
 _logger = logging.getLogger(__name__)
@@ -39,6 +37,9 @@ def screens_on() -> tuple[str, ...]:
 
     A name of none is told and left out: a broken strategy file of the user's is no reason to sync nothing.
     """
+    from quant_pipeline.strategies.dual_ma import DualMovingAverage  # here: who asks for data sets needs no strategy
+    from quant_pipeline.strategies.registry import registered
+
     known = registered()
     wanted = settings.load().screens or {DualMovingAverage.name, *known.own}
     if unknown := sorted(wanted - known.strategies.keys() - {ALL}):

@@ -19,15 +19,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quant_pipeline.cli import main
-from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.sandbox.simulation.exchange import Exchange
+from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
 from quant_pipeline.sync.checks import checks_of
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG, Ledger
 from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import LATEST, Platform, installed
+from quant_pipeline_tests.console.commanded import loaded_by
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cret-pw-91"
@@ -277,6 +278,7 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     text = invoke("run").stdout
     assert "Nothing to do: everything up to 2026-11-20" in text
     assert "SANDBOX" in text
+    assert loaded_by("run") & {"dagster", "dagster_shared", "dagster_postgres"} == set(), "that is known without it"
     assert (shell.asked(), shell.inbox()) == (asked, 1)
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from quant_pipeline import settings
 from quant_pipeline.notify.messages import run_failed
-from quant_pipeline.resources.dagster_private import ADHOC_JOB
+from quant_pipeline.resources.dagster_private.names import ADHOC_JOB
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 

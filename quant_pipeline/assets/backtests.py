@@ -32,9 +32,9 @@ from quant_pipeline.market.datasets import (
 )
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
+from quant_pipeline.selections import ON
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.registry import registered
-from quant_pipeline.switches import switched_on
 from quant_pipeline.warehouse.lake import folder_of
 from quant_pipeline.wrong_values import problems
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from quant_pipeline.backtest.run import Result
 
 GROUP = "backtests"
-_ON = switched_on()
 _COMPARED = 30
 _TRADED_ON = (DAILY_KLINE, ADJ_FACTOR, PRICE_LIMITS, DIVIDENDS, INDEX_DAILY, NAME_HISTORY, STOCK_LIST)
 
@@ -51,7 +50,7 @@ def read_by(*strategies: type[Strategy]) -> list[str]:
     """The data sets that backtests of these strategies look at, as edges of the lineage."""
     needed = [name for strategy in strategies for name in strategy.needs]
     names = dict.fromkeys([*(each.name for each in _TRADED_ON), *needed])
-    return reduced(name for name in names if name in _ON)
+    return reduced(name for name in names if name in ON)
 
 
 class Range(pydantic.BaseModel):

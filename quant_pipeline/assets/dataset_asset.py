@@ -27,7 +27,7 @@ from quant_pipeline.market.calendar import DATA_READY
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.partitions import PARTITIONS, asked_sessions, key_of
-from quant_pipeline.resources.dagster_private import ADHOC_JOB
+from quant_pipeline.resources.dagster_private.names import ADHOC_JOB
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.options import AGAIN_TAG, NAMED_TAG, SyncOptions
 from quant_pipeline.resources.sync import SyncResource

@@ -16,7 +16,7 @@ from typing import Any, cast
 import dagster as dg
 
 from quant_pipeline.assets.labels import label, labelled
-from quant_pipeline.resources.dagster_private import NOT_TO_BE_TOLD_AGAIN, now_in_the_log, version_tags
+from quant_pipeline.resources.dagster_private.names import NOT_TO_BE_TOLD_AGAIN, now_in_the_log, version_tags
 
 NOTHING = cast(dg.DagsterType, dg.Nothing)
 """The output's type: rows go to PostgreSQL, not through an I/O manager."""

@@ -12,10 +12,9 @@ from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.switches import switched_on
+from quant_pipeline.selections import ON
 from quant_pipeline.warehouse.lake import Written, folder_of, sync
 
-_READ = list(switched_on())
 _LISTED = 50
 
 
@@ -27,7 +26,7 @@ def _when_bars_arrive() -> dg.AutomationCondition[Any]:
 
 
 @dg.asset(
-    deps=_READ,
+    deps=list(ON),
     group_name="lake",
     description="数据湖 · 各表按数据集和年份存为 Parquet（zstd），供快速读取，DuckDB、polars、pandas 可直接使用；"
     "只重写有变动的年份。同命令 quant-pipeline lake sync\n\n"

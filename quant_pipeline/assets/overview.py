@@ -24,13 +24,13 @@ from quant_pipeline.overview.parts import Day, Turnover
 from quant_pipeline.overview.row import row_of
 from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.switches import switched_off, switched_on
+from quant_pipeline.selections import ON
+from quant_pipeline.switches import switched_off
 from quant_pipeline.warehouse.upsert import replace_rows
 
 _CATCH_UP = dt.timedelta(days=12)
 """How old a session may be for its overview to be made by itself."""
-_ON = switched_on()
-_READ = [name for name in MARKET_OVERVIEW.after if name in _ON]
+_READ = [name for name in MARKET_OVERVIEW.after if name in ON]
 _SCREENED = [screen.key for screen in SCREENS]
 
 

@@ -19,16 +19,15 @@ from quant_pipeline.notify.messages import portfolio_at_risk
 from quant_pipeline.partitions import asked_sessions
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.selections import ON
 from quant_pipeline.signals.portfolio import Followed, follow, worth
-from quant_pipeline.switches import switched_on
 
-_ON = switched_on()
 _SHOWN = 50
 
 
 @by_session(
     PORTFOLIO_RISK,
-    reduced([name for name in PORTFOLIO_RISK.after if name == SIGNALS.name or name in _ON]),
+    reduced([name for name in PORTFOLIO_RISK.after if name == SIGNALS.name or name in ON]),
     when_the_screens_change(SIGNALS.name),
 )
 def portfolio_risk(

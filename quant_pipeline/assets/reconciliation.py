@@ -24,12 +24,11 @@ from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
-from quant_pipeline.switches import switched_on
+from quant_pipeline.selections import ON
 from quant_pipeline.sync.reconcile import COMPARED, ROTATION, Heard
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
 
-_ON = switched_on()
 _SHOWN = 100
 _NAMED = 3
 _LATEST_SESSIONS = 20
@@ -63,7 +62,7 @@ class ReconciliationConfig(dg.Config):
 
 @dg.asset(
     name=RECONCILIATION.name,
-    deps=reduced(each.name for each in COMPARED if each.partition is Partition.SESSION and each.name in _ON),
+    deps=reduced(each.name for each in COMPARED if each.partition is Partition.SESSION and each.name in ON),
     group_name=RECONCILIATION.group,
     description=description(RECONCILIATION),
     kinds={"polars", "postgres"},
@@ -80,7 +79,7 @@ def reconciliation(
 ) -> Iterator[dg.Output[None]]:
     sessions = asked_sessions(context.run.tags, sync.calendar, Partition.SESSION, sync.calendar.latest())
     events = Events(context)
-    chosen = [dataset for dataset in COMPARED if dataset.name in _ON]
+    chosen = [dataset for dataset in COMPARED if dataset.name in ON]
     heard = [told for dataset in chosen for told in sync.reconcile(dataset, sessions, config.rotation)]
     found = read(sync.warehouse.database, RECONCILIATION, start=sessions[0], end=sessions[-1])
     for session in sessions:

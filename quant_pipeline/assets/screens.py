@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 import pydantic
 
-from quant_pipeline import settings
+from quant_pipeline import selections, settings
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.describe import column_schema, in_both
 from quant_pipeline.assets.events import NOTHING, Events, everything_told
@@ -30,7 +30,6 @@ from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import BARS, together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe, UniverseError
-from quant_pipeline.switches import screens_on
 from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.screening import screened
 from quant_pipeline.warehouse.screenings import Compared, former_hits, note_screening
@@ -264,6 +263,8 @@ def _when_its_bars_arrive() -> dg.AutomationCondition[Any]:
     return dg.AutomationCondition.eager().replace("in_latest_time_window", recent).with_label("when_its_bars_arrive")
 
 
-_BY_THEMSELVES = screens_on()
-SCREENS = [screen_asset(strategy, by_itself=name in _BY_THEMSELVES) for name, strategy in registered().strategies.items()]
+SCREENS = [
+    screen_asset(strategy, by_itself=f"screen_{name}" in selections.SCREENS)
+    for name, strategy in registered().strategies.items()
+]
 """A screen per registered strategy, plug-ins included."""

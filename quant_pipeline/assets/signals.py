@@ -19,20 +19,19 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import SIGNAL_STATISTICS, SIGNALS
 from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.selections import ON, SCREENS
 from quant_pipeline.signals.cleanup import clean
 from quant_pipeline.signals.portfolio import held
 from quant_pipeline.signals.router import ACCEPTED, NotScreened, Routed, route
 from quant_pipeline.signals.rules import FILE, Policy, Rules, load
 from quant_pipeline.signals.statistics import statistics
 from quant_pipeline.strategies.registry import registered
-from quant_pipeline.switches import screens_on, switched_on
 from quant_pipeline.warehouse.upsert import Upserted, replace_rows
 
 _CATCH_UP = dt.timedelta(days=12)
 """How old a session may be for its signals to be made by themselves."""
 _SHOWN = 100
-_ON = switched_on()
-_SCREENED = [dg.AssetKey(f"screen_{name}") for name in screens_on()]
+_SCREENED = [dg.AssetKey(name) for name in SCREENS]
 """The screens that run by themselves: those that nobody runs are not waited for."""
 _RULES = f"Set in {FILE} 在 {FILE} 中设置"
 
@@ -110,7 +109,7 @@ def signals(
 
 @by_session(
     SIGNAL_STATISTICS,
-    reduced([name for name in SIGNAL_STATISTICS.after if name == SIGNALS.name or name in _ON]),
+    reduced([name for name in SIGNAL_STATISTICS.after if name == SIGNALS.name or name in ON]),
     when_the_screens_change(SIGNALS.name),
 )
 def signal_statistics(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:

@@ -101,8 +101,10 @@ def prepared(as_json: bool) -> tuple[Settings, Any]:
 
 
 def tell_lacking(settings: Settings, console: Any) -> None:
-    """The sources in use that cannot be asked (no token): a line each, before what is shown."""
-    from quant_pipeline.console.render import show_note
+    """The sources in use that cannot be asked (no token): a line each, before what is shown. In sandbox mode nothing lacks."""
+    if settings.sandboxed:  # told here as well: the adapters are not loaded for it
+        return
+    from quant_pipeline.console.notes import show_note
     from quant_pipeline.resources.upstream import lacking
 
     for name, why in lacking(settings).items():

@@ -36,18 +36,21 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
     began = time.monotonic()
     with plain_errors():
         from quant_pipeline.console.interruption import interruptible
+        from quant_pipeline.console.nothing_to_do import nothing_to_do
         from quant_pipeline.console.wanted import widen
-        from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.resources import opened
 
         settings, console = prepared(as_json)
-        warehouse = WarehouseResource()
-        calendar = warehouse.calendar()
-        widen(warehouse.database, calendar, date.date() - dt.timedelta(days=_BEFORE) if date else None)
-        from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+        database = opened.database()
+        calendar, last = opened.calendar(database), date.date() if date else None
+        widen(database, calendar, last - dt.timedelta(days=_BEFORE) if last else None)
+        done = nothing_to_do(settings, console, database, calendar, date=last, began=began)
+        if done is None:
+            from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+            from quant_pipeline.resources.warehouse import WarehouseResource
 
-        with interruptible():
-            given = (settings, console, warehouse, calendar)
-            done = commands.run(*given, date=date.date() if date else None, began=began)
+            with interruptible():
+                done = commands.run(settings, console, WarehouseResource(), calendar, date=last, began=began)
         finish(done, settings, console, as_json)
 
 
@@ -102,7 +105,7 @@ def sync(
     with plain_errors():
         from quant_pipeline.console import choices, windows
         from quant_pipeline.console.interruption import interruptible
-        from quant_pipeline.console.render import show_note
+        from quant_pipeline.console.notes import show_note
         from quant_pipeline.console.wanted import widen
         from quant_pipeline.market.datasets import SOURCED
         from quant_pipeline.resources.warehouse import WarehouseResource

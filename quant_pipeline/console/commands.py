@@ -17,26 +17,27 @@ from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.aftermath import clear_up
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch, side_by_side
+from quant_pipeline.console.notes import show_note
+from quant_pipeline.console.nothing_to_do import OVERVIEW, refuse_when_busy
 from quant_pipeline.console.planning import Planner, planner
-from quant_pipeline.console.render import show_note, show_total
-from quant_pipeline.console.windows import Window, before_the_first, shifted
-from quant_pipeline.jobs import SCREENS, daily_sync, operations_report
+from quant_pipeline.console.render import show_total
+from quant_pipeline.console.windows import Window, session_of, shifted
+from quant_pipeline.jobs import operations_report
 from quant_pipeline.language import say
-from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
+from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.datasets import DAILY_KLINE, MARKET_OVERVIEW
+from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
 from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import retold
+from quant_pipeline.selections import DAILY_SYNC, SCREENS
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
 from quant_pipeline.sync.plan import Plan, PlanError
-from quant_pipeline.sync.slot import SyncRunning, SyncSlot
 from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.presence import Presence
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,6 @@ class NothingServed(RuntimeError):
     """No source in use gives what is asked for; the text says why of each."""
 
 
-OVERVIEW = MARKET_OVERVIEW.name
-
-
 def run(
     settings: Settings,
     console: Console,
@@ -109,7 +107,7 @@ def _run(
     began: float,
 ) -> report.Report:
     database = warehouse.database
-    session = calendar.latest() if date is None else _session(calendar, date)
+    session = session_of(calendar, date)
     for note in shifted(calendar, start=None, end=date):
         show_note(console, note)
     prepare_environment()
@@ -124,11 +122,11 @@ def _run(
         launched = _in_stages(todo, command_id)
     if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
         tags = range_tags(Partition.SESSION, session, session)
-        launched.append(launch(daily_sync.name, tags, selection=SCREENS, trigger="run", command_id=command_id))
+        launched.append(launch(DAILY_SYNC, tags, selection=SCREENS, trigger="run", command_id=command_id))
     # At last, when all that the day is made of is there; without its bars there is no day.
     if (launched or OVERVIEW in unmade) and latest_stored(database, session) == session:
         tags = range_tags(Partition.SESSION, session, session)
-        launched.append(launch(daily_sync.name, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
+        launched.append(launch(DAILY_SYNC, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
     if launched:
         launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
     return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
@@ -279,17 +277,6 @@ def _new_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def refuse_when_busy(database: Database) -> None:
-    """Raises SyncRunning when another sync holds the slot, before a run is made that could only fail."""
-    presence = Presence(database.connect())
-    try:
-        busy = SyncSlot(database, presence).busy()
-    finally:
-        presence.close()
-    if busy is not None:
-        raise SyncRunning(say("{busy}. Wait for it to end, or use `sync --force` to queue behind it.", busy=busy))
-
-
 def _report(
     settings: Settings,
     database: Database,
@@ -346,21 +333,6 @@ def _failed_check(check: dg.AssetCheckEvaluation) -> dict[str, str]:
         "severity": check.severity.value,
         "text": check.description or "",
     }
-
-
-def _session(calendar: Calendar, date: dt.date) -> dt.date:
-    latest = calendar.latest()
-    if date < FIRST_SESSION:
-        raise ValueError(before_the_first(date))
-    if date > latest:
-        raise ValueError(
-            say(
-                "{date} lies after the latest complete session, {latest} (data are ready at 17:00 Asia/Shanghai)",
-                date=date,
-                latest=latest,
-            )
-        )
-    return calendar.on_or_before(date)
 
 
 def _unmade(instance: dg.DagsterInstance, session: dt.date, assets: Sequence[str]) -> set[str]:

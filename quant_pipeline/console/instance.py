@@ -7,6 +7,7 @@ from pathlib import Path
 
 from quant_pipeline import project
 from quant_pipeline.language import say
+from quant_pipeline.resources.dagster_private.books import STORAGE
 
 _HOME = "DAGSTER_HOME"
 _PATHS = ("QUANT_HOME", "QUANT_RATE_LIMITS", "QUANT_SCHEDULES")
@@ -30,6 +31,12 @@ def prepare_environment() -> None:
             )
         )
     os.environ[_HOME] = str(folder)
+
+
+def keeps_books_here() -> bool:
+    """Whether Dagster's runs and events are kept in the platform's database, as our dagster.yaml says: not elsewhere."""
+    prepare_environment()
+    return STORAGE in (Path(os.environ[_HOME]) / project.DAGSTER).read_text(encoding="utf-8", errors="replace")
 
 
 def enter_project() -> None:

@@ -13,16 +13,16 @@ from quant_pipeline.assets.dataset_asset import SKIPPED
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
-from quant_pipeline.resources.dagster_private import COMMAND_TAG, LAUNCHED_BY_TAG
 from quant_pipeline.resources.dagster_private.files import leave_output_alone
 from quant_pipeline.resources.dagster_private.handlers import share_handlers
+from quant_pipeline.resources.dagster_private.names import COMMAND_TAG, LAUNCHED_BY_TAG
 from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 if TYPE_CHECKING:
-    from quant_pipeline.resources.dagster_private import ErrorInfo
+    from quant_pipeline.resources.dagster_private.names import ErrorInfo
 
 _under_way: set[str] = set()
 """The runs that lanes of this command have launched, until they have ended."""

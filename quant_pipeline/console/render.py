@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from quant_pipeline.console.notes import show_note
 from quant_pipeline.console.report import Report
 from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.console.words import chinese_name, duration, state
@@ -284,11 +285,6 @@ def _figures(text: str | None) -> str:
 
 def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False)
-
-
-def show_note(console: Console, text: str) -> None:
-    """Prints what a person should know, and need not mend."""
-    console.print(Text.assemble(("! ", "yellow"), retold(text)), highlight=False)
 
 
 def _cross(console: Console, text: str, *, indent: str = "") -> None:

@@ -99,10 +99,11 @@ def hits(database: Database, session: dt.date) -> list[dict[str, Any]]:
     return _rows(database, _HITS, (session,))
 
 
-def messages(database: Database, screened: dt.date | None, command_id: str) -> list[dict[str, Any]]:
-    """What became of the messages about the command's runs, and about the screens of the session that was screened."""
+def messages(database: Database, screened: dt.date | None, command_id: str | None = None) -> list[dict[str, Any]]:
+    """What became of the messages about the runs of the command (None: it has none), and about the screens of the session
+    that was screened."""
     about = f"screen:%:{screened}:%" if screened else None
-    return _rows(database, _MESSAGES, (about, [f"run-failed:{command_id}"]))
+    return _rows(database, _MESSAGES, (about, [f"run-failed:{command_id}"] if command_id else []))
 
 
 def _rows(database: Database, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:

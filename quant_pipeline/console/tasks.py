@@ -9,7 +9,6 @@ from enum import Enum, auto
 
 from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
-from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS, daily_sync, monthly_sync, reference_sync, weekly_sync
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
@@ -21,6 +20,7 @@ from quant_pipeline.market.datasets import (
     THS_MEMBERS,
     WEEKLY_KLINE,
 )
+from quant_pipeline.selections import BY_SESSION, DAILY_LISTS, DAILY_SYNC, MONTHLY_SYNC, REFERENCE_SYNC, WEEKLY_SYNC
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.switches import switched_on
 from quant_pipeline.sync.ledger import DONE
@@ -84,14 +84,14 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
     boards = _missing_boards(database, calendar, on)
     tasks = []
     if stale and start is not None and THS_MEMBERS in boards:  # whose members are looked up in the lists
-        tasks.append(Task(daily_sync.name, tuple(lists), Window(end, end), stage=Stage.FIRST))
+        tasks.append(Task(DAILY_SYNC, tuple(lists), Window(end, end), stage=Stage.FIRST))
         lists = []
     if stale or start is not None:
-        tasks.append(Task(daily_sync.name, (*lists, *screened), Window(start or end, end), whole=True))
+        tasks.append(Task(DAILY_SYNC, (*lists, *screened), Window(start or end, end), whole=True))
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
     if start is not None:
-        tasks.append(Task(daily_sync.name, tuple(extras), Window(start, end)))
-    for job, periodic in ((weekly_sync, (WEEKLY_KLINE,)), (monthly_sync, (MONTHLY_KLINE, INDEX_WEIGHTS))):
+        tasks.append(Task(DAILY_SYNC, tuple(extras), Window(start, end)))
+    for job, periodic in ((WEEKLY_SYNC, (WEEKLY_KLINE,)), (MONTHLY_SYNC, (MONTHLY_KLINE, INDEX_WEIGHTS))):
         first = {}
         for dataset in (each for each in periodic if each.name in on):
             labels = labels_of(dataset, calendar, calendar.window(end, FIRST_RUN_SESSIONS))
@@ -99,9 +99,9 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
             if start is not None:
                 first[dataset] = start
         if first:
-            tasks.append(Task(job.name, tuple(first), Window(min(first.values()), end)))
+            tasks.append(Task(job, tuple(first), Window(min(first.values()), end)))
     if boards:
-        tasks.append(Task(reference_sync.name, boards, Window(end, end), stage=Stage.BESIDE))
+        tasks.append(Task(REFERENCE_SYNC, boards, Window(end, end), stage=Stage.BESIDE))
     return tasks
 
 
@@ -122,12 +122,12 @@ def _missing_boards(database: Database, calendar: Calendar, on: Collection[str])
 
 def asked_tasks(datasets: Sequence[Dataset], windows: Mapping[str, Window]) -> list[Task]:
     """The runs that these data sets take, each for its window (by name): one per job and window."""
-    job_of = dict.fromkeys((*DAILY_LISTS, *BY_SESSION), daily_sync.name)
-    job_of |= {WEEKLY_KLINE.name: weekly_sync.name, MONTHLY_KLINE.name: monthly_sync.name}
-    job_of[INDEX_WEIGHTS.name] = monthly_sync.name
+    job_of = dict.fromkeys((*DAILY_LISTS, *BY_SESSION), DAILY_SYNC)
+    job_of |= {WEEKLY_KLINE.name: WEEKLY_SYNC, MONTHLY_KLINE.name: MONTHLY_SYNC}
+    job_of[INDEX_WEIGHTS.name] = MONTHLY_SYNC
     runs: dict[tuple[str, Window], list[Dataset]] = {}
     for dataset in datasets:
-        run = (job_of.get(dataset.name, reference_sync.name), windows[dataset.name])
+        run = (job_of.get(dataset.name, REFERENCE_SYNC), windows[dataset.name])
         runs.setdefault(run, []).append(dataset)
     return [Task(job, tuple(of_run), window) for (job, window), of_run in runs.items()]
 

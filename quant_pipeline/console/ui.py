@@ -71,8 +71,8 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
     """Serves until this process is interrupted. Taken when the port, or the place on the same database, is another's.
 
     The code server stands apart from the others, which find it at its socket: so each can be started again without the
-    others. The webserver loads its modules beside the code server, and begins when that answers; the daemon begins when the
-    pages answer.
+    others. Our own pages answer first: they need nothing of Dagster's. Its webserver loads its modules beside the code server,
+    and begins when that answers; the daemon begins when the webserver answers.
     """
     scripts = Path(sys.executable).parent
     if not (scripts / "dagster-webserver").exists():
@@ -93,13 +93,13 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
             if not console.is_terminal:
                 console.print(starting)
             with console.status(starting):
+                pages = Place(place.host, place.port + 1)
+                _wait_until(lambda: _answers(pages, "/static/icon.svg"), look_after_them)
+                _show(say("Pages"), pages.address, console)
                 _wait_until(lambda: _answers(place), look_after_them)
                 answered.append(True)
                 look_after_them()
                 _show(say("Dagster UI"), place.address, console)
-                pages = Place(place.host, place.port + 1)
-                _wait_until(lambda: _answers(pages, "/static/icon.svg"), look_after_them)
-                _show(say("Pages"), pages.address, console)
                 _show(say("SANDBOX inbox"), _inbox(settings), console)
             console.print(say("Ctrl-C stops all of it"), highlight=False)
             called = time.monotonic()
@@ -128,6 +128,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             _has_code,
             module="dagster",
         ),
+        Server("pages", Path(door.__file__).with_name("__main__.py"), (place.host, str(place.port + 1))),
         Server(
             "webserver",
             scripts / "dagster-webserver",
@@ -146,7 +147,6 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             module="dagster",
             due=answers,
         ),
-        Server("pages", Path(door.__file__).with_name("__main__.py"), (place.host, str(place.port + 1)), due=answers),
     ]
 
 

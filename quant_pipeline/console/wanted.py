@@ -9,7 +9,6 @@ from quant_pipeline.language import say
 from quant_pipeline.market.calendar import FIRST_SESSION, Calendar
 from quant_pipeline.market.first_wanted import remember, remembered
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read_sql
 
 FIRST_RUN_SESSIONS = 121
 """The first run takes the latest session and the 120 before it: enough for every moving average that people watch."""
@@ -34,6 +33,7 @@ def widen(database: Database, calendar: Calendar, asked: dt.date | None = None) 
         return
     first = calendar.window(calendar.latest_known(), FIRST_RUN_SESSIONS)[0]
     if remembered(current) is None:
-        stored = read_sql(database, _FIRST_STORED).item()
+        with database.connect() as connection:
+            ((stored,),) = connection.execute(_FIRST_STORED).fetchall()
         first = min(first, stored or first)
     remember(current, max(min(first, asked or first), FIRST_SESSION))

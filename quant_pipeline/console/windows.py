@@ -81,6 +81,27 @@ def asked_window(
     return Window(sessions[0], sessions[-1])
 
 
+def session_of(calendar: Calendar, date: dt.date | None) -> dt.date:
+    """The session that `run` ends with: the latest complete one, or the last one up to the day that is asked for.
+
+    ValueError for a day before the first session, or after the latest.
+    """
+    latest = calendar.latest()
+    if date is None:
+        return latest
+    if date < FIRST_SESSION:
+        raise ValueError(before_the_first(date))
+    if date > latest:
+        raise ValueError(
+            say(
+                "{date} lies after the latest complete session, {latest} (data are ready at 17:00 Asia/Shanghai)",
+                date=date,
+                latest=latest,
+            )
+        )
+    return calendar.on_or_before(date)
+
+
 def shifted(calendar: Calendar, *, start: dt.date | None, end: dt.date | None) -> list[str]:
     """In words, where a window that was asked for begins or ends on another day: the exchange was closed, or not there yet."""
     notes = []

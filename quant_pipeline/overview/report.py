@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quant_pipeline.look.environment import environment, style
 from quant_pipeline.overview.parts import Day
 from quant_pipeline.settings import Settings
 
@@ -26,6 +25,8 @@ def path_of(settings: Settings, session: dt.date) -> Path:
 
 def html_of(settings: Settings, day: Day, made_at: dt.datetime) -> str:
     """The day as one HTML file: styles inlined, no script, links to the pages' address."""
+    from quant_pipeline.look.environment import style  # here: a code location declares assets without templates
+
     return _environment().get_template("report.html").render(
         day=day,
         base=settings.pages_url,
@@ -53,4 +54,6 @@ def save(settings: Settings, day: Day, made_at: dt.datetime) -> Path:
 
 @cache
 def _environment() -> jinja2.Environment:
+    from quant_pipeline.look.environment import environment
+
     return environment(TEMPLATES)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
-from quant_pipeline.resources.dagster_private import HIDDEN
+from quant_pipeline.resources.dagster_private.names import HIDDEN
 
 OPTIONS: Final = "options"
 """The resource's name: in the launchpad they stand under `resources: options: config`."""

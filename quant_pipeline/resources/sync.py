@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.resources.dagster_private import ADHOC_JOB, COMMAND_TAG, HIDDEN
+from quant_pipeline.resources.dagster_private.names import ADHOC_JOB, COMMAND_TAG, HIDDEN
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome

@@ -219,6 +219,15 @@ TABLE_CHANGES = sa.Table(
     sa.Index("table_changes_year", "dataset", "year"),
 )
 
+TABLE_COUNTS = sa.Table(
+    "table_counts",
+    OPERATIONS,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False, comment="The table's, when its rows were counted: see table_changes.py"),
+    sa.Column("counts", JSONB, nullable=False, comment="A list: source, rows, first, latest, codes"),
+    _moment("counted_at", now=True),
+)
+
 MESSAGES = sa.Table(
     "messages",
     OPERATIONS,

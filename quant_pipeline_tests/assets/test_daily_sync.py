@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import dagster as dg
 import pytest
 
-from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import INDEX_DAILY
+from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
 from quant_pipeline_tests.assets.platform import LATEST, Platform, observations, plain
 
 LISTS = DAILY_LISTS

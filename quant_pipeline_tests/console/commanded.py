@@ -42,6 +42,15 @@ def started(*arguments: str, python: Sequence[str] = ()) -> subprocess.Popen[str
     )
 
 
+def loaded_by(*arguments: str) -> set[str]:
+    """The packages that a command loads, by their first names; it succeeds."""
+    process = started(*arguments, python=("-X", "importtime"))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error[-2000:]
+    lines = (line for line in error.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
 def interrupt(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> str:
     """As a terminal does it, which tells all processes of the command at once; what stands on its standard error."""
     os.killpg(process.pid, number)

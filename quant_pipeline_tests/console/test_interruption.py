@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,7 @@ def clients(pid: int) -> list[psutil.Process]:
 def test_ctrl_c_is_heard_while_a_command_is_still_being_loaded(module: str) -> None:
     process = started("status", python=("-X", "importtime"))
     assert process.stderr is not None
+    fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)  # it writes no further than it is read: it cannot be through yet
     while not process.stderr.readline().rstrip().endswith(f" {module}"):
         assert process.poll() is None
     (line,) = [line for line in interrupt(process).splitlines() if not line.startswith("import time:")]

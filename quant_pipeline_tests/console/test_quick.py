@@ -12,7 +12,7 @@ from quant_pipeline.market import xshg
 from quant_pipeline.warehouse import known_schema, schema
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.assets.platform import Platform
-from quant_pipeline_tests.console.commanded import started
+from quant_pipeline_tests.console.commanded import loaded_by
 
 
 @pytest.fixture(autouse=True)
@@ -26,21 +26,12 @@ def test_a_look_loads_no_more_than_it_needs(platform: Platform, command: str) ->
     known_schema.remember(schema.fingerprint())
     xshg.xshg.cache_clear()
     xshg.xshg()  # remembered, too
-    process = started(command, python=("-X", "importtime"))
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 0, error[-2000:]
-    loaded = {
-        line.rpartition("|")[2].strip().partition(".")[0] for line in error.splitlines() if line.startswith("import time:")
-    }
     heavy = {"dagster", "pandas", "sqlalchemy", "alembic", "akshare", "tushare", "pyarrow", "numpy", "requests", "psycopg_pool"}
-    assert loaded & heavy == set()
+    assert loaded_by(command) & heavy == set()
 
 
 def test_help_loads_next_to_nothing() -> None:
-    process = started("--help", python=("-X", "importtime"))
-    _, error = process.communicate(timeout=120)
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in error.splitlines()}
-    assert loaded & {"dagster", "pandas", "sqlalchemy", "polars", "psycopg", "pydantic", "rich"} == set()
+    assert loaded_by("--help") & {"dagster", "pandas", "sqlalchemy", "polars", "psycopg", "pydantic", "rich"} == set()
 
 
 def test_tables_of_other_code_are_asked_again(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

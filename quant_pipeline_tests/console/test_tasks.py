@@ -14,9 +14,9 @@ from quant_pipeline.console.choices import chosen_datasets
 from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, asked_tasks, missing_tasks
 from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
-from quant_pipeline.jobs import BY_SESSION, DAILY_LISTS
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.console.ledger import record
 
@@ -35,8 +35,8 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_job_has_what_is_switched_off() -> None:
-    """In a process of its own: jobs are made when they are imported."""
-    script = "from quant_pipeline import jobs; print(*jobs.LISTS, *jobs.DAILY_LISTS, *jobs.BY_SESSION)"
+    """In a process of its own: what jobs take is settled when it is imported."""
+    script = "from quant_pipeline.selections import *; print(*LISTS, *DAILY_LISTS, *BY_SESSION)"
     environment = {**os.environ, "QUANT_WITHOUT": "auction,ths_members,bse_mapping"}
     told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert set(told.stdout.split()).isdisjoint(("auction", "ths_members", "bse_mapping"))

@@ -128,13 +128,13 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
     assert process.stderr is not None
     try:
         lines = [process.stderr.readline().strip() for _ in range(2)]
-        assert lines == ["Starting the UI …", f"Dagster UI {address}"]
+        pages = f"http://127.0.0.1:{int(address.rpartition(':')[2]) + 1}"
+        assert lines == ["Starting the UI …", f"Pages {pages}"], "ours first: they do not wait for Dagster"
+        assert f'href="{address}' in requests.get(f"{pages}/data", timeout=60).text, "they link back to this UI"
+        assert process.stderr.readline().strip() == f"Dagster UI {address}"
         told = requests.post(f"{address}/graphql", json={"query": LOCATION}, timeout=60).json()
         (entry,) = told["data"]["workspaceOrError"]["locationEntries"]
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", "the code was there before the pages"
-        pages = process.stderr.readline().strip().removeprefix("Pages ")
-        assert pages == f"http://127.0.0.1:{int(address.rpartition(':')[2]) + 1}"
-        assert f'href="{address}' in requests.get(f"{pages}/data", timeout=60).text, "they link back to this UI"
         inbox = process.stderr.readline().strip().removeprefix("SANDBOX inbox ")
         assert "SANDBOX" in requests.get(inbox, timeout=60).text
         assert process.stderr.readline().startswith("Ctrl-C stops")

@@ -23,7 +23,7 @@ from dagster_shared.record import replace
 
 from quant_pipeline import settings
 from quant_pipeline.resources.daemon_presence import DaemonPresence
-from quant_pipeline.resources.dagster_private import CODE_LOCATION, COMMAND_TAG
+from quant_pipeline.resources.dagster_private.names import CODE_LOCATION, COMMAND_TAG
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.run_presence import RunPresence
 

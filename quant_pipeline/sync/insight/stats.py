@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.table_counts import counts_of
 
-_DATES = ("trade_date", "cal_date")
-# Codes are counted as groups: both levels are hashed in parallel, where count(DISTINCT) would sort every row.
-_BY_CODE = """
-SELECT source, sum(rows)::bigint AS rows, min(first) AS first, max(latest) AS latest, count(code) AS codes
-FROM (
-    SELECT source, {code} AS code, count(*) AS rows, min({date}) AS first, max({date}) AS latest FROM {table} GROUP BY 1, 2
-) AS by_code
-GROUP BY source ORDER BY rows DESC, source
-"""
 _SIZES = "SELECT name AS dataset, pg_total_relation_size(name::regclass) AS bytes FROM unnest(%(names)s::text[]) AS name"
-_SCHEMA = pl.Schema(
-    {
-        "source": pl.String,
-        "rows": pl.Int64,
-        "first": pl.Date,
-        "latest": pl.Date,
-        "codes": pl.Int64,
-        "dataset": pl.String,
-        "zh": pl.String,
-    }
-)
+_SCHEMA = {
+    "dataset": pl.String,
+    "zh": pl.String,
+    "source": pl.String,
+    "rows": pl.Int64,
+    "first": pl.String,
+    "latest": pl.String,
+    "codes": pl.Int64,
+}
 
 
 def chosen(names: Sequence[str]) -> list[Dataset]:
@@ -46,20 +35,12 @@ def stats_of(database: Database, datasets: Sequence[Dataset]) -> pl.DataFrame:
     An empty table has one row without a source. `first` and `latest` are null for lists without dates, `codes` 0 where
     there are none; `bytes` is the whole table's, indexes included.
     """
-    names = [dataset.name for dataset in datasets]
-    found = pl.concat([_SCHEMA.to_frame(), *(_of(database, dataset) for dataset in datasets)], how="diagonal")
-    sizes = read_sql(database, _SIZES, {"names": names})
-    return found.join(sizes, on="dataset", how="left", maintain_order="left").select(
-        "dataset", "zh", pl.exclude("dataset", "zh")
-    )
-
-
-def _of(database: Database, dataset: Dataset) -> pl.DataFrame:
-    names = dataset.column_names
-    date = next((sql.Identifier(name) for name in _DATES if name in names), sql.SQL("NULL::date"))
-    code = sql.Identifier("ts_code") if "ts_code" in names else sql.SQL("NULL::text")
-    query = sql.SQL(_BY_CODE).format(code=code, date=date, table=sql.Identifier(dataset.name))
-    found = read_sql(database, query.as_string())
-    if found.is_empty():
-        found = pl.DataFrame({"rows": [0], "codes": [0]})
-    return found.with_columns(dataset=pl.lit(dataset.name), zh=pl.lit(dataset.zh))
+    counts = counts_of(database, datasets)
+    rows = [
+        {"dataset": dataset.name, "zh": dataset.zh, **row}
+        for dataset in datasets
+        for row in counts[dataset.name] or [{"rows": 0, "codes": 0}]
+    ]
+    found = pl.DataFrame(rows, schema=_SCHEMA).with_columns(pl.col("first", "latest").str.to_date())
+    sizes = read_sql(database, _SIZES, {"names": [dataset.name for dataset in datasets]})
+    return found.join(sizes, on="dataset", how="left", maintain_order="left")

@@ -1,0 +1,64 @@
+"""`run` with nothing to do: found out, and reported, without Dagster, which takes longer to load than all of this takes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING
+
+from quant_pipeline.console import report, tasks
+from quant_pipeline.console.instance import keeps_books_here
+from quant_pipeline.console.notes import show_note
+from quant_pipeline.console.windows import session_of, shifted
+from quant_pipeline.language import say
+from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.market.datasets import MARKET_OVERVIEW
+from quant_pipeline.resources.dagster_private.books import all_made
+from quant_pipeline.selections import SCREENS
+from quant_pipeline.settings import Settings
+from quant_pipeline.sync.slot import SyncRunning, SyncSlot
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OVERVIEW = MARKET_OVERVIEW.name
+
+
+def nothing_to_do(
+    settings: Settings, console: Console, database: Database, calendar: Calendar, *, date: dt.date | None, began: float
+) -> report.Report | None:
+    """The report of a `run` for which all is synced, screened and told, and no run is left to be ended; None where something
+    may be to do: `commands.run` then looks closer. Arguments and errors as it has them.
+    """
+    session = session_of(calendar, date)
+    if not keeps_books_here():
+        return None
+    with database.connect() as connection:
+        if not all_made(connection, [*SCREENS, OVERVIEW], session.isoformat()):
+            return None
+    refuse_when_busy(database)
+    if tasks.missing_tasks(database, calendar, session):
+        return None
+    for note in shifted(calendar, start=None, end=date):
+        show_note(console, note)
+    return report.Report(
+        settings.mode.value,
+        session,
+        nothing_to_do=True,
+        hits=report.hits(database, session),
+        messages=report.messages(database, session),
+        seconds=time.monotonic() - began,
+    )
+
+
+def refuse_when_busy(database: Database) -> None:
+    """Raises SyncRunning when another sync holds the slot, before a run is made that could only fail."""
+    presence = Presence(database.connect())
+    try:
+        busy = SyncSlot(database, presence).busy()
+    finally:
+        presence.close()
+    if busy is not None:
+        raise SyncRunning(say("{busy}. Wait for it to end, or use `sync --force` to queue behind it.", busy=busy))
