@@ -28,31 +28,23 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     A variable may stand anywhere in a text value: `"${LIMIT}"`, `"https://${HOST}/"`; where a number or a switch is wanted
     it is read as one. ConfigurationError for a file that cannot be read, and for a variable that is not set or empty.
     """
-    filled: dict[str, Any] = _filled(as_written(path, what), environment(), str(path))
-    return filled
+    tables: dict[str, Any] = filled(as_written(path, what), str(path))
+    return tables
 
 
-def entries_of(path: Path, table: str, what: str) -> dict[str, dict[str, Any] | ConfigurationError]:
-    """The tables `[table.NAME]` of the file, by name; `what` as in `read_toml`.
-
-    One that is no table, or that names a variable which is not set, is its error: it stops no other. ConfigurationError for a
-    file that cannot be read, and where `table` itself is none.
-    """
-    written, known = as_written(path, what).get(table, {}), environment()
+def entries_of(tables: Mapping[str, Any], table: str, path: Path) -> dict[str, dict[str, Any] | ConfigurationError]:
+    """The tables `[table.NAME]` of a file as it was written, by name: what is no table is its error, and stops no other."""
+    written = tables.get(table, {})
     if not isinstance(written, dict):
-        raise ConfigurationError(say("{path}: write {table} as [{table}.NAME]", path=path, table=table))
-    entries: dict[str, dict[str, Any] | ConfigurationError] = {}
-    for name, entry in written.items():
-        place = f"{path}, [{table}.{name}]"
-        try:
-            if not isinstance(entry, dict):
-                raise ConfigurationError(
-                    say("{place} is no table: write its lines below [{table}.{name}]", place=place, table=table, name=name)
-                )
-            entries[name] = _filled(entry, known, place)
-        except ConfigurationError as error:
-            entries[name] = error
-    return entries
+        return {"": ConfigurationError(say("{path}: write {table} as [{table}.NAME]", path=path, table=table))}
+    return {
+        name: entry if isinstance(entry, dict) else ConfigurationError(_no_table(f"{path}, [{table}.{name}]", table, name))
+        for name, entry in written.items()
+    }
+
+
+def _no_table(place: str, table: str, name: str) -> str:
+    return say("{place} is no table: write its lines below [{table}.{name}]", place=place, table=table, name=name)
 
 
 def as_written(path: Path, what: str) -> dict[str, Any]:
@@ -62,6 +54,11 @@ def as_written(path: Path, what: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         text = say("{what} in {path} cannot be read: {error}", what=what, path=path, error=error)
         raise ConfigurationError(text) from None
+
+
+def filled(value: Any, place: str) -> Any:
+    """A value of a file with its variables filled in; `place` says where it stands. ConfigurationError."""
+    return _filled(value, environment(), place)
 
 
 def environment() -> Mapping[str, str | None]:

@@ -11,6 +11,7 @@ from quant_pipeline.cli.exports import export
 from quant_pipeline.cli.help import Group, Option
 from quant_pipeline.cli.insight import history, sources, stats, status
 from quant_pipeline.cli.lake import lake
+from quant_pipeline.cli.notify import notify
 from quant_pipeline.cli.pages import chart, report, serve
 from quant_pipeline.cli.research import backtest
 from quant_pipeline.cli.vault import vault
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 _WORK = (run, sync, ui, serve, sandbox, lake, export, db)
-_KEPT = (watchlist, vault)
+_KEPT = (watchlist, notify, vault)
 _LOOK = (status, history, sources, stats, doctor, report, chart, backtest, completion)
 for _command in (*_WORK, *_KEPT, *_LOOK):
     main.add_command(_command)

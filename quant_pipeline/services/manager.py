@@ -7,15 +7,15 @@ They stand in the file `QUANT_CHANNELS` as tables `[services.NAME]`. The file is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from quant_pipeline.configuration import ConfigurationError, entries_of
+from quant_pipeline.configuration import ConfigurationError, as_written, entries_of, filled
 from quant_pipeline.language import say, told
 from quant_pipeline.services.adapter import Adapter, ServiceError, Setup
+from quant_pipeline.services.health import Health, health_of
 from quant_pipeline.services.registry import registered
 from quant_pipeline.services.result import Result, refused
 from quant_pipeline.sources.failures import FailureClass
@@ -26,42 +26,6 @@ if TYPE_CHECKING:
     from quant_pipeline.warehouse.database import Database
 
 _OVERRULED = "SELECT source, priority FROM source_state WHERE api = '*' AND priority IS NOT NULL AND source = ANY(%s)"
-_HEALTH = """
-SELECT
-    state.source, state.api, state.circuit, state.failures,
-    greatest(extract(epoch FROM greatest(state.retry_at, state.blocked_until) - clock_timestamp()), 0)::float8,
-    state.reason, recent.calls, recent.good, recent.seconds
-FROM source_state AS state CROSS JOIN LATERAL (
-    SELECT count(*) AS calls, count(*) FILTER (WHERE outcome = 'ok') AS good,
-           avg(extract(epoch FROM finished_at - started_at))::float8 AS seconds
-    FROM source_calls
-    WHERE source = state.source AND api = state.api AND finished_at > clock_timestamp() - interval '1 day'
-) AS recent
-WHERE state.source = ANY(%s) AND state.api <> '*' ORDER BY 1, 2
-"""
-
-
-@dataclass(frozen=True)
-class Health:
-    """How an API of a service does: its circuit, and the calls of the last day. `held`: seconds until it is asked again."""
-
-    name: str
-    api: str
-    circuit: str
-    failures: int
-    held: float
-    reason: str | None
-    calls: int
-    good: int
-    seconds: float | None
-
-    @property
-    def available(self) -> bool:
-        return self.held <= 0
-
-    @property
-    def success_rate(self) -> float | None:
-        return self.good / self.calls if self.calls else None
 
 
 class _Written(BaseModel):
@@ -128,10 +92,7 @@ class Manager:
 
     def health(self) -> list[Health]:
         """How each does, an entry for each API that was called."""
-        if self._database is None or not self.all():
-            return []
-        with self._database.connect() as connection:
-            return [Health(*row) for row in connection.execute(_HEALTH, (list(self.all()),)).fetchall()]
+        return [] if self._database is None else health_of(self._database, list(self.all()))
 
     def _overruled(self, names: list[str]) -> dict[str, int]:
         if self._database is None or not names:
@@ -145,10 +106,10 @@ class Manager:
         if self._path is None:
             return adapters, mistakes
         try:
-            entries = entries_of(self._path, "services", say("the channels and services"))
+            tables = as_written(self._path, say("the channels and services"))
         except ConfigurationError as error:
-            return adapters, {"services": str(error)}
-        for name, written in entries.items():
+            return adapters, {"": str(error)}
+        for name, written in entries_of(tables, "services", self._path).items():
             try:
                 adapters[name] = self._built(name, written)
             except (ConfigurationError, ServiceError, ValidationError) as error:
@@ -159,7 +120,7 @@ class Manager:
     def _built(self, name: str, written: Mapping[str, Any] | ConfigurationError) -> Adapter:
         if isinstance(written, ConfigurationError):
             raise written
-        table = _Written(**written)
+        table = _Written(**filled(dict(written), f"[services.{name}]"))
         kind = registered().adapters.get((table.kind, table.provider))
         if kind is None:
             known = ", ".join(sorted(f"{kind}/{provider}" for kind, provider in registered().adapters))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from quant_pipeline.configuration import ConfigurationError, as_written, entries_of
+from quant_pipeline.configuration import ConfigurationError, as_written, entries_of, filled
 from quant_pipeline.language import say
 from quant_pipeline.notify.channels.contract import Channel
 from quant_pipeline.wrong_values import problems
@@ -75,13 +75,12 @@ def configured(path: Path, means: Means) -> Configured:
     mistakes: dict[str, str] = {}
     try:
         tables = as_written(path, say("the channels"))
-        entries = entries_of(path, "channels", say("the channels"))
     except ConfigurationError as error:
         return Configured(mistakes={"": str(error)})
     if strange := [table for table in tables if table not in _TABLES]:
         text = say("{path}: there is no table {table}", path=path, table=strange[0]) + guess(strange[0], _TABLES)
         mistakes[""] = text + say(" (known: {known})", known=", ".join(_TABLES))
-    for name, entry in entries.items():
+    for name, entry in entries_of(tables, "channels", path).items():
         try:
             if isinstance(entry, ConfigurationError):
                 raise entry
@@ -94,7 +93,7 @@ def configured(path: Path, means: Means) -> Configured:
 
 
 def built(name: str, written: Mapping[str, Any], means: Means) -> Channel:
-    """A channel of its table. ChannelError says what to write."""
+    """A channel of its table, as it is written. ChannelError, ConfigurationError say what to write."""
     place = f"[channels.{name}]"
     if not _NAME.fullmatch(name) or name in _TAKEN:
         raise ChannelError(
@@ -112,7 +111,7 @@ def built(name: str, written: Mapping[str, Any], means: Means) -> Channel:
     made = _class_of(kind)
     if means.simulated is not None and not lines.get("url"):
         lines |= means.simulated.get(kind, {})
-    lines = {line: _revealed(value, means, place) for line, value in lines.items()}
+    lines = {line: _revealed(filled(value, place), means, place) for line, value in lines.items()}
     channel: Channel = made.made(name, _validated(made.settings_type, lines, place), means.limiter)
     return channel
 

@@ -267,7 +267,8 @@ class RobotsServer:
             return Verdict(400, "Bad Request: message is too long", "parameters"), reply
         if self._too_fast("telegram", chat):
             return _TOO_FAST["telegram"], reply
-        return Post(chat, "", content, "html" if html else "txt"), reply
+        shown = content.replace("\n", "<br>") if html else content  # Telegram's HTML keeps line ends
+        return Post(chat, "", shown, "html" if html else "txt"), reply
 
     async def _webhook(self, request: web.Request) -> web.StreamResponse:
         """A program of the user's: it verifies the signature, and tells by the HTTP status."""
