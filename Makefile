@@ -35,8 +35,8 @@ endif
 	@touch $@
 
 $(DOCS): $(READY)
-	@echo "Adding what the documents are made with, and what weighs portfolios …"
-	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio]'
+	@echo "Adding what the documents are made with, what weighs portfolios, and a server of S3 for the tests …"
+	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio,s3]'
 	@touch $@
 
 run: setup ## Run the main job: sync, check, screen, notify 运行主任务

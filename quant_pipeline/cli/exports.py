@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quant_pipeline.cli.command import as_json, plain_errors, prepared, show
-from quant_pipeline.cli.help import Command, Group, Option
+from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split
+from quant_pipeline.cli.help import Command, Group, Option, option
 
 if TYPE_CHECKING:
     from quant_pipeline.exports.contract import Export
@@ -92,3 +92,63 @@ def _command(kind: type[Export]) -> click.Command:
         ],
         help=f"{kind.doc}\n\n\b\n" + "\n".join(kind.examples),
     )
+
+
+_TO = option("--to", default="", help="Address, s3://bucket/folder, oss:// or cos:// (default: QUANT_EXPORT_URL).")
+
+
+@export.command("list")
+@_TO
+@as_json
+def list_objects(to: str, as_json: bool) -> None:
+    """What `export parquet` has put into the object store: each object with rows, size, and whether it is the one that the
+    manifest means.
+
+    \b
+    quant-pipeline export list
+    """
+    with plain_errors():
+        from quant_pipeline.console.objects import listed
+
+        settings, console = prepared(as_json)
+        show(listed(settings, to), settings, console, as_json)
+
+
+@export.command()
+@click.argument("name")
+@_TO
+@option("--hours", type=click.FloatRange(0, 168, min_open=True), default=24, show_default=True, help="How long it lasts.")
+@as_json
+def link(name: str, to: str, hours: float, as_json: bool) -> None:
+    """A signed address of one object, for whoever has no keys: it can be read, until the link ends.
+
+    \b
+    quant-pipeline export link daily_kline/year=2026/data.parquet
+    quant-pipeline export link stock_list/data.parquet --hours 1
+    """
+    with plain_errors():
+        from quant_pipeline.console.objects import linked
+
+        settings, console = prepared(as_json)
+        show(linked(settings, to, name, hours), settings, console, as_json)
+
+
+@export.command()
+@_TO
+@option("--datasets", default="", help="Comma-separated data sets (default: all).")
+@option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def delete(to: str, datasets: str, yes: bool, as_json: bool) -> None:
+    """Delete what `export parquet` has put into the object store. The tables and the lake stay as they are.
+
+    Objects that the manifest does not name are somebody else's, and stay.
+
+    \b
+    quant-pipeline export delete --datasets auction
+    quant-pipeline export delete --yes
+    """
+    with plain_errors():
+        from quant_pipeline.console.objects import deleted
+
+        settings, console = prepared(as_json)
+        show(deleted(settings, to, split(datasets), sure=yes), settings, console, as_json)

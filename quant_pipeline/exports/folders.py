@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from quant_pipeline.exports.contract import ExportError
+from quant_pipeline.exports.contract import ExportError, Origin
 from quant_pipeline.language import say
 
 MANIFEST = "manifest.json"
@@ -26,8 +26,8 @@ MANIFEST = "manifest.json"
 class Folder:
     """The place and what stands in it. Only for who alone may write (`contract.alone`)."""
 
-    def __init__(self, place: Path) -> None:
-        """ExportError where something stands in the place that is no export's."""
+    def __init__(self, place: Path, export: str, origin: Origin) -> None:
+        """ExportError where something stands in the place that is not this export's, or the other mode's."""
         self.place = place
         if not place.is_symlink():
             if place.exists() and not (place.is_dir() and not any(place.iterdir())):
@@ -36,6 +36,7 @@ class Folder:
                 )
         elif not _is_generation(place.readlink().name, place):
             raise ExportError(say("{place} is a link to something else: name another folder", place=place))
+        refuse_another_s(self.manifest, str(place), export, origin)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -136,6 +137,19 @@ class Generation:
             self._place.rmdir()  # it is empty
         link.replace(self._place)
         self.finished = True
+
+
+def refuse_another_s(manifest: Mapping[str, Any], place: str, export: str, origin: Origin) -> None:
+    """ExportError where the place holds another export, or the rows of the other mode: simulated and real never mix."""
+    if manifest and (manifest.get("export"), manifest.get("mode")) != (export, origin.settings.mode.value):
+        raise ExportError(
+            say(
+                "{place} holds the export {export} of the mode {mode}: name another place",
+                place=place,
+                export=manifest.get("export"),
+                mode=manifest.get("mode"),
+            )
+        )
 
 
 def _generations(place: Path) -> list[Path]:

@@ -72,7 +72,7 @@ class Qlib(Export):
         return str(origin.folder(self.name, self.asked.to))
 
     def write(self, origin: Origin, progress: Told) -> Written:
-        folder = Folder(origin.folder(self.name, self.asked.to))
+        folder = Folder(origin.folder(self.name, self.asked.to), self.name, origin)
         with origin.rows() as stored:
             known = hashlib.sha256(repr(origin.calendar.sessions).encode()).hexdigest()[:16]
             state = {"layout": _LAYOUT, "sessions": known, **state_of(stored, [*read_by(), INDEX_WEIGHTS])}

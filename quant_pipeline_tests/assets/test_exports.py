@@ -8,7 +8,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from click.testing import CliRunner
+import requests
+from click.testing import CliRunner, Result
 
 from quant_pipeline.assets import exports
 from quant_pipeline.assets.exports import export_asset, exports_on
@@ -16,6 +17,7 @@ from quant_pipeline.cli import main
 from quant_pipeline.exports.qlib import Qlib
 from quant_pipeline.exports.registry import BUILT_IN
 from quant_pipeline_tests.assets.platform import Platform, plain, texts
+from quant_pipeline_tests.exports.conftest import SECRET
 from quant_pipeline_tests.sync.stored import MAIN, market, sessions
 
 CODES = MAIN[:4]
@@ -88,6 +90,44 @@ def test_a_command_that_cannot_write_says_why_in_one_line(filled: Platform, tmp_
     assert done.exit_code == 1
     assert "cannot be written" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_commands_of_the_object_store(filled: Platform, bucket: str) -> None:
+    del filled
+    name = "daily_kline/year=2026/data.parquet"
+
+    def said(*arguments: str, answer: str | None = None) -> Result:
+        return CliRunner().invoke(main, ["export", *arguments], env={"COLUMNS": "200"}, input=answer)
+
+    def facts(*arguments: str) -> dict[str, Any]:
+        done = said(*arguments, "--json")
+        assert done.exit_code == 0, done.output
+        read: dict[str, Any] = json.loads(done.stdout)
+        return read
+
+    assert "Nothing is there yet" in said("list").stdout
+    sent = facts("parquet", "--datasets", "daily_kline,stock_list")
+    assert (sent["place"], sent["written"]) == (bucket, ["stock_list/data.parquet", name])
+    listed = facts("list")["objects"]
+    assert [(each["name"], each["whole"]) for each in listed] == [("stock_list/data.parquet", True), (name, True)]
+    assert "as the manifest says" in said("list").stdout
+    url = said("link", name, "--hours", "1").stdout.strip().splitlines()[-1]
+    assert requests.get(url, timeout=10).ok
+    assert "Did you mean stock_list/data.parquet" in said("link", "stock_list").stderr
+    assert said("delete", answer="n\n").exit_code == 1
+    assert len(facts("list")["objects"]) == 2, "who says no deletes nothing"
+    assert "auction is in" in said("delete", "--datasets", "auction", "--yes").stderr
+    assert facts("delete", "--datasets", "daily_kline", "--yes")["deleted"] == [name]
+    assert "1 object deleted" in said("delete", answer="y\n").stdout
+    assert facts("list")["objects"] == []
+
+
+def test_the_asset_of_the_object_store_names_no_key(filled: Platform, bucket: str) -> None:
+    asked = {"export_parquet": {"datasets": "stock_list"}}
+    assert filled.run([], "export_parquet", job="__ASSET_JOB", config=asked).success
+    told = _last(filled, "export_parquet")
+    assert told["path"] == bucket
+    assert SECRET not in repr(told)
 
 
 def test_every_export_has_its_command_and_its_help() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+import requests
 
 from quant_pipeline.exports.contract import Export, Origin, Progress, Written
 from quant_pipeline.market.datasets import (
@@ -82,3 +84,28 @@ def restate(origin: Origin, statement: str, *values: object) -> None:
 
 def day(place: int) -> dt.date:
     return DAYS[place]
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a server that speaks S3's protocol over a real socket."""
+    server = pytest.importorskip("moto.server", reason="the extra `s3` is not installed: make test brings it")
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+_buckets = itertools.count(1)
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket of the test's own, which the settings name; its address."""
+    name = f"bucket-{next(_buckets)}"
+    requests.put(f"{s3}/{name}", timeout=10).raise_for_status()
+    environment = {"URL": f"s3://{name}/quant/", "ENDPOINT": s3, "KEY_ID": "AKID-test", "SECRET": SECRET}
+    for variable, value in environment.items():
+        monkeypatch.setenv(f"QUANT_EXPORT_{variable}", value)
+    return f"s3://{name}/quant/sandbox"
