@@ -27,10 +27,11 @@ from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.sync import SyncResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
+from quant_pipeline.sensors.alerts import alerts
 from quant_pipeline.sensors.automation import automation
 from quant_pipeline.sensors.outbox import outbox
 from quant_pipeline.sensors.run_failure import run_failure
-from quant_pipeline.sensors.source_health import source_health
+from quant_pipeline.sensors.run_recovery import run_recovery
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -63,7 +64,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],
         jobs=JOBS,
         schedules=SCHEDULES,
-        sensors=[automation, outbox, run_failure, source_health],
+        sensors=[automation, outbox, run_failure, run_recovery, alerts],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

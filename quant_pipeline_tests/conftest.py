@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,14 @@ def _clean_environment() -> Iterator[None]:
         patch.setattr(project, "ENV", ".env-of-nobody")
         patch.setenv("LANGUAGE", "en")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_message_is_under_way_after_a_test() -> Iterator[None]:
+    """What a run has sent beside itself ends with the test that ran it."""
+    yield
+    if "quant_pipeline.resources.postman" in sys.modules:
+        sys.modules["quant_pipeline.resources.postman"].POSTMAN.finish()
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "quality": "reconciliation",
         "lake": "lake",
         "exports": "export_qlib export_parquet export_csv",
-        "operations": "sync_status sync_history source_health data_stats",
+        "operations": "sync_status sync_history source_health data_stats alerts",
     }
     expected = {name: group for group, names in groups.items() for name in names.split()}
     assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == expected
@@ -71,7 +71,13 @@ def test_the_names_that_users_type_are_these() -> None:
     ).split()
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, "backtest_grid", "backtest_walk_forward", "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
-    assert {sensor.name for sensor in repository.sensor_defs} == {"automation", "outbox", "run_failure", "source_health"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "automation",
+        "outbox",
+        "run_failure",
+        "run_recovery",
+        "alerts",
+    }
     resources = "warehouse sources sync options notifier".split()
     assert set(repository.get_top_level_resources()) == set(resources)
 

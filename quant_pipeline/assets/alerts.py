@@ -1,12 +1,17 @@
-"""The failure hook that every asset carries: a hook on a job stays silent when an asset is run from its page."""
+"""The failure hook that every asset carries: a hook on a job stays silent when an asset is run from its page.
 
-from collections.abc import Mapping
+What is told of a failed run, whoever notices it, and that its job is well again, stands here too.
+"""
+
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
 from quant_pipeline import settings
+from quant_pipeline.alerts.rules import RUN_FAILED
 from quant_pipeline.notify.messages import run_failed
 from quant_pipeline.resources.dagster_private.names import ADHOC_JOB
+from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 
@@ -14,6 +19,49 @@ def failure_key(run_id: str, tags: Mapping[str, str]) -> str:
     """One message per failed run, whoever notices first: this hook, or the run-failure sensor. The runs of one call of a
     command have one together."""
     return f"run-failed:{tags.get(COMMAND_ID_TAG, run_id)}"
+
+
+def tell_of_failure(notifier: NotifierResource, run: dg.DagsterRun, *, step: str = "", cause: str) -> None:
+    """Tells the user that the run failed, and why; `step`: "" when it died outside of any."""
+    current = settings.load()
+    message = run_failed(
+        job=shown_job(run.job_name),
+        step=step,
+        run_id=run.run_id,
+        cause=cause,
+        ui_url=current.ui_url,
+        units_url=units_page(run.run_id, run.tags, current.pages_url),
+        sandbox=current.sandboxed,
+    )
+    key, link = failure_key(run.run_id, run.tags), f"{current.ui_url}/runs/{run.run_id}"
+    notifier.alert(RUN_FAILED, _subject(run), cause, key=key, message=message, link=link)
+
+
+def tell_of_recovery(notifier: NotifierResource, run: dg.DagsterRun) -> None:
+    """After a run that succeeded: what failed before and was run again with it is well, which is told once."""
+    notifier.over(RUN_FAILED, _run_again_by(run))
+
+
+def _subject(run: dg.DagsterRun) -> str:
+    """The job, and of one that was run in part, its assets."""
+    assets = _selected(run)
+    return shown_job(run.job_name) + (f": {', '.join(sorted(assets))}" if assets else "")
+
+
+def _run_again_by(run: dg.DagsterRun) -> Callable[[str], bool]:
+    def again(subject: str) -> bool:
+        job, _, assets = subject.partition(": ")
+        if job != shown_job(run.job_name):
+            return False
+        selected = _selected(run)
+        return not selected or (bool(assets) and selected.issuperset(assets.split(", ")))
+
+    return again
+
+
+def _selected(run: dg.DagsterRun) -> set[str]:
+    """Assets that were chosen; none: the whole job."""
+    return {key.to_user_string() for key in run.asset_selection or ()}
 
 
 def units_page(run_id: str, tags: Mapping[str, str], pages_url: str) -> str:
@@ -28,20 +76,11 @@ def shown_job(job: str) -> str:
 
 @dg.failure_hook(required_resource_keys={"notifier"})
 def tell_failure(context: dg.HookContext) -> None:
-    """Tells the user over WeChat that a step failed, and why."""
-    current = settings.load()
+    """Tells the user that a step failed, and why."""
     error = context.op_exception
     if isinstance(error, KeyboardInterrupt | dg.DagsterExecutionInterruptedError):
         return  # somebody stopped it, and knows
     run = context.instance.get_run_by_id(context.run_id)
-    tags = run.tags if run is not None else {}
-    message = run_failed(
-        job=shown_job(context.job_name),
-        step=context.op.name,
-        run_id=context.run_id,
-        cause=(error.description if isinstance(error, dg.Failure) else str(error)) or type(error).__name__,
-        ui_url=current.ui_url,
-        units_url=units_page(context.run_id, tags, current.pages_url),
-        sandbox=current.sandboxed,
-    )
-    context.resources.notifier.tell(failure_key(context.run_id, tags), message)
+    if run is not None:
+        cause = (error.description if isinstance(error, dg.Failure) else str(error)) or type(error).__name__
+        tell_of_failure(context.resources.notifier, run, step=context.op.name, cause=cause)

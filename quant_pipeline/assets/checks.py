@@ -1,12 +1,13 @@
 """The asset checks of a data set, made from its spec: they look at the sessions of the run that they belong to."""
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from quant_pipeline import settings
+from quant_pipeline.alerts.rules import CHECK_FAILED
 from quant_pipeline.assets.describe import in_both
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, table
@@ -84,7 +85,12 @@ def _judged(
             notifier.tell(key, _news(run.run_id, dataset, check, text))
         yield check, verdict, scope
     if failed:
-        notifier.tell(f"checks-failed:{run.run_id}:{dataset.name}", _message(run.run_id, scope, failed))
+        cause = "; ".join(f"{check}: {text}" for check, text in failed)
+        key, message = f"checks-failed:{run.run_id}:{dataset.name}", _message(run.run_id, scope, failed)
+        link = f"{settings.load().ui_url}/runs/{run.run_id}"
+        notifier.alert(CHECK_FAILED, _subject(scope), cause, key=key, message=message, link=link)
+    elif chosen is None or {check.name for check in checks_of(dataset)}.issubset(chosen):
+        notifier.over(CHECK_FAILED, _judged_again_by(scope))
 
 
 def _verdict(check: Check, scope: Scope) -> Verdict:
@@ -160,6 +166,25 @@ def _news(run_id: str, dataset: Dataset, check: Check, text: str) -> Message:
         ui_url=current.ui_url,
         sandbox=current.sandboxed,
     )
+
+
+def _subject(scope: Scope) -> str:
+    """The data set and its sessions; of one that was judged for some codes, also these."""
+    return " ".join([scope.dataset.name, *([_span(scope)] if scope.sessions else []), *scope.codes])
+
+
+def _judged_again_by(scope: Scope) -> Callable[[str], bool]:
+    """Whether all of what an alert is about (`_subject`) was judged again: its sessions lie within these, so do its codes."""
+
+    def again(subject: str) -> bool:
+        name, *rest = subject.split(" ")
+        if name != scope.dataset.name or not scope.sessions or not rest:
+            return name == scope.dataset.name
+        first, _, last, *codes = rest
+        within = f"{scope.sessions[0]}" <= first and last <= f"{scope.sessions[-1]}"
+        return within and (not scope.codes or (bool(codes) and set(codes) <= set(scope.codes)))
+
+    return again
 
 
 def _span(scope: Scope) -> str:

@@ -8,11 +8,14 @@ import dagster as dg
 import polars as pl
 
 from quant_pipeline import settings
+from quant_pipeline.alerts import book
+from quant_pipeline.alerts.rules import RULES
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, page_link, table
 from quant_pipeline.language import chinese
+from quant_pipeline.notify import listing
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
 from quant_pipeline.sources import controls, registry
@@ -126,7 +129,25 @@ def data_stats(warehouse: WarehouseResource) -> dict[str, Any]:
     }
 
 
-REPORTS = [sync_status, sync_history, source_health, data_stats]
+@_report(
+    "告警 · 未恢复的告警、规则，以及各渠道的待发消息；同命令 quant-pipeline alerts list、messages",
+    "Open alerts, their rules, and what waits for each channel: as `quant-pipeline alerts list` and `messages`.",
+)
+def alerts(warehouse: WarehouseResource) -> dict[str, Any]:
+    found, channels = book.alerts(warehouse.database), listing.channels(warehouse.database)
+    listing.prune(warehouse.database)
+    return {
+        "page": page_link("alerts"),
+        "open_alerts": found.height,
+        "acknowledged": found.filter(pl.col("state") == "acknowledged").height,
+        "messages_waiting": int(channels["waiting"].sum()),
+        "alerts": table(_of_alerts(found)),
+        "rules": table(_of_rules(book.rules(warehouse.database))),
+        "channels": table(_of_channels(channels)),
+    }
+
+
+REPORTS = [sync_status, sync_history, source_health, data_stats, alerts]
 
 
 def _standing(status: DatasetStatus, latest: dt.date | None) -> dict[str, Any]:
@@ -198,6 +219,36 @@ def _moves(events: pl.DataFrame) -> pl.DataFrame:
         _API,
         _in_words("kind", lambda kind: chinese(controls.EVENTS.get(kind, kind))).alias("变动"),
         _in_words("reason", for_readers).str.slice(0, 60).str.replace_all("_", "_\u200b").alias("原因 why"),
+    )
+
+
+def _of_alerts(found: pl.DataFrame) -> pl.DataFrame:
+    return found.select(
+        pl.col("id"),
+        _in_words("rule", lambda name: chinese(RULES[name].title) if name in RULES else name).alias("告警 alert"),
+        pl.col("subject").str.slice(0, 40).str.replace_all("_", "_\u200b").alias("对象 about"),
+        _in_words("cause", for_readers).str.slice(0, 60).str.replace_all("_", "_\u200b").alias("原因 why"),
+        pl.col("acknowledged_by").fill_null("—").alias("知悉 by"),
+    )
+
+
+def _of_rules(found: pl.DataFrame) -> pl.DataFrame:
+    return found.select(
+        pl.col("rule").str.replace_all("_", "_\u200b").alias("规则 rule"),
+        pl.when("enabled").then(pl.lit("启用 on")).otherwise(pl.lit("停用 off")).alias("状态"),
+        pl.col("threshold").alias("阈值 threshold"),
+        pl.col("severity").alias("级别 severity"),
+    )
+
+
+def _of_channels(found: pl.DataFrame) -> pl.DataFrame:
+    states = {"well": "正常 ok", "resting": "暂停 resting", "day": "今日用尽 used up"}
+    return found.select(
+        pl.col("channel").alias("渠道"),
+        pl.col("state").replace_strict(states, default=pl.col("state"), return_dtype=pl.String).alias("状态"),
+        pl.col("waiting").alias("待发"),
+        pl.col("sent_day").alias("24h 已发"),
+        pl.col("failed_day").alias("24h 失败"),
     )
 
 

@@ -48,7 +48,7 @@ def portfolio_risk(
             _alert(warehouse, notifier, followed)
         events.materialized(_told(followed), session.isoformat())
     events.newest_last(known)
-    notifier.deliver()
+    notifier.send_soon()
     if failed:
         raise Failed(failed[0] + (f" (+{len(failed) - 1})" if len(failed) > 1 else ""))
     yield everything_told()

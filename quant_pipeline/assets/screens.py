@@ -161,7 +161,7 @@ class _Screening:
             if session == sessions[-1]:
                 metadata |= _shown(self.strategy, self.warehouse, self.calendar, session, found, compared)
             self.events.materialized(metadata, session.isoformat())
-        self.notifier.deliver()
+        self.notifier.send_soon()
 
 
 def _announce(

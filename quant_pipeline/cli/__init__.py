@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from quant_pipeline.cli.alerts import alerts, messages
 from quant_pipeline.cli.completing import completion
 from quant_pipeline.cli.database import db
 from quant_pipeline.cli.doctor import doctor
@@ -36,6 +37,6 @@ def main() -> None:
 
 _WORK = (run, sync, ui, serve, sandbox, lake, export, db)
 _KEPT = (watchlist, notify, vault)
-_LOOK = (status, history, sources, stats, doctor, report, chart, backtest, completion)
+_LOOK = (status, history, sources, stats, alerts, messages, doctor, report, chart, backtest, completion)
 for _command in (*_WORK, *_KEPT, *_LOOK):
     main.add_command(_command)

@@ -1,34 +1,49 @@
-"""What earlier runs left behind: those whose process died are ended, and told of, before a command begins."""
+"""What earlier runs left behind before a command begins, and what there is to tell when it ends."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 
-from quant_pipeline import settings
-from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
-from quant_pipeline.notify.messages import run_failed
+from quant_pipeline.assets.alerts import shown_job, tell_of_failure, tell_of_recovery
+from quant_pipeline.console.launch import Launched
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.resources.notifier import NotifierResource
+from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.resources.warehouse import WarehouseResource
+
+_PATIENCE = 5.0
+"""Seconds that a command waits for its messages, to say what became of them; they are sent even so."""
 
 
 def clear_up(instance: dg.DagsterInstance, warehouse: WarehouseResource, console: Console) -> None:
-    """Works without a daemon. Where one runs, its sensor tells of the same run under the same key: once."""
-    ended = end_dead_runs(instance, warehouse.database)
-    current, notifier = settings.load(), NotifierResource(warehouse=warehouse)
-    for run in ended:
-        console.print(f"[yellow]![/] {escape(shown_job(run.job))} ({run.run_id[:8]}): {escape(run.told)}", highlight=False)
-        if run.cancelled:
-            continue
-        message = run_failed(
-            job=shown_job(run.job),
-            step="",
-            run_id=run.run_id,
-            cause=run.cause,
-            ui_url=current.ui_url,
-            units_url=units_page(run.run_id, run.tags, current.pages_url),
-            sandbox=current.sandboxed,
-        )
-        notifier.tell(failure_key(run.run_id, run.tags), message)
+    """Ends the runs whose process died, and tells of them.
+
+    Works without a daemon. Where one runs, its sensor tells of the same run under the same key: once.
+    """
+    notifier = NotifierResource(warehouse=warehouse)
+    for dead in end_dead_runs(instance, warehouse.database):
+        console.print(f"[yellow]![/] {escape(shown_job(dead.job))} ({dead.run_id[:8]}): {escape(dead.told)}", highlight=False)
+        run = instance.get_run_by_id(dead.run_id)
+        if run is not None and not dead.cancelled:
+            tell_of_failure(notifier, run, cause=dead.cause)
+
+
+def conclude(warehouse: WarehouseResource, launched: Sequence[Launched]) -> None:
+    """Tells what is well again after these runs, looks at the rules of the alerts, and lets the messages go.
+
+    Works without a daemon, as `clear_up` does.
+    """
+    if not launched:
+        return
+    notifier = NotifierResource(warehouse=warehouse)
+    with dg.DagsterInstance.get() as instance:
+        for each in launched:
+            run = instance.get_run_by_id(each.run_id) if each.success else None
+            if run is not None:
+                tell_of_recovery(notifier, run)
+    notifier.evaluate()
+    POSTMAN.finish(_PATIENCE)

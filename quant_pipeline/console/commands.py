@@ -14,7 +14,7 @@ import dagster as dg
 from rich.console import Console
 
 from quant_pipeline.console import progress, report, tasks
-from quant_pipeline.console.aftermath import clear_up
+from quant_pipeline.console.aftermath import clear_up, conclude
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch, side_by_side
 from quant_pipeline.console.notes import show_note
@@ -129,6 +129,7 @@ def _run(
         launched.append(launch(DAILY_SYNC, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
     if launched:
         launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
+    conclude(warehouse, launched)
     return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
 
 
@@ -190,6 +191,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
             )
             for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
+    conclude(warehouse, launched)
     return _report(settings, database, order.last_session, launched, began, command_id=command_id, screened=False)
 
 

@@ -194,31 +194,6 @@ def sources_differ(*, differences: Sequence[tuple[str, str]], count: int, run_id
 
 
 @_spoken
-def sources_unhealthy(*, troubles: Sequence[tuple[str, str]], ui_url: str, sandbox: bool) -> Message:
-    """Sources fail, are slow or are left alone; `troubles` holds (source.api, what is wrong)."""
-    lines = [
-        say("| Source | Trouble |"),
-        "|---|---|",
-        *(f"| {_inline(name)} | {_inline(words)} |" for name, words in troubles[:_LISTED_SOURCES]),
-        *_remainder(len(troubles), _LISTED_SOURCES),
-        "",
-        say("The next source is asked; readers keep the last good data."),
-        "",
-        say("**What to do**"),
-        "",
-        say("1. See why: `quant-pipeline sources --events`"),
-        say("2. Once it is mended: `quant-pipeline sources --reset SOURCE`"),
-        "",
-        say("[Open the UI]({url})", url=ui_url),
-    ]
-    first = troubles[0][0]
-    title = say("Source unhealthy: {first}", first=first)
-    if len(troubles) > 1:
-        title += say(" and others, {count} in all", count=len(troubles))
-    return _message(title, lines, sandbox, Severity.WARNING, "alert")
-
-
-@_spoken
 def refusal_unknown(*, source: str, api: str, text: str, ui_url: str, sandbox: bool) -> Message:
     """A source refused in words that the platform does not know: they are told, so that they can be added."""
     lines = [

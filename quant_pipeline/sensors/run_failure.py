@@ -2,9 +2,7 @@
 
 import dagster as dg
 
-from quant_pipeline import settings
-from quant_pipeline.assets.alerts import failure_key, shown_job, units_page
-from quant_pipeline.notify.messages import run_failed
+from quant_pipeline.assets.alerts import tell_of_failure
 from quant_pipeline.resources.notifier import NotifierResource
 
 
@@ -16,15 +14,4 @@ from quant_pipeline.resources.notifier import NotifierResource
 )
 def run_failure(context: dg.RunFailureSensorContext, notifier: NotifierResource) -> None:
     """One message per run: the key is the hook's."""
-    current = settings.load()
-    run = context.dagster_run
-    message = run_failed(
-        job=shown_job(run.job_name),
-        step="",
-        run_id=run.run_id,
-        cause=context.failure_event.message or "the run failed",
-        ui_url=current.ui_url,
-        units_url=units_page(run.run_id, run.tags, current.pages_url),
-        sandbox=current.sandboxed,
-    )
-    notifier.tell(failure_key(run.run_id, run.tags), message)
+    tell_of_failure(notifier, context.dagster_run, cause=context.failure_event.message or "the run failed")

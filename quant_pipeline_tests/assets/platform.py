@@ -22,6 +22,7 @@ from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.partitions import range_tags
 from quant_pipeline.resources.options import run_config_of
+from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Mode
@@ -81,13 +82,15 @@ class Platform:
         if sessions:
             span["dagster/asset_partition_range_start"] = sessions[0].isoformat()
             span["dagster/asset_partition_range_end"] = sessions[-1].isoformat()
-        return defs.resolve_job_def(job).execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(name) for name in assets] or None,
             run_config=_QUIET | {"ops": ops} | (run_config_of(options) if options else {}),
             tags={**span, **(tags or {})},
             raise_on_error=False,
         )
+        POSTMAN.finish()
+        return result
 
     def alone(self, sessions: Sequence[dt.date], *assets: str, **options: Any) -> dg.ExecuteInProcessResult:
         """A run as the asset's page in the UI makes it: of no named job."""

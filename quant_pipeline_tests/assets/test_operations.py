@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from quant_pipeline.alerts.rules import RULES
 from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.operations import REPORTS
 from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, SOURCED, WEEKLY_KLINE
@@ -23,7 +24,7 @@ from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import plain
 from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
 
-NAMES = ["sync_status", "sync_history", "source_health", "data_stats"]
+NAMES = ["sync_status", "sync_history", "source_health", "data_stats", "alerts"]
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,8 @@ def test_a_new_platform_has_reports_too() -> None:
     assert all("SANDBOX" in metadata[name]["origin"] for name in NAMES)
     assert metadata["sync_status"]["stale"] == len(SOURCED)
     assert (metadata["sync_history"]["syncs"], metadata["data_stats"]["rows"]) == (0, 0)
+    assert (metadata["alerts"]["open_alerts"], metadata["alerts"]["messages_waiting"]) == (0, 0)
+    assert len(records(metadata["alerts"]["rules"])) == len(RULES)
 
 
 def test_they_tell_what_the_commands_tell(warehouse: Database) -> None:

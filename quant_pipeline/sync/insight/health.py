@@ -132,8 +132,7 @@ def health_of(database: Database, policies: Policies, priorities: Mapping[str, i
 def unhealthy(health: pl.DataFrame) -> pl.DataFrame:
     """Those APIs of `health_of` that deserve an alert: at least 10 calls judged, of which fewer than 90 % succeeded or that
     took more than 5 s on average. One that nobody has called for an hour tells nothing new."""
-    fails, slow = pl.col("success_rate") < UNHEALTHY_BELOW, pl.col("seconds_avg") > SLOW_ABOVE
-    return health.filter(pl.col("judged") >= ENOUGH, pl.col("calls_hour") > 0, fails | slow)
+    return health.filter(_JUDGED, _fails(UNHEALTHY_BELOW) | _is_slow(SLOW_ABOVE))
 
 
 def open_circuits(health: pl.DataFrame) -> pl.DataFrame:
@@ -144,7 +143,22 @@ def open_circuits(health: pl.DataFrame) -> pl.DataFrame:
 def troubles(health: pl.DataFrame) -> dict[str, str]:
     """`source.api` -> what is wrong with it, in words: unhealthy ones and open circuits."""
     rows = pl.concat([open_circuits(health), unhealthy(health)]).unique(["source", "api"], maintain_order=True)
-    return {f"{row['source']}.{row['api']}": _words(row) for row in rows.iter_rows(named=True)}
+    return {_name(row): _words(row) for row in rows.iter_rows(named=True)}
+
+
+def failing(health: pl.DataFrame, below: float = UNHEALTHY_BELOW) -> dict[str, str]:
+    """`source.api` -> in words, where fewer calls succeeded than `below` (%)."""
+    return {_name(row): _share(row) for row in health.filter(_JUDGED, _fails(below)).iter_rows(named=True)}
+
+
+def slow(health: pl.DataFrame, above: float = SLOW_ABOVE) -> dict[str, str]:
+    """`source.api` -> in words, where a call took longer than `above` (seconds) on average."""
+    return {_name(row): _pace(row) for row in health.filter(_JUDGED, _is_slow(above)).iter_rows(named=True)}
+
+
+def cut_off(health: pl.DataFrame) -> dict[str, str]:
+    """`source.api` -> in words, where the circuit is open."""
+    return {_name(row): _circuit(row) for row in open_circuits(health).iter_rows(named=True)}
 
 
 def prune(database: Database) -> int:
@@ -153,15 +167,41 @@ def prune(database: Database) -> int:
         return connection.execute(_PRUNE).rowcount
 
 
+_JUDGED = (pl.col("judged") >= ENOUGH) & (pl.col("calls_hour") > 0)
+
+
+def _fails(below: float) -> pl.Expr:
+    return pl.col("success_rate") < below
+
+
+def _is_slow(above: float) -> pl.Expr:
+    return pl.col("seconds_avg") > above
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['source']}.{row['api']}"
+
+
 def _words(row: Mapping[str, Any]) -> str:
     parts = []
     if row["circuit"] != "closed":
-        until = say(", next try {at:%H:%M:%S}", at=row["retry_at"]) if row["retry_at"] else ""
-        since = say("circuit {state} since {at:%H:%M:%S}", state=row["circuit"], at=row["open_since"])
-        parts.append(f"{since}{until}: {row['reason']}")
+        parts.append(_circuit(row))
     if row["judged"] >= ENOUGH and row["success_rate"] < UNHEALTHY_BELOW:
-        share = say("{rate:.0f} % of the last {count} calls succeeded", rate=row["success_rate"], count=row["judged"])
-        parts.append(share)
+        parts.append(_share(row))
     if row["judged"] >= ENOUGH and row["seconds_avg"] > SLOW_ABOVE:
-        parts.append(say("{seconds:.1f} s a call on average", seconds=row["seconds_avg"]))
+        parts.append(_pace(row))
     return "; ".join(parts)
+
+
+def _circuit(row: Mapping[str, Any]) -> str:
+    until = say(", next try {at:%H:%M:%S}", at=row["retry_at"]) if row["retry_at"] else ""
+    since = say("circuit {state} since {at:%H:%M:%S}", state=row["circuit"], at=row["open_since"])
+    return f"{since}{until}: {row['reason']}"
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return say("{rate:.0f} % of the last {count} calls succeeded", rate=row["success_rate"], count=row["judged"])
+
+
+def _pace(row: Mapping[str, Any]) -> str:
+    return say("{seconds:.1f} s a call on average", seconds=row["seconds_avg"])
