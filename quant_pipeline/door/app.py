@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from quant_pipeline.door import errors, plotly
 from quant_pipeline.door.access import Access
 from quant_pipeline.door.hosts import HostCheck, served_names
-from quant_pipeline.door.pages import backtests, data, day, kline, screens, search, signals, sync, watchlists
+from quant_pipeline.door.pages import alerts, backtests, data, day, kline, screens, search, signals, sync, watchlists
 from quant_pipeline.door.rendering import STATIC
 from quant_pipeline.door.tushare import route as tushare
 from quant_pipeline.look import environment
@@ -47,7 +47,7 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     app.add_middleware(HostCheck, names=served_names(settings, host))
     app.middleware("http")(_with_headers)
     errors.add_handlers(app)
-    for each in (day, kline, screens, signals, watchlists, backtests, search, sync, data, plotly, tushare):
+    for each in (day, kline, screens, signals, watchlists, backtests, search, sync, alerts, data, plotly, tushare):
         app.include_router(each.router)
     app.mount("/look", StaticFiles(directory=environment.STATIC), name="look")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -27,6 +27,7 @@ NAVIGATION = (
     ("/watchlists", "自选", "Watchlists"),
     ("/backtests", "回测", "Backtests"),
     ("/sync", "同步", "Sync"),
+    ("/alerts", "告警", "Alerts"),
     ("/data", "数据", "Data"),
 )
 """Address, name and English name of each part; a page lights up the one that its address lies under."""
@@ -67,4 +68,6 @@ def _static(name: str) -> str:
 def _part_of(path: str) -> str:
     if path.startswith("/day"):
         return "/"
+    if path.startswith("/messages"):
+        return "/alerts"
     return next((address for address, _, _ in NAVIGATION[1:] if path == address or path.startswith(f"{address}/")), path)

@@ -37,7 +37,7 @@ SELECT message, receiver, channel, state, attempts, error, sent_at, not_before, 
        retry_at > clock_timestamp() AS resting, coalesce(day_until, retry_at) AS until, reason
 FROM deliveries LEFT JOIN channel_state ON account = channel WHERE message = ANY(%s) ORDER BY message, deliveries.id
 """
-_ONE = "SELECT id, created_at, severity, kind, title, content, status, error FROM messages WHERE id = %s"
+_ONE = "SELECT id, created_at, severity, kind, title, content, template, status, error FROM messages WHERE id = %s"
 _CALLS = """
 SELECT channel, receiver, started_at, finished_at, outcome, delivery_attempts.error
 FROM delivery_attempts JOIN deliveries ON deliveries.id = delivery WHERE message = %s ORDER BY delivery_attempts.id

@@ -71,6 +71,13 @@ UPDATE channel_state SET failures = failures + 1, reason = %(reason)s, changed_a
        retry_at = clock_timestamp() + interval '1 minute' * least(60, 2 ^ least(failures, 6))
 WHERE account = %(account)s RETURNING failures
 """
+# One that it refuses for good may be the message's own fault; three in a row are the account's (a wrong key).
+_REFUSED = """
+UPDATE channel_state SET failures = failures + 1, reason = %(reason)s, changed_at = clock_timestamp(),
+       retry_at = CASE WHEN failures + 1 >= %(trip)s
+           THEN clock_timestamp() + interval '1 minute' * least(60, 2 ^ least(failures, 6)) END
+WHERE account = %(account)s
+"""
 _STRIKE = "UPDATE deliveries SET strikes = strikes + 1 WHERE id = %s"
 _WAIT = """
 UPDATE channel_state SET retry_at = clock_timestamp() + %s, reason = %s, changed_at = clock_timestamp() WHERE account = %s
@@ -164,8 +171,9 @@ class Account:
             connection.execute(_FORGIVE, {"channels": self.channels, "strikes": _STRIKES})
 
     def refused(self, connection: psycopg.Connection[Any], claim: Claim, reason: str) -> None:
-        """The service answered, and does not want this message: that says nothing of the account."""
+        """The service does not want this message; the third in a row opens the circuit, so that others need not ask."""
         connection.execute(_ENDED, ("refused", reason, claim.call))
+        connection.execute(_REFUSED, {"account": self.name, "reason": reason, "trip": TRIP})
 
     def failed(self, connection: psycopg.Connection[Any], claim: Claim, outcome: str, reason: str) -> None:
         """It did not go through: the account rests, longer each time, and its circuit opens at the third in a row."""

@@ -54,6 +54,23 @@ def test_what_no_channel_takes_has_failed_with_the_last_reason(bench: Bench) -> 
     assert bench.rows("status, error") == [("failed", "permanent: 903 无效的用户令牌")]
 
 
+def test_a_channel_that_refuses_one_after_the_other_for_good_is_asked_no_more_for_a_while(bench: Bench) -> None:
+    """A key that was revoked: what waits is not put to it one by one."""
+    bench.sandbox.set_quota("send", None, server="pushplus")
+    first = PushPlus("not-of-the-sandbox", bench.sandbox.pushplus_url, name="first")
+    second = Roomy(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url, bench.sandbox.pushplus_secret, name="second")
+    keys = [f"k{number}" for number in range(10)]
+    for key in keys:
+        tell(bench, key)
+    assert bench.deliver(first, second, routes=TWO) == Delivered(sent=10, delivered=10, passed_on=10)
+    assert sorted(bench.inbox()) == keys
+    assert bench.answers().count("token") == 3
+    bench.pass_time("5 min")
+    tell(bench, "later")
+    bench.deliver(first, second, routes=TWO)
+    assert bench.answers().count("token") == 4, "asked once more, in case it was mended"
+
+
 def test_a_channel_limited_for_the_day_passes_on_what_waits_and_what_comes(bench: Bench, second: PushPlus) -> None:
     first = PushPlus("sandbox-first", bench.sandbox.pushplus_url, name="first")
     bench.sandbox.order_fault("quota", server="pushplus", api="send")
