@@ -16,9 +16,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -33,6 +32,9 @@ from quant_pipeline.market.datasets import INDEX_WEIGHTS
 from quant_pipeline.market.index_members import INDEX_UNIVERSES
 from quant_pipeline.market.listings import Kind
 from quant_pipeline.warehouse.lake import Snapshot
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FIELDS = ("open", "high", "low", "close", "volume", "amount", "vwap", "change", "factor")
 _LAYOUT = "1"
@@ -186,6 +188,8 @@ def to_qlib(ts_code: str) -> str:
 def blocks(rows: pl.DataFrame, days: Sequence[dt.date]) -> Iterator[tuple[str, int, np.ndarray[Any, Any], int]]:
     """Per code: the place of its first bar among the days, and float32 (sessions to its last bar x FIELDS), NaN where it has
     no bar; and how many bars it has. `rows`: as `factored_bars_of` gives them, each with a factor."""
+    import numpy as np  # here: every code location loads this file, to declare its asset
+
     if rows.is_empty():
         return
     figures = rows.select(_figures()).cast(pl.Float32).to_numpy()
@@ -213,4 +217,6 @@ def _figures() -> list[pl.Expr]:
 
 
 def _bin(first: int, values: np.ndarray[Any, Any]) -> bytes:
+    import numpy as np
+
     return np.concatenate(([first], values)).astype("<f4").tobytes()

@@ -10,8 +10,6 @@ from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.resources import upstream
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.limiter import Limiter
-from quant_pipeline.vault.kinds import TOKEN
-from quant_pipeline.vault.vault import Vault
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -35,5 +33,8 @@ def found(current: Settings, database: Database | None, limiter: Limiter | None 
 
 def _secrets(database: Database) -> Callable[[str], str]:
     """What `vault:NAME` stands for."""
+    from quant_pipeline.vault.kinds import TOKEN  # here: its cryptography is for those who have a vault
+    from quant_pipeline.vault.vault import Vault
+
     vault = Vault(database)
     return lambda name: str(vault.get(TOKEN, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def test_a_look_loads_no_more_than_it_needs(platform: Platform, command: str) ->
 
 def test_help_loads_next_to_nothing() -> None:
     assert loaded_by("--help") & {"dagster", "pandas", "sqlalchemy", "polars", "psycopg", "pydantic", "rich"} == set()
+
+
+def test_a_code_location_loads_what_declares_assets_and_not_what_computes_them() -> None:
+    xshg.xshg.cache_clear()
+    xshg.xshg()  # remembered
+    script = "import sys, quant_pipeline.definitions; print(*{name.partition('.')[0] for name in sys.modules})"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(told.stdout.split())
+    assert {"dagster", "polars"} <= loaded
+    computing = {"numpy", "numba", "pandas", "pyarrow", "matplotlib", "plotly", "adbc_driver_manager", "cryptography", "jinja2"}
+    serving = {"fastapi", "uvicorn", "dagster_webserver", "requests", "httpx", "tushare", "akshare", "baostock", "sqlalchemy"}
+    assert loaded & (computing | serving) == set()
 
 
 def test_tables_of_other_code_are_asked_again(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
