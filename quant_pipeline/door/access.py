@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
+from quant_pipeline.door.admission import Admission
+from quant_pipeline.market.datasets import TRADE_CALENDAR
 from quant_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,11 +22,13 @@ _logger = logging.getLogger(__name__)
 class Access:
     """Opened at the first use, by whichever thread comes first; one for the life of the application."""
 
-    def __init__(self, settings: Settings, database: Database | None = None) -> None:
-        """`database`: an upgraded one instead of the settings'."""
+    def __init__(self, settings: Settings, database: Database | None = None, *, on_loopback: bool = True) -> None:
+        """`database`: an upgraded one instead of the settings' · `on_loopback`: whether only this machine can reach it."""
         self.settings = settings
+        self.admission = Admission(lambda: self.database, on_loopback=on_loopback)
         self._database = database
         self._opening = threading.Lock()
+        self._calendar: tuple[object, Calendar] | None = None
 
     @property
     def database(self) -> Database:
@@ -37,10 +41,16 @@ class Access:
             return self._database
 
     def calendar(self) -> Calendar:
-        """The exchange's calendar, as it is now."""
+        """The exchange's calendar, as it is now: made again when the stored one changed, or the day."""
+        from quant_pipeline.market import clock
         from quant_pipeline.resources import opened
+        from quant_pipeline.warehouse.reads import read_sql
+        from quant_pipeline.warehouse.table_changes import states_query
 
-        return opened.calendar(self.database)
+        state = (clock.today(), read_sql(self.database, states_query([TRADE_CALENDAR.name])).rows())
+        if self._calendar is None or self._calendar[0] != state:
+            self._calendar = state, opened.calendar(self.database)
+        return self._calendar[1]
 
     def warm_up(self) -> None:
         """Loads and opens what the first page needs, beside the start; what fails is told by the page that meets it."""

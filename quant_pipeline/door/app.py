@@ -12,7 +12,8 @@ from fastapi.staticfiles import StaticFiles
 
 from quant_pipeline.door import errors, plotly
 from quant_pipeline.door.access import Access
-from quant_pipeline.door.hosts import HostCheck, served_names
+from quant_pipeline.door.entry import KeyCheck
+from quant_pipeline.door.hosts import HostCheck, is_loopback, served_names
 from quant_pipeline.door.pages import alerts, backtests, data, day, kline, screens, search, signals, sync, watchlists
 from quant_pipeline.door.rendering import STATIC
 from quant_pipeline.door.tushare import route as tushare
@@ -34,7 +35,7 @@ _SAFETY = {
 
 def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Database | None = None) -> FastAPI:
     """The pages of these settings, served at `host`. `database`: an upgraded one instead of the settings'."""
-    access = Access(settings, database)
+    access = Access(settings, database, on_loopback=is_loopback(host))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,6 +45,7 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
 
     app = FastAPI(title="quant_pipeline", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.access = access
+    app.add_middleware(KeyCheck, admission=access.admission)
     app.add_middleware(HostCheck, names=served_names(settings, host))
     app.middleware("http")(_with_headers)
     errors.add_handlers(app)

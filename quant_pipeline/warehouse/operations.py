@@ -382,3 +382,19 @@ VAULT_RECORDS = sa.Table(
     _moment("changed_at", now=True),
     _moment("expires_at"),
 )
+
+DOOR_KEYS = sa.Table(
+    "door_keys",
+    OPERATIONS,
+    sa.Column("id", sa.Text, primary_key=True, comment="The part of the key that is no secret, by which it is found"),
+    sa.Column("name", sa.Text, nullable=False, comment="Whose key it is, or what it is for"),
+    sa.Column(
+        "digest", sa.Text, nullable=False, comment="SHA-256 of the secret part (256 random bits): it stands nowhere else"
+    ),
+    sa.Column("scope", sa.Text, nullable=False, comment="read|run|admin: each includes those before it"),
+    sa.Column("per_minute", sa.Integer, comment="Calls a minute; null: no limit"),
+    _moment("created_at", now=True),
+    _moment("last_used_at"),
+    _moment("revoked_at"),
+    sa.Index("door_keys_name", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
+)

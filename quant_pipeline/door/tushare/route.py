@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -10,11 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Match
 from starlette.types import Scope
 
+from quant_pipeline.door import keys
 from quant_pipeline.door.access import Access, Reached
+from quant_pipeline.door.admission import NotAdmitted, NotAllowed, TooMany
 from quant_pipeline.door.tushare import answers
-from quant_pipeline.door.tushare.errors import Refusal, failed, wrong_parameter
+from quant_pipeline.door.tushare.errors import Refusal, failed, no_right, too_many, wrong_parameter, wrong_token
 from quant_pipeline.door.tushare.lacking import NotHeld, demand_held, told
-from quant_pipeline.door.tushare.parameters import call_of, question_of
+from quant_pipeline.door.tushare.parameters import Call, call_of, question_of
 from quant_pipeline.door.tushare.reading import rows_of
 
 MOST_BYTES = 1_000_000
@@ -31,6 +34,12 @@ class _PostOnly(APIRoute):
 
 
 router = APIRouter(route_class=_PostOnly)
+_PATH = re.compile(r"/(dataapi(/[^/]*)?|[^/]*)")
+
+
+def is_call(scope: Scope) -> bool:
+    """Whether a request is one of Tushare's calls: told by method and path alone."""
+    return scope.get("method") == "POST" and _PATH.fullmatch(scope["path"]) is not None
 
 
 @router.post("/", include_in_schema=False)
@@ -59,6 +68,7 @@ async def _body(request: Request) -> bytes:
 def _answered(access: Access, body: bytes, api: str, accept: str) -> Response:
     try:
         call = call_of(body, api)
+        _admit(access, call)
         question = question_of(call)
         calendar = access.calendar()
         rows = rows_of(access.database, calendar, question)
@@ -69,6 +79,17 @@ def _answered(access: Access, body: bytes, api: str, accept: str) -> Response:
         return answers.refused(refusal)
     except Exception as error:
         return answers.refused(_unforeseen(error, api))
+
+
+def _admit(access: Access, call: Call) -> None:
+    try:
+        access.admission.admit(call.token, keys.Scope.READ)
+    except NotAdmitted:
+        raise wrong_token() from None
+    except NotAllowed as error:
+        raise no_right(error.key.name, error.needed.value) from None
+    except TooMany as error:
+        raise too_many(error.per_minute) from None
 
 
 def _unforeseen(error: Exception, api: str) -> Refusal:

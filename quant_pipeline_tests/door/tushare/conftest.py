@@ -13,6 +13,8 @@ import requests
 from tushare.pro.client import DataApi
 
 from quant_pipeline import settings
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.partitions import range_tags
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
@@ -20,7 +22,10 @@ from quant_pipeline_tests.assets.platform import TOKEN, Platform, installed
 from quant_pipeline_tests.door.served import served
 
 SESSIONS = 34
-"""October and what there is of November, and no more than that."""
+"""October and what there is of November: of these everything."""
+AUGUST = (dt.date(2026, 8, 3), dt.date(2026, 8, 31))
+"""Of these the shares' bars alone: 000043.SZ has its ex-date in them. September is not there."""
+STEPPED = "000043.SZ"
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,13 @@ def client(url: str, token: str) -> Any:
 
 @pytest.fixture(scope="package")
 def door(database: Database, home: Path, exchange: Exchange) -> Iterator[Door]:
-    """Everything of these sessions: made once for the whole folder, not to be written to."""
+    """Made once for the whole folder, not to be written to."""
     with installed(database, home, exchange) as platform:
         platform.everything(platform.sessions(SESSIONS))
+        august = platform.calendar.between(*AUGUST)
+        assert platform.alone(august, "suspensions", "daily_kline", "adj_factor", "daily_basic", "dividends").success
+        for kind, name in ((Partition.WEEK, "weekly_kline"), (Partition.MONTH, "monthly_kline")):
+            assert platform.alone([], name, tags=range_tags(kind, *AUGUST)).success
         current = settings.load()
         with served(current, platform.database) as url:
             yield Door(platform, url, current)

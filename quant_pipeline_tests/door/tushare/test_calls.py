@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from quant_pipeline_tests.assets.platform import LATEST
-from quant_pipeline_tests.door.tushare.conftest import Door
+from quant_pipeline_tests.door.tushare.conftest import STEPPED, Door
 
 DAY = f"{LATEST:%Y%m%d}"
 BEFORE = "20260105"
@@ -124,6 +124,12 @@ def test_a_range_that_begins_before_what_is_stored_is_told_and_not_cut(door: Doo
     code = door.pro().daily(trade_date=DAY)["ts_code"][0]
     with pytest.raises(Exception, match=f"--symbols {code} --start 20"):
         door.pro().daily(ts_code=code, start_date="20250106")
+
+
+def test_a_hole_in_a_history_is_told_and_not_passed_over(door: Door) -> None:
+    """September is not there: averages over what is would be wrong."""
+    with pytest.raises(Exception, match="--start 2026-09-01 --end 2026-09-"):
+        door.pro().daily(ts_code=STEPPED)
 
 
 def test_a_closed_day_a_day_to_come_and_a_range_without_sessions_are_empty_with_their_columns(door: Door) -> None:

@@ -1,0 +1,66 @@
+"""The pages of a door that others than this machine can reach: only for who shows a key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Request
+
+from quant_pipeline.door.admission import Admission, NotAdmitted, NotAllowed, TooMany
+from quant_pipeline.door.keys import Scope
+from quant_pipeline.door.tushare.route import is_call
+
+_OPEN = ("/static/", "/look/")
+"""What pages are drawn with: there is nothing of anybody's in it."""
+_ASKS = {"WWW-Authenticate": 'Basic realm="quant_pipeline: any name, the key as password", charset="UTF-8"'}
+_NO_KEY = (
+    "A key is needed here: as the password of this page (any user name), or in the header `Authorization: Bearer KEY` or "
+    "`X-API-Key: KEY`. Make one on the server: quant-pipeline serve token add NAME. 需要密钥，在服务器上用该命令生成。"
+)
+
+
+def key_in(headers: Headers) -> str:
+    """The key that a request shows, in any usual form; "": none."""
+    if key := headers.get("x-api-key"):
+        return key
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    match kind.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                return base64.b64decode(value, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                return ""
+    return ""
+
+
+class KeyCheck:
+    """Asks for a key at every address but Tushare's, whose calls bear theirs in the body. On the loopback for none."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app, self._admission = app, admission
+
+    async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
+        checked = scope["type"] in ("http", "websocket") and not self._admission.on_loopback
+        if checked and not is_call(scope) and not scope["path"].startswith(_OPEN):
+            refusal = await run_in_threadpool(self._refusal, key_in(Headers(scope=scope)))
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, key: str) -> Response | None:
+        try:
+            self._admission.admit(key, Scope.READ)
+        except (NotAdmitted, NotAllowed):
+            return PlainTextResponse(_NO_KEY, 401, _ASKS)
+        except TooMany as many:
+            wait = {"Retry-After": str(int(many.wait) + 1)}
+            return PlainTextResponse(f"This key may ask {many.per_minute} times a minute. 请求过于频繁。", 429, wait)
+        return None

@@ -1,0 +1,161 @@
+"""The keys of the door: made by the command, kept as digests, revocable, limited; and who gets in without one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from quant_pipeline.cli import main
+from quant_pipeline.door import keys
+from quant_pipeline.door.keys import KeyProblem, Scope
+from quant_pipeline.settings import Settings
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.door.served import served
+
+WRONG = "您的token不对，请确认。"
+
+
+def call(url: str, token: str = "any", **headers: str) -> dict[str, Any]:
+    body = {"api_name": "trade_cal", "token": token, "params": {}, "fields": ""}
+    answer = requests.post(url, json=body, headers=headers, timeout=60)
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@pytest.fixture
+def door(warehouse: Database) -> Iterator[str]:
+    with served(Settings(), warehouse) as url:
+        yield url
+
+
+def test_this_machine_needs_no_key_until_one_is_made(door: str, warehouse: Database) -> None:
+    assert WRONG not in call(door)["msg"]
+    key = keys.add(warehouse, "notebook", Scope.READ, None)
+    refused = call(door)
+    assert (refused["code"], refused["data"]) == (40101, None)
+    assert refused["msg"].startswith(WRONG)
+    assert WRONG not in call(door, key)["msg"]
+    assert requests.get(f"{door}/data", timeout=60).status_code == 200, "the pages are for whoever sits here"
+
+
+def test_a_key_is_stored_as_a_digest_and_its_use_is_seen(door: str, warehouse: Database) -> None:
+    key = keys.add(warehouse, "notebook", Scope.READ, None)
+    assert keys.every(warehouse)[0].last_used_at is None
+    call(door, key)
+    assert keys.every(warehouse)[0].last_used_at is not None
+    with warehouse.connect() as connection:
+        (row,) = connection.execute("SELECT door_keys::text FROM door_keys").fetchall()
+    assert key.rpartition("_")[2] not in row[0]
+    assert key.split("_", 2)[2] not in row[0]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda key: key[:-1] + "!", lambda key: key[:-2], lambda key: "qp_" + "0" * 12 + key[15:], str.upper]
+)
+def test_a_key_that_differs_in_anything_opens_nothing(warehouse: Database, change: Any) -> None:
+    key = keys.add(warehouse, "notebook", Scope.READ, None)
+    assert keys.found(warehouse, key) is not None
+    assert keys.found(warehouse, change(key)) is None
+
+
+def test_a_revoked_key_opens_nothing_from_the_next_call_on(door: str, warehouse: Database) -> None:
+    kept, lost = (keys.add(warehouse, name, Scope.READ, None) for name in ("kept", "lost"))
+    assert WRONG not in call(door, lost)["msg"]
+    keys.revoke(warehouse, "lost")
+    assert call(door, lost)["code"] == 40101
+    assert WRONG not in call(door, kept)["msg"]
+    with pytest.raises(KeyProblem, match="lost"):
+        keys.revoke(warehouse, "lost")
+    keys.add(warehouse, "lost", Scope.READ, None)
+
+
+def test_two_keys_do_not_bear_one_name(warehouse: Database) -> None:
+    keys.add(warehouse, "desk", Scope.READ, None)
+    with pytest.raises(KeyProblem, match="serve token revoke desk"):
+        keys.add(warehouse, "desk", Scope.ADMIN, None)
+    with pytest.raises(KeyProblem, match="no name"):
+        keys.add(warehouse, "a b", Scope.READ, None)
+
+
+def test_a_scope_includes_those_before_it(warehouse: Database) -> None:
+    for scope, may in (("read", [True, False, False]), ("run", [True, True, False]), ("admin", [True, True, True])):
+        key = keys.found(warehouse, keys.add(warehouse, scope, Scope(scope), None))
+        assert key is not None
+        assert [key.may(each) for each in Scope] == may
+
+
+def test_a_key_s_own_pace_is_told_in_tushare_s_words(door: str, warehouse: Database) -> None:
+    slow, quick = keys.add(warehouse, "slow", Scope.READ, 2), keys.add(warehouse, "quick", Scope.READ, None)
+    assert [call(door, slow)["code"] == 40203 for _ in range(3)] == [False, False, True]
+    assert "每分钟最多访问该接口2次" in call(door, slow)["msg"]
+    assert call(door, quick)["code"] != 40203
+
+
+def test_an_address_that_others_reach_asks_for_a_key_everywhere(warehouse: Database) -> None:
+    with served(Settings(), warehouse, host="0.0.0.0") as url:
+        url = url.replace("0.0.0.0", "127.0.0.1")
+        page = requests.get(f"{url}/data", timeout=60)
+        assert page.status_code == 401
+        assert "serve token add" in page.text
+        assert page.headers["WWW-Authenticate"].startswith("Basic")
+        assert requests.get(f"{url}/static/icon.svg", timeout=60).status_code == 200
+        assert call(url)["code"] == 40101, "no key was made, and still nobody gets in"
+        key = keys.add(warehouse, "desk", Scope.READ, 4)
+        assert WRONG not in call(url, key)["msg"]
+        for shown in ({"headers": {"Authorization": f"Bearer {key}"}}, {"headers": {"X-API-Key": key}}, {"auth": ("me", key)}):
+            assert requests.get(f"{url}/data", timeout=60, **shown).status_code == 200  # type: ignore[arg-type]
+        assert requests.get(f"{url}/data", auth=("me", key[:-1]), timeout=60).status_code == 401
+        many = requests.get(f"{url}/data", auth=("me", key), timeout=60)
+        assert (many.status_code, many.headers["Retry-After"].isdigit()) == (429, True)
+
+
+def test_the_command_makes_lists_and_revokes_keys(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", warehouse.url)
+
+    def ran(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(main, ["serve", "token", *arguments])
+        assert result.exit_code == code, result.output
+        return result.stdout
+
+    made = json.loads(ran("add", "desk", "--scope", "run", "--per-minute", "60", "--json"))
+    found = keys.found(warehouse, made["token"])
+    assert found is not None
+    assert (found.name, found.scope, found.per_minute) == ("desk", "run", 60)
+    listed = json.loads(ran("list", "--json"))["keys"]
+    assert [(each["name"], each["revoked_at"]) for each in listed] == [("desk", None)]
+    assert made["token"].split("_")[2] not in ran("list", "--json")
+    ran("revoke", "desk")
+    assert keys.found(warehouse, made["token"]) is None
+    ran("revoke", "desk", code=1)
+
+
+def test_serve_on_another_address_wants_a_key_first(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_DATABASE_URL", warehouse.url)
+    result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0", "--port", "0"])
+    assert result.exit_code == 1
+    assert "quant-pipeline serve token add NAME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ({"Host": "api.waditu.com"}, False),
+        ({"Host": "localhost"}, False),
+        ({"Host": "evil.example"}, True),
+        ({"Origin": "http://evil.example"}, True),
+        ({"Origin": "http://6.6.6.6"}, True),
+        ({"Origin": "null"}, True),
+        ({"Origin": "http://localhost:8000"}, False),
+    ],
+)
+def test_foreign_hosts_and_pages_are_refused_in_the_client_s_form(door: str, headers: dict[str, str], refused: bool) -> None:
+    told = call(door, **headers)
+    assert (told["code"] == -2001 and "不接受" in told["msg"]) is refused
+    if headers.get("Host") == "api.waditu.com":
+        assert requests.get(f"{door}/data", headers=headers, timeout=60).status_code == 421, "for its calls alone"
