@@ -422,7 +422,8 @@ def test_a_name_in_an_address_is_shown_as_text(site: Site) -> None:
 
 
 def test_the_pages_are_only_looked_at(site: Site) -> None:
-    assert requests.post(f"{site.url}/", timeout=60).status_code == 405
+    assert requests.post(f"{site.url}/day/{LATEST}", timeout=60).status_code == 405
+    assert requests.post(f"{site.url}/", timeout=60).json()["code"] == -2001, "a call of Tushare's, and no good one"
     assert requests.delete(f"{site.url}/sync", timeout=60).status_code == 405
 
 
