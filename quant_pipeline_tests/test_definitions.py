@@ -59,7 +59,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "signals": "signals signal_statistics portfolio_risk",
         "quality": "reconciliation",
         "lake": "lake",
-        "exports": "export_qlib export_parquet export_csv",
+        "exports": "export_qlib export_parquet export_vnpy export_csv",
         "operations": "sync_status sync_history source_health data_stats alerts",
     }
     expected = {name: group for group, names in groups.items() for name in names.split()}

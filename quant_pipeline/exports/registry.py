@@ -11,11 +11,12 @@ from quant_pipeline.exports.contract import Export
 from quant_pipeline.exports.csv import Csv
 from quant_pipeline.exports.parquet import Parquet
 from quant_pipeline.exports.qlib import Qlib
+from quant_pipeline.exports.vnpy import Vnpy
 from quant_pipeline.language import say
 from quant_pipeline.plug_ins import with_plug_ins
 
 GROUP = "quant_pipeline.exports"
-BUILT_IN: tuple[type[Export], ...] = (Qlib, Parquet, Csv)
+BUILT_IN: tuple[type[Export], ...] = (Qlib, Parquet, Vnpy, Csv)
 
 
 def registered() -> dict[str, type[Export]]:
