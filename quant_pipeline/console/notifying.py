@@ -26,6 +26,8 @@ class NoChannel(ValueError):
 def chosen(found: Configured, name: str | None) -> list[Channel]:
     """The channel of that name, or all. NoChannel, with what is wrong with it in the file where something is."""
     if name is None:
+        if not found.channels and found.mistakes:
+            raise NoChannel("; ".join(found.mistakes.values()))
         if not found.channels:
             raise NoChannel(say("no channel is set up: set PUSHPLUS_TOKEN, or QUANT_CHANNELS (see channels.example.toml)"))
         return list(found.channels.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +86,9 @@ def pushplus(settings: Settings) -> Upstream:
     return Upstream(settings.pushplus_url, _plain(settings.pushplus_token), _plain(settings.pushplus_secret_key))
 
 
-def simulated_channels(settings: Settings) -> dict[str, dict[str, Any]] | None:
-    """Kind of channel -> the lines that point it at the sandbox; None in live mode. It is started if need be."""
-    return _sandbox(settings).channels() if settings.sandboxed else None
+def simulated_channels(settings: Settings) -> Callable[[], dict[str, dict[str, Any]]] | None:
+    """Gives, by kind of channel, the lines that point it at the sandbox, which is started for that; None in live mode."""
+    return (lambda: _sandbox(settings).channels()) if settings.sandboxed else None
 
 
 def inbox(settings: Settings) -> str | None:

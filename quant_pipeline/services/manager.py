@@ -58,7 +58,7 @@ class Manager:
 
     def all(self) -> Mapping[str, Adapter]:
         """Every service by name, as the file is now."""
-        changed = self._path.stat().st_mtime_ns if self._path is not None and self._path.exists() else None
+        changed = self._path.stat().st_mtime_ns if self._path is not None and self._path.exists() else 0
         if changed != self._read_at:
             self._read_at = changed
             self._adapters, self.mistakes = self._read()

@@ -53,11 +53,11 @@ class Configured:
 
 @dataclass(frozen=True)
 class Means:
-    """What channels are made with. `simulated`: kind -> lines that point it at the sandbox, in the place of the user's own
-    address and secrets where he has written no `url`; None: the real services. `secret_of`: a record of the vault."""
+    """What channels are made with. `simulated` gives the lines of each kind that point it at the sandbox, in the place of the
+    user's own address and secrets where he has written no `url`; None: the real services. `secret_of`: out of the vault."""
 
     limiter: Limiter | None = None
-    simulated: Mapping[str, Mapping[str, Any]] | None = None
+    simulated: Callable[[], Mapping[str, Mapping[str, Any]]] | None = None
     secret_of: Callable[[str], str] | None = None
 
 
@@ -110,7 +110,7 @@ def built(name: str, written: Mapping[str, Any], means: Means) -> Channel:
         raise ChannelError(text + say(" (known: {known})", known=", ".join(kinds())))
     made = _class_of(kind)
     if means.simulated is not None and not lines.get("url"):
-        lines |= means.simulated.get(kind, {})
+        lines |= means.simulated().get(kind, {})
     lines = {line: _revealed(filled(value, place), means, place) for line, value in lines.items()}
     channel: Channel = made.made(name, _validated(made.settings_type, lines, place), means.limiter)
     return channel

@@ -13,6 +13,7 @@ from typing import Any
 
 from quant_pipeline.notify.messages import Message
 
+_UNSHOWN = frozenset({"script", "style"})
 _BLOCKS = frozenset({"p", "br", "div", "tr", "li", "h1", "h2", "h3", "h4", "pre", "table", "ul", "ol"})
 
 
@@ -218,11 +219,16 @@ def _tidy(lines: Iterator[str]) -> list[str]:
 def _without_tags(content: str) -> str:
     class Texts(HTMLParser):
         found = ""
+        unshown = 0
 
         def handle_data(self, data: str) -> None:
-            self.found += data
+            self.found += "" if self.unshown else data
+
+        def handle_endtag(self, tag: str) -> None:
+            self.unshown -= tag in _UNSHOWN
 
         def handle_starttag(self, tag: str, _attributes: object) -> None:
+            self.unshown += tag in _UNSHOWN
             if tag in _BLOCKS and self.found and not self.found.endswith("\n"):
                 self.found += "\n"
 
