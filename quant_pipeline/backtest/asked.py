@@ -89,6 +89,7 @@ def load(database: Database, lake: Path | None, calendar: Calendar, asked: Seque
             codes=universe_of(stored, first.universe),
             members=members_of(stored, first.universe),
             benchmark=first.settings.benchmark,
+            fills={each.settings.fill for each in asked},
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from quant_pipeline.backtest.layout import NEVER, Array
-from quant_pipeline.backtest.passes import averaged, bounded, in_units, merged, numbered, taken
+from quant_pipeline.backtest.passes import averaged, bounded, changes, in_shares, in_units, merged, numbered, taken
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.backtest.units import parts
 from quant_pipeline.language import say
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
 
 _STEP: Final = 1e-6
@@ -26,8 +27,9 @@ _STEP: Final = 1e-6
 class Market:
     """What was known of some codes over some sessions. Bars: a row each, sorted by code and session.
 
-    Prices in units (int32 in the arrays), `volume` in shares, `vwap` 0 where nothing traded; limits NEVER and 0 where there is
-    none. `sessions`: the days by number; `codes` by number; `offsets`: where each code's rows begin, and the end.
+    Prices in units (int32 in the arrays), `volume` in shares; `high`, `low` and `vwap` (0 where nothing traded) are empty where
+    nobody trades at vwap; limits NEVER and 0 where there is none. `sessions`: the days by number; `codes` by number;
+    `offsets`: where each code's rows begin, and the end.
     """
 
     codes: tuple[str, ...]
@@ -62,32 +64,40 @@ class Market:
         return np.repeat(np.arange(len(self.codes), dtype=np.int32), np.diff(self.offsets))
 
 
-def market_of(bars: pl.DataFrame, sessions: Sequence[dt.date], limits: pl.DataFrame | None = None) -> Market:
-    """Of daily bars (ts_code, trade_date, open, high, low, close, pre_close [元], vol [手], amount [千元]) and the limits of
-    sessions (ts_code, trade_date, up_limit, down_limit [元]), both sorted by ts_code and trade_date.
+def market_of(bars: ByCode, sessions: Sequence[dt.date], limits: ByCode | None = None) -> Market:
+    """Of daily bars (trade_date, open, close, pre_close [元], vol [手]; for vwap high and low [元], amount [千元], too) and the
+    limits of sessions (trade_date, up_limit, down_limit [元]), both sorted by code and trade_date.
 
     BacktestError where there are no bars, or a bar of a day that is no session.
     """
-    if bars.is_empty():
+    rows = bars.rows
+    if rows.is_empty():
         raise BacktestError(say("no bars are stored for this range: sync daily_kline for it first"))
-    codes, offsets = _runs(bars["ts_code"])
-    session = _numbers(bars["trade_date"], sessions)
-    if (session < 0).any():
-        strange = bars["trade_date"].gather(np.flatnonzero(session < 0)[:1])[0]
+    codes = tuple(bars.codes.to_list())
+    session = _numbers(rows["trade_date"], sessions)
+    if (strange := np.flatnonzero(session < 0)).size:
         raise BacktestError(
-            say("a bar of {day} is stored, which is no session of the calendar: sync trade_calendar", day=strange)
+            say(
+                "a bar of {day} is stored, which is no session of the calendar: sync trade_calendar",
+                day=rows["trade_date"][int(strange[0])],
+            )
         )
-    prices = {name: _price(bars[name]) for name in ("open", "high", "low", "close", "pre_close")}
-    volume, vwap = averaged(
-        bars["vol"].fill_null(0.0).to_numpy(), bars["amount"].fill_null(0.0).to_numpy(), prices["low"], prices["high"]
-    )
-    up, down, unlimited = _limits(codes, offsets, session, sessions, limits)
+    volume = in_shares(_floats(rows["vol"], 0.0))
+    low = high = vwap = np.zeros(0, dtype=np.int32)
+    if {"high", "low", "amount"} <= set(rows.columns):
+        low, high = _price(rows["low"]), _price(rows["high"])
+        vwap = averaged(volume, _floats(rows["amount"], 0.0), low, high)
+    up, down, unlimited = _limits(codes, bars.offsets, session, sessions, limits)
     return Market(
         codes=codes,
         sessions=tuple(sessions),
-        offsets=offsets,
+        offsets=bars.offsets,
         session=session,
-        **prices,
+        open=_price(rows["open"]),
+        high=high,
+        low=low,
+        close=_price(rows["close"]),
+        pre_close=_price(rows["pre_close"]),
         vwap=vwap,
         volume=volume,
         up=up,
@@ -159,17 +169,11 @@ _TOLERANCE: Final = 0.005
 """Part of the close before by which a record's ex-rights price and the bar's own may differ, and still be one."""
 
 
-def aligned(market: Market, frame: pl.DataFrame, column: str) -> Array:
-    """A column of rows by ts_code and trade_date (sorted by these) beside the market's bars; float64, NaN where it has none."""
-    rows = _matching(market.codes, market.offsets, market.session, frame, market.sessions)
-    values = frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return taken(values, rows) if len(values) else np.full(len(rows), np.nan)
-
-
-def _runs(codes: pl.Series) -> tuple[tuple[str, ...], Array]:
-    """The distinct codes of a sorted column, and where each one's rows begin, and the end."""
-    starts = np.flatnonzero((codes != codes.shift(1)).fill_null(True).to_numpy())
-    return tuple(codes.gather(starts).cast(pl.String).to_list()), np.append(starts, len(codes)).astype(np.int64)
+def aligned(market: Market, rows: ByCode, column: str) -> Array:
+    """A column of rows (sorted by code and trade_date) beside the market's bars; float64, NaN where it has none."""
+    places = _matching(market.codes, market.offsets, market.session, rows, market.sessions)
+    found: Array = taken(_floats(rows.rows[column], float("nan")), places)
+    return found
 
 
 def _numbers(days: pl.Series, sessions: Sequence[dt.date]) -> Array:
@@ -181,37 +185,52 @@ def _numbers(days: pl.Series, sessions: Sequence[dt.date]) -> Array:
     return found
 
 
+def _floats(column: pl.Series, null: float) -> Array:
+    found: Array = (column.fill_null(null) if column.null_count() else column).to_numpy()
+    return found
+
+
 def _price(column: pl.Series) -> Array:
-    found: Array = in_units(column.fill_null(0.0).to_numpy())
+    found: Array = in_units(_floats(column, 0.0))
     return found
 
 
-def _matching(codes: Sequence[str], offsets: Array, session: Array, frame: pl.DataFrame, sessions: Sequence[dt.date]) -> Array:
-    """Per bar the row of the frame that is of its code and session, -1 where there is none."""
-    if frame.is_empty():
-        return np.full(len(session), -1, dtype=np.int64)
-    theirs, starts = _runs(frame["ts_code"])
-    place = {code: number for number, code in enumerate(theirs)}
+def _matching(codes: Sequence[str], offsets: Array, session: Array, rows: ByCode, sessions: Sequence[dt.date]) -> Array:
+    """Per bar the row that is of its code and session, -1 where there is none."""
+    place = {code: number for number, code in enumerate(rows.codes.to_list())}
     of_code = np.array([place.get(code, -1) for code in codes], dtype=np.int64)
-    found: Array = merged(offsets, session, of_code, starts, _numbers(frame["trade_date"], sessions))
+    found: Array = merged(offsets, session, of_code, rows.offsets, _numbers(rows.rows["trade_date"], sessions))
     return found
 
 
-def without_limits(market: Market, limits: pl.DataFrame) -> Array:
-    """Whether each bar has no row among the limits (ts_code, trade_date, sorted by both)."""
-    lacking: Array = _matching(market.codes, market.offsets, market.session, limits, market.sessions) < 0
-    return lacking
+def without_limits(market: Market, limits: ByCode) -> Array:
+    """The bars that have no row among the limits (sorted by code and trade_date)."""
+    rows: Array = np.flatnonzero(_matching(market.codes, market.offsets, market.session, limits, market.sessions) < 0)
+    return rows
+
+
+def with_limits(market: Market, more: ByCode) -> Market:
+    """The market with limits of bars that had none; `more` as `market_of` takes them."""
+    up, down, without = _limits(market.codes, market.offsets, market.session, market.sessions, more)
+    known = len(market.session) - without
+    rows = _matching(market.codes, market.offsets, market.session, more, market.sessions) >= 0
+    return replace(
+        market,
+        up=np.where(rows, up, market.up),
+        down=np.where(rows, down, market.down),
+        unlimited=market.unlimited - known,
+    )
 
 
 def _limits(
-    codes: Sequence[str], offsets: Array, session: Array, sessions: Sequence[dt.date], limits: pl.DataFrame | None
+    codes: Sequence[str], offsets: Array, session: Array, sessions: Sequence[dt.date], limits: ByCode | None
 ) -> tuple[Array, Array, int]:
-    if limits is None or limits.is_empty():
+    if limits is None or limits.rows.is_empty():
         return np.full(len(session), NEVER, dtype=np.int32), np.zeros(len(session), dtype=np.int32), len(session)
-    rows = _matching(codes, offsets, session, limits, sessions)
-    highest, lowest = limits["up_limit"].fill_null(STORED_NO_LIMIT), limits["down_limit"].fill_null(0.0)
-    up, down = bounded(rows, highest.to_numpy(), lowest.to_numpy(), STORED_NO_LIMIT)
-    return up, down, int((rows < 0).sum())
+    places = _matching(codes, offsets, session, limits, sessions)
+    highest, lowest = _floats(limits.rows["up_limit"], STORED_NO_LIMIT), _floats(limits.rows["down_limit"], 0.0)
+    up, down = bounded(places, highest, lowest, STORED_NO_LIMIT)
+    return up, down, int((places < 0).sum())
 
 
 def _records(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]:
@@ -240,10 +259,5 @@ def _records(market: Market, dividends: pl.DataFrame | None) -> dict[str, Array]
 
 def _stepped(market: Market, factor: Array) -> Array:
     """The bars whose factor is not that of the code's bar before."""
-    if len(factor) < 2:
-        return np.zeros(0, dtype=np.int64)
-    differ = np.abs(factor[1:] - factor[:-1]) > _STEP * factor[1:]  # NaN: false
-    same_code = np.ones(len(differ), dtype=bool)
-    same_code[market.offsets[1:-1] - 1] = False
-    rows: Array = np.flatnonzero(differ & same_code) + 1
+    rows: Array = changes(factor, market.offsets, _STEP)
     return rows

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -12,36 +13,63 @@ from quant_pipeline.backtest.market_data import Market
 from quant_pipeline.backtest.passes import scaled
 from quant_pipeline.backtest.units import UNITS
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, PRICE_LIMITS
-from quant_pipeline.strategies.panel import assembled
+from quant_pipeline.market.stretches import ByCode
+from quant_pipeline.strategies.panel import Needs, assembled
 
 _PRICES = ("open", "high", "low", "close", "pre_close")
-_AS_TRADED = ("ts_code", "trade_date", "vol", "amount")
-CHANGE = pl.when(pl.col("pre_close") != 0).then((pl.col("close") / pl.col("pre_close") - 1) * 100)
-"""pct_chg: the same of raw and of adjusted prices."""
+_AS_TRADED = ("vol", "amount")
+_LIMITS = ("up_limit", "down_limit")
+_CHANGE = pl.when(pl.col("pre_close") != 0).then((pl.col("close") / pl.col("pre_close") - 1) * 100).alias("pct_chg")
+"""The same of raw and of adjusted prices."""
 
 
-def panel_of(market: Market, bars: pl.DataFrame, factor: Array, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """`bars`: the market's · `factor`: beside them, NaN where unknown · `tables`: what the strategy needs.
+@dataclass(frozen=True)
+class Read:
+    """What the account's own data were read from, and strategies look at, too."""
+
+    bars: ByCode
+    factors: ByCode
+    limits: Sequence[ByCode]
+
+    def holds(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether these columns of the data set need not be read again."""
+        return set(columns) <= self._held().get(name, set())
+
+    def _held(self) -> dict[str, set[str]]:
+        bars = {name for name in (*_PRICES, *_AS_TRADED) if name in self.bars.rows.columns}
+        return {DAILY_KLINE.name: {*bars, "pct_chg"}, PRICE_LIMITS.name: set(_LIMITS)}
+
+    def tables(self, needs: Needs) -> dict[str, pl.DataFrame]:
+        """What it holds of this, with its key, and the factors."""
+        bars = self.bars.frame().with_columns(_CHANGE)
+        frames = {DAILY_KLINE.name: bars, PRICE_LIMITS.name: pl.concat([each.frame() for each in self.limits])}
+        held = {name: columns for name, columns in needs.items() if self.holds(name, columns)}
+        wanted = {name: frames[name].select(*DATASETS[name].key, *columns) for name, columns in held.items()}
+        return {ADJ_FACTOR.name: self.factors.frame(), **wanted}
+
+
+def panel_of(market: Market, read: Read, factor: Array, needs: Needs, others: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """`read`: what the market was made of · `factor`: beside its bars, NaN where unknown · `needs`: what the strategy looks
+    at · `others`: the rows of what of that was read besides.
 
     Several times as fast as `assembled`, which is asked where a factor is lacking, or other columns of bars are wanted.
     """
-    wanted = tables[DAILY_KLINE.name].columns
-    if not set(wanted) <= {*_PRICES, *_AS_TRADED, "pct_chg"} or np.isnan(factor).any():
-        return assembled(tables)
-    columns = []
-    for name in wanted:
+    if {DAILY_KLINE.name, PRICE_LIMITS.name} & set(others) or np.isnan(factor).any():
+        return assembled({name: {**read.tables(needs), **others}[name] for name in (ADJ_FACTOR.name, *needs)})
+    rows = read.bars.rows
+    columns = [read.bars.code_of_rows(), rows["trade_date"]]
+    for name in needs[DAILY_KLINE.name]:
         if name == "pct_chg":
-            columns.append(bars.select(CHANGE.alias(name)).to_series())
+            columns.append(rows.select(_CHANGE).to_series())
         elif name in _PRICES:
-            columns.append(pl.Series(name, scaled(bars[name].fill_null(float("nan")).to_numpy(), factor, market.offsets)))
+            columns.append(pl.Series(name, scaled(rows[name].fill_null(float("nan")).to_numpy(), factor, market.offsets)))
         else:
-            columns.append(bars[name])
-    for name, limit in (("up_limit", market.up), ("down_limit", market.down)):
-        if PRICE_LIMITS.name in tables and name in tables[PRICE_LIMITS.name].columns:
+            columns.append(rows[name])
+    for name, limit in zip(_LIMITS, (market.up, market.down), strict=True):
+        if name in needs.get(PRICE_LIMITS.name, ()):
             limited = np.where(market.up == NEVER, np.nan, limit / UNITS)
             columns.append(pl.Series(name, scaled(limited, factor, market.offsets)).fill_nan(None))
-    panel = pl.DataFrame([*columns, bars["close"].alias("raw_close")])
-    for name, rows in tables.items():
-        if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
-            panel = panel.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
+    panel = pl.DataFrame([*columns, rows["close"].alias("raw_close")])
+    for name, rows in others.items():
+        panel = panel.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
     return panel

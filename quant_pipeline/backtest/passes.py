@@ -23,17 +23,24 @@ def in_units(values: Array) -> Array:
 
 
 @compiled_when_called
-def averaged(lots: Array, thousands: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Volume [手] as shares, and the average price of the amount [千元] in units, within low and high; 0: nothing traded."""
-    volume, mean = np.empty(lots.shape[0], np.int64), np.empty(lots.shape[0], np.int32)
+def in_shares(lots: Array) -> Array:
+    """Volume [手] as shares, int64; NaN is 0."""
+    volume = np.empty(lots.shape[0], np.int64)
     for row in range(lots.shape[0]):
-        shares = np.int64(np.rint(lots[row] * _LOT_OF_VOLUME)) if lots[row] > 0 else 0
-        volume[row] = shares
+        volume[row] = np.int64(np.rint(lots[row] * _LOT_OF_VOLUME)) if lots[row] > 0 else 0
+    return volume
+
+
+@compiled_when_called
+def averaged(volume: Array, thousands: Array, low: Array, high: Array) -> Array:
+    """The average price of the amount [千元] in units, within low and high; 0: nothing traded. `volume`: shares."""
+    mean = np.empty(volume.shape[0], np.int32)
+    for row in range(volume.shape[0]):
         mean[row] = 0
-        if shares > 0 and thousands[row] > 0:
-            price = np.rint(thousands[row] * _THOUSAND / shares * UNITS)
+        if volume[row] > 0 and thousands[row] > 0:
+            price = np.rint(thousands[row] * _THOUSAND / volume[row] * UNITS)
             mean[row] = min(max(price, low[row]), high[row])
-    return volume, mean
+    return mean
 
 
 @compiled_when_called
@@ -50,7 +57,7 @@ def numbered(days: Array, table: Array, first: int) -> Array:
 def merged(offsets: Array, session: Array, of_code: Array, starts: Array, days: Array) -> Array:
     """Per bar the other frame's row of the same code and session, -1 where there is none. `of_code`: each code's number there
     (-1: none) · `starts`: where their rows begin, and the end · `days`: their sessions."""
-    found = np.full(session.shape[0], -1, np.int64)
+    found = np.full(session.shape[0], -1, np.int32)
     for code in range(of_code.shape[0]):
         if of_code[code] < 0:
             continue
@@ -94,3 +101,15 @@ def scaled(values: Array, factor: Array, offsets: Array) -> Array:
         for row in range(offsets[code], offsets[code + 1]):
             found[row] = values[row] * factor[row] / latest
     return found
+
+
+@compiled_when_called
+def changes(values: Array, offsets: Array, step: float) -> Array:
+    """The rows that differ from the code's row before by more than that part of themselves; NaN differs from nothing."""
+    found, count = np.empty(values.shape[0], np.int64), 0
+    for code in range(offsets.shape[0] - 1):
+        for row in range(offsets[code] + 1, offsets[code + 1]):
+            if abs(values[row] - values[row - 1]) > step * values[row]:
+                found[count] = row
+                count += 1
+    return found[:count].copy()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from quant_pipeline.backtest.counted_limits import counted_limits
-from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of, without_limits
-from quant_pipeline.backtest.panel import CHANGE, panel_of
-from quant_pipeline.backtest.settings import BacktestError
+from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of, with_limits, without_limits
+from quant_pipeline.backtest.panel import Read, panel_of
+from quant_pipeline.backtest.settings import BacktestError, Fill
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import Board, board_of
@@ -30,10 +30,12 @@ from quant_pipeline.market.datasets import (
     PRICE_LIMITS,
     STOCK_LIST,
 )
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.panel import IN_UNIVERSE
 from quant_pipeline.warehouse.lake import Snapshot
 
-_BARS = ("ts_code", "trade_date", "open", "high", "low", "close", "pre_close", "vol", "amount")
+_BARS = ("open", "close", "pre_close", "vol")
+_OF_VWAP = ("high", "low", "amount")
 _SPAN = "SELECT min(trade_date) AS first, max(trade_date) AS last FROM daily_kline"
 _CARRIED_OUT = "实施"
 _EXTRA = 30
@@ -74,33 +76,34 @@ def load(
     codes: Sequence[str] | None = None,
     benchmark: str = "",
     members: pl.DataFrame | None = None,
+    fills: Collection[Fill] = tuple(Fill),
 ) -> Loaded:
     """Reads the range (default: all that is stored) for these codes (default: every A share), with `lookback` bars before it.
 
     `needs`: what the strategy looks at, as `strategies.panel.together` gives it; None: no panel · `members`: trade_date,
-    ts_code: from each such day on only these may be bought. BacktestError, in words, for a range without sessions, one
-    before the data, or codes without bars.
+    ts_code: from each such day on only these may be bought · `fills`: at which prices its backtests may trade; what none of
+    them looks at is not read. BacktestError, in words, for a range without sessions, one before the data, or codes without
+    bars.
     """
     sessions = sessions_of(stored, calendar, start, end)
     since = calendar.shift(sessions[0], -(lookback + _EXTRA) if lookback else 0)
     known = calendar.between(since, sessions[-1])
-    bars = _bars(stored, known[0], known[-1], codes)
-    if bars.is_empty():
+    own = (needs or {}).get(DAILY_KLINE.name, ())
+    prices = dict.fromkeys((*_BARS, *(_OF_VWAP if Fill.VWAP in fills else ()), *(name for name in own if name in _OF_VWAP)))
+    bars = _bars(stored, known[0], known[-1], codes, list(prices))
+    if bars.rows.is_empty():
         raise BacktestError(_no_bars(sessions, codes))
-    limits = stored.read(
-        PRICE_LIMITS, start=known[0], end=known[-1], codes=codes,
-        columns=("ts_code", "trade_date", "up_limit", "down_limit"),
-    )  # fmt: skip
+    limits = stored.read_by_code(PRICE_LIMITS, start=known[0], end=known[-1], codes=codes, columns=("up_limit", "down_limit"))
     market = market_of(bars, known, limits)
     names = stored.read(NAME_HISTORY, codes=codes)
-    notes = []
+    notes, more = [], []
     if market.unlimited:
-        lacking = bars.filter(pl.Series(without_limits(market, limits)))
+        lacking = bars.at(without_limits(market, limits))
         listed = stored.read(STOCK_LIST, columns=("ts_code", "list_date"))
         counted = counted_limits(lacking, listed, names, calendar)
         if not counted.is_empty():
-            limits = pl.concat([limits, counted]).sort("ts_code", "trade_date")
-            market = market_of(bars, known, limits)
+            market = with_limits(market, ByCode.of(counted))
+            more = [ByCode.of(counted)]
             notes.append(
                 say("{count:,} bars have no stored limits: counted by the exchange's rules of the day", count=counted.height)
             )
@@ -109,7 +112,13 @@ def load(
     steps = steps_of(market, factor, _dividends(stored, codes))
     panel = pl.DataFrame()
     if needs is not None:
-        panel = panel_of(market, bars, factor, _tables(stored, needs, bars, factors, limits, known, codes))
+        read = Read(bars, factors, [limits, *more])
+        others = {
+            name: _rows(stored, DATASETS[name], (*DATASETS[name].key, *columns), known, codes)
+            for name, columns in needs.items()
+            if not read.holds(name, columns)
+        }
+        panel = panel_of(market, read, factor, needs, others)
         if members is not None:
             panel = _within(panel, members)
     if start is not None and (earlier := calendar.between(start, sessions[0]))[0] < sessions[0]:
@@ -172,31 +181,37 @@ def _no_bars(sessions: Sequence[dt.date], codes: Sequence[str] | None) -> str:
     )
 
 
-def _bars(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
+def _bars(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None, columns: Sequence[str]) -> ByCode:
     """Of shares (without B shares: they are traded in dollars), and of the funds and bonds among the codes."""
-    shares = _a_shares(stored.read(DAILY_KLINE, start=start, end=end, codes=codes, columns=_BARS))
+    shares = stored.read_by_code(DAILY_KLINE, start=start, end=end, codes=codes, columns=columns, wanted=_a_shares)
     if codes is None:
         return shares
-    funds = stored.read(ETF_DAILY, start=start, end=end, codes=codes, columns=_BARS)
-    bonds = stored.read(CB_DAILY, start=start, end=end, codes=codes, columns=_BARS)
-    bonds = bonds.with_columns(vol=pl.col("vol") / 10, amount=pl.col("amount") * 10)  # a 手 is ten; 万元
-    return pl.concat([shares, funds, bonds]).sort("ts_code", "trade_date")
+    funds = stored.read_by_code(ETF_DAILY, start=start, end=end, codes=codes, columns=columns)
+    bonds = stored.read_by_code(CB_DAILY, start=start, end=end, codes=codes, columns=columns)
+    of_ten = [name for name in ("vol", "amount") if name in columns]
+    scale = {"vol": pl.col("vol") / 10, "amount": pl.col("amount") * 10}  # a 手 is ten; 万元
+    bonds = replace(bonds, rows=bonds.rows.with_columns(**{name: scale[name] for name in of_ten}))
+    return _joined(shares, funds, bonds)
 
 
-def _a_shares(bars: pl.DataFrame) -> pl.DataFrame:
-    codes = bars["ts_code"]
-    codes = codes.filter((codes != codes.shift(1)).fill_null(True))  # sorted: the distinct ones, without hashing all
-    foreign = codes.filter(pl.select(board_of(pl.lit(codes)) == Board.B_SHARE.value).to_series().fill_null(False))
-    return bars if foreign.is_empty() else bars.filter(~pl.col("ts_code").is_in(foreign.implode()))
+def _joined(*parts: ByCode) -> ByCode:
+    """The rows of all, sorted by code and day."""
+    filled = [part for part in parts if not part.codes.is_empty()]
+    if len(filled) == 1:
+        return filled[0]
+    return ByCode.of(pl.concat([part.frame() for part in parts]).sort("ts_code", "trade_date"))
 
 
-def _factors(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> pl.DataFrame:
-    columns = ("ts_code", "trade_date", "adj_factor")
-    shares = stored.read(ADJ_FACTOR, start=start, end=end, codes=codes, columns=columns)
+def _a_shares(codes: pl.Series) -> pl.Series:
+    foreign = pl.select(board_of(pl.lit(codes)) == Board.B_SHARE.value).to_series()
+    return ~foreign.fill_null(False)
+
+
+def _factors(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> ByCode:
+    shares = stored.read_by_code(ADJ_FACTOR, start=start, end=end, codes=codes, columns=("adj_factor",))
     if codes is None:
         return shares
-    funds = stored.read(ETF_ADJ, start=start, end=end, codes=codes, columns=columns)
-    return pl.concat([shares, funds]).sort("ts_code", "trade_date")
+    return _joined(shares, stored.read_by_code(ETF_ADJ, start=start, end=end, codes=codes, columns=("adj_factor",)))
 
 
 def _dividends(stored: Snapshot, codes: Sequence[str] | None) -> pl.DataFrame | None:
@@ -222,29 +237,6 @@ def _delisted(stored: Snapshot) -> dict[str, dt.date]:
         rows = stored.read(dataset, columns=("ts_code", "delist_date")).drop_nulls()
         found |= dict(rows.iter_rows())
     return found
-
-
-def _tables(
-    stored: Snapshot,
-    needs: Mapping[str, Sequence[str]],
-    bars: pl.DataFrame,
-    factors: pl.DataFrame,
-    limits: pl.DataFrame,
-    sessions: Sequence[dt.date],
-    codes: Sequence[str] | None,
-) -> dict[str, pl.DataFrame]:
-    """What was read already is not read again, but for columns of bars that only the strategy wants."""
-    tables: dict[str, pl.DataFrame] = {ADJ_FACTOR.name: factors}
-    for name, columns in needs.items():
-        dataset = DATASETS[name]
-        wanted = (*dataset.key, *columns)
-        if dataset is DAILY_KLINE and set(wanted) <= {*_BARS, "pct_chg"}:
-            tables[name] = (bars.with_columns(CHANGE.alias("pct_chg")) if "pct_chg" in wanted else bars).select(wanted)
-        elif dataset is PRICE_LIMITS and set(wanted) <= set(limits.columns):
-            tables[name] = limits.select(wanted)
-        else:
-            tables[name] = _rows(stored, dataset, wanted, sessions, codes)
-    return tables
 
 
 def _within(panel: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:

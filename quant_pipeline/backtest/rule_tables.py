@@ -150,6 +150,8 @@ def _costs(market: Market, settings: Settings) -> Array:
 def bars_of(market: Market, fill: Fill) -> Bars:
     """The market's bars, with the prices that such fills look at."""
     if fill is Fill.VWAP:
+        if not market.vwap.size:
+            raise ValueError("the market was read without what trades at vwap look at")
         price, low, high = market.vwap, market.low, market.high
     else:
         price = low = high = market.open if fill is Fill.NEXT_OPEN else market.close

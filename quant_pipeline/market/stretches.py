@@ -33,10 +33,21 @@ class ByCode:
 
     def frame(self) -> pl.DataFrame:
         """The rows, each with its ts_code."""
+        return self.rows.select(self.code_of_rows(), pl.all())
+
+    def at(self, rows: Array) -> pl.DataFrame:
+        """The rows of these numbers, each with its ts_code."""
+        import numpy as np
+
+        numbers = np.searchsorted(self.offsets, rows, side="right") - 1
+        return self.rows[rows].select(self.codes.gather(pl.Series(numbers)).alias("ts_code"), pl.all())
+
+    def code_of_rows(self) -> pl.Series:
+        """The column ts_code."""
         import numpy as np
 
         numbers = np.repeat(np.arange(len(self.codes), dtype=np.uint32), np.diff(self.offsets))
-        return self.rows.select(self.codes.gather(pl.Series(numbers)).alias("ts_code"), pl.all())
+        return self.codes.gather(pl.Series(numbers)).alias("ts_code")
 
 
 def stretches_of(codes: pl.Series) -> tuple[pl.Series, Array]:

@@ -124,6 +124,7 @@ def _of_strategy(
             codes=universe_of(stored, text),
             members=members_of(stored, text),
             benchmark=settings.benchmark,
+            fills=[settings.fill],
         )
     return run.of_strategy(loaded, strategy, settings, text)
 
@@ -150,6 +151,7 @@ def _of_table(opened: Opened, table: pd.DataFrame | pl.DataFrame, start: Any, en
             end=end,
             codes=sorted(set(rows[code])),
             benchmark=settings.benchmark,
+            fills=[settings.fill],
         )
     trade = run.of_weights if "weight" in rows.columns else run.of_orders
     return trade(loaded, rows, settings)

@@ -6,7 +6,8 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from quant_pipeline.backtest.market_data import aligned, market_of
-from quant_pipeline.backtest.panel import panel_of
+from quant_pipeline.backtest.panel import Read, panel_of
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.panel import assembled
 from quant_pipeline_tests.backtest.world import A, B, days
 
@@ -25,8 +26,21 @@ def test_it_is_what_is_assembled_for_screens() -> None:
     names = pl.DataFrame({"ts_code": [B, A], "industry": ["银行", "券商"]})
     wanted = bars.with_columns(pct_chg=(pl.col("close") / pl.col("pre_close") - 1) * 100).drop("amount")
     tables = {"daily_kline": wanted, "adj_factor": factors, "price_limits": limits, "stock_list": names}
-    market = market_of(bars, sessions, limits)
-    found = panel_of(market, bars, aligned(market, factors, "adj_factor"), tables)
+    needs = {
+        "daily_kline": [name for name in wanted.columns if name not in ("ts_code", "trade_date")],
+        "price_limits": ["up_limit", "down_limit"],
+        "stock_list": ["industry"],
+    }
+    read = Read(ByCode.of(bars), ByCode.of(factors), [ByCode.of(limits)])
+    market = market_of(read.bars, sessions, read.limits[0])
     expected = assembled(tables)
+    factor = aligned(market, read.factors, "adj_factor")
+    found = panel_of(market, read, factor, needs, {"stock_list": names})
     assert_frame_equal(found.select(expected.columns), expected)
     assert found["up_limit"].null_count() == 2  # without limit, and unknown
+    beyond = panel_of(market, read, factor, needs, {"stock_list": names, "daily_kline": wanted})  # read besides
+    assert_frame_equal(beyond.select(expected.columns), expected)
+    lacking = bars.select("ts_code", "trade_date", adj_factor=pl.when(pl.int_range(pl.len()) != 0).then(1.0)).drop_nulls()
+    read = Read(read.bars, ByCode.of(lacking), read.limits)
+    found = panel_of(market, read, aligned(market, read.factors, "adj_factor"), needs, {"stock_list": names})
+    assert_frame_equal(found.select(expected.columns), assembled({**tables, "adj_factor": lacking}))

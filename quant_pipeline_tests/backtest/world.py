@@ -14,6 +14,7 @@ from quant_pipeline.backtest.orders import from_signals
 from quant_pipeline.backtest.reading import Loaded
 from quant_pipeline.backtest.result import Frames, frames_of
 from quant_pipeline.backtest.settings import Settings
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.market.xshg import xshg
 
 CALENDAR = xshg()
@@ -59,7 +60,7 @@ def world(
         for day, pair in zip(sessions, pairs, strict=False)
         if pair
     ]
-    market = market_of(frame, sessions, pl.DataFrame(limited) if limited else None)
+    market = market_of(ByCode.of(frame), sessions, ByCode.of(pl.DataFrame(limited)) if limited else None)
     factor = [
         {"ts_code": code, "trade_date": day, "adj_factor": (factors or {}).get(code, [1.0] * len(sessions))[place]}
         for code in sorted(bars)
@@ -73,7 +74,7 @@ def world(
     records = pl.DataFrame(told, schema_overrides=schema) if told else None
     return Loaded(
         market=market,
-        steps=steps_of(market, aligned(market, pl.DataFrame(factor), "adj_factor"), records),
+        steps=steps_of(market, aligned(market, ByCode.of(pl.DataFrame(factor)), "adj_factor"), records),
         delisted=delisted or {},
         names=pl.DataFrame(
             names,
