@@ -576,7 +576,7 @@ def _buy_signals(
         return
     picked, scores = 0, 0.0
     for signal in range(first, end):
-        code, score = decisions.buy_codes[signal], decisions.score[decisions.buy_rows[signal]]
+        code, score = decisions.buy_codes[signal], decisions.score[signal]
         number = account[code, A_WAITING]
         if number >= 0 and orders[number, O_SIDE] == _SELL:
             _withdraw(orders[number], s, _OPPOSITE)
@@ -585,7 +585,7 @@ def _buy_signals(
             passed[PASSED_HELD] += 1
             continue
         place = picked  # the best so far, the highest score first, of equal ones the first code
-        while place > 0 and decisions.score[decisions.buy_rows[chosen[place - 1]]] < score:
+        while place > 0 and decisions.score[chosen[place - 1]] < score:
             place -= 1
         if place >= places:
             passed[PASSED_FULL] += 1
@@ -598,12 +598,12 @@ def _buy_signals(
             chosen[later] = chosen[later - 1]
         chosen[place] = signal
     for pick in range(picked):
-        scores += max(decisions.score[decisions.buy_rows[chosen[pick]]], 0.0)
+        scores += max(decisions.score[chosen[pick]], 0.0)
     for pick in range(picked):
         code = decisions.buy_codes[chosen[pick]]
         budget = worth // rules.places
         if rules.by_score and scores > 0.0:
-            score = max(decisions.score[decisions.buy_rows[chosen[pick]]], 0.0)
+            score = max(decisions.score[chosen[pick]], 0.0)
             budget = int(budget * picked * (score / scores))
         price = _reference(bars, account, code, s)
         wanted = 0 if price == 0 else _buyable(max(budget, 0) // price, codes[code, C_LOT_MIN], codes[code, C_LOT_STEP])

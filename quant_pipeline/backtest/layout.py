@@ -97,9 +97,9 @@ class Exchange(NamedTuple):
 
 
 class Decisions(NamedTuple):
-    """What is to be traded. Signals: `buy_rows` and `buy_codes` (rows of the bars, and their codes) by session of the signal,
-    `buy_offsets` where each session's begin; `score` and `sell` per bar. Otherwise `intents` by session in which they trade,
-    `offsets` where each session's begin."""
+    """What is to be traded. Signals: `buy_rows`, `buy_codes` and `score` (rows of the bars, their codes, how good each is) by
+    session of the signal, `buy_offsets` where each session's begin; `sell` per bar. Otherwise `intents` by session in which
+    they trade, `offsets` where each session's begin."""
 
     buy_offsets: Array
     buy_rows: Array

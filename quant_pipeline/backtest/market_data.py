@@ -54,6 +54,12 @@ class Market:
         return np.array(self.sessions, dtype="datetime64[D]")
 
     @cached_property
+    def day(self) -> Array:
+        """The day of each row, in days since 1970 (int32)."""
+        found: Array = self.days.astype(np.int32)[self.session]
+        return found
+
+    @cached_property
     def number(self) -> Mapping[str, int]:
         """Code -> its number."""
         return {code: place for place, code in enumerate(self.codes)}

@@ -10,6 +10,7 @@ import polars as pl
 
 from quant_pipeline.backtest.layout import I_AMOUNT, I_CODE, I_SIDE, ORDERS, SIGNALS, WEIGHTS, Array, Decisions
 from quant_pipeline.backtest.market_data import Market
+from quant_pipeline.backtest.passes import dealt
 from quant_pipeline.backtest.reasons import Side
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.backtest.units import parts
@@ -32,17 +33,15 @@ def from_signals(market: Market, signals: pl.DataFrame, delay: int) -> Plan:
     """`signals`: ts_code, trade_date, signal (1 buy, -1 sell, 0 neither), score (higher goes first; null: last), a row per bar
     or some of them."""
     signal, score = _beside(market, signals)
-    rows = np.flatnonzero(signal > 0)
-    rows = rows[np.argsort(market.session[rows], kind="stable")]
-    offsets = np.searchsorted(market.session[rows], np.arange(len(market.sessions) + 1)).astype(np.int64)
+    offsets, rows, sell = dealt(signal, market.session, len(market.sessions))
     return Plan(
         SIGNALS,
         Decisions(
             buy_offsets=offsets,
             buy_rows=rows,
             buy_codes=market.code[rows].astype(np.int64),
-            score=score,
-            sell=(signal < 0).astype(np.uint8),
+            score=score.gather(rows).fill_null(float("-inf")).fill_nan(float("-inf")).to_numpy(),
+            sell=sell,
             offsets=np.zeros(len(market.sessions) + 1, dtype=np.int64),
             intents=np.zeros((0, 3), dtype=np.int64),
         ),
@@ -87,15 +86,13 @@ def from_orders(market: Market, orders: pl.DataFrame) -> Plan:
     return _dated(market, ordered, ORDERS, 0, amount, ordered["side"].to_numpy())
 
 
-def _beside(market: Market, signals: pl.DataFrame) -> tuple[Array, Array]:
-    """Signal and score beside the market's bars; 0 and -inf where there is none."""
+def _beside(market: Market, signals: pl.DataFrame) -> tuple[Array, pl.Series]:
+    """Signal and score beside the market's bars; 0 and null where there is none."""
     if signals.height != len(market.session) or not _same_rows(market, signals):
         bars = pl.DataFrame({"_code": market.code, "_session": market.session})
         known = signals.join(_numbered(market), on="ts_code").join(_dates(market), on="trade_date")
         signals = bars.join(known, on=["_code", "_session"], how="left", maintain_order="left")
-    signal = signals["signal"].fill_null(0).cast(pl.Int8).to_numpy()
-    score = signals["score"].cast(pl.Float64).fill_null(float("-inf")).fill_nan(float("-inf")).to_numpy()
-    return signal, np.ascontiguousarray(score)
+    return signals["signal"].fill_null(0).cast(pl.Int8).to_numpy(), signals["score"].cast(pl.Float64)
 
 
 def _same_rows(market: Market, signals: pl.DataFrame) -> bool:
@@ -105,8 +102,7 @@ def _same_rows(market: Market, signals: pl.DataFrame) -> bool:
     ends = market.offsets[1:] - 1
     if codes.gather(starts).to_list() != list(market.codes) or codes.gather(ends).to_list() != list(market.codes):
         return False
-    days = signals["trade_date"].to_physical().to_numpy()
-    return bool((days == market.days.astype(np.int64)[market.session]).all())
+    return np.array_equal(signals["trade_date"].to_physical().to_numpy(), market.day)
 
 
 def _numbered(market: Market) -> pl.DataFrame:

@@ -113,3 +113,21 @@ def changes(values: Array, offsets: Array, step: float) -> Array:
                 found[count] = row
                 count += 1
     return found[:count].copy()
+
+
+@compiled_when_called
+def dealt(signal: Array, session: Array, sessions: int) -> tuple[Array, Array, Array]:
+    """Where each session's buys begin, and the end; their rows, by session and row; and which rows are to be sold (1)."""
+    offsets, sell = np.zeros(sessions + 1, np.int64), np.empty(signal.shape[0], np.uint8)
+    for row in range(signal.shape[0]):
+        sell[row] = signal[row] < 0
+        if signal[row] > 0:
+            offsets[session[row] + 1] += 1
+    for day in range(sessions):
+        offsets[day + 1] += offsets[day]
+    place, rows = offsets.copy(), np.empty(offsets[sessions], np.int64)
+    for row in range(signal.shape[0]):
+        if signal[row] > 0:
+            rows[place[session[row]]] = row
+            place[session[row]] += 1
+    return offsets, rows, sell

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from quant_pipeline.backtest.counted_limits import counted_limits
+from quant_pipeline.backtest.layout import Exchange
 from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of, with_limits, without_limits
 from quant_pipeline.backtest.panel import Read, panel_of
-from quant_pipeline.backtest.settings import BacktestError, Fill
+from quant_pipeline.backtest.settings import BacktestError, Fill, Settings
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import Board, board_of
@@ -47,7 +48,8 @@ class Loaded:
     """Everything that backtests over one range have in common, whatever their parameters.
 
     `first`, `last`: numbers of the range's sessions; the market begins earlier, for the warm-up. `panel`: what strategies look
-    at. `notes`: what a reader should know of the data.
+    at. `notes`: what a reader should know of the data. `exchanges`: the rules over this market that were made already: the
+    points of a grid mostly share their account.
     """
 
     market: Market
@@ -59,6 +61,7 @@ class Loaded:
     first: int
     last: int
     notes: tuple[str, ...]
+    exchanges: dict[Settings, Exchange] = field(default_factory=dict, compare=False)
 
     @property
     def sessions(self) -> tuple[dt.date, ...]:

@@ -59,7 +59,9 @@ def simulated(loaded: Loaded, plan: Plan, settings: Settings, *, positions: bool
     """The kernel alone, over the range."""
     from quant_pipeline.backtest.kernel import simulate  # numba: most of a second
 
-    exchange = exchange_of(loaded.market, settings, loaded.steps, loaded.delisted, loaded.names)
+    if (exchange := loaded.exchanges.get(settings)) is None:
+        exchange = exchange_of(loaded.market, settings, loaded.steps, loaded.delisted, loaded.names)
+        loaded.exchanges[settings] = exchange
     rules = rules_of(settings, mode=plan.mode, delay=plan.delay, first=loaded.first, last=loaded.last, positions=positions)
     return simulate(bars_of(loaded.market, settings.fill), exchange, plan.decisions, rules)
 

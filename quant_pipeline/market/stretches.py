@@ -7,7 +7,7 @@ compared in each of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import polars as pl
 
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+
+BY_CODE = ("ts_code", "trade_date")
+"""The key of rows by code and session."""
+
+
+class Stretches(NamedTuple):
+    """The codes of rows of which a code's stand together, each once, in their order, and how many rows each has (Int64)."""
+
+    codes: pl.Series
+    lengths: pl.Series
+
+
+def stretches_of(codes: pl.Series) -> Stretches:
+    """Of a column in which equal codes stand together."""
+    begins = (codes != codes.shift(1)).fill_null(True).arg_true().cast(pl.Int64)
+    ends = begins.shift(-1, fill_value=len(codes))
+    return Stretches(codes.gather(begins), (ends - begins).alias("rows"))
 
 
 @dataclass(frozen=True)
@@ -28,8 +46,8 @@ class ByCode:
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Self:
         """The frame's rows; those of a ts_code stand together."""
-        codes, offsets = stretches_of(frame["ts_code"])
-        return cls(codes, offsets, frame.drop("ts_code"))
+        codes, lengths = stretches_of(frame["ts_code"])
+        return cls(codes, offsets_of(lengths), frame.drop("ts_code"))
 
     def frame(self) -> pl.DataFrame:
         """The rows, each with its ts_code."""
@@ -50,9 +68,8 @@ class ByCode:
         return self.codes.gather(pl.Series(numbers)).alias("ts_code")
 
 
-def stretches_of(codes: pl.Series) -> tuple[pl.Series, Array]:
-    """The codes of a column in which equal ones stand together, each once, and where each one's rows begin, and the end."""
+def offsets_of(lengths: pl.Series) -> Array:
+    """Where stretches of these lengths begin that follow each other, and the end (int64)."""
     import numpy as np  # a tenth of a second of every process that only declares what it may read
 
-    begins = (codes != codes.shift(1)).fill_null(True).arg_true()
-    return codes.gather(begins), np.append(begins.to_numpy(), len(codes)).astype(np.int64)
+    return np.append(0, np.cumsum(lengths.to_numpy())).astype(np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import polars as pl
@@ -87,6 +87,10 @@ class Strategy(ABC):
         code, unless the strategy says that it `compares`.
         """
 
+    def marks(self, bars: pl.DataFrame) -> pl.DataFrame:
+        """`signals` without the indicator columns, which a backtest does not look at, of a strategy that has a shorter way."""
+        return self.signals(bars)
+
     @property
     def figures(self) -> Sequence[str]:
         """The indicator columns of `signals` that explain a hit. None by default."""
@@ -112,8 +116,14 @@ class Strategy(ABC):
 
         StrategyError, a sentence about the strategy, where it raised, or gave what is no answer.
         """
+        return self._judged(self.signals, bars, (*self.figures, *self.lines))
+
+    def _judged(
+        self, judge: Callable[[pl.DataFrame], pl.DataFrame], bars: pl.DataFrame, columns: Sequence[str]
+    ) -> pl.DataFrame:
+        """What `judge` finds, looked at; with these columns, besides the marks."""
         try:
-            found = self.signals(bars)
+            found = judge(bars)
         except StrategyError:
             raise
         except Exception as error:  # whatever somebody's rule does with the bars
@@ -127,13 +137,13 @@ class Strategy(ABC):
         if isinstance(found, pl.DataFrame):
             absent = {"sell": pl.lit(False), "score": pl.lit(None, pl.Float64)}
             found = found.with_columns(**{name: value for name, value in absent.items() if name not in found.columns})
-        self._look_at(found, bars)
+        self._look_at(found, bars, columns)
         return found.with_columns(pl.col(_MARKS).fill_null(False))
 
-    def _look_at(self, found: Any, bars: pl.DataFrame) -> None:
+    def _look_at(self, found: Any, bars: pl.DataFrame, columns: Sequence[str]) -> None:
         if not isinstance(found, pl.DataFrame):
             raise StrategyError(say("{strategy}: signals() must return a polars DataFrame", strategy=self.name))
-        wanted = (*_KEY, "buy", *self.figures, *self.lines)
+        wanted = (*_KEY, "buy", *columns)
         if missing := [name for name in dict.fromkeys(wanted) if name not in found.columns]:
             raise StrategyError(
                 say(
@@ -163,7 +173,7 @@ class Strategy(ABC):
         """What a backtest follows, per bar: ts_code, trade_date, signal (1 buy, -1 sell, 0 neither, or both at once), score
         (higher goes first; null: last). A bar outside the universe (see `panel`) is never bought."""
         signal = pl.col("buy").cast(pl.Int8) - pl.col("sell").cast(pl.Int8)
-        found = self._within(self.judged(bars), bars)
+        found = self._within(self._judged(self.marks, bars, ()), bars)
         return found.select(*_KEY, signal.alias("signal"), pl.col("score").cast(pl.Float64))
 
     def hits(self, judged: pl.DataFrame) -> pl.DataFrame:

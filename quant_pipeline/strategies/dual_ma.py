@@ -10,10 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quant_pipeline.language import say
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.indicators import add, ref
+from quant_pipeline.strategies.indicators import add, kernels, of_kernel
 from quant_pipeline.strategies.panel import Needs
-
-_DIGITS = 9
 
 
 class DualMovingAverageParameters(BaseModel):
@@ -61,12 +59,15 @@ class DualMovingAverage(Strategy):
         return {f"ma{window}": f"{window}日均线" for window in (self.parameters.fast, self.parameters.slow)}
 
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
-        fast, slow = self.figures
-        averages = add(bars.select("ts_code", "trade_date", "close"), [fast, slow]).drop("close")
-        # Averages of equal prices differ in their last digits: that is no cross.
-        gap = (pl.col(fast) / pl.col(slow) - 1).round(_DIGITS)
-        before = ref(1, gap)
-        return averages.with_columns(
+        averages = add(bars.select("ts_code", "trade_date", "close"), self.figures).drop("close")
+        return averages.hstack(self.marks(bars).select("buy", "sell", "score"))
+
+    def marks(self, bars: pl.DataFrame) -> pl.DataFrame:
+        gap, before = pl.col("gap"), pl.col("gap").shift(1)  # a code's first bar has no gap: none is before another code's
+        between = of_kernel(kernels.ma_gap, ["close"], self.parameters.fast, self.parameters.slow)
+        return bars.select("ts_code", "trade_date", gap=between).select(
+            "ts_code",
+            "trade_date",
             buy=((gap > 0) & (before <= 0)).fill_null(False),
             sell=((gap < 0) & (before >= 0)).fill_null(False),
             score=gap * 100,

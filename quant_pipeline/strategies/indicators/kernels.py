@@ -15,6 +15,7 @@ from collections.abc import MutableSequence, Sequence
 
 NAN = math.nan
 _REFRESH = 128
+_NINE_DIGITS = 1e9
 
 Offsets = Sequence[int]
 In = Sequence[float]
@@ -53,6 +54,35 @@ def ma(offsets: Offsets, x: In, n: int, out: Out) -> None:
                 for back in range(i - n + 1, i + 1):
                     total += xs[back]
             ys[i] = total * share
+
+
+def ma_gap(offsets: Offsets, x: In, n: int, m: int, out: Out) -> None:
+    """MA(x, n) / MA(x, m) - 1, n below m, to nine digits: means of equal prices differ in their last ones."""
+    share, of_more = 1.0 / n, 1.0 / m
+    for code in range(len(offsets) - 1):
+        first, last = offsets[code], offsets[code + 1]
+        xs, ys = x[first:last], out[first:last]
+        few, more, seen = 0.0, 0.0, 0
+        for i in range(last - first):
+            value = xs[i]
+            ys[i] = NAN
+            if value != value:
+                few, more, seen = 0.0, 0.0, 0
+                continue
+            seen += 1
+            few += value if seen <= n else value - xs[i - n]
+            more += value if seen <= m else value - xs[i - m]
+            if seen % _REFRESH == 0:
+                if seen > n:
+                    few = 0.0
+                    for back in range(i - n + 1, i + 1):
+                        few += xs[back]
+                if seen > m:
+                    more = 0.0
+                    for back in range(i - m + 1, i + 1):
+                        more += xs[back]
+            if seen >= m and more != 0.0:
+                ys[i] = round((few * share / (more * of_more) - 1.0) * _NINE_DIGITS) / _NINE_DIGITS
 
 
 def ema(offsets: Offsets, x: In, alpha: float, out: Out) -> None:

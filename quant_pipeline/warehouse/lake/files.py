@@ -16,17 +16,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
 from quant_pipeline.market import clock
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.stretches import BY_CODE, Stretches, stretches_of
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR
 
 FILE = "data.parquet"
 _HELD = "quant_pipeline.held"
+_CODES = "quant_pipeline.codes"
+"""The codes in their order, and how many rows each has: the column itself need not be read for a whole year."""
 _UNFINISHED = ".unfinished"
 _LAYOUT = "2"
 """Of sorting, compression, row groups: another one makes every file out of date."""
@@ -68,16 +71,26 @@ class Held:
     written_at: str
 
 
-def opened(path: Path) -> tuple[BinaryIO, Held] | None:
-    """The file, open, with what it says of itself. None where there is none, or none of ours that can be read."""
+class Opened(NamedTuple):
+    """A file, open, what it says of itself, and whose rows it holds, one code after the other (of a list: None)."""
+
+    file: BinaryIO
+    held: Held
+    stretches: Stretches | None
+
+
+def opened(path: Path) -> Opened | None:
+    """None where there is no file, or none of ours that can be read."""
     try:
         file = path.open("rb")
     except OSError:
         return None
     try:
-        held = Held(**json.loads(pl.read_parquet_metadata(file)[_HELD]))
+        said = pl.read_parquet_metadata(file)
+        held = Held(**json.loads(said[_HELD]))
         file.seek(0)
-        return file, held
+        codes, rows = json.loads(said[_CODES]) if _CODES in said else ([], None)
+        return Opened(file, held, Stretches(pl.Series(codes, dtype=pl.String), pl.Series(rows)) if rows is not None else None)
     except (OSError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError):
         file.close()
         return None
@@ -91,7 +104,12 @@ def write(path: Path, dataset: Dataset, rows: pl.DataFrame, label: str) -> Held:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(_UNFINISHED)
     with unfinished.open("wb") as file:
-        _write(file, rows.sort(dataset.key), {_HELD: json.dumps(asdict(held))})
+        ordered = rows.sort(dataset.key)
+        metadata = {_HELD: json.dumps(asdict(held))}
+        if dataset.key == BY_CODE:
+            codes, lengths = stretches_of(ordered["ts_code"])
+            metadata[_CODES] = json.dumps([codes.to_list(), lengths.to_list()])
+        _write(file, ordered, metadata)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)

@@ -8,39 +8,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from quant_pipeline.market.stretches import ByCode, stretches_of
+from quant_pipeline.market.stretches import ByCode, Stretches, offsets_of, stretches_of
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-BY_CODE = ("ts_code", "trade_date")
-Part: TypeAlias = Callable[[Sequence[str]], pl.DataFrame]
-"""Reads these columns of some sessions' rows, sorted by ts_code and trade_date; every time the same ones."""
 _AT_ONCE = 2
 """Parts that are read at a time: one is decoded while another is put in its place."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of some sessions, sorted by their key, not read yet. `read`: these columns of them, every time the same rows;
+    `known`: whose rows they are, where that need not be read."""
+
+    read: Callable[[Sequence[str]], pl.DataFrame]
+    known: Stretches | None = None
+
+    def stretches(self) -> Stretches:
+        """Whose rows they are."""
+        return self.known or stretches_of(self.read(["ts_code"])["ts_code"])
 
 
 def together(
     parts: Sequence[Part], types: Mapping[str, pl.DataType], wanted: Callable[[pl.Series], pl.Series] | None = None
 ) -> ByCode:
-    """The columns (all but ts_code, with their types) of the parts, which follow each other in time, sorted by BY_CODE.
+    """The columns (all but ts_code, with their types) of the parts, which follow each other in time, sorted by code and day.
 
     `wanted`: says of codes which ones are, true or false; the rows of others are left out.
     """
     columns = list(types)
-    if len(parts) == 1 and wanted is None:
-        return ByCode.of(parts[0](["ts_code", *columns]))
+    if len(parts) == 1 and wanted is None and parts[0].known is None:
+        return ByCode.of(parts[0].read(["ts_code", *columns]))
     import numpy as np  # a tenth of a second of every process that only opens the lake
 
-    found = [stretches_of(part(["ts_code"])["ts_code"]) for part in parts]
-    codes = pl.concat([each for each, _ in found])
-    lengths = np.concatenate([np.diff(offsets) for _, offsets in found])
+    found = [part.stretches() for part in parts]
+    codes = pl.concat([each.codes for each in found])
+    lengths = pl.concat([each.lengths for each in found]).to_numpy()
     left_out = pl.Series(np.zeros(len(codes), dtype=bool)) if wanted is None else ~wanted(codes)
     stretches = pl.DataFrame({"left_out": left_out, "code": codes, "number": np.arange(len(codes))})
     stretches = stretches.sort("left_out", "code", "number")  # what is left out stands behind the others, and is cut off
@@ -48,19 +59,19 @@ def together(
     ends = np.cumsum(lengths[order])
     begins = np.empty(len(codes), dtype=np.int64)
     begins[order] = ends - lengths[order]
-    firsts = np.cumsum([0, *(len(each) for each, _ in found)])
+    firsts = np.cumsum([0, *(len(each.codes) for each in found)])
     memory = _Memory(types, int(lengths.sum()))
 
     def put(number: int) -> None:
         mine = slice(firsts[number], firsts[number + 1])
         first_row = int(lengths[: firsts[number]].sum())
-        memory.put(parts[number](columns), first_row, _places(begins[mine], lengths[mine]))
+        memory.put(parts[number].read(columns), first_row, _places(begins[mine], lengths[mine]))
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         list(threads.map(put, range(len(parts))))
     kept = len(codes) - int(left_out.sum())
-    each_code, starts = stretches_of(stretches["code"].head(kept))
-    offsets = np.append(0, ends)[starts]
+    each_code, of_code = stretches_of(stretches["code"].head(kept))
+    offsets = np.append(0, ends)[offsets_of(of_code)]
     return ByCode(each_code, offsets, memory.frame().head(int(offsets[-1])))
 
 

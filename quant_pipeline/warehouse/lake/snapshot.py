@@ -7,17 +7,17 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
-from quant_pipeline.market.stretches import ByCode
+from quant_pipeline.market.stretches import BY_CODE, ByCode
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
-from quant_pipeline.warehouse.lake.files import file_of, kept_years, label_of, opened
-from quant_pipeline.warehouse.lake.order import BY_CODE, Part, together
+from quant_pipeline.warehouse.lake.files import Opened, file_of, kept_years, label_of, opened
+from quant_pipeline.warehouse.lake.order import Part, together
 from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
@@ -68,11 +68,11 @@ class Snapshot:
 
         def whole(parts: Sequence[Part]) -> pl.DataFrame:
             if len(parts) == 1:
-                return parts[0](names)
+                return parts[0].read(names)
             if dataset.key == BY_CODE:
                 return together(parts, _types(dataset, names)).frame().select(names)
             wanted = names + [name for name in dataset.key if name not in names]
-            return pl.concat([part(wanted) for part in parts]).sort(dataset.key).select(names)
+            return pl.concat([part.read(wanted) for part in parts]).sort(dataset.key).select(names)
 
         return self._read(dataset, names, start, end, codes, whole)
 
@@ -109,7 +109,7 @@ class Snapshot:
         while True:
             with ExitStack() as stack:
                 kept = {} if self._folder is None or "updated_at" in names else self._current(stack, dataset, start, end)
-                parts = {year: _part(file, year, start, end, codes) for year, file in kept.items() if year not in unreadable}
+                parts = {year: _part(found, year, start, end, codes) for year, found in kept.items() if year not in unreadable}
                 wanted = [*names, *(name for name in dataset.key if name not in names)]
                 parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes)
                 try:
@@ -128,7 +128,7 @@ class Snapshot:
         """The rows of any SELECT, of this state too; its parameters as in `reads.read_sql`."""
         return self._connection.fetch(bound(query, parameters))
 
-    def _current(self, stack: ExitStack, dataset: Dataset, start: dt.date | None, end: dt.date | None) -> dict[int, BinaryIO]:
+    def _current(self, stack: ExitStack, dataset: Dataset, start: dt.date | None, end: dt.date | None) -> dict[int, Opened]:
         """The years within the range whose files are current, with these, open."""
         assert self._folder is not None
         years = kept_years(self._folder, dataset) if dataset.dated else [EVERY_YEAR]
@@ -138,9 +138,9 @@ class Snapshot:
                 continue
             found = opened(file_of(self._folder, dataset, year))
             if found is not None:
-                file = stack.enter_context(found[0])
-                if found[1].label == self.label(dataset, year):
-                    current[year] = file
+                stack.enter_context(found.file)
+                if found.held.label == self.label(dataset, year):
+                    current[year] = found
         return current
 
     def _stored(
@@ -148,9 +148,9 @@ class Snapshot:
     ) -> dict[int, Part]:
         """The rows of these days from PostgreSQL, under the year in which each range begins."""
         return {
-            (first.year if first else EVERY_YEAR): self.sql(statement_of(dataset, columns, (first, last), codes))
-            .sort(dataset.key)
-            .select
+            (first.year if first else EVERY_YEAR): Part(
+                self.sql(statement_of(dataset, columns, (first, last), codes)).sort(dataset.key).select
+            )
             for first, last in days
         }
 
@@ -163,7 +163,7 @@ class _Unreadable(Exception):
         self.year, self.why = year, why
 
 
-def _part(file: BinaryIO, year: int, start: dt.date | None, end: dt.date | None, codes: Sequence[str] | None) -> Part:
+def _part(found: Opened, year: int, start: dt.date | None, end: dt.date | None, codes: Sequence[str] | None) -> Part:
     """The file's rows of these days and codes. The part raises _Unreadable."""
     conditions = []
     if start is not None and start > dt.date(year, 1, 1):
@@ -175,13 +175,13 @@ def _part(file: BinaryIO, year: int, start: dt.date | None, end: dt.date | None,
 
     def read(columns: Sequence[str]) -> pl.DataFrame:
         try:
-            file.seek(0)
-            rows = pl.scan_parquet(file)
+            found.file.seek(0)
+            rows = pl.scan_parquet(found.file)
             return (rows.filter(conditions) if conditions else rows).select(columns).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _Unreadable(year, error) from None
 
-    return read
+    return Part(read, found.stretches if not conditions else None)
 
 
 def _types(dataset: Dataset, columns: Sequence[str]) -> dict[str, pl.DataType]:

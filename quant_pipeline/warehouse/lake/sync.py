@@ -80,9 +80,9 @@ def _looked_at(stored: Snapshot, folder: Path, manifest: Manifest, datasets: Col
             path = file_of(folder, dataset, year)
             found = opened(path)
             if found is not None:
-                found[0].close()
-                manifest.add(dataset, path, found[1])
-            if dataset in datasets and (found is None or found[1].label != stored.label(dataset, year)):
+                found.file.close()
+                manifest.add(dataset, path, found.held)
+            if dataset in datasets and (found is None or found.held.label != stored.label(dataset, year)):
                 stale.append((dataset, year))
     return stale
 
