@@ -19,12 +19,14 @@ from quant_pipeline.assets import (
     screens,
     signals,
     sourced,
+    ths_account,
 )
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.options import OPTIONS, SyncOptions
 from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.sync import SyncResource
+from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.schedules import SCHEDULES
 from quant_pipeline.sensors.alerts import alerts
@@ -32,6 +34,7 @@ from quant_pipeline.sensors.automation import automation
 from quant_pipeline.sensors.outbox import outbox
 from quant_pipeline.sensors.run_failure import run_failure
 from quant_pipeline.sensors.run_recovery import run_recovery
+from quant_pipeline.sensors.ths_session import ths_session
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -43,6 +46,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "sync": SyncResource(warehouse=warehouse, sources=sources),
         OPTIONS: SyncOptions.configure_at_launch(),
         "notifier": NotifierResource(warehouse=warehouse),
+        "ths": ThsResource(warehouse=warehouse),
     }
     return dg.Definitions(
         assets=[
@@ -60,11 +64,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             lake.lake,
             *exports.EXPORTS,
             *operations.REPORTS,
+            ths_account.ths_account,
         ],
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],
         jobs=JOBS,
         schedules=SCHEDULES,
-        sensors=[automation, outbox, run_failure, run_recovery, alerts],
+        sensors=[automation, outbox, run_failure, run_recovery, alerts, ths_session],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from quant_pipeline.assets import ths_account
 from quant_pipeline.assets.signals import clean_signals
 from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, PRICE_LIMITS, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.selections import (
@@ -93,6 +94,30 @@ def signals_cleanup() -> None:
     clean_signals()
 
 
+def _login(name: str, op: dg.OpDefinition, description: str) -> dg.JobDefinition:
+    @dg.job(name=name, description=description, executor_def=dg.in_process_executor)
+    def login() -> None:
+        op()
+
+    return login
+
+
+LOGINS = [
+    _login(
+        "ths_login_qr",
+        ths_account.show_qr_code,
+        "同花顺扫码登录：二维码在运行的事件里. Log in to THS by QR code: it is in the run.",
+    ),
+    _login(
+        "ths_login_sms", ths_account.send_sms_code, "同花顺短信登录：发送验证码. Has THS send an SMS: the first of two steps."
+    ),
+    _login("ths_login_sms_code", ths_account.check_sms_code, "同花顺短信登录：用验证码登录. The second step: with the code."),
+    _login("ths_login_password", ths_account.log_in_by_password, "同花顺密码登录. Log in to THS with the vault's password."),
+    _login("ths_login_cookie", ths_account.import_cookies, "导入同花顺 Cookie. Import a browser's cookies of THS."),
+    _login("ths_relogin", ths_account.log_in_again, "同花顺自动重新登录. Log in to THS again, where it can be without you."),
+]
+
+
 JOBS: list[AssetJob | dg.JobDefinition] = [
     daily_sync,
     catch_up,
@@ -109,4 +134,5 @@ JOBS: list[AssetJob | dg.JobDefinition] = [
     signals_cleanup,
     backtest_grid,
     backtest_walk_forward,
+    *LOGINS,
 ]

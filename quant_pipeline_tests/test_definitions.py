@@ -30,7 +30,7 @@ from quant_pipeline.sync.checks import checks_of
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ASSETS = {key.to_user_string(): definition for definition in defs.assets or () for key in definition.keys}  # type: ignore[union-attr]
 SIGNALLED = ("signals", "signal_statistics", "portfolio_risk")
-OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats"}
+OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats", "ths_account"}
 DATASET_OF = {
     **SOURCED,
     "screen_dual_ma": SCREEN_RESULTS,
@@ -60,7 +60,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "quality": "reconciliation",
         "lake": "lake",
         "exports": "export_qlib export_parquet export_vnpy export_csv",
-        "operations": "sync_status sync_history source_health data_stats alerts",
+        "operations": "sync_status sync_history source_health data_stats alerts ths_account",
     }
     expected = {name: group for group, names in groups.items() for name in names.split()}
     assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == expected
@@ -69,7 +69,9 @@ def test_the_names_that_users_type_are_these() -> None:
         "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync "
         "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report signals_cleanup"
     ).split()
-    assert {job.name for job in repository.get_all_jobs()} == {*jobs, "backtest_grid", "backtest_walk_forward", "__ASSET_JOB"}
+    by_hand = "backtest_grid backtest_walk_forward ths_login_qr ths_login_sms ths_login_sms_code ths_login_password "
+    by_hand += "ths_login_cookie ths_relogin"
+    assert {job.name for job in repository.get_all_jobs()} == {*jobs, *by_hand.split(), "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "automation",
@@ -77,8 +79,9 @@ def test_the_names_that_users_type_are_these() -> None:
         "run_failure",
         "run_recovery",
         "alerts",
+        "ths_session",
     }
-    resources = "warehouse sources sync options notifier".split()
+    resources = "warehouse sources sync options notifier ths".split()
     assert set(repository.get_top_level_resources()) == set(resources)
 
 

@@ -33,7 +33,7 @@ _WHEN_THERE_IS_NONE = (
 _Teller = Callable[[WarehouseResource], dict[str, Any]]
 
 
-def _report(zh: str, en: str) -> Callable[[_Teller], dg.AssetsDefinition]:
+def report(zh: str, en: str) -> Callable[[_Teller], dg.AssetsDefinition]:
     """A report: the decorated function gives the metadata that it consists of."""
 
     def declare(tell: _Teller) -> dg.AssetsDefinition:
@@ -47,15 +47,15 @@ def _report(zh: str, en: str) -> Callable[[_Teller], dg.AssetsDefinition]:
             dagster_type=NOTHING,
             hooks={tell_failure},
         )
-        def report(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        def told(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
             return dg.MaterializeResult(metadata=labelled(origin() | tell(warehouse)))
 
-        return report
+        return told
 
     return declare
 
 
-@_report(
+@report(
     "同步状态 · 各数据集同步到哪一天、缺什么、该做什么，以及正在进行的同步；同命令 quant-pipeline status",
     "How far each data set is synced, what lacks, what to do, and the syncs that are going on: as `quant-pipeline status`.",
 )
@@ -74,7 +74,7 @@ def sync_status(warehouse: WarehouseResource) -> dict[str, Any]:
     }
 
 
-@_report(
+@report(
     "同步历史 · 最近的同步：要求了什么、写入多少、耗费多少；同命令 quant-pipeline history",
     "The last syncs: what each was asked for, wrote and cost: as `quant-pipeline history`.",
 )
@@ -91,7 +91,7 @@ def sync_history(warehouse: WarehouseResource) -> dict[str, Any]:
     return {"page": page_link("sync"), "syncs": page.total, "last_syncs": table(rows)}
 
 
-@_report(
+@report(
     "数据源健康 · 各数据源与接口的调用、成功率、用时、配额、熔断与优先级；同命令 quant-pipeline sources",
     "Calls, success rate, times, quota, circuit and priority of each source and API: as `quant-pipeline sources`.",
 )
@@ -114,7 +114,7 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
     }
 
 
-@_report(
+@report(
     "数据统计 · 各数据集按来源的行数、日期、代码数与占用；同命令 quant-pipeline stats",
     "Rows, dates and codes per data set and source, and size on disk: as `quant-pipeline stats`.",
 )

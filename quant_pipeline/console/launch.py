@@ -55,14 +55,15 @@ def launch(
     *,
     selection: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
     queue: bool = False,
     trigger: str,
     command_id: str,
 ) -> Launched:
     """Runs the job, or the `selection` of its assets, for the partitions that the tags name; waits for its end.
 
-    `options`: as SyncOptions has them. The run is stored under the job's name, tagged with the command that asked, and
-    with the id that all runs of that call of it have.
+    `options`: as SyncOptions has them. `config`: of ops, by name. The run is stored under the job's name, tagged with the
+    command that asked, and with the id that all runs of that call of it have.
     """
     prepare_environment()
     named = {
@@ -82,7 +83,9 @@ def launch(
             return defs.resolve_job_def(job).execute_in_process(
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in selection] or None,
-                run_config=_QUIET | (run_config_of(options) if options else {}),
+                run_config=_QUIET
+                | (run_config_of(options) if options else {})
+                | ({"ops": {op: {"config": dict(each)} for op, each in config.items()}} if config else {}),
                 tags=named,
                 raise_on_error=False,
                 run_id=run_id,

@@ -214,8 +214,9 @@ def refusal_unknown(*, source: str, api: str, text: str, ui_url: str, sandbox: b
 
 
 @_spoken
-def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool) -> Message:
-    """A 同花顺 account is logged out and a person is needed. `account`: as he knows it; `reason`: why no re-login helped."""
+def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool, code: bool = False) -> Message:
+    """A 同花顺 account is logged out and a person is needed. `account`: as he knows it; `reason`: why no re-login helped;
+    `code`: an SMS was sent, and its code is all that is needed."""
     lines = [
         say("- Account: {account}", account=_inline(account)),
         say("- Why: {reason}", reason=_inline(reason)),
@@ -224,7 +225,9 @@ def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool) ->
         "",
         say("**What to do**"),
         "",
-        say("1. Log in again: `quant-pipeline ths login qr`"),
+        say("1. Give the code of the SMS: `quant-pipeline ths login sms --code`")
+        if code
+        else say("1. Log in again: `quant-pipeline ths login qr`"),
         say("2. How it stands: `quant-pipeline ths status`"),
         "",
         say("[Open the UI]({url})", url=ui_url),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quant_pipeline.sandbox.addresses import Addresses
 
 
-_SIMULATED_HOSTS = ("ugc", "t")
+_SIMULATED_HOSTS = ("upass", "auth", "ugc", "t")
 
 
 def settings_of(source: type[Source], current: Settings) -> SourceSettings | None:
@@ -98,9 +98,8 @@ def inbox(settings: Settings) -> str | None:
 
 def ths(settings: Settings) -> Hosts:
     """The hosts of the THS account: in sandbox mode the sandbox's, but for those that are set by hand."""
-    by_hand = {
-        name: url.rstrip("/") for name, url in (("ugc", settings.ths_ugc_url), ("t", settings.ths_t_url)) if url is not None
-    }
+    written = {name: getattr(settings, f"ths_{name}_url") for name in _SIMULATED_HOSTS}
+    by_hand = {name: url.rstrip("/") for name, url in written.items() if url is not None}
     if settings.sandboxed and len(by_hand) < len(_SIMULATED_HOSTS):
         sandbox = _sandbox(settings)
         by_hand = {name: getattr(sandbox, f"ths_{name}_url") for name in _SIMULATED_HOSTS} | by_hand

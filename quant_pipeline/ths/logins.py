@@ -152,6 +152,8 @@ class Logins:
         self.vault.check()  # before anybody scans a code that could not be kept
         with Alone(self._database, account):
             row = self.accounts.begun(account)
+            if by_itself and row.state is State.ACTIVE:  # another process was quicker
+                raise ThsError(Failure.TAKEN, told("{account} was logged in by another process", account=account))
             former = State.EXPIRED if row.state is State.LOGGING_IN else row.state  # of a process that died
             self.accounts.move(account, State.LOGGING_IN, marked("a login began"), method=method, by_itself=by_itself)
             try:
