@@ -129,7 +129,7 @@ def data_stats(warehouse: WarehouseResource) -> dict[str, Any]:
     }
 
 
-@_report(
+@report(
     "告警 · 未恢复的告警、规则，以及各渠道的待发消息；同命令 quant-pipeline alerts list、messages",
     "Open alerts, their rules, and what waits for each channel: as `quant-pipeline alerts list` and `messages`.",
 )
