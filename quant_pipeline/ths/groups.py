@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from quant_pipeline.language import marked, told
+from quant_pipeline.ths.errors import Failure, ThsError, says_expired
 from quant_pipeline.ths.hosts import Hosts
+from quant_pipeline.ths.line import Line
 from quant_pipeline.ths.market_ids import Entry, alternatives
 
 DEFAULT: Final = "default"
@@ -26,38 +27,31 @@ _DEFAULT_LIST = "/newcircle/group"
 _FROM = "sjcg_gphone"
 _AGENT = "Hexin_Gphone/11.28.03 (Royal Flush) hxtheme/0 okhttp/3.14.9"
 """The phone's, which alone is answered."""
-_TIMEOUT = 15.0
-_LARGEST = 4 * 2**20
-_OK, _REFUSED, _THERE, _GONE, _BAD_CODE, _EXPIRED = 0, 1, -200, -300, -10003, 401
+_OK, _REFUSED, _THERE, _GONE, _BAD_CODE = 0, 1, -200, -300, -10003
 _ATTEMPTS = 4
 """How often a write is tried whose version was outdated."""
 _OUTDATED = re.compile(r"outdated|version|版本", re.IGNORECASE)
-_LOGIN = re.compile("登录|失效|login", re.IGNORECASE)
-_LONGEST = 120
 _ANOTHER_FORM = marked("THS answered in another form than its watchlists have: its interface may have changed")
 _LOST = 3
 """Calls without an answer in a row, after which the rest is not tried."""
 
 
-class GroupsError(RuntimeError):
-    """The account's groups cannot be had or changed; the text says why, never with a cookie."""
-
-
-class SessionExpired(GroupsError):
+class SessionExpired(ThsError):
     """The login is over: `answer` is what THS said."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(
-            told("the THS login has expired ({answer}): log in again with `quant-pipeline ths login`", answer=answer)
+            Failure.EXPIRED,
+            told("the THS login has expired ({answer}): log in again with `quant-pipeline ths login qr`", answer=answer),
         )
         self.answer = answer
 
 
-class Refused(GroupsError):
+class Refused(ThsError):
     """THS refuses a write, with its code and in its words."""
 
     def __init__(self, code: int, words: str) -> None:
-        super().__init__(told("THS refused: {code} {words}", code=code, words=words))
+        super().__init__(Failure.REFUSED, told("THS refused: {code} {words}", code=code, words=words))
         self.code, self.words = code, words
 
 
@@ -106,22 +100,22 @@ class Groups:
     """The groups of the account that the session is of."""
 
     def __init__(self, session: LoggedIn, hosts: Hosts) -> None:
-        self._session, self._hosts = session, hosts
+        self._line, self._hosts = Line(hosts, session.cookies), hosts
         self._version: str | None = None
 
     def all(self) -> list[Group]:
-        """Every group but the default list. SessionExpired, GroupsError."""
+        """Every group but the default list. SessionExpired, ThsError."""
         data = self._ugc("GET", f"{_GROUPS}/query", {"from": _FROM, "types": "0,1"})
         if not isinstance(data, Mapping) or data.get("version") is None or not isinstance(data.get("group_list"), list):
-            raise GroupsError(told("the answer of THS has no groups and no version: nothing was changed"))
+            raise ThsError(Failure.UNREADABLE, told("the answer of THS has no groups and no version: nothing was changed"))
         self._version = str(data["version"])
         return [_group(each) for each in data["group_list"]]
 
     def default(self) -> Group:
-        """The default list. SessionExpired, GroupsError."""
+        """The default list. SessionExpired, ThsError."""
         result = self._t("getSelfStockWithMarket/", {})
         if not isinstance(result, list):
-            raise GroupsError(told("the answer of THS has no default list: nothing was changed"))
+            raise ThsError(Failure.UNREADABLE, told("the answer of THS has no default list: nothing was changed"))
         entries = [Entry(str(each["code"]), str(each["marketid"])) for each in result if {"code", "marketid"} <= set(each)]
         return Group(DEFAULT, DEFAULT_NAMES[0], tuple(entries))
 
@@ -132,13 +126,14 @@ class Groups:
         return next((each for each in self.all() if each.id == number), None)
 
     def make(self, name: str) -> Group:
-        """A new group of that name. GroupsError where THS makes none."""
+        """A new group of that name. ThsError where THS makes none."""
         before = {each.id for each in self.all()}
         self._write(f"{_GROUPS}/add", {"name": name, "type": "0"})
         made = [each for each in self.all() if each.id not in before]
         found = [each for each in made if each.name.strip() == name] or made
         if len(found) != 1:
-            raise GroupsError(told("THS was asked to make the group {name}, and has none of that name afterwards", name=name))
+            words = told("THS was asked to make the group {name}, and has none of that name afterwards", name=name)
+            raise ThsError(Failure.UNREADABLE, words)
         return found[0]
 
     def add(self, group: Group, entries: Sequence[Entry]) -> Iterator[Became]:
@@ -158,7 +153,7 @@ class Groups:
                     became, lost = self._one(group, entry, action), 0
                 except SessionExpired:
                     raise
-                except GroupsError as error:
+                except ThsError as error:
                     lost, why = lost + 1, str(error)
             yield became if lost == 0 else Became(entry, Outcome.REFUSED, why)
 
@@ -206,50 +201,30 @@ class Groups:
     def _ugc(self, method: str, path: str, fields: Mapping[str, str]) -> Any:
         """The `data` of the envelope."""
         content = self._content(method, self._hosts.ugc + path, fields)
-        code, words = _number(content.get("status_code")), _words(content.get("status_msg"))
-        if code == _EXPIRED:
-            raise SessionExpired(words or "401")
+        code, words = _number(content.get("status_code")), self._line.said(content.get("status_msg"))
         if code != _OK:
             raise Refused(code, words)
         return content.get("data")
 
     def _t(self, path: str, fields: Mapping[str, str]) -> Any:
         content = self._content("GET", f"{self._hosts.t}{_DEFAULT_LIST}/{path}", fields)
-        code, words = _number(content.get("errorCode")), _words(content.get("errorMsg"))
-        if code != _OK and _LOGIN.search(words):
-            raise SessionExpired(words)
+        code, words = _number(content.get("errorCode")), self._line.said(content.get("errorMsg"))
         if code != _OK:
             raise Refused(code, words)
         return content.get("result")
 
     def _content(self, method: str, url: str, fields: Mapping[str, str]) -> Mapping[str, Any]:
-        import requests
-
-        from quant_pipeline.sources import bounded_http
-
-        sent: dict[str, Any] = {"params": dict(fields)} if method == "GET" else {"data": dict(fields)}
-        try:
-            answer = bounded_http.request(
-                method,
-                url,
-                timeout=_TIMEOUT,
-                largest=_LARGEST,
-                headers={"User-Agent": _AGENT},
-                cookies=dict(self._session.cookies),
-                **sent,
-            )
-        except requests.RequestException as error:
-            raise GroupsError(told("THS gave no answer: {why}", why=bounded_http.fault_in_words(error))) from None
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            raise SessionExpired("HTTP 401")
-        if answer.status_code != HTTPStatus.OK:
-            raise GroupsError(told("THS answered with HTTP status {status}", status=answer.status_code))
+        phone = {"User_Agent": _AGENT}
+        answer = self._line.get(url, fields, **phone) if method == "GET" else self._line.post(url, fields, **phone)
         try:
             content = json.loads(answer.content)
         except ValueError:
             content = None
+        if says_expired(answer.status_code, content):
+            words = "" if content is None else self._line.said(content.get("status_msg") or content.get("errorMsg"))
+            raise SessionExpired(words or f"HTTP {answer.status_code}")
         if not isinstance(content, Mapping):
-            raise GroupsError(_ANOTHER_FORM)
+            raise ThsError(Failure.UNREADABLE, _ANOTHER_FORM)
         return content
 
 
@@ -264,13 +239,14 @@ def _group(listed: Mapping[str, Any]) -> Group:
 
 
 def entries_of(content: str) -> tuple[Entry, ...]:
-    """The entries of a group's content: 600519|000001|,17|33|. GroupsError where codes and markets are not as many: what is
+    """The entries of a group's content: 600519|000001|,17|33|. ThsError where codes and markets are not as many: what is
     not understood is not written into."""
     codes, _, markets = content.partition(",")
     pairs = [[part for part in text.split("|") if part] for text in (codes, markets)]
     if len(pairs[0]) != len(pairs[1]):
-        raise GroupsError(
-            told("a group of THS holds {codes} codes and {markets} markets", codes=len(pairs[0]), markets=len(pairs[1]))
+        raise ThsError(
+            Failure.UNREADABLE,
+            told("a group of THS holds {codes} codes and {markets} markets", codes=len(pairs[0]), markets=len(pairs[1])),
         )
     return tuple(Entry(code, market) for code, market in zip(*pairs, strict=True))
 
@@ -279,10 +255,4 @@ def _number(code: object) -> int:
     try:
         return int(str(code))
     except ValueError:
-        raise GroupsError(_ANOTHER_FORM) from None
-
-
-def _words(text: object) -> str:
-    """Foreign text on one line."""
-    line = " ".join("".join(each for each in str(text or "") if each.isprintable() or each == " ").split())
-    return line[:_LONGEST]
+        raise ThsError(Failure.UNREADABLE, _ANOTHER_FORM) from None

@@ -14,7 +14,8 @@ import polars as pl
 from quant_pipeline.language import told
 from quant_pipeline.market.datasets import THS_WATCHLIST
 from quant_pipeline.market.search import Named
-from quant_pipeline.ths.groups import DEFAULT_NAMES, Became, Group, Groups, GroupsError, Outcome, named
+from quant_pipeline.ths.errors import Failure, ThsError
+from quant_pipeline.ths.groups import DEFAULT_NAMES, Became, Group, Groups, Outcome, named
 from quant_pipeline.ths.market_ids import ts_code
 from quant_pipeline.ths.origins import codes_of
 from quant_pipeline.ths.planning import Plan, PushRefused, allowed, planned
@@ -58,7 +59,7 @@ class Pushed:
 def push(database: Database, groups: Groups, account: str, wanted: Push, session: dt.date, *, dry: bool = False) -> Pushed:
     """Does the push for the session; `dry`: only looks what it would do.
 
-    PushRefused where it may not be done, SessionExpired where the login is over, GroupsError where THS does not answer. What
+    PushRefused where it may not be done, SessionExpired where the login is over, ThsError where THS does not answer. What
     was done before is recorded all the same.
     """
     codes = codes_of(database, wanted.origin, session)
@@ -108,7 +109,7 @@ def _done(
         outcomes = _judged(came, after)
         _record(database, account, wanted, session, after or target, codes, outcomes, plan)
     if after is None:
-        raise GroupsError(told("the group {group} is gone after it was written into", group=target.name))
+        raise ThsError(Failure.UNREADABLE, told("the group {group} is gone after it was written into", group=target.name))
     return Pushed(
         wanted,
         session,
@@ -223,7 +224,7 @@ def _foreseen(wanted: Push, session: dt.date, group: Group | None, plan: Plan, n
 
 
 def taken(groups: Groups, name: str) -> tuple[Group, list[Named], list[str]]:
-    """The group of that name, its codes from the top, and the entries that the platform does not know. GroupsError where there
+    """The group of that name, its codes from the top, and the entries that the platform does not know. ThsError where there
     is none."""
     if name.strip() in DEFAULT_NAMES:
         group = groups.default()
@@ -232,7 +233,9 @@ def taken(groups: Groups, name: str) -> tuple[Group, list[Named], list[str]]:
         found = named(listed, name)
         if found is None:
             names = ", ".join([DEFAULT_NAMES[0], *(each.name for each in listed)])
-            raise GroupsError(told("the account has no group {name}: it has {names}", name=name.strip(), names=names))
+            raise ThsError(
+                Failure.UNKNOWN, told("the account has no group {name}: it has {names}", name=name.strip(), names=names)
+            )
         group = found
     codes = [(each, ts_code(each)) for each in group.entries]
     known = [Named(code, "") for _, code in codes if code is not None]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from quant_pipeline.ths.errors import ThsError
 from quant_pipeline.ths.groups import (
     DEFAULT,
     Became,
     Groups,
-    GroupsError,
     Outcome,
     Refused,
     SessionExpired,
@@ -134,7 +134,7 @@ def test_an_expiry_in_the_middle_ends_it_with_what_was_done_told(phone: Phone, o
 )
 def test_a_fault_on_the_way_is_a_sentence(phone: Phone, order: Order, kind: str, how: dict[str, int], told: str) -> None:
     order(kind, api="query", **how)
-    with pytest.raises(GroupsError, match=told) as caught:
+    with pytest.raises(ThsError, match=told) as caught:
         phone.groups().all()
     assert TICKET not in str(caught.value)
 
@@ -162,7 +162,7 @@ def test_the_default_list_has_a_door_of_its_own(phone: Phone) -> None:
 def test_a_group_that_is_not_understood_is_not_written_into() -> None:
     assert entries_of("") == ()
     assert entries_of("600519|000001|,17|33|") == entries_of("600519|000001,17|33") == (MAOTAI, PINGAN)
-    with pytest.raises(GroupsError, match="2 codes and 1 markets"):
+    with pytest.raises(ThsError, match="2 codes and 1 markets"):
         entries_of("600519|000001|,17|")
 
 
