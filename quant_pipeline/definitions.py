@@ -20,6 +20,7 @@ from quant_pipeline.assets import (
     signals,
     sourced,
     ths_account,
+    watchlists,
 )
 from quant_pipeline.jobs import JOBS
 from quant_pipeline.resources.notifier import NotifierResource
@@ -32,6 +33,7 @@ from quant_pipeline.schedules import SCHEDULES
 from quant_pipeline.sensors.alerts import alerts
 from quant_pipeline.sensors.automation import automation
 from quant_pipeline.sensors.outbox import outbox
+from quant_pipeline.sensors.push_watchlists import push_watchlists
 from quant_pipeline.sensors.run_failure import run_failure
 from quant_pipeline.sensors.run_recovery import run_recovery
 from quant_pipeline.sensors.ths_session import ths_session
@@ -63,13 +65,15 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             backtest_grids.walk_forward,
             lake.lake,
             *exports.EXPORTS,
+            watchlists.watchlists,
+            watchlists.ths_watchlist,
             *operations.REPORTS,
             ths_account.ths_account,
         ],
         asset_checks=[*sourced.CHECKS, reconciliation.sources_agree],
         jobs=JOBS,
         schedules=SCHEDULES,
-        sensors=[automation, outbox, run_failure, run_recovery, alerts, ths_session],
+        sensors=[automation, push_watchlists, outbox, run_failure, run_recovery, alerts, ths_session],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

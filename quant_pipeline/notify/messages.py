@@ -237,6 +237,28 @@ def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool, co
 
 
 @_spoken
+def watchlist_incomplete(
+    *, group: str, session: dt.date, lacks: Sequence[tuple[str, str]], page_url: str, sandbox: bool
+) -> Message:
+    """Codes that were not pushed into a group of the THS account; `lacks` holds (code, why)."""
+    lines = [
+        say("- Group: {group}", group=_inline(group)),
+        say("- Session: {session}", session=session),
+        "",
+        say("| Code | Why |"),
+        "|---|---|",
+        *(f"| {_inline(code)} | {_inline(why)} |" for code, why in lacks[:_LISTED_SOURCES]),
+        *_remainder(len(lacks), _LISTED_SOURCES),
+        "",
+        say("All other codes are in the group."),
+        "",
+        say("[Open the watchlists]({url})", url=page_url),
+    ]
+    title = say("THS watchlist {group}: {count} codes are not right", group=group, count=len(lacks))
+    return _message(title, lines, sandbox, Severity.WARNING, "watchlist", f"watchlist:{group}")
+
+
+@_spoken
 def alerts_raised(*, alerts: Sequence[tuple[str, str, str]], severity: Severity, pages_url: str, sandbox: bool) -> Message:
     """What is the matter now: (rule in words, what it is about, why); the gravest of them has `severity`."""
     lines = [

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from quant_pipeline.language import told
-from quant_pipeline.ths.groups import Group
 from quant_pipeline.ths.market_ids import Entry, MarketIdError, entry, ts_code
+
+if TYPE_CHECKING:
+    from quant_pipeline.ths.groups import Group  # with the client: not for who only reads what is to be pushed
 
 MOST_REMOVED = 0.3
 """Of a group, that may go without `--confirm`."""
