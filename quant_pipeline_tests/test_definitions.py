@@ -21,6 +21,8 @@ from quant_pipeline.market.datasets import (
     SIGNAL_STATISTICS,
     SIGNALS,
     SOURCED,
+    THS_WATCHLIST,
+    WATCHLISTS,
 )
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
 from quant_pipeline.strategies.registry import BUILT_IN, registered
@@ -34,7 +36,7 @@ OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats", "ths
 DATASET_OF = {
     **SOURCED,
     "screen_dual_ma": SCREEN_RESULTS,
-    **{each.name: each for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS, PORTFOLIO_RISK)},
+    **{each.name: each for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS, PORTFOLIO_RISK, WATCHLISTS, THS_WATCHLIST)},
 }
 
 
@@ -56,6 +58,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "screens": " ".join(f"screen_{strategy.name}" for strategy in BUILT_IN),
         "backtests": " ".join(["backtests parameter_grid walk_forward", *(f"backtest_{each.name}" for each in BUILT_IN)]),
         "computed": "market_overview",
+        "watchlists": "watchlists ths_watchlist",
         "signals": "signals signal_statistics portfolio_risk",
         "quality": "reconciliation",
         "lake": "lake",
@@ -75,6 +78,7 @@ def test_the_names_that_users_type_are_these() -> None:
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "automation",
+        "push_watchlists",
         "outbox",
         "run_failure",
         "run_recovery",
