@@ -36,7 +36,10 @@ OPERATIONS = {"sync_status", "sync_history", "source_health", "data_stats", "ths
 DATASET_OF = {
     **SOURCED,
     "screen_dual_ma": SCREEN_RESULTS,
-    **{each.name: each for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS, PORTFOLIO_RISK, WATCHLISTS, THS_WATCHLIST)},
+    **{
+        each.name: each
+        for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS, PORTFOLIO_RISK, WATCHLISTS, THS_WATCHLIST)
+    },
 }
 
 
