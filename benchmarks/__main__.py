@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backfill, backtest, history, indicators, lake, quota, screens, startup, upsert
+from benchmarks import backfill, backtest, door, history, indicators, lake, quota, screens, startup, upsert
 
 BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "indicators": indicators.main,
     "screens": screens.main,
     "backtest": backtest.main,
+    "door": door.main,
     "startup": startup.main,
 }
 

@@ -60,6 +60,7 @@ class Settings(Variables):
     ui_url: str = Field("http://127.0.0.1:3000", alias="QUANT_UI_URL")
     serve_host: str = Field("127.0.0.1", alias="QUANT_SERVE_HOST")
     serve_port: int = Field(8000, ge=0, le=65535, alias="QUANT_SERVE_PORT")
+    read_through: bool = Field(False, alias="QUANT_SERVE_READ_THROUGH")
     pages: str | None = Field(None, alias="QUANT_PAGES_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
     channels: Path | None = Field(None, alias="QUANT_CHANNELS")

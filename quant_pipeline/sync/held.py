@@ -42,7 +42,8 @@ def lacking(
 
     Stored is what a sync brought whole, by session or by code, and what rows are there for all that owe one.
     """
-    left = [label for label in labels if label not in _done(database, dataset, labels)]
+    done = _done(database, dataset, labels)
+    left = [label for label in labels if label not in done]
     if not left:
         return None
     if codes is None:

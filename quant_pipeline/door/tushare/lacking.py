@@ -16,6 +16,8 @@ from quant_pipeline.sync.periods import span_of
 from quant_pipeline.warehouse.database import Database
 
 _NAMED = 5
+_SYMBOLS = 20
+"""Codes that the command names; for more it fetches the market."""
 ONLY_CARRIED_OUT = (
     "只含已实施的分红送股，预案与股东大会通过的阶段未存。Only dividends that were carried out are kept, not what is planned."
 )
@@ -32,33 +34,31 @@ class NotHeld(Exception):
 def demand_held(database: Database, calendar: Calendar, question: Question, rows: Rows) -> str:
     """What is to be known about the rows, in words (mostly nothing). NotHeld where some that were asked for are not stored,
     Refusal where nobody can bring them: their codes are in no list."""
+    if (lack := _lack(database, calendar, question, rows)) is not None:
+        raise NotHeld(lack)
     if rows.frame.is_empty():
         for dataset in question.api.datasets:
             if never_synced(database, dataset):
                 raise NotHeld(Lack(dataset, (), None))
-    if (lack := _lack(database, calendar, question, rows)) is not None:
-        raise NotHeld(lack)
     return ONLY_CARRIED_OUT if question.api.dataset is DIVIDENDS else ""
 
 
-def told(question: Question, lack: Lack) -> Refusal:
-    """What lacks, and the command that brings it."""
-    dataset, labels = lack.dataset, lack.labels
-    which = f"{question.api.name}（{dataset.name} {dataset.zh}）"
+def told(question: Question, lack: Lack, why: str = "") -> Refusal:
+    """What lacks, and the command that brings it. `why`: why it was not fetched at once, where that was tried."""
+    dataset, labels, codes = lack.dataset, lack.labels, lack.codes or ()
     command = f"quant-pipeline sync --datasets {dataset.name}"
-    if not labels and not lack.codes:
-        return not_held(
-            f"本地数据库尚未同步 {which}。同步命令: {command}{'' if not dataset.dated else ' --days-back 30'}。Not synced yet."
-        )
-    of_codes = "" if lack.codes is None else f" {_listed(lack.codes)} 的"
-    if not labels:
-        return not_held(f"本地数据库尚未同步 {which}{of_codes}数据。同步命令: {command}。Not synced yet.")
-    symbols = "" if lack.codes is None else f" --symbols {','.join(lack.codes[:_NAMED])}"
-    days = f"{labels[0]:%Y%m%d}" if len(labels) == 1 else f"{labels[0]:%Y%m%d} 至 {labels[-1]:%Y%m%d} 之间 {len(labels)} 期"
+    days = ""
+    if labels:
+        days = f"{labels[0]:%Y%m%d}" if len(labels) == 1 else f"{labels[0]:%Y%m%d} 至 {labels[-1]:%Y%m%d} 之间 {len(labels)} 期"
+        symbols = f" --symbols {','.join(codes)}" if 0 < len(codes) <= _SYMBOLS else ""
+        command += f"{symbols} --start {labels[0]} --end {labels[-1]}"
+    elif dataset.dated:
+        command += " --days-back 30"
+    which = " ".join(filter(None, (_listed(codes), days)))
     return not_held(
-        f"本地数据库尚未同步 {which}{of_codes}这些日期: {days}。"
-        f"同步命令: {command}{symbols} --start {labels[0]} --end {labels[-1]}；或只请求已有的日期。"
-        "Not synced yet: run the command, or ask for the days that are stored."
+        f"本地数据库尚未同步 {question.api.name}（{dataset.name} {dataset.zh}）{which}。"
+        f"同步命令: {command}；或只请求已有的数据。"
+        f"Not synced yet: run the command, or ask for what is stored.{f' {why}' if why else ''}"
     )
 
 

@@ -17,8 +17,9 @@ from quant_pipeline.door.admission import NotAdmitted, NotAllowed, TooMany
 from quant_pipeline.door.tushare import answers
 from quant_pipeline.door.tushare.errors import Refusal, failed, no_right, too_many, wrong_parameter, wrong_token
 from quant_pipeline.door.tushare.lacking import NotHeld, demand_held, told
-from quant_pipeline.door.tushare.parameters import Call, call_of, question_of
-from quant_pipeline.door.tushare.reading import rows_of
+from quant_pipeline.door.tushare.parameters import Call, Question, call_of, question_of
+from quant_pipeline.door.tushare.read_through import fetched
+from quant_pipeline.door.tushare.reading import Rows, rows_of
 
 MOST_BYTES = 1_000_000
 """Of a call: six thousand codes, listed, take 60 kB."""
@@ -70,15 +71,28 @@ def _answered(access: Access, body: bytes, api: str, accept: str) -> Response:
         call = call_of(body, api)
         _admit(access, call)
         question = question_of(call)
-        calendar = access.calendar()
-        rows = rows_of(access.database, calendar, question)
-        return answers.accepted(rows, demand_held(access.database, calendar, question, rows), accept)
-    except NotHeld as missing:
-        return answers.refused(told(question, missing.lack))
+        return answers.accepted(*_held(access, question), accept)
     except Refusal as refusal:
         return answers.refused(refusal)
     except Exception as error:
         return answers.refused(_unforeseen(error, api))
+
+
+def _held(access: Access, question: Question) -> tuple[Rows, str]:
+    """The rows, and what is to be known about them. What lacks is told, or fetched first where that is switched on."""
+    calendar = access.calendar()
+    rows = rows_of(access.database, calendar, question)
+    try:
+        return rows, demand_held(access.database, calendar, question, rows)
+    except NotHeld as missing:
+        why = fetched(access, missing.lack) if access.settings.read_through else ""
+        if why is not None:
+            raise told(question, missing.lack, why) from None
+    rows = rows_of(access.database, calendar, question)
+    try:
+        return rows, demand_held(access.database, calendar, question, rows)
+    except NotHeld as still:
+        raise told(question, still.lack, "已尝试获取，仍有缺失。Fetched, and some lack still.") from None
 
 
 def _admit(access: Access, call: Call) -> None:

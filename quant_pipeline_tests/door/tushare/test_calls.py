@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -52,6 +53,16 @@ def test_codes_in_a_list_and_pages_that_join_to_the_whole(door: Door) -> None:
     ][:120]
     first = door.post(api_name="daily", params={"ts_code": codes, "start_date": "20261001", "limit": 40}).json()
     assert first["data"]["has_more"] is True
+
+
+def test_eight_clients_at_once_get_each_its_own_answer(door: Door) -> None:
+    codes = door.pro().daily(trade_date=DAY)["ts_code"].tolist()[:40]
+
+    def one(code: str) -> tuple[str, set[str]]:
+        return code, set(door.pro().daily(ts_code=code, start_date="20261001")["ts_code"])
+
+    with ThreadPoolExecutor(8) as clients:
+        assert all(found == {code} for code, found in clients.map(one, codes))
 
 
 def test_vip_names_are_the_same_tables(door: Door) -> None:
