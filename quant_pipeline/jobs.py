@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from quant_pipeline.assets import ths_account
+from quant_pipeline.assets.receivers import invite
 from quant_pipeline.assets.signals import clean_signals
 from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, PRICE_LIMITS, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.selections import (
@@ -118,6 +119,14 @@ LOGINS = [
 ]
 
 
+@dg.job(
+    description="Binds a friend of the PushPlus account: the code to scan is in the run's events 绑定 PushPlus 好友.",
+    executor_def=dg.in_process_executor,
+)
+def bind_receiver() -> None:
+    invite()
+
+
 JOBS: list[AssetJob | dg.JobDefinition] = [
     daily_sync,
     catch_up,
@@ -132,6 +141,7 @@ JOBS: list[AssetJob | dg.JobDefinition] = [
     monthly_verification,
     operations_report,
     signals_cleanup,
+    bind_receiver,
     backtest_grid,
     backtest_walk_forward,
     *LOGINS,

@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, upgraded
-from quant_pipeline.cli.help import Group
+from quant_pipeline.cli.command import as_json, plain_errors, prepared, print_facts, show, split, upgraded
+from quant_pipeline.cli.help import Group, option
 
 
 @click.group(cls=Group)
@@ -17,6 +17,7 @@ def notify() -> None:
     \b
     quant-pipeline notify channels          the channels of QUANT_CHANNELS or PUSHPLUS_TOKEN, and how they do
     quant-pipeline notify test wecom        send a trial over one of them
+    quant-pipeline notify bind mother       a code that a friend scans to get messages on WeChat
     """
 
 
@@ -56,3 +57,91 @@ def channels_(as_json: bool) -> None:
             show(channels_output(found, health), settings, console, as_json)
         if found.mistakes:
             sys.exit(1)
+
+
+@notify.command()
+@click.argument("receiver")
+@option("--channel", default="pushplus", show_default=True, help="The PushPlus channel whose friend it is to be.")
+@option("--severities", help="Comma-separated: info,warning,critical (default: all).")
+@option("--minutes", default=10, show_default=True, type=click.IntRange(1, 60), help="For how long the code is good.")
+@as_json
+def bind(receiver: str, channel: str, severities: str | None, minutes: int, as_json: bool) -> None:
+    """Bind a friend of your PushPlus account as RECEIVER: he scans a code, and gets messages on his WeChat.
+
+    The code is shown here and in the run pages (the job bind_receiver); whoever scans it first is bound.
+    """
+    with plain_errors():
+        from quant_pipeline.console import receivers
+        from quant_pipeline.resources import channels
+
+        settings, console = prepared(as_json)
+        database = upgraded()
+        told = receivers.severities_of(split(severities))
+        with channels.opened(database, settings) as found:
+            account = receivers.account(found, channel)
+            person = receivers.bound(database, account, receiver, told, minutes, console)
+        show(receivers.receivers_output([person]), settings, console, as_json)
+
+
+@notify.command("receivers")
+@as_json
+def receivers_(as_json: bool) -> None:
+    """The people who are bound, and the severities that each is told."""
+    with plain_errors():
+        from quant_pipeline.console.receivers import receivers_output
+        from quant_pipeline.notify.receivers import bound
+
+        settings, console = prepared(as_json)
+        show(receivers_output(bound(upgraded())), settings, console, as_json)
+
+
+@notify.command()
+@click.argument("receiver")
+@option("--severities", required=True, help="Comma-separated: info,warning,critical.")
+@as_json
+def tell(receiver: str, severities: str, as_json: bool) -> None:
+    """Change the severities that RECEIVER is told."""
+    with plain_errors():
+        from quant_pipeline.console import receivers
+        from quant_pipeline.notify.receivers import bound, tell_only
+
+        settings, console = prepared(as_json)
+        database = upgraded()
+        tell_only(database, receiver, receivers.severities_of(split(severities)))
+        show(receivers.receivers_output(bound(database)), settings, console, as_json)
+
+
+@notify.command()
+@click.argument("receiver")
+@as_json
+def unbind(receiver: str, as_json: bool) -> None:
+    """Unbind RECEIVER: he gets no more messages, and is taken off the account's friends."""
+    with plain_errors():
+        from quant_pipeline.console import receivers
+        from quant_pipeline.resources import channels
+
+        settings, _ = prepared(as_json)
+        database = upgraded()
+        with channels.opened(database, settings) as found:
+            words, facts = receivers.unbound(database, found, receiver)
+        print_facts(facts, words, as_json)
+
+
+@notify.command()
+@option("--channel", default="pushplus", show_default=True, help="The PushPlus channel.")
+@as_json
+def callback(channel: str, as_json: bool) -> None:
+    """Make a secret address for PushPlus's callbacks; a former one is good no more.
+
+    Write it into the account's settings at PushPlus. `quant-pipeline serve` must be reachable there from the internet;
+    without one, binding works too.
+    """
+    with plain_errors():
+        from quant_pipeline.console import receivers
+        from quant_pipeline.resources import channels
+
+        settings, _ = prepared(as_json)
+        database = upgraded()
+        with channels.opened(database, settings) as found:
+            address = receivers.callback_address(database, settings, receivers.account(found, channel))
+        print_facts({"channel": channel, "url": address}, address, as_json)

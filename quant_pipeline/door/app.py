@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from quant_pipeline.door import errors, plotly
+from quant_pipeline.door import callbacks, errors, plotly
 from quant_pipeline.door.access import Access
 from quant_pipeline.door.entry import KeyCheck
 from quant_pipeline.door.hosts import HostCheck, is_loopback, served_names
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     app.add_middleware(HostCheck, names=served_names(settings, host))
     app.middleware("http")(_with_headers)
     errors.add_handlers(app)
-    for each in (day, kline, screens, signals, watchlists, backtests, search, sync, alerts, data, plotly, tushare):
+    for each in (day, kline, screens, signals, watchlists, backtests, search, sync, alerts, data, plotly, callbacks, tushare):
         app.include_router(each.router)
     app.mount("/look", StaticFiles(directory=environment.STATIC), name="look")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
 from quant_pipeline.door.admission import Admission, NotAdmitted, NotAllowed, TooMany
+from quant_pipeline.door.callbacks import PREFIX
 from quant_pipeline.door.keys import Scope
 from quant_pipeline.door.tushare.route import is_call
 
@@ -41,14 +42,15 @@ def key_in(headers: Headers) -> str:
 
 
 class KeyCheck:
-    """Asks for a key at every address but Tushare's, whose calls bear theirs in the body. On the loopback for none."""
+    """Asks for a key at every address but Tushare's, whose calls bear theirs in the body, and those of callbacks, whose path is
+    one. On the loopback for none."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app, self._admission = app, admission
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         checked = scope["type"] in ("http", "websocket") and not self._admission.on_loopback
-        if checked and not is_call(scope) and not scope["path"].startswith(_OPEN):
+        if checked and not is_call(scope) and not scope["path"].startswith((*_OPEN, PREFIX)):
             refusal = await run_in_threadpool(self._refusal, key_in(Headers(scope=scope)))
             if refusal is not None:
                 await refusal(scope, receive, send)

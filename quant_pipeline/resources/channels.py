@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
+from quant_pipeline.notify import receivers
 from quant_pipeline.notify.channels.configured import Configured, Means, configured
 from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.resources import upstream
@@ -16,9 +18,12 @@ from quant_pipeline.warehouse.presence import Presence
 
 @contextmanager
 def opened(database: Database, current: Settings) -> Iterator[Configured]:
-    """The channels, for as long as the block lasts: their calls are counted for all processes."""
+    """The channels and the ways to bound people, for as long as the block lasts: their calls are counted for all processes."""
     with closing(Presence(database.connect())) as presence:
-        yield found(current, database, Limiter(database.pool, presence))
+        own = found(current, database, Limiter(database.pool, presence))
+        people = receivers.bound(database)
+        tables = receivers.with_people(own.tables, list(own.channels.values()), people)
+        yield replace(own, channels={**own.channels, **receivers.ways_to(people, own.channels)}, tables=tables)
 
 
 def found(current: Settings, database: Database | None, limiter: Limiter | None = None) -> Configured:

@@ -50,10 +50,11 @@ class Servers:
         ca_file: Path,
     ) -> None:
         self.calls, self.faults = CallLog(), Faults()
+        self.control_token = secrets.token_urlsafe(24)
         self._market_thread = MarketThread(market)
         per_minute = {EVERY_API: CALLS_A_MINUTE, **(quotas or {})}
         self.tushare = TushareServer(self._market_thread, self.calls, self.faults, Quotas(per_minute, minute=minute))
-        self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store)
+        self.pushplus = PushPlusServer(self.calls, self.faults, minute=minute, store=store, control_token=self.control_token)
         self.robots = RobotsServer(self.calls, self.faults, self.pushplus.deliver, minute=minute)
         self.sms = SmsServer(self.calls, self.faults, self.pushplus.deliver, minute=minute)
         self.baostock = BaostockServer(self._market_thread, self.calls, self.faults)
@@ -64,7 +65,6 @@ class Servers:
         self.ths_groups = ThsGroupsServer(self.calls, self.faults, who=self.ths_accounts.signed_in, store=groups)
         self.web = WebProxy(self._market_thread, self.calls, self.faults, ca_file)
         self.ca_file = ca_file
-        self.control_token = secrets.token_urlsafe(24)
         own_quotas = {"tushare": self.tushare.quotas, "pushplus": self.pushplus.quotas, "robots": self.robots.quotas}
         self._control = ControlEndpoints(self.calls, self.faults, own_quotas, self.ths_groups, self.control_token)
         self._ths_control = ThsControl(self.ths_accounts, self.control_token)

@@ -398,3 +398,38 @@ DOOR_KEYS = sa.Table(
     _moment("revoked_at"),
     sa.Index("door_keys_name", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
 )
+
+RECEIVERS = sa.Table(
+    "receivers",
+    OPERATIONS,
+    sa.Column("receiver", sa.Text, primary_key=True, comment="The name that its owner gave a person"),
+    sa.Column("channel", sa.Text, nullable=False, comment="The PushPlus account that the person is a friend of"),
+    sa.Column("friend", sa.BigInteger, nullable=False, comment="PushPlus's number; his token is asked for, not kept"),
+    sa.Column("nickname", sa.Text, nullable=False),
+    sa.Column("severities", sa.ARRAY(sa.Text), nullable=False, comment="info|warning|critical: what is told"),
+    sa.Column("bound_by", sa.Text, nullable=False, comment="polling|callback"),
+    _moment("bound_at", now=True),
+    sa.UniqueConstraint("channel", "friend", name="receivers_channel_friend_key"),
+)
+
+INVITATIONS = sa.Table(
+    "invitations",
+    OPERATIONS,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("nonce_hash", sa.Text, nullable=False, unique=True, comment="sha256 of what the callback brings back, once"),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("receiver", sa.Text, nullable=False),
+    sa.Column("severities", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("friends_before", sa.ARRAY(sa.BigInteger), nullable=False, comment="Who was a friend already"),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    _moment("made_at", now=True),
+    _moment("closed_at"),
+)
+
+CALLBACK_PATHS = sa.Table(
+    "callback_paths",
+    OPERATIONS,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("path_hash", sa.Text, nullable=False, comment="sha256 of the secret part of the address"),
+    _moment("made_at", now=True),
+)

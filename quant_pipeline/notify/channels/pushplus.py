@@ -94,7 +94,7 @@ class Friend:
 
 
 class PushPlus(ServiceChannel):
-    """A PushPlus account, or a friend of it (`friend`: his id). Without `secret_key` it can send, but not ask (`polls`)."""
+    """A PushPlus account, or a friend of it (see `for_friend`). Without `secret_key` it can send, but not ask (`polls`)."""
 
     kind = "pushplus"
     settings_type = Settings
@@ -113,7 +113,6 @@ class PushPlus(ServiceChannel):
         name: str = "pushplus",
         limiter: Limiter | None = None,
         settings: Settings | None = None,
-        friend: int | None = None,
     ) -> None:
         """`url` None: the real service; else a server that speaks its protocol, such as the sandbox's."""
         written = settings or Settings(
@@ -121,7 +120,8 @@ class PushPlus(ServiceChannel):
         )
         super().__init__(name, written, limiter)
         self.polls = written.secret_key is not None
-        self._friend = friend
+        self._friend: int | None = None
+        self._of = self
         self._access_key: str | None = None
         self._friends: Mapping[int, Friend] = {}
         self._turn = threading.Lock()
@@ -132,8 +132,9 @@ class PushPlus(ServiceChannel):
 
     def for_friend(self, name: str, friend: int) -> PushPlus:
         """The way to one of its friends: it draws from the same limits."""
-        channel = PushPlus("", name=name, settings=self.settings, limiter=self.client.limiter, friend=friend)
-        channel.account, channel.client.name = self.account, self.client.name
+        channel = PushPlus("", name=name, settings=self.settings, limiter=self.client.limiter)
+        channel.account, channel.client = self.account, self.client
+        channel._friend, channel._of = friend, self._of
         return channel
 
     def parts(self, message: Message) -> Sequence[Message]:
@@ -167,7 +168,7 @@ class PushPlus(ServiceChannel):
             "to": ",".join(secret(each) for each in settings.to),
         }
         if self._friend is not None:
-            found = self._token_of(self._friend)
+            found = self._of._token_of(self._friend)
             if not found.success:
                 return found
             body |= {"to": found.data, "topic": ""}
@@ -177,7 +178,7 @@ class PushPlus(ServiceChannel):
     def poll(self, receipt: str) -> Delivery:
         """What became of an accepted message."""
         path, asked_for = "/api/open/message/sendMessageResult", {"shortCode": receipt}
-        asked = self._question("poll", "GET", path, params=asked_for, retries=0)  # the outbox asks again
+        asked = self._of._question("poll", "GET", path, params=asked_for, retries=0)  # the outbox asks again
         if not asked.success:
             said = f"{asked.error_code} {asked.error_message}" if asked.answered else asked.error_message
             return Delivery(DeliveryState.UNKNOWN, said, reached=asked.error_code == _NOT_THERE)

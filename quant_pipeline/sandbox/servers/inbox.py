@@ -72,9 +72,10 @@ def rendered(message: Message) -> str:
 def _article(message: Message) -> str:
     content = html.escape(_CONTENT_STYLE + rendered(message), quote=True)
     title = html.escape(message.title or "（无标题）")
+    to = f" → {html.escape(message.to)}" if message.to else ""
     channel = CHANNELS.get(message.channel, message.channel)
     state = _STATES[message.status]
     return (
-        f"<article><h2>{title}</h2><time>{html.escape(channel)} · {html.escape(message.time)} · {state}</time>"
+        f"<article><h2>{title}</h2><time>{html.escape(channel)}{to} · {html.escape(message.time)} · {state}</time>"
         f'<iframe sandbox title="{title}" srcdoc="{content}"></iframe></article>'
     )

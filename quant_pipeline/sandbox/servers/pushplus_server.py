@@ -17,6 +17,7 @@ from quant_pipeline.sandbox.control.calls import CallLog
 from quant_pipeline.sandbox.control.faults import Faults, Kind
 from quant_pipeline.sandbox.control.quotas import Per, Quotas
 from quant_pipeline.sandbox.servers.faulty_transport import interrupt
+from quant_pipeline.sandbox.servers.pushplus_friends import PushPlusFriends
 
 SERVER = "pushplus"
 PREFIX = "/pushplus"
@@ -43,6 +44,8 @@ class Message:
     fails: bool = False
     channel: str = "pushplus"
     """Which service it came over."""
+    to: str = ""
+    """Names of friends, where it was for them."""
 
 
 class PushPlusServer:
@@ -51,7 +54,10 @@ class PushPlusServer:
     `store` is a file that keeps the messages over restarts; None keeps them in memory only.
     """
 
-    def __init__(self, calls: CallLog, faults: Faults, *, minute: float = 60.0, store: Path | None = None) -> None:
+    def __init__(
+        self, calls: CallLog, faults: Faults, *, minute: float = 60.0, store: Path | None = None, control_token: str = ""
+    ) -> None:
+        self.friends = PushPlusFriends(calls, PREFIX, self._admitted, control_token)
         self.quotas = Quotas({"send": 5}, minute=minute)
         self.quotas.set("send", Per.DAY, 200)
         self._same = Quotas(minute=minute)
@@ -67,6 +73,7 @@ class PushPlusServer:
             web.post(PREFIX + "/send", self.send),
             web.get(PREFIX + "/api/open/message/sendMessageResult", self.result, allow_head=False),
             web.post(PREFIX + "/api/common/openApi/getAccessKey", self.access_key),
+            *self.friends.routes(),
         ]
 
     async def send(self, request: web.Request) -> web.StreamResponse:
@@ -96,8 +103,11 @@ class PushPlusServer:
             template=str(body.get("template") or "html"),
             time=clock.now().isoformat(sep=" ", timespec="seconds")[:19],
             fails=fault is not None and fault.kind is Kind.UNDELIVERED,
+            to=", ".join(friend.name for friend in self.friends.known(str(body.get("to") or "")) or ()),
         )
         self.deliver(message)
+        settled = {"message": "", "shortCode": message.short_code, "sendStatus": 3 if message.fails else 2}
+        self.friends.report({"event": "message_complate", "messageInfo": settled})
         if fault is None:
             call.answer = "ok"
         return _reply(_OK, "请求成功", message.short_code)
@@ -112,7 +122,7 @@ class PushPlusServer:
             interrupted = await interrupt(fault, request)
             if interrupted is not None:
                 return interrupted
-        if self._keys.get(request.headers.get("access-key", ""), 0.0) < time.monotonic():
+        if not self._admitted(request):
             call.answer = "token"
             return _reply(_UNAUTHORISED, "请求未授权")
         message = next((each for each in self.messages if each.short_code == short_code), None)
@@ -152,6 +162,9 @@ class PushPlusServer:
             call.answer = "ok"
         return _reply(_OK, "请求成功", {"accessKey": key, "expiresIn": int(_KEY_LIFE)})
 
+    def _admitted(self, request: web.Request) -> bool:
+        return self._keys.get(request.headers.get("access-key", ""), 0.0) >= time.monotonic()
+
     def deliver(self, message: Message) -> None:
         """Puts a message into the inbox."""
         self.messages.append(message)
@@ -166,6 +179,8 @@ class PushPlusServer:
             return _INVALID, "服务端验证错误：消息内容不能为空", "parameters"
         if len(str(content)) > LONGEST_CONTENT or len(str(body.get("title") or "")) > _LONGEST_TITLE:
             return _INVALID, "服务端验证错误：标题或内容过长", "parameters"
+        if self.friends.known(str(body.get("to") or "")) is None:
+            return _INVALID, "服务端验证错误：好友令牌不正确", "parameters"
         if str(body.get("template") or "html") not in TEMPLATES:
             return _INVALID, "服务端验证错误：模板不存在", "parameters"
         broken = self.quotas.take(token, "send")
