@@ -76,7 +76,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report signals_cleanup"
     ).split()
     by_hand = "backtest_grid backtest_walk_forward ths_login_qr ths_login_sms ths_login_sms_code ths_login_password "
-    by_hand += "ths_login_cookie ths_relogin"
+    by_hand += "ths_login_cookie ths_relogin bind_receiver"
     assert {job.name for job in repository.get_all_jobs()} == {*jobs, *by_hand.split(), "__ASSET_JOB"}
     assert {schedule.name for schedule in repository.schedule_defs} == {f"{job}_schedule" for job in jobs}
     assert {sensor.name for sensor in repository.sensor_defs} == {
