@@ -68,14 +68,13 @@ class Settings(Variables):
     partitions_start: dt.date | None = Field(None, alias="QUANT_PARTITIONS_START")
     without: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_WITHOUT")
     screens: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_SCREENS")
-    exports: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_EXPORTS")
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().resolve()
 
-    @field_validator("without", "screens", "exports", mode="before")
+    @field_validator("without", "screens", mode="before")
     @classmethod
     def _names(cls, names: object) -> object:
         return frozenset(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names

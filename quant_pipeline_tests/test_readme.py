@@ -23,6 +23,9 @@ from click.testing import CliRunner
 from dotenv import dotenv_values
 
 from quant_pipeline.cli import main
+from quant_pipeline.exports.objects import ObjectStoreSettings
+from quant_pipeline.exports.registry import ExportsSettings
+from quant_pipeline.exports.vnpy import VnpySettings
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.registry import priority_variable, registered
@@ -179,6 +182,18 @@ SETTINGS = sorted(
 )
 
 
+OF_EXPORTS = sorted(
+    field.alias or "" for kind in (ExportsSettings, ObjectStoreSettings, VnpySettings) for field in kind.model_fields.values()
+)
+
+
+@pytest.mark.parametrize("variable", OF_EXPORTS)
+def test_every_setting_of_the_exports_is_explained(variable: str) -> None:
+    assert re.search(rf"^#{variable}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    for page in ("exports.md", "exports.zh.md"):
+        assert variable in (ROOT / "docs" / page).read_text(encoding="utf-8"), page
+
+
 @pytest.mark.parametrize("variable", SETTINGS)
 def test_every_setting_is_explained(variable: str) -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
@@ -192,4 +207,4 @@ def test_no_document_names_a_setting_that_does_not_exist(tmp_path: Path) -> None
     for block in BLOCKS:
         if block.language == "ini":
             (tmp_path / ".env").write_text(block.text, encoding="utf-8")
-            assert set(dotenv_values(tmp_path / ".env")) <= set(SETTINGS), block.place
+            assert set(dotenv_values(tmp_path / ".env")) <= {*SETTINGS, *OF_EXPORTS}, block.place

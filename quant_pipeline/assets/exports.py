@@ -1,6 +1,5 @@
 """Exports: the stored rows in the form of another tool, an asset for each that is registered."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.launchpad import fields_of
 from quant_pipeline.assets.metadata import origin, table
 from quant_pipeline.exports.contract import Export, ExportError, Origin, Progress, Written
-from quant_pipeline.exports.registry import registered
+from quant_pipeline.exports.registry import by_themselves, registered
 from quant_pipeline.language import speaking
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
@@ -25,7 +24,6 @@ GROUP = "exports"
 _LISTED = 50
 _STEPS = 10
 """Lines in a run's log that tell how far it has come."""
-_logger = logging.getLogger(__name__)
 
 
 def export_asset(kind: type[Export], *, by_itself: bool) -> dg.AssetsDefinition:
@@ -51,7 +49,7 @@ def export_asset(kind: type[Export], *, by_itself: bool) -> dg.AssetsDefinition:
                 written = kind(asked).run(Origin(current, warehouse.database, warehouse.calendar()), _logged(context))
             except ExportError as error:
                 raise Failed(str(error)) from None
-        return dg.MaterializeResult(metadata=labelled(_metadata(kind, written)))
+        return dg.MaterializeResult(metadata=labelled(_metadata(written)))
 
     return export
 
@@ -69,11 +67,10 @@ def _logged(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
     return line
 
 
-def _metadata(kind: type[Export], written: Written) -> dict[str, Any]:
+def _metadata(written: Written) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "path": dg.MetadataValue.path(written.place),
         **origin(),
-        "reading": kind.reading.format(place=written.place),
         "parts_written": len(written.parts),
         "unchanged": written.unchanged,
         "removed": written.removed,
@@ -92,7 +89,8 @@ def _metadata(kind: type[Export], written: Written) -> dict[str, Any]:
 def _description(kind: type[Export]) -> str:
     return (
         f"{in_both(kind.zh, kind.doc)}\n\n"
-        f"读取 Read it: {kind.reading.format(place='…')}\n\n命令行 Command: quant-pipeline export {kind.name}"
+        # As code: Markdown takes the stars of a path away.
+        f"读取 Read it: `{kind.reading.format(place='…')}`\n\n命令行 Command: `quant-pipeline export {kind.name}`"
     )
 
 
@@ -102,14 +100,6 @@ def _when_the_lake_is_new() -> dg.AutomationCondition[Any]:
     return (new & quiet).with_label("when_the_lake_is_new")
 
 
-def exports_on() -> frozenset[str]:
-    """The exports that run by themselves (QUANT_EXPORTS). A name of none is told and left out."""
-    wanted = settings.load().exports
-    if unknown := sorted(wanted - registered().keys()):
-        _logger.warning("QUANT_EXPORTS: no export %s; there are %s", ", ".join(unknown), ", ".join(registered()))
-    return wanted
-
-
-_BY_THEMSELVES = exports_on()
+_BY_THEMSELVES = by_themselves()
 EXPORTS = [export_asset(kind, by_itself=name in _BY_THEMSELVES) for name, kind in registered().items()]
 """An asset per registered export, plug-ins included."""

@@ -85,7 +85,6 @@ ZH: Final = {
     "pruned_calls": "清理的旧调用",
     "qr_code": "二维码",
     "quotas": "配额",
-    "reading": "读取方式",
     "rejected": "拒收",
     "removed": "移除",
     "report": "报告",

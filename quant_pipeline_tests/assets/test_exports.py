@@ -12,10 +12,11 @@ import requests
 from click.testing import CliRunner, Result
 
 from quant_pipeline.assets import exports
-from quant_pipeline.assets.exports import export_asset, exports_on
+from quant_pipeline.assets.exports import export_asset
 from quant_pipeline.cli import main
+from quant_pipeline.definitions import defs
 from quant_pipeline.exports.qlib import Qlib
-from quant_pipeline.exports.registry import BUILT_IN
+from quant_pipeline.exports.registry import BUILT_IN, by_themselves
 from quant_pipeline_tests.assets.platform import Platform, plain, texts
 from quant_pipeline_tests.exports.conftest import SECRET
 from quant_pipeline_tests.sync.stored import MAIN, market, sessions
@@ -43,7 +44,8 @@ def test_the_asset_writes_what_changed_and_says_where_and_how_to_read_it(
     assert filled.alone([], "export_qlib").success
     told = _last(filled, "export_qlib")
     assert told["path"] == str(place)
-    assert told["reading"] == f"qlib.init(provider_uri='{place}', region='cn')"
+    (spec,) = (each for each in defs.resolve_all_asset_specs() if each.key == dg.AssetKey("export_qlib"))
+    assert "`qlib.init(provider_uri='…', region='cn')`" in (spec.description or "")
     assert told["origin"].startswith("SANDBOX")
     assert (told["parts_written"], told["unchanged"]) == (4, 0)
     assert (place / "calendars/day.txt").is_file()
@@ -143,8 +145,8 @@ def test_every_export_has_its_command_and_its_help() -> None:
 
 
 def test_those_that_are_named_follow_the_lake_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUANT_EXPORTS", "qlib,qlbi")
-    assert "qlib" in exports_on()
+    monkeypatch.setenv("QUANT_EXPORTS", "qlib, qlbi")
+    assert by_themselves() == {"qlib"}
     watched = dg.Definitions(
         [dg.AssetSpec("lake"), export_asset(Qlib, by_itself=True)], resources={"warehouse": 1, "notifier": 1}
     )
