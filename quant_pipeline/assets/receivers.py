@@ -1,7 +1,5 @@
 """Binding a person as a run: the code to scan stands in the run's events, and the run waits for whoever scans it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
