@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -12,13 +13,15 @@ import numpy as np
 import polars as pl
 
 from quant_pipeline.backtest.layout import NEVER, Array
-from quant_pipeline.backtest.passes import averaged, bounded, changes, in_shares, in_units, merged, numbered, taken
+from quant_pipeline.backtest.passes import averaged, bounded, changes, in_shares, in_units, merged, numbered, taken, unexplained
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.backtest.units import parts
 from quant_pipeline.language import say
 from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
 
+_THREADS: Final = 2
+_PRICES: Final = ("open", "high", "low", "close", "pre_close")
 _STEP: Final = 1e-6
 """Factors that differ by less are one: sources write them to so many digits."""
 
@@ -88,22 +91,25 @@ def market_of(bars: ByCode, sessions: Sequence[dt.date], limits: ByCode | None =
                 day=rows["trade_date"][int(strange[0])],
             )
         )
-    volume = in_shares(_floats(rows["vol"], 0.0))
-    low = high = vwap = np.zeros(0, dtype=np.int32)
+    with ThreadPoolExecutor(_THREADS) as threads:  # compiled passes run beside each other
+        limited = threads.submit(_limits, codes, bars.offsets, session, sessions, limits)
+        shares = threads.submit(in_shares, _floats(rows["vol"], 0.0))
+        priced = {name: threads.submit(_price, rows[name]) for name in _PRICES if name in rows.columns}
+    prices = {name: found.result() for name, found in priced.items()}
+    volume, vwap = shares.result(), np.zeros(0, dtype=np.int32)
     if {"high", "low", "amount"} <= set(rows.columns):
-        low, high = _price(rows["low"]), _price(rows["high"])
-        vwap = averaged(volume, _floats(rows["amount"], 0.0), low, high)
-    up, down, unlimited = _limits(codes, bars.offsets, session, sessions, limits)
+        vwap = averaged(volume, _floats(rows["amount"], 0.0), prices["low"], prices["high"])
+    up, down, unlimited = limited.result()
     return Market(
         codes=codes,
         sessions=tuple(sessions),
         offsets=bars.offsets,
         session=session,
-        open=_price(rows["open"]),
-        high=high,
-        low=low,
-        close=_price(rows["close"]),
-        pre_close=_price(rows["pre_close"]),
+        open=prices["open"],
+        high=prices.get("high", vwap),
+        low=prices.get("low", vwap),
+        close=prices["close"],
+        pre_close=prices["pre_close"],
         vwap=vwap,
         volume=volume,
         up=up,
@@ -134,32 +140,18 @@ def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = Non
     is cash: the close before less the bar's ex-rights price (pre_close).
     """
     records = _records(market, dividends)
-    explained = {
-        (code, session): place for place, (code, session) in enumerate(zip(records["code"], records["session"], strict=True))
-    }
     rows = _stepped(market, factor)
-    cash, where = [], []
-    for row in rows:
-        code, session = int(market.code[row]), int(market.session[row])
-        before, after = int(market.close[row - 1]), int(market.pre_close[row])
-        if not after:
-            after = round(before * factor[row - 1] / factor[row])
-        since = int(market.session[row - 1])
-        paid = new = 0
-        for at in range(since + 1, session + 1):  # records whose ex-date lies in the halt before the bar
-            if (place := explained.get((code, at))) is not None:
-                paid, new = paid + int(records["cash"][place]), new + int(records["shares"][place])
-        rest = before * _PER_UNIT - paid - after * (_PER_UNIT + new // _PER_UNIT)
-        tolerance = _TOLERANCE * before * _PER_UNIT if paid or new else 0
-        if abs(rest) > tolerance:
-            cash.append(rest)
-            where.append(row)
-    booked = np.array(where, dtype=np.int64)
+    codes = np.searchsorted(market.offsets, rows, side="right") - 1
+    by_code = np.lexsort((records["session"], records["code"]))
+    told = {name: records[name][by_code] for name in ("session", "cash", "shares")}
+    begins = np.searchsorted(records["code"][by_code], np.arange(len(market.codes) + 1))
+    cash = unexplained(rows, codes, market.session, market.close, market.pre_close, factor, begins, *told.values(), _TOLERANCE)
+    booked, cash = rows[cash != 0], cash[cash != 0]
     zero, days = np.zeros(len(booked), dtype=np.int64), market.days
     both = {
         "session": np.concatenate([records["session"], market.session[booked]]),
-        "code": np.concatenate([records["code"], market.code[booked]]),
-        "cash": np.concatenate([records["cash"], np.array(cash, dtype=np.int64)]),
+        "code": np.concatenate([records["code"], np.searchsorted(market.offsets, booked, side="right") - 1]),
+        "cash": np.concatenate([records["cash"], cash]),
         "bonus_par": np.concatenate([records["bonus_par"], zero]),
         "shares": np.concatenate([records["shares"], zero]),
         "told": np.concatenate([np.ones(len(records["code"]), dtype=np.uint8), zero.astype(np.uint8)]),
@@ -169,8 +161,6 @@ def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = Non
     return Steps(**{name: values[order] for name, values in both.items()})
 
 
-_PER_UNIT: Final = 10_000
-"""Parts of 元 a unit."""
 _TOLERANCE: Final = 0.005
 """Part of the close before by which a record's ex-rights price and the bar's own may differ, and still be one."""
 

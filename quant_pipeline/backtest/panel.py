@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,20 +57,21 @@ def panel_of(market: Market, read: Read, factor: Array, needs: Needs, others: Ma
     """
     if {DAILY_KLINE.name, PRICE_LIMITS.name} & set(others) or np.isnan(factor).any():
         return assembled({name: {**read.tables(needs), **others}[name] for name in (ADJ_FACTOR.name, *needs)})
-    rows = read.bars.rows
-    columns = [read.bars.code_of_rows(), rows["trade_date"]]
-    for name in needs[DAILY_KLINE.name]:
-        if name == "pct_chg":
-            columns.append(rows.select(_CHANGE).to_series())
-        elif name in _PRICES:
-            columns.append(pl.Series(name, scaled(rows[name].fill_null(float("nan")).to_numpy(), factor, market.offsets)))
-        else:
-            columns.append(rows[name])
-    for name, limit in zip(_LIMITS, (market.up, market.down), strict=True):
-        if name in needs.get(PRICE_LIMITS.name, ()):
-            limited = np.where(market.up == NEVER, np.nan, limit / UNITS)
-            columns.append(pl.Series(name, scaled(limited, factor, market.offsets)).fill_nan(None))
-    panel = pl.DataFrame([*columns, rows["close"].alias("raw_close")])
+    rows, columns = read.bars.rows, []
+    with ThreadPoolExecutor(1) as threads:
+        codes = threads.submit(read.bars.code_of_rows)
+        for name in needs[DAILY_KLINE.name]:
+            if name == "pct_chg":
+                columns.append(rows.select(_CHANGE).to_series())
+            elif name in _PRICES:
+                columns.append(pl.Series(name, scaled(rows[name].fill_null(float("nan")).to_numpy(), factor, market.offsets)))
+            else:
+                columns.append(rows[name])
+        for name, limit in zip(_LIMITS, (market.up, market.down), strict=True):
+            if name in needs.get(PRICE_LIMITS.name, ()):
+                limited = np.where(market.up == NEVER, np.nan, limit / UNITS)
+                columns.append(pl.Series(name, scaled(limited, factor, market.offsets)).fill_nan(None))
+    panel = pl.DataFrame([codes.result(), rows["trade_date"], *columns, rows["close"].alias("raw_close")])
     for name, rows in others.items():
         panel = panel.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
     return panel

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from quant_pipeline.backtest.layout import NEVER, Array
-from quant_pipeline.backtest.units import UNITS
+from quant_pipeline.backtest.units import PARTS, UNITS
 from quant_pipeline.compiling import compiled_when_called
 
 _LOT_OF_VOLUME = 100
 _THOUSAND = 1000
+_PER_UNIT = PARTS // UNITS
+"""Parts of 元 a unit."""
 
 
 @compiled_when_called
@@ -113,6 +115,35 @@ def changes(values: Array, offsets: Array, step: float) -> Array:
                 found[count] = row
                 count += 1
     return found[:count].copy()
+
+
+@compiled_when_called
+def unexplained(
+    rows: Array, codes: Array, session: Array, close: Array, pre_close: Array, factor: Array,
+    begins: Array, told_on: Array, told_cash: Array, told_shares: Array, tolerance: float,
+) -> Array:  # fmt: skip
+    """Of bars whose factor stepped (`rows`, of these `codes`): the cash a share, in parts, that the records leave open.
+
+    What holders lost is the close before less the bar's ex-rights price (pre_close; without it, by the factor). Records: by
+    code (`begins`) their sessions, cash and new shares a share, in parts; those of a halt before the bar are its own. 0 where
+    they explain it, but for that part of the price.
+    """
+    found = np.zeros(rows.shape[0], np.int64)
+    for place in range(rows.shape[0]):
+        row, code = rows[place], codes[place]
+        before, after = np.int64(close[row - 1]), np.int64(pre_close[row])
+        if after == 0:
+            after = np.int64(np.rint(before * factor[row - 1] / factor[row]))
+        paid, new = np.int64(0), np.int64(0)
+        for record in range(begins[code], begins[code + 1]):
+            if session[row - 1] < told_on[record] <= session[row]:
+                paid += told_cash[record]
+                new += told_shares[record]
+        rest = before * _PER_UNIT - paid - after * (_PER_UNIT + new // _PER_UNIT)
+        allowed = tolerance * before * _PER_UNIT if paid != 0 or new != 0 else 0.0
+        if abs(rest) > allowed:
+            found[place] = rest
+    return found
 
 
 @compiled_when_called
