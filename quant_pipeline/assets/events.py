@@ -45,6 +45,11 @@ class Events:
         self._tags = version_tags(self._version, dict.fromkeys(inputs, STANDING), now_in_the_log(context.instance))
         self._newest_told = ""
 
+    @property
+    def run_id(self) -> str:
+        """The run's that the step is of."""
+        return str(self._context.run_id)
+
     def known(self) -> Collection[str]:
         """The partitions that Dagster knows as materialized."""
         known: set[str] = self._context.instance.get_materialized_partitions(self._key)

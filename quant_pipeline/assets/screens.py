@@ -142,7 +142,7 @@ class _Screening:
                 note_screening(connection, self.strategy.name, session, found.height)
                 compared = None if former is None else Compared.of(found["ts_code"], former)
                 if session == latest:
-                    _announce(connection, self.notifier, self.strategy, session, found, compared)
+                    _announce(connection, self.notifier, self.strategy, session, found, compared, self.events.run_id)
             metadata: dict[str, Any] = {
                 "page": _page_of(self.strategy, session),
                 **origin(),
@@ -171,13 +171,21 @@ def _announce(
     session: dt.date,
     found: pl.DataFrame,
     compared: Compared | None,
+    run_id: str,
 ) -> None:
     """Tells the hits once: a re-run with the same hits is silent, one with other hits is news."""
     current = settings.load()
     told = hashlib.sha256("".join(found.sort("ts_code")["ts_code"]).encode()).hexdigest()[:16]
     page = str(_page_of(strategy, session).url)
     message = screen_ready(
-        strategy=strategy.zh, session=session, hits=found, compared=compared, page_url=page, sandbox=current.sandboxed
+        strategy=strategy.zh,
+        session=session,
+        hits=found,
+        compared=compared,
+        page_url=page,
+        run_id=run_id,
+        ui_url=current.ui_url,
+        sandbox=current.sandboxed,
     )
     notifier.enqueue(connection, f"screen:{strategy.name}:{session}:{told}", message)
 

@@ -33,6 +33,7 @@ _DELIVERIES = {
     "accepted": marked("accepted, not yet confirmed"),
     "delivered": marked("delivered"),
     "failed": marked("failed"),
+    "folded": marked("in a digest"),
     "logged": marked("logged only"),
 }
 

@@ -91,9 +91,17 @@ def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, uni
 
 @_spoken
 def screen_ready(
-    *, strategy: str, session: dt.date, hits: pl.DataFrame, compared: Compared | None, page_url: str, sandbox: bool
+    *,
+    strategy: str,
+    session: dt.date,
+    hits: pl.DataFrame,
+    compared: Compared | None,
+    page_url: str,
+    run_id: str,
+    ui_url: str,
+    sandbox: bool,
 ) -> Message:
-    """A session's screen: the first `LISTED_HITS` hits as a table, and a link to its page.
+    """A session's screen: the first `LISTED_HITS` hits as a table, and links to its page and its run.
 
     `hits`, best first: ts_code, name, close (元), pct_chg (%), score, industry, figures (JSON text of name -> value).
     `compared`: with the session before; None: that was not screened.
@@ -105,9 +113,16 @@ def screen_ready(
         strategy=strategy,
         session=session,
     )
-    head = say("**{strategy}** · session {session}", strategy=_inline(strategy), session=session)
+    head = say_many(
+        "**{strategy}** · session {session} · the screen is done, {count} stock was chosen",
+        "**{strategy}** · session {session} · the screen is done, {count} stocks were chosen",
+        hits.height,
+        strategy=_inline(strategy),
+        session=session,
+    )
     new = frozenset() if compared is None else compared.new
-    lines = [head, *_differences(compared), "", *_hit_lines(hits, new), "", say("[Open the screen]({url})", url=page_url)]
+    links = say("[Open the screen]({url})", url=page_url) + " · " + _run_link(ui_url, run_id)
+    lines = [head, *_differences(compared), "", *_hit_lines(hits, new), "", links]
     return _message(title, lines, sandbox, Severity.INFO, "screen")
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from quant_pipeline.market import clock
+from quant_pipeline.notify.channels.configured import Means, built
 from quant_pipeline.notify.channels.contract import Limits
 from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.notify.messages import Message
@@ -45,6 +46,18 @@ def test_what_a_channel_refuses_for_good_goes_over_the_next(bench: Bench, second
     ]
     assert bench.rows("status, error") == [("delivered", None)]
     assert bench.inbox() == ["a"]
+
+
+def test_wecom_refuses_inside_http_200_and_pushplus_delivers(bench: Bench) -> None:
+    """Without a file of routes: WeCom first, PushPlus in its place, over the sandbox's own servers."""
+    wecom = built("desk", {"kind": "wecom", **bench.sandbox.channels()["wecom"], "key": "revoked"}, Means())
+    tell(bench, "disk", Severity.CRITICAL)
+    assert bench.deliver(bench.client, wecom) == Delivered(sent=1, delivered=1, passed_on=1)
+    ((channel, state, error), second) = bench.deliveries("channel, state, error")
+    assert (channel, state) == ("desk", "passed_on")
+    assert "93000" in error
+    assert second == ("pushplus", "delivered", None)
+    assert "disk" in bench.inbox()
 
 
 def test_what_no_channel_takes_has_failed_with_the_last_reason(bench: Bench) -> None:

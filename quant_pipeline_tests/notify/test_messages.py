@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from quant_pipeline.notify.messages import LISTED_HITS, Message, checks_failed, one_line, run_failed, screen_ready
+from quant_pipeline.notify.messages import (
+    LISTED_HITS,
+    Message,
+    checks_failed,
+    digest,
+    one_line,
+    recovered,
+    run_failed,
+    screen_ready,
+    session_expired,
+)
+from quant_pipeline.notify.severity import Severity
 from quant_pipeline.warehouse.screenings import Compared
 
 UI = "http://127.0.0.1:3000"
@@ -48,7 +59,16 @@ def _failed(cause: str = "boom", *, job: str = "daily_sync", step: str = "daily_
 def _screen(count: int = 1, *, sandbox: bool = False, compared: Compared | None = None, **values: object) -> Message:
     hit = {"ts_code": "600000.SH", "name": "浦发银行", "close": 10.5, "pct_chg": 2.944, "score": 0.0123, "figures": None}
     hits = pl.DataFrame([{**hit, **values}] * count, schema=SCHEMA)
-    return screen_ready(strategy="双均线金叉", session=SESSION, hits=hits, compared=compared, page_url=PAGE, sandbox=sandbox)
+    return screen_ready(
+        strategy="双均线金叉",
+        session=SESSION,
+        hits=hits,
+        compared=compared,
+        page_url=PAGE,
+        run_id="abc-1",
+        ui_url=UI,
+        sandbox=sandbox,
+    )
 
 
 def _checks(failed: list[tuple[str, str]], *, sandbox: bool = False) -> Message:
@@ -108,6 +128,9 @@ def test_names_are_shown_as_they_are() -> None:
 def test_a_hit_is_a_row_with_its_figures() -> None:
     message = _screen(figures='{"ma5":10.32,"ma20":10.0712}', industry="银行")
     assert message.title == "双均线金叉 选股 Screen 2026-11-20：1 只"
+    assert "策略执行完成，共筛选出1只股票" in _text(message)
+    assert f'href="{UI}/runs/abc-1"' in _shown(message)
+    assert (message.severity, message.kind) == (Severity.INFO, "screen")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", _shown(message))
     assert cells == ["600000.SH", "浦发银行", "10.50", "+2.94%", "0.0123", "银行", "ma5 10.32 · ma20 10.0712"]
 
@@ -191,3 +214,25 @@ def test_messages_are_chinese_with_english_terms_and_english_alone_where_it_was_
     assert message().title == "[SANDBOX] Run failed: daily_sync"
     assert not re.search(r"[\u4e00-\u9fff]", message().content)
     assert "[Open the run](http://ui/runs/r)" in message().content
+
+
+def test_a_login_that_has_expired_says_what_to_do() -> None:
+    message = session_expired(account="138****8000", reason="短信验证码 | 需要人工", ui_url=UI, sandbox=False)
+    assert message.title == "您的同花顺登录已过期，请重新登录"
+    assert (message.severity, message.topic) == (Severity.CRITICAL, "session_expired:138****8000")
+    assert "quant-pipeline ths login qr" in _text(message)
+    assert "短信验证码 | 需要人工" in _text(message)
+
+
+def test_a_digest_names_each_message_with_how_often_and_when() -> None:
+    at = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
+    message = digest(folded=[("磁盘 | 将满", 7, at, at + dt.timedelta(minutes=5)), ("b", 1, at, at)])
+    assert message.title == "消息摘要 Digest：共 8 条"
+    assert "磁盘 | 将满 7 11-20 18:00:00 11-20 18:05:00" in " ".join(_text(message).split())
+
+
+def test_a_recovery_names_what_is_well_again_and_since_when_it_was_not() -> None:
+    message = recovered(alerts=[("运行失败", "daily_sync", "11-20 18:05")], pages_url=UI, sandbox=False)
+    assert message.title == "已恢复 Recovered：运行失败，daily_sync"
+    assert "11-20 18:05" in _text(message)
+    assert message.severity is Severity.INFO

@@ -8,6 +8,7 @@ from quant_pipeline.console.doctor.findings import Finding, Patient, State
 from quant_pipeline.language import say
 from quant_pipeline.notify.channels.contract import Channel
 from quant_pipeline.notify.channels.pushplus import PushPlus
+from quant_pipeline.notify.routing import routes_of
 from quant_pipeline.resources import channels
 from quant_pipeline.retelling import retold
 from quant_pipeline.services.health import Health, health_of
@@ -29,7 +30,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     failed, pending = row if row is not None else (0, 0)
     facts = {"failed": failed, "pending": pending}
     words = say("of the last 7 days: {failed} not delivered, {pending} waiting", failed=failed, pending=pending)
-    advice = say("`quant-pipeline db psql -c \"SELECT title, error FROM messages WHERE status = 'failed'\"`") if failed else ""
+    advice = "`quant-pipeline messages --failed`" if failed else ""
     yield Finding("messages", State.WARNING if failed else State.OK, words, advice, facts)
 
 
@@ -40,6 +41,8 @@ def _channels(patient: Patient) -> Iterator[Finding]:
         yield Finding("pushplus", State.WARNING, words, say("set PUSHPLUS_TOKEN to hear of hits and failures on WeChat"))
     for name, mistake in found.mistakes.items():
         yield Finding(name or "channels", State.FAILED, mistake, say("mend the file; see channels.example.toml"))
+    for mistake in routes_of(found.tables, list(found.channels.values())).mistakes:
+        yield Finding("routes", State.FAILED, mistake, say("mend the file; see channels.example.toml"))
     health = {each.name: each for each in health_of(patient.database, list(found.channels)) if each.api in _SENDING}
     for name, channel in found.channels.items():
         yield _account(channel) if isinstance(channel, PushPlus) else _state(channel, health.get(name))
