@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backfill, backtest, door, history, indicators, lake, quota, screens, startup, upsert
+from benchmarks import alerts, backfill, backtest, door, history, indicators, lake, quota, screens, startup, upsert
 
 BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "backtest": backtest.main,
     "door": door.main,
     "startup": startup.main,
+    "alerts": alerts.main,
 }
 
 

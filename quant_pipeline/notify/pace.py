@@ -24,7 +24,10 @@ from quant_pipeline.notify.severity import Severity
 
 TRIP = 3
 """Failures in a row that open the circuit: what waits is passed on."""
-_MINUTE = 60.5
+MINUTE = 60.5
+"""Seconds: a little more than the services' own."""
+REST = 60.0
+"""Seconds that an account rests after a failure; twice as long after each further one, an hour at most."""
 _LONGEST_CALL = 120
 """Seconds after which the call of a process that died is surely over."""
 _STRIKES = 3
@@ -68,14 +71,14 @@ WHERE state = 'waiting' AND channel = ANY(%(channels)s) AND strikes >= %(strikes
 _WAS_OPEN = "SELECT failures >= %s FROM channel_state WHERE account = %s FOR UPDATE"
 _FAILED = """
 UPDATE channel_state SET failures = failures + 1, reason = %(reason)s, changed_at = clock_timestamp(),
-       retry_at = clock_timestamp() + interval '1 minute' * least(60, 2 ^ least(failures, 6))
+       retry_at = clock_timestamp() + %(rest)s * least(60, 2 ^ least(failures, 6))
 WHERE account = %(account)s RETURNING failures
 """
 # One that it refuses for good may be the message's own fault; three in a row are the account's (a wrong key).
 _REFUSED = """
 UPDATE channel_state SET failures = failures + 1, reason = %(reason)s, changed_at = clock_timestamp(),
        retry_at = CASE WHEN failures + 1 >= %(trip)s
-           THEN clock_timestamp() + interval '1 minute' * least(60, 2 ^ least(failures, 6)) END
+           THEN clock_timestamp() + %(rest)s * least(60, 2 ^ least(failures, 6)) END
 WHERE account = %(account)s
 """
 _STRIKE = "UPDATE deliveries SET strikes = strikes + 1 WHERE id = %s"
@@ -138,7 +141,7 @@ class Account:
         values = {
             "account": self.name,
             "today": _today(),
-            "minute": dt.timedelta(seconds=_MINUTE),
+            "minute": dt.timedelta(seconds=MINUTE),
             "longest": dt.timedelta(seconds=_LONGEST_CALL),
         }
         ((in_minute, today, idle),) = connection.execute(_USED, values).fetchall()
@@ -173,13 +176,13 @@ class Account:
     def refused(self, connection: psycopg.Connection[Any], claim: Claim, reason: str) -> None:
         """The service does not want this message; the third in a row opens the circuit, so that others need not ask."""
         connection.execute(_ENDED, ("refused", reason, claim.call))
-        connection.execute(_REFUSED, {"account": self.name, "reason": reason, "trip": TRIP})
+        connection.execute(_REFUSED, {"account": self.name, "reason": reason, "trip": TRIP, "rest": _rest()})
 
     def failed(self, connection: psycopg.Connection[Any], claim: Claim, outcome: str, reason: str) -> None:
         """It did not go through: the account rests, longer each time, and its circuit opens at the third in a row."""
         connection.execute(_ENDED, (outcome, reason, claim.call))
         ((was_open,),) = connection.execute(_WAS_OPEN, (TRIP, self.name)).fetchall()
-        connection.execute(_FAILED, {"account": self.name, "reason": reason})
+        connection.execute(_FAILED, {"account": self.name, "reason": reason, "rest": _rest()})
         if not was_open:
             connection.execute(_STRIKE, (claim.delivery,))
 
@@ -213,6 +216,10 @@ def closed(connection: psycopg.Connection[Any], accounts: Sequence[Account]) -> 
 
 def _states(connection: psycopg.Connection[Any], accounts: list[str]) -> list[tuple[Any, ...]]:
     return connection.execute(_STATES, (_today(), accounts)).fetchall()
+
+
+def _rest() -> dt.timedelta:
+    return dt.timedelta(seconds=REST)
 
 
 def _today() -> dt.timedelta:

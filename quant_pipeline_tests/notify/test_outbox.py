@@ -240,6 +240,7 @@ def test_secrets_reach_neither_table_nor_log(bench: Bench, caplog: pytest.LogCap
         bench.pass_time("61 s")
         assert bench.deliver(PushPlus("hush-token", bench.sandbox.pushplus_url, "hush-secret")).failed == 2
         bench.enqueue("c")
+        bench.pass_time("10 min")  # three failures in a row: the account rests
         bench.deliver(PushPlus(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url, "hush-secret"))
     assert "903" in caplog.text
     assert "cannot be asked" in caplog.text

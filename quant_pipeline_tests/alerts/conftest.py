@@ -1,0 +1,3 @@
+from quant_pipeline_tests.assets.platform import exchange, platform
+
+__all__ = ["exchange", "platform"]
