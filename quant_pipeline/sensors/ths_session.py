@@ -3,6 +3,7 @@
 import dagster as dg
 
 from quant_pipeline import settings
+from quant_pipeline.alerts.rules import SESSION_EXPIRED
 from quant_pipeline.assets.ths_account import AccountConfig
 from quant_pipeline.language import chinese
 from quant_pipeline.market import clock
@@ -36,6 +37,8 @@ def ths_session(warehouse: WarehouseResource, ths: ThsResource, notifier: Notifi
     for row in known:
         if row.state.asks_for_a_person:
             _tell(accounts, row, notifier)
+    well = {row.account for row in known if not row.state.asks_for_a_person}
+    notifier.over(SESSION_EXPIRED, well.__contains__)
     due = [row for row in known if machine.due(row)]
     if not due:
         return dg.SkipReason("; ".join(f"{row.account} {chinese(STATES[row.state])} {row.state}" for row in known))
@@ -60,4 +63,4 @@ def _tell(accounts: Accounts, row: Account, notifier: NotifierResource) -> None:
         sandbox=current.sandboxed,
         code=row.state is State.WAITING_FOR_CODE,
     )
-    notifier.tell(f"ths-login:{event.id}", message)
+    notifier.alert(SESSION_EXPIRED, row.account, event.why, key=f"ths-login:{event.id}", message=message)
