@@ -82,7 +82,8 @@ def requested(answer: dg.SensorResult | dg.SkipReason) -> list[str]:
 
 
 def told(platform: Platform) -> list[tuple[str, str]]:
-    return [(title, content) for title, content in platform.rows("SELECT title, content FROM messages ORDER BY id")]
+    rows = platform.rows("SELECT title, content FROM messages WHERE kind = 'session_expired' ORDER BY id")
+    return [(title, content) for title, content in rows]
 
 
 def test_the_run_of_a_qr_login_shows_a_picture_that_a_phone_can_read(platform: Platform) -> None:
@@ -197,6 +198,13 @@ def test_where_a_person_is_needed_he_is_told_once_with_the_command(platform: Pla
     assert "您的同花顺登录已过期，请重新登录" in title
     assert "quant-pipeline ths login qr" in content
     assert "没有保存密码" in content
+    about = "SELECT resolved_at IS NOT NULL FROM alerts WHERE rule = 'session_expired'"
+    assert platform.rows(about) == [(False,)]
+    assert run(platform, "ths_login_qr").success
+    for _ in range(2):
+        tick(platform)
+    assert platform.rows(about) == [(True,)]
+    assert platform.rows("SELECT count(*) FROM messages WHERE kind = 'recovered'") == [(1,)]
 
 
 def test_an_sms_that_was_sent_by_itself_is_told_with_its_own_command(platform: Platform) -> None:
