@@ -13,6 +13,7 @@ from quant_pipeline.cli import completing
 from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, read_settings, split, upgraded
 from quant_pipeline.cli.help import Command, option
 from quant_pipeline.language import marked, say
+from quant_pipeline.loading import uncollected
 
 if TYPE_CHECKING:
     from quant_pipeline.console.windows import Window
@@ -46,8 +47,9 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
         widen(database, calendar, last - dt.timedelta(days=_BEFORE) if last else None)
         done = nothing_to_do(settings, console, database, calendar, date=last, began=began)
         if done is None:
-            from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
-            from quant_pipeline.resources.warehouse import WarehouseResource
+            with uncollected():
+                from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+                from quant_pipeline.resources.warehouse import WarehouseResource
 
             with interruptible():
                 done = commands.run(settings, console, WarehouseResource(), calendar, date=last, began=began)
@@ -140,7 +142,8 @@ def sync(
         if not dry_run:
             starts = [spans[dataset.name].start for dataset in chosen if dataset.dated and not windowless]
             widen(warehouse.database, calendar, min(starts) if starts else None)
-        from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+        with uncollected():
+            from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
 
         order = commands.Order(
             datasets=chosen,

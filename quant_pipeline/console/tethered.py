@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 
+from quant_pipeline.loading import uncollected
+
 _PATIENCE = 10.0
 _GLANCE = 0.05
 
@@ -51,7 +53,8 @@ def main() -> None:
     options = parser.parse_args()
     threading.Thread(target=_follow, args=(options.tether,), name="tether", daemon=True).start()
     if options.module:
-        importlib.import_module(options.module)
+        with uncollected():
+            importlib.import_module(options.module)
     if options.behind:
         _wait_behind(options.behind)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -37,6 +37,8 @@ FAREWELL = 12.0
 """Seconds that its servers have to end."""
 _LOOK = 1.0
 _GLANCE = 0.1
+_LOOK_AT_FIRST = 0.3
+"""While they start: what is due begins at once."""
 _LEFT_BEHIND = 15.0
 """Seconds in which the daemon of a killed `ui` ends by itself."""
 _SANDBOX_CALL = 60.0
@@ -71,8 +73,9 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
     """Serves until this process is interrupted. Taken when the port, or the place on the same database, is another's.
 
     The code server stands apart from the others, which find it at its socket: so each can be started again without the
-    others. Our own pages answer first: they need nothing of Dagster's. Its webserver loads its modules beside the code server,
-    and begins when that answers; the daemon begins when the webserver answers.
+    others. Our own pages answer first: they need nothing of Dagster's. Its webserver loads its modules beside the code, once
+    the code server has loaded its own (a laptop has two cores), and begins when that answers; the daemon begins when the
+    webserver answers.
     """
     scripts = Path(sys.executable).parent
     if not (scripts / "dagster-webserver").exists():
@@ -120,14 +123,15 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
     # A person reads what is wrong, the UI shows the rest; a log collector takes all of it.
     level, formatted = ("info", "json") if as_json else ("warning", "colored")
     logged = ("--log-level", level, "--log-format", formatted)
+    code_server = Server(
+        "code server",
+        scripts / "dagster",
+        (*code, "--socket", str(socket_path), *logged),
+        _has_code,
+        module="dagster",
+    )
     return [
-        Server(
-            "code server",
-            scripts / "dagster",
-            (*code, "--socket", str(socket_path), *logged),
-            _has_code,
-            module="dagster",
-        ),
+        code_server,
         Server("pages", Path(door.__file__).with_name("__main__.py"), (place.host, str(place.port + 1))),
         Server(
             "webserver",
@@ -138,6 +142,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             ),
             behind=socket_path,
             module="dagster_webserver.cli",
+            due=lambda: _runs(code_server, _has_code),
         ),
         Server(
             "daemon",
@@ -159,7 +164,7 @@ def _wait_until(fulfilled: Callable[[], bool], look_after: Callable[[], None]) -
     looked = time.monotonic()
     while not fulfilled():
         time.sleep(_GLANCE)
-        if time.monotonic() > looked + _LOOK:
+        if time.monotonic() > looked + _LOOK_AT_FIRST:
             looked = time.monotonic()
             look_after()
 
@@ -234,6 +239,12 @@ def _kept(presence: Presence, database: Database, address: str) -> Presence:
     except (DatabaseError, ServerError) as error:  # the next look tries again
         _logger.warning("%s", error)
         return presence
+
+
+def _runs(server: Server, whole: Callable[[psutil.Process], bool]) -> bool:
+    with suppress(psutil.Error):
+        return server.process is not None and whole(psutil.Process(server.process.pid))
+    return False
 
 
 def _has_code(code_server: psutil.Process) -> bool:
