@@ -6,7 +6,7 @@ config, metadata or an error. A login writes the asset's page anew.
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -24,11 +24,12 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
 from quant_pipeline.ths.accounts import DEFAULT, STATES, Account, Accounts, Event, State
 from quant_pipeline.ths.errors import ThsError
-from quant_pipeline.ths.logins import Logins
-from quant_pipeline.ths.qr import Shown
-from quant_pipeline.ths.relogin import Relogin
-from quant_pipeline.ths.sessions import Session
 from quant_pipeline.vault.errors import VaultError
+
+if TYPE_CHECKING:
+    from quant_pipeline.ths.logins import Logins
+    from quant_pipeline.ths.qr import Shown
+    from quant_pipeline.ths.sessions import Session
 
 ASSET = "ths_account"
 _EVENTS = 15
@@ -66,7 +67,7 @@ class AccountConfig(dg.Config):
     account: str = Field(DEFAULT, description="Your own name for the account. 账户的名称（自定）")
 
 
-def _opened(context: dg.OpExecutionContext, ths: ThsResource, log_in: Callable[[Logins], Session | None]) -> None:
+def _opened(context: dg.OpExecutionContext, ths: ThsResource, log_in: "Callable[[Logins], Session | None]") -> None:
     """Does the login, writes the asset's page anew, however it ends, and fails with the sentence of what went wrong."""
     logins = ths.logins()
     try:
@@ -83,7 +84,7 @@ def _opened(context: dg.OpExecutionContext, ths: ThsResource, log_in: Callable[[
 
 @dg.op(description=f"Shows a QR code to be scanned with the app of 同花顺, until it is confirmed 扫码登录. {_UNDOCUMENTED}")
 def show_qr_code(context: dg.OpExecutionContext, config: AccountConfig, ths: ThsResource) -> None:
-    def show(news: Shown | str) -> None:
+    def show(news: "Shown | str") -> None:
         if isinstance(news, str):
             context.log.info(_NEWS[news])
             return
@@ -122,7 +123,9 @@ def import_cookies(context: dg.OpExecutionContext, config: AccountConfig, ths: T
 
 @dg.op(description="Logs an account in again by itself, as far as that goes without its owner 自动重新登录.")
 def log_in_again(context: dg.OpExecutionContext, config: AccountConfig, ths: ThsResource) -> None:
-    def step(logins: Logins) -> None:
+    def step(logins: "Logins") -> None:
+        from quant_pipeline.ths.relogin import Relogin  # here, as its clients are for who logs in
+
         row = Relogin(logins).step(config.account)
         context.log.info(f"{row.account}: {for_readers(STATES[row.state])}")
         context.add_output_metadata(labelled({"account": row.account, "state": _state(row)}))

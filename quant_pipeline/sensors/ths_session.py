@@ -12,7 +12,6 @@ from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.ths.accounts import STATES, Account, Accounts, State
-from quant_pipeline.ths.relogin import Relogin
 
 JOB = "ths_relogin"
 
@@ -27,6 +26,8 @@ JOB = "ths_relogin"
 def ths_session(warehouse: WarehouseResource, ths: ThsResource, notifier: NotifierResource) -> dg.SensorResult | dg.SkipReason:
     """A run for each account that can be logged in again without its owner; its owner is told once of each state that needs
     him."""
+    from quant_pipeline.ths.relogin import Relogin  # here, as its clients are for who logs in
+
     accounts = Accounts(warehouse.database)
     if not (known := accounts.all()):
         return dg.SkipReason("未登录同花顺 nobody is logged in to THS: quant-pipeline ths login qr")
