@@ -6,7 +6,9 @@ QUANT_SCREENSHOTS=folder keeps the pictures.
 
 from __future__ import annotations
 
+import io
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -72,6 +74,7 @@ def installation() -> Iterator[Installation]:
             **sandbox.environment(),
             "QUANT_HOME": str(home),
             "QUANT_NOW": NOW,
+            "SECRET_KEY": secrets.token_urlsafe(32),
             "QUANT_RATE_LIMITS": str(limits),
             **dict.fromkeys(("BAOSTOCK_PRIORITY", "AKSHARE_PRIORITY", "THS_PRIORITY"), "0"),  # so that a fault fails a run
         }
@@ -249,3 +252,35 @@ def test_a_failed_run_says_why_and_the_phone_gets_the_message(installation: Inst
     assert "daily_kline" in message
     assert "没有接口访问权限" in message
     assert run in message or browser.driver.find_elements("css selector", f"a[href*='{run}']")
+
+
+def test_the_qr_code_of_a_login_can_be_scanned_from_the_page_of_its_run(installation: Installation, browser: Browser) -> None:
+    """The picture on the screen is what a phone reads; the run waits for it, and goes on when it is confirmed."""
+    import zxingcpp
+    from PIL import Image
+
+    installation.sandbox.ths(phone="by_order")
+    program = Path(sys.executable).with_name("quant-pipeline")
+    given = {"cwd": ROOT, "env": installation.environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([program, "ths", "login", "qr"], **given) as login:
+        deadline = time.monotonic() + 2 * PATIENCE
+        while not (codes := installation.sandbox.ths()["qrs"]):
+            assert login.poll() is None, login.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        url = installation.command("quant-pipeline", "db", "url").stdout.strip()
+        with psycopg.connect(url) as connection:
+            job = "SELECT run_id FROM dagster.runs WHERE pipeline_name = 'ths_login_qr'"
+            ((run,),) = connection.execute(job).fetchall()
+        browser.see(f"{installation.url}/runs/{run}", "ths_login_qr", "qr_code", picture="ths-login-run")
+        browser.click("[Show Markdown]")
+        browser.wait_for("img[alt=qr-code]")
+        seen = browser.driver.get_screenshot_as_png()
+        if SCREENSHOTS:
+            Path(SCREENSHOTS, "ths-login-qr.png").write_bytes(seen)
+        (read,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(seen)))
+        assert read.text == f"http://mobile.10jqka.com.cn/?source=PC&qrid={codes[-1]['qrid']}"
+        installation.sandbox.ths(scan="confirmed")
+        output = login.communicate(timeout=PATIENCE)[0]
+        assert login.returncode == 0, output
+    browser.see(f"{installation.url}/assets/ths_account?view=events", "SANDBOX", "last_failures", picture="ths-account")

@@ -56,7 +56,7 @@ def standing(accounts: Accounts) -> dict[str, Any]:
     return {
         "accounts": table(pl.DataFrame([_account(each) for each in known])),
         "times": table(pl.DataFrame([_times(each) for each in known])),
-        "last_failures": table(_failures(known)),
+        "last_failures": table(_failures(known)) if any(each.failure for each in known) else "none 无",
         "events": table(_moves(events)),
     }
 
@@ -153,7 +153,7 @@ def _failures(rows: Sequence[Account]) -> pl.DataFrame:
         for row in rows
         if row.failure
     ]
-    return pl.DataFrame(told, schema={"账户 account": pl.String, "时间 at": pl.String, "原因 why": pl.String})
+    return pl.DataFrame(told)
 
 
 def _moves(events: Sequence[Event]) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from quant_pipeline.console.doctor import channels, clocks, storage, strategies, upstreams, versions, workers
+from quant_pipeline.console.doctor import accounts, channels, clocks, storage, strategies, upstreams, versions, workers
 from quant_pipeline.console.doctor.findings import Finding, Findings, Patient, State, Unusable
 from quant_pipeline.language import say
 from quant_pipeline.settings import Settings
@@ -22,6 +22,8 @@ LOOKS: Final[dict[str, Callable[[Patient], Findings]]] = {
     "calendar": clocks.calendar,
     "sources": upstreams.look,
     "messages": channels.look,
+    "vault": accounts.vault,
+    "ths account": accounts.ths,
     "strategies": strategies.look,
     "daemon": workers.daemon,
     "schedules": workers.schedules,

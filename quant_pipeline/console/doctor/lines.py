@@ -27,6 +27,8 @@ _NAMES: Final = {
     "calendar": marked("calendar"),
     "sources": marked("sources"),
     "messages": marked("messages"),
+    "vault": marked("vault"),
+    "ths account": marked("THS login"),
     "daemon": marked("daemon"),
     "schedules": marked("schedules"),
 }
