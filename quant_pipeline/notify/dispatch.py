@@ -75,7 +75,11 @@ SELECT deliveries.id, message, receiver, channel, severity, kind, not_before,
              AND tried.receiver = deliveries.receiver)
 FROM deliveries JOIN messages ON messages.id = message WHERE deliveries.id = %s
 """
-_PASSED = "UPDATE deliveries SET state = 'passed_on', error = coalesce(%s, error) WHERE id = %s"
+_PASSED = """
+UPDATE deliveries SET state = 'passed_on',
+       error = coalesce(%s, error, (SELECT reason FROM channel_state WHERE account = channel))
+WHERE id = %s
+"""
 _FAILED = "UPDATE deliveries SET state = 'failed', error = coalesce(%s, error) WHERE id = %s"
 _NEXT = """
 INSERT INTO deliveries (message, receiver, channel, urgency, state, not_before) VALUES (%s, %s, %s, %s, 'waiting', %s)
