@@ -5,38 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dagster as dg
+from quant_pipeline.loading import uncollected
 
-from quant_pipeline.assets import (
-    backtest_grids,
-    backtests,
-    exports,
-    lake,
-    operations,
-    overview,
-    portfolio,
-    reconciliation,
-    screens,
-    signals,
-    sourced,
-    ths_account,
-    watchlists,
-)
-from quant_pipeline.jobs import JOBS
-from quant_pipeline.resources.notifier import NotifierResource
-from quant_pipeline.resources.options import OPTIONS, SyncOptions
-from quant_pipeline.resources.sources import SourcesResource
-from quant_pipeline.resources.sync import SyncResource
-from quant_pipeline.resources.ths import ThsResource
-from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.schedules import SCHEDULES
-from quant_pipeline.sensors.alerts import alerts
-from quant_pipeline.sensors.automation import automation
-from quant_pipeline.sensors.outbox import outbox
-from quant_pipeline.sensors.push_watchlists import push_watchlists
-from quant_pipeline.sensors.run_failure import run_failure
-from quant_pipeline.sensors.run_recovery import run_recovery
-from quant_pipeline.sensors.ths_session import ths_session
+with uncollected():
+    import dagster as dg
+
+    from quant_pipeline.assets import (
+        backtest_grids,
+        backtests,
+        exports,
+        lake,
+        operations,
+        overview,
+        portfolio,
+        reconciliation,
+        screens,
+        signals,
+        sourced,
+        ths_account,
+        watchlists,
+    )
+    from quant_pipeline.jobs import JOBS
+    from quant_pipeline.resources.notifier import NotifierResource
+    from quant_pipeline.resources.options import OPTIONS, SyncOptions
+    from quant_pipeline.resources.sources import SourcesResource
+    from quant_pipeline.resources.sync import SyncResource
+    from quant_pipeline.resources.ths import ThsResource
+    from quant_pipeline.resources.warehouse import WarehouseResource
+    from quant_pipeline.schedules import SCHEDULES
+    from quant_pipeline.sensors.alerts import alerts
+    from quant_pipeline.sensors.automation import automation
+    from quant_pipeline.sensors.outbox import outbox
+    from quant_pipeline.sensors.push_watchlists import push_watchlists
+    from quant_pipeline.sensors.run_failure import run_failure
+    from quant_pipeline.sensors.run_recovery import run_recovery
+    from quant_pipeline.sensors.ths_session import ths_session
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -79,4 +82,5 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     )
 
 
-defs = build_defs()
+with uncollected():
+    defs = build_defs()
