@@ -35,7 +35,10 @@ from quant_pipeline_tests.assets.platform import LATEST, Platform, installed
 ROOT = Path(__file__).parents[1]
 PAGES = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("quickstart", "commands", "pages", "data", "rehearsing", "strategies", "backtests")),
+    *(
+        f"docs/{name}.md"
+        for name in ("quickstart", "commands", "pages", "data", "rehearsing", "strategies", "backtests", "exports")
+    ),
 ]
 _OF_A_NOTEBOOK = ("README.md", "docs/data.md", "docs/backtests.md")
 """Where Python is for a reader to run as it stands; elsewhere it is of a file of his own (see test_recipes.py)."""

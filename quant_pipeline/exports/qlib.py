@@ -87,7 +87,13 @@ class Qlib(Export):
                 removed = generation.removed()
                 generation.finish({"export": self.name, **origin.of, **writing.facts(), "state": state})
         return Written(
-            str(folder.place), writing.written, writing.unchanged, removed, writing.rows, writing.bytes, writing.notes
+            str(folder.place),
+            [*writing.written, *writing.lists],
+            writing.unchanged,
+            removed,
+            writing.rows,
+            writing.bytes,
+            writing.notes,
         )
 
 
@@ -97,6 +103,9 @@ class _Writing:
     def __init__(self, stored: Snapshot, origin: Origin, generation: Generation, progress: Told) -> None:
         self._stored, self._origin, self._generation, self._progress = stored, origin, generation, progress
         self.written: list[str] = []
+        """Codes."""
+        self.lists: list[str] = []
+        """Calendars and pools."""
         self.unchanged = self.rows = self.bytes = 0
         self.notes: list[str] = []
         self._lives: dict[Kind, list[Spell]] = {}
@@ -176,7 +185,8 @@ class _Writing:
         self._put_lines(f"instruments/{pool}.txt", [f"{code}\t{first}\t{last}" for code, first, last in found])
 
     def _put_lines(self, name: str, lines: Sequence[str]) -> None:
-        self._generation.put(name, "".join(f"{line}\n" for line in lines).encode())
+        if self._generation.put(name, "".join(f"{line}\n" for line in lines).encode()):
+            self.lists.append(name)
 
 
 def to_qlib(ts_code: str) -> str:

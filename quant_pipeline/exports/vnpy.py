@@ -218,7 +218,16 @@ def _connected(origin: Origin, target: Database) -> Iterator[Connection]:
     if settings.read(VnpySettings).url is None:
         with origin.database.connect(autocommit=True) as ours:
             if ours.execute("SELECT FROM pg_database WHERE datname = %s", (target.name,)).fetchone() is None:
-                ours.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(target.name)))
+                try:
+                    ours.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(target.name)))
+                except psycopg.errors.InsufficientPrivilege:
+                    raise ExportError(
+                        say(
+                            "the database user may not make the database {name}: make it by hand (CREATE DATABASE {name}), or "
+                            "name another one in QUANT_VNPY_URL",
+                            name=target.name,
+                        )
+                    ) from None
     with target.connect() as connection:
         yield connection
 

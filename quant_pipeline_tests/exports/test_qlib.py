@@ -86,7 +86,9 @@ def test_instruments_have_their_lives_and_memberships_their_spells(exported: Exp
 
 def test_a_second_run_writes_nothing_and_says_so(exported: Exported, origin: Origin, progress: list[Progress]) -> None:
     first = exported(Qlib)
-    assert set(first.parts) == {*SHARES, "510300.SH", "000001.SH", "000300.SH"}
+    lists = {f"instruments/{each}.txt" for each in ("all", "etf", "index", "csi300")}
+    lists |= {"calendars/day.txt", "calendars/day_future.txt"}
+    assert set(first.parts) == {*SHARES, "510300.SH", "000001.SH", "000300.SH", *lists}
     assert first.rows == 4 * 260 - 4 - 100 + 3 * 260
     assert [each.done for each in progress] == sorted(each.done for each in progress)
     assert progress[-1].done == progress[-1].total == 7
@@ -108,6 +110,14 @@ def test_only_codes_that_changed_are_written(exported: Exported, origin: Origin)
     untouched = "features/sz000001/close.day.bin"
     generations = sorted(place(origin).parent.glob(".qlib.*"))
     assert len({(each / untouched).stat().st_ino for each in generations}) == 1, "what did not change is shared"
+
+
+def test_members_alone_are_a_change_too(exported: Exported, origin: Origin) -> None:
+    exported(Qlib)
+    restate(origin, "DELETE FROM index_weights WHERE con_code = '688001.SH'")
+    done = exported(Qlib)
+    assert (done.changed, list(done.parts), done.unchanged) == (True, ["instruments/csi300.txt"], 7)
+    assert "SH688001" not in {code for code, _, _ in qlib_reader.instruments(place(origin), "csi300")}
 
 
 def test_a_rewritten_factor_rewrites_the_whole_of_that_stock(exported: Exported, origin: Origin) -> None:

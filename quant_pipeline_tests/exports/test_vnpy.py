@@ -20,6 +20,7 @@ from quant_pipeline.exports.contract import ExportError, Origin, Written
 from quant_pipeline.exports.vnpy import Vnpy
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.settings import Mode, Settings
+from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read
 from quant_pipeline_tests.exports.conftest import DAYS, LATE, SECRET, day, restate
 
@@ -203,6 +204,23 @@ def test_a_database_that_cannot_be_had_is_told_in_words_without_its_password(
     with pytest.raises(ExportError, match="QUANT_VNPY_URL") as refused:
         exported(Vnpy)
     assert "QUANT_DATABASE_URL" not in str(refused.value)
+
+
+def test_a_user_who_may_make_no_database_is_told_what_to_do(exported: Exported, origin: Origin) -> None:
+    del exported
+    rights = "CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"
+    with origin.database.connect() as connection:
+        connection.execute(rights)
+    parts = urlsplit(origin.database.url)
+    url = parts._replace(netloc=f"reader@{parts.netloc.rpartition('@')[2]}").geturl()
+    reader = Origin(origin.settings, Database(url, Mode.SANDBOX), origin.calendar)
+    try:
+        with pytest.raises(ExportError, match=r"CREATE DATABASE test_\d+_vnpy"):
+            Vnpy(Vnpy.Parameters()).run(reader)
+    finally:
+        reader.database.close()
+        with origin.database.connect() as connection:
+            connection.execute("DROP OWNED BY reader; DROP ROLE reader")
 
 
 READ_BY_VNPY = """
