@@ -38,7 +38,10 @@ def test_help_loads_next_to_nothing() -> None:
 def test_a_code_location_loads_what_declares_assets_and_not_what_computes_them() -> None:
     xshg.xshg.cache_clear()
     xshg.xshg()  # remembered
-    script = "import sys, quant_pipeline.definitions; print(*{name.partition('.')[0] for name in sys.modules})"
+    script = (
+        "import gc, sys, quant_pipeline.definitions; assert gc.isenabled(); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(told.stdout.split())
     assert {"dagster", "polars"} <= loaded
