@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ from quant_pipeline.retelling import retold
 from quant_pipeline.selections import DAILY_SYNC, SCREENS
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
+from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE
 from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
@@ -275,8 +277,8 @@ def _launched(
 
 
 def _new_id() -> str:
-    """Short enough to be read as a tag of a run, long enough to be a call's own."""
-    return uuid.uuid4().hex[:12]
+    """Short enough to be read as a tag of a run, long enough to be a call's own. Who started the command may have chosen it."""
+    return os.environ.pop(COMMAND_ID_VARIABLE, "") or uuid.uuid4().hex[:12]
 
 
 def _report(

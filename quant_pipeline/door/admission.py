@@ -50,10 +50,14 @@ class Admission:
             if self.on_loopback and not keys.any_holds(database):
                 return None
             raise NotAdmitted
-        if not key.may(needed):
-            raise NotAllowed(key, needed)
+        self.allow(key, needed)
         self._count(key)
         return key
+
+    def allow(self, key: Key, needed: Scope) -> None:
+        """NotAllowed where a key that was admitted does not include what is asked for."""
+        if not key.may(needed):
+            raise NotAllowed(key, needed)
 
     def _count(self, key: Key) -> None:
         if key.per_minute is None:

@@ -16,6 +16,8 @@ from quant_pipeline.door.entry import KeyCheck
 from quant_pipeline.door.hosts import HostCheck, is_loopback, served_names
 from quant_pipeline.door.pages import alerts, backtests, data, day, kline, screens, search, signals, sync, watchlists
 from quant_pipeline.door.rendering import STATIC
+from quant_pipeline.door.rest import described
+from quant_pipeline.door.rest.paths import ROUTERS
 from quant_pipeline.door.tushare import route as tushare
 from quant_pipeline.look import environment
 from quant_pipeline.settings import Settings
@@ -51,6 +53,8 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     errors.add_handlers(app)
     for each in (day, kline, screens, signals, watchlists, backtests, search, sync, alerts, data, plotly, callbacks, tushare):
         app.include_router(each.router)
+    for router in (*ROUTERS, described.router):
+        app.include_router(router)
     app.mount("/look", StaticFiles(directory=environment.STATIC), name="look")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

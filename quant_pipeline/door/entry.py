@@ -13,11 +13,13 @@ from starlette.types import Scope as Request
 
 from quant_pipeline.door.admission import Admission, NotAdmitted, NotAllowed, TooMany
 from quant_pipeline.door.callbacks import PREFIX
-from quant_pipeline.door.keys import Scope
+from quant_pipeline.door.keys import Key, Scope
 from quant_pipeline.door.tushare.route import is_call
 
-_OPEN = ("/static/", "/look/")
-"""What pages are drawn with: there is nothing of anybody's in it."""
+ADMITTED = "quant_pipeline.key"
+"""Where in a request's scope the key stands that it was let in with."""
+_OPEN = ("/static/", "/look/", "/health", "/api/v1/health")
+"""What pages are drawn with, and whether anybody is there: there is nothing of anybody's in it."""
 _ASKS = {"WWW-Authenticate": 'Basic realm="quant_pipeline: any name, the key as password", charset="UTF-8"'}
 _NO_KEY = (
     "A key is needed here: as the password of this page (any user name), or in the header `Authorization: Bearer KEY` or "
@@ -51,18 +53,21 @@ class KeyCheck:
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         checked = scope["type"] in ("http", "websocket") and not self._admission.on_loopback
         if checked and not is_call(scope) and not scope["path"].startswith((*_OPEN, PREFIX)):
-            refusal = await run_in_threadpool(self._refusal, key_in(Headers(scope=scope)))
-            if refusal is not None:
-                await refusal(scope, receive, send)
+            admitted = await run_in_threadpool(self._admitted, key_in(Headers(scope=scope)))
+            if isinstance(admitted, Response):
+                await admitted(scope, receive, send)
                 return
+            scope[ADMITTED] = admitted
         await self._app(scope, receive, send)
 
-    def _refusal(self, key: str) -> Response | None:
+    def _admitted(self, shown: str) -> Key | Response:
+        """The key, or why it lets nobody in."""
         try:
-            self._admission.admit(key, Scope.READ)
+            key = self._admission.admit(shown, Scope.READ)
+            assert key is not None  # where others can come, nobody gets in without one
+            return key
         except (NotAdmitted, NotAllowed):
             return PlainTextResponse(_NO_KEY, 401, _ASKS)
         except TooMany as many:
             wait = {"Retry-After": str(int(many.wait) + 1)}
             return PlainTextResponse(f"This key may ask {many.per_minute} times a minute. 请求过于频繁。", 429, wait)
-        return None

@@ -1,4 +1,5 @@
-"""Errors as pages: what happened, why, and what to do, with the status that says the same to a program."""
+"""Errors: what happened, why, and what to do, with the status that says the same to a program: as a page for people, as JSON
+under the paths for programs."""
 
 from __future__ import annotations
 
@@ -7,12 +8,15 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from quant_pipeline.door.rendering import page
 
 _logger = logging.getLogger(__name__)
+_FOR_PROGRAMS = ("/api/", "/health")
+_ENGLISH = {"请求": "request", "地址": "address"}
 
 
 class PageError(Exception):
@@ -36,6 +40,23 @@ class PageError(Exception):
         self.links = links or {}
 
 
+class Reason(BaseModel):
+    """Why, and what to do: by a command, where one helps."""
+
+    why: str
+    to_do: str
+    command: str
+
+
+class Problem(BaseModel):
+    """An error, as programs get it: the form of every answer, with `error` in the place of data."""
+
+    success: bool = False
+    message: str
+    data: None = None
+    error: Reason
+
+
 def add_handlers(app: FastAPI) -> None:
     """The errors that FastAPI and the pages raise become pages; for others see `unforeseen`."""
     app.add_exception_handler(PageError, _told)
@@ -43,7 +64,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_address)
 
 
-def _told(request: Request, error: Exception) -> HTMLResponse:
+def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, PageError)
     return _page(request, error)
 
@@ -52,18 +73,21 @@ def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _page(request, PageError(404, "没有这个页面 No such page", why=f"地址 {request.url.path} 不存在。"))
+    if error.status_code == 405 and request.url.path.startswith(_FOR_PROGRAMS):
+        return _page(request, PageError(405, f"{request.method} 不可用于此路径 This path does not take it"), error.headers)
     if error.status_code == 405:
         return PlainTextResponse("read-only 只读: these pages are only looked at (GET)", 405, error.headers)
     return _page(request, PageError(error.status_code, str(error.detail)))
 
 
-def _of_address(request: Request, error: Exception) -> HTMLResponse:
+def _of_address(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     what = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
-    return _page(request, PageError(400, "地址写法有误 The address cannot be read", why=what))
+    written = "请求" if request.url.path.startswith(_FOR_PROGRAMS) else "地址"
+    return _page(request, PageError(400, f"{written}写法有误 The {_ENGLISH[written]} cannot be read", why=what))
 
 
-def unforeseen(request: Request, error: Exception) -> HTMLResponse:
+def unforeseen(request: Request, error: Exception) -> Response:
     """A page for any other error: the database's and the calendar's in their words, the rest logged."""
     from quant_pipeline.market.calendar import CalendarError
     from quant_pipeline.warehouse.errors import DatabaseError, described
@@ -92,5 +116,8 @@ def unforeseen(request: Request, error: Exception) -> HTMLResponse:
     return _page(request, failed)
 
 
-def _page(request: Request, error: PageError) -> HTMLResponse:
-    return page(request, "error.html", status_code=error.status, error=error)
+def _page(request: Request, error: PageError, headers: Mapping[str, str] | None = None) -> Response:
+    if not request.url.path.startswith(_FOR_PROGRAMS):
+        return page(request, "error.html", status_code=error.status, error=error)
+    problem = Problem(message=error.what, error=Reason(why=error.why, to_do=error.to_do, command=error.command))
+    return JSONResponse(problem.model_dump(), error.status, headers=dict(headers or {}))

@@ -138,6 +138,8 @@ _DEAD = f"SELECT id FROM sync_runs WHERE status = 'running' AND NOT {ALIVE}"
 DIED = marked("the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on")
 
 
+COMMAND_ID_VARIABLE = "QUANT_COMMAND_ID"
+"""Variable of a command's environment: the id that its call has, where who started it wants to know it."""
 COMMAND_ID_TAG = "quant/command_id"
 """Tag of a Dagster run: which call of a command asked for it; the runs of one call have the same."""
 INTERRUPTED = marked("interrupted: what it had committed is kept, run it again to go on")

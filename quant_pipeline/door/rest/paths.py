@@ -1,0 +1,7 @@
+"""All rooms of REST paths, in the order in which they are described."""
+
+from __future__ import annotations
+
+from quant_pipeline.door.rest import research, service, stocks, sync, watchlists
+
+ROUTERS = (sync.router, stocks.router, watchlists.router, research.router, service.router, service.open_router)

@@ -1,0 +1,2 @@
+const place = document.getElementById("swagger");
+SwaggerUIBundle({ url: place.dataset.text, domNode: place, deepLinking: true, persistAuthorization: true });
