@@ -10,6 +10,7 @@ from quant_pipeline.notify import receivers
 from quant_pipeline.notify.channels.configured import Configured, Means, configured
 from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.resources import upstream
+from quant_pipeline.services.manager import Manager
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.warehouse.database import Database
@@ -34,6 +35,11 @@ def found(current: Settings, database: Database | None, limiter: Limiter | None 
     at = upstream.pushplus(current)
     channels = {"pushplus": PushPlus(at.token, at.url, at.secret_key, limiter=limiter)} if at.token else {}
     return Configured(channels)
+
+
+def services(current: Settings, database: Database, limiter: Limiter | None = None) -> Manager:
+    """The services of the same file."""
+    return Manager(current.channels, database, limiter, _secrets(database))
 
 
 def _secrets(database: Database) -> Callable[[str], str]:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _OVERRULED = "SELECT source, priority FROM source_state WHERE api = '*' AND priority IS NOT NULL AND source = ANY(%s)"
 
 
+IN_VAULT = "vault:"
+"""Before the name of a record of the vault."""
+
+
 class _Written(BaseModel):
     """`[services.NAME]` as a person writes it; what is not here is the adapter's own."""
 
@@ -50,8 +54,10 @@ class Manager:
         path: Path | None,
         database: Database | None = None,
         limiter: Limiter | None = None,
+        secret_of: Callable[[str], str] | None = None,
     ) -> None:
-        self._path, self._database, self._limiter = path, database, limiter
+        """`secret_of` reads what `vault:NAME` stands for."""
+        self._path, self._database, self._limiter, self._secret_of = path, database, limiter, secret_of
         self._read_at: int | None = None
         self._adapters: dict[str, Adapter] = {}
         self.mistakes: dict[str, str] = {}
@@ -71,8 +77,13 @@ class Manager:
             for name, adapter in self.all().items()
             if adapter.setup.kind == kind and provider in (None, adapter.setup.provider) and adapter.setup.enabled
         }
-        ranks = {name: adapter.setup.priority for name, adapter in found.items()} | self._overruled(list(found))
+        ranks = self.ranks()
         return sorted((each for name, each in found.items() if ranks[name]), key=lambda each: (ranks[each.name], each.name))
+
+    def ranks(self) -> dict[str, int]:
+        """Name -> priority: the file's, where no other was set by hand. 1 is first, 0 is off."""
+        known = self.all()
+        return {name: adapter.setup.priority for name, adapter in known.items()} | self._overruled(list(known))
 
     def best(self, kind: str, provider: str | None = None) -> Adapter | None:
         """The first of them that is not held back now; None where there is none."""
@@ -133,6 +144,17 @@ class Manager:
                     known=known,
                 )
             )
-        options = {option: str(value) for option, value in (table.model_extra or {}).items()}
+        options = {option: self._revealed(str(value)) for option, value in (table.model_extra or {}).items()}
         own = {field: getattr(table, field) for field in _Written.model_fields}
         return kind(Setup(name, **own, options=options), self._limiter)
+
+    def _revealed(self, value: str) -> str:
+        if not value.startswith(IN_VAULT):
+            return value
+        name = value.removeprefix(IN_VAULT)
+        try:
+            if self._secret_of is not None:
+                return self._secret_of(name)
+        except (ValueError, RuntimeError) as error:
+            raise ServiceError(say("{name} of the vault cannot be had: {why}", name=name, why=error)) from None
+        raise ServiceError(say("the vault is not there, and {name} stands in it", name=name))

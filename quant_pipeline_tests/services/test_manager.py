@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from quant_pipeline.cli import main
 from quant_pipeline.services.manager import Manager
 from quant_pipeline.services.registry import GROUP, registered
 from quant_pipeline.services.result import UNREACHED
@@ -131,3 +134,32 @@ def test_the_file_is_read_again_when_it_changes_and_its_mistakes_stop_nothing(tm
     absent = Manager(tmp_path / "absent.toml")
     assert absent.all() == {}
     assert "cannot be read" in absent.mistakes[""]
+
+
+@pytest.mark.usefixtures("_installed")
+def test_the_command_shows_switches_and_frees(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "channels.toml"
+    file.write_text(FILE.format(url="http://127.0.0.1:9", other="http://127.0.0.1:9"), encoding="utf-8")
+    values = {"QUANT_DATABASE_URL": warehouse.url, "QUANT_CHANNELS": str(file), "QUANT_HOME": str(tmp_path), "QUANT_LANG": "en"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["services", *arguments])
+
+    with closing(Presence(warehouse.connect())) as presence:
+        manager = Manager(file, warehouse, Limiter(warehouse.pool, presence))
+        for _ in range(5):
+            manager.all()["first"].track("1")
+    shown = json.loads(call("--json").stdout)
+    assert [(each["name"], each["circuit"], each["calls"]) for each in shown["health"]] == [("first", "open", 5)]
+    assert {name: each["priority"] for name, each in shown["services"].items()} == {"first": 1, "second": 2, "off": 1}
+    assert set(shown["mistakes"]) == {"wrong", "poor", "twin", "nothing"}
+    freed = call("--reset", "first")
+    assert "first.track: by hand, was: circuit open" in " ".join(freed.output.split())
+    assert json.loads(call("--json").stdout)["health"][0]["circuit"] == "closed"
+    assert "second: priority off" in call("--priority", "second=0").output
+    assert [each.name for each in manager.of_kind("logistics")] == ["first"]
+    unknown = call("--priority", "thrid=1")
+    assert (unknown.exit_code, "Known: first, second, off" in unknown.output) == (1, True)
+    assert "k-e-y" not in call().output + call("--json").output

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from quant_pipeline.configuration import ConfigurationError, as_written, entries_of, filled
 from quant_pipeline.language import say
 from quant_pipeline.notify.channels.contract import Channel
+from quant_pipeline.services.manager import IN_VAULT
 from quant_pipeline.wrong_values import problems
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 GROUP = "quant_pipeline.channels"
 """Entry points of installed packages: a class like ours, under the name of its kind."""
-IN_VAULT = "vault:"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TABLES = ("channels", "receivers", "routes", "services")
 _TAKEN = frozenset({"all", "none", "tushare", "baostock", "akshare", "ths", "derived"})
