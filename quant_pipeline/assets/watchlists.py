@@ -33,7 +33,7 @@ from quant_pipeline.ths.accounts import Accounts, State
 from quant_pipeline.ths.errors import ThsError
 from quant_pipeline.ths.origins import Kind
 from quant_pipeline.ths.planning import Mode, PushRefused
-from quant_pipeline.ths.pushes import FILE, Push, load, push_of
+from quant_pipeline.ths.pushes import FILE, MOST, Push, load, push_of
 from quant_pipeline.vault.errors import VaultError
 from quant_pipeline.warehouse import watchlists as store
 from quant_pipeline.warehouse.database import Database
@@ -144,6 +144,7 @@ class PushConfig(dg.Config):
     )
     group: str = Field("", description="Name of the group, made when it is not there; empty: the usual one. 分组名，没有则新建")
     mode: str = Field("add", description="add: other codes stay; mirror: they are removed. add 只增加，mirror 与来源一致")
+    most: int = Field(MOST, ge=1, description="So many hits or signals at most, the best. 最多推送多少个命中")
     confirm: bool = Field(False, description="Also where more than 30 % of the group would go. 移出超过 30% 时仍继续")
     account: str = Field("", description="The THS account; empty: the only one. 账户")
 
@@ -153,7 +154,7 @@ class PushConfig(dg.Config):
             return pushes()
         if self.mode not in set(Mode):
             raise Failed(f"there is no mode {self.mode!r}: write add or mirror 没有模式 {self.mode!r}，可选 add 或 mirror")
-        how = {"mode": Mode(self.mode), "confirmed": self.confirm, "account": self.account}
+        how = {"mode": Mode(self.mode), "confirmed": self.confirm, "most": self.most, "account": self.account}
         try:
             return [push_of(self.codes_of, _screens(), group=self.group, **how)]
         except ValueError as error:

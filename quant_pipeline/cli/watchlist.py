@@ -146,6 +146,13 @@ def export(name: str, out: Path | None, form: str, as_json: bool) -> None:
 @option("--group", default="", help="The group (default: one of the list's or screen's name), made when it is not there.")
 @option("--mirror", is_flag=True, help="Also take out of the group what is not pushed (default: other codes stay).")
 @option("--confirm", is_flag=True, help="Also where more than 30 % of the group would go.")
+@option(
+    "--most",
+    default=100,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="So many hits or signals at most, the best first.",
+)
 @option("--date", type=DAY, help="The session (default: the latest).")
 @option("--account", default="", help="The THS account (default: the only one).")
 @option("--dry-run", "dry", is_flag=True, help="Only look what would be done.")
@@ -157,6 +164,7 @@ def push(
     group: str,
     mirror: bool,
     confirm: bool,
+    most: int,
     date: dt.datetime | None,
     account: str,
     dry: bool,
@@ -187,7 +195,7 @@ def push(
             raise click.UsageError(say("push one thing at a time: a list, --screen or --signals"))
         settings, console = prepared(as_json)
         mode = Mode.MIRROR if mirror else Mode.ADD
-        pushes = wanted(next(iter(origins), None), group=group, mode=mode, confirmed=confirm, account=account)
+        pushes = wanted(next(iter(origins), None), group=group, mode=mode, confirmed=confirm, most=most, account=account)
         database = opened.database()
         session = date.date() if date else opened.calendar(database).latest()
         output, well = pushed(database, pushes, session, dry=dry)

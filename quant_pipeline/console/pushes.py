@@ -134,7 +134,12 @@ def _first(group: Group, names: Mapping[str, str]) -> str:
 def _notes(done: Sequence[Pushed]) -> list[str]:
     told = []
     for each in done:
-        told += [f"{code}: {retold(why)}" for code, why in each.refused.items()]
+        whys: dict[str, list[str]] = {}
+        for code, why in each.refused.items():
+            whys.setdefault(why, []).append(code)
+        for why, codes in whys.items():
+            more = f" … ({len(codes)})" if len(codes) > _SHOWN else ""
+            told.append(f"{', '.join(codes[:_SHOWN])}{more}: {retold(why)}")
         told += [retold(text) for text in (*each.differs, *each.notes)]
     return told
 

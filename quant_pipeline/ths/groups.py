@@ -33,7 +33,7 @@ _ATTEMPTS = 4
 _OUTDATED = re.compile(r"outdated|version|版本", re.IGNORECASE)
 _ANOTHER_FORM = marked("THS answered in another form than its watchlists have: its interface may have changed")
 _LOST = 3
-"""Calls without an answer in a row, after which the rest is not tried."""
+"""Codes in a row that fail alike (no answer, a full group), after which the rest is not tried: but not of wrong codes."""
 
 
 class SessionExpired(ThsError):
@@ -137,8 +137,8 @@ class Groups:
         return found[0]
 
     def add(self, group: Group, entries: Sequence[Entry]) -> Iterator[Became]:
-        """Puts the entries in, the last on top, and tells of each as it comes: one that THS refuses, or does not answer, does
-        not stop the others. SessionExpired."""
+        """Puts the entries in, one after the other, and tells of each as it comes: one that THS refuses, or does not answer,
+        does not stop the others. SessionExpired."""
         return self._each(group, entries, "add")
 
     def remove(self, group: Group, entries: Sequence[Entry]) -> Iterator[Became]:
@@ -146,16 +146,21 @@ class Groups:
         return self._each(group, entries, "delete")
 
     def _each(self, group: Group, entries: Sequence[Entry], action: str) -> Iterator[Became]:
-        lost, why = 0, ""
+        failed, said = 0, ""
         for entry in entries:
-            if lost < _LOST:
-                try:
-                    became, lost = self._one(group, entry, action), 0
-                except SessionExpired:
-                    raise
-                except ThsError as error:
-                    lost, why = lost + 1, str(error)
-            yield became if lost == 0 else Became(entry, Outcome.REFUSED, why)
+            if failed >= _LOST:
+                yield Became(entry, Outcome.REFUSED, said)
+                continue
+            try:
+                became = self._one(group, entry, action)
+            except SessionExpired:
+                raise
+            except ThsError as error:
+                became = Became(entry, Outcome.REFUSED, str(error))
+            again = became.said == said and not became.said.startswith(str(_BAD_CODE))
+            failed = 0 if became.outcome is not Outcome.REFUSED else failed + 1 if again else 1
+            said = became.said
+            yield became
 
     def _one(self, group: Group, entry: Entry, action: str) -> Became:
         refused = ""

@@ -43,7 +43,7 @@ class Plan:
 
 
 def planned(wanted: Sequence[str], group: Group, mode: Mode, *, done: Collection[str] = ()) -> Plan:
-    """What it takes that the group holds the wanted codes, the first of them on top.
+    """What it takes that the group holds the wanted codes; the best is added first, where there may not be room for all.
 
     `done`: codes that were pushed before for the same reason: what its owner took out by hand is not put back. In mode
     `mirror` they are: the group is to be like the list. Nothing wanted: nothing is done, whatever the mode.
@@ -63,8 +63,7 @@ def planned(wanted: Sequence[str], group: Group, mode: Mode, *, done: Collection
             left[code] = str(error)
     gone = () if mode is Mode.ADD else tuple(each for code, each in held.items() if code is not None and code not in wanted)
     there = tuple(code for code in dict.fromkeys(wanted) if code in held)
-    # THS puts what comes last on top
-    return Plan(tuple(reversed(add)), gone, there, left, foreign)
+    return Plan(tuple(add), gone, there, left, foreign)
 
 
 def allowed(plan: Plan, group: Group, *, confirmed: bool) -> None:

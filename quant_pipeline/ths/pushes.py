@@ -20,16 +20,20 @@ _GROUP = "选股-{name}"
 """The group of a screen for which the file names none."""
 _SIGNALS = "交易信号"
 LONGEST_GROUP = 40
+MOST = 100
+"""Hits of a push, unless another number is named: nobody looks at more on a phone, and how many a group takes is not known."""
 
 
 @dataclass(frozen=True)
 class Push:
-    """`confirmed`: whether more than the usual part of the group may go; `account`: of the vault, "" for the only one."""
+    """`confirmed`: whether more than the usual part of the group may go; `most`: so many hits or signals at most, the best of
+    them (a list is pushed whole); `account`: of the vault, "" for the only one."""
 
     origin: Origin
     group: str
     mode: Mode = Mode.ADD
     confirmed: bool = False
+    most: int = MOST
     account: str = ""
 
 
@@ -42,6 +46,7 @@ class _Written(BaseModel):
     group: str = Field("", max_length=LONGEST_GROUP)
     mode: Mode = Mode.ADD
     confirm: bool = False
+    most: int = Field(MOST, ge=1)
     account: str = ""
 
 
@@ -70,9 +75,8 @@ def load(screens: Mapping[str, str], on: Sequence[str], path: Path | None = None
     pushes = []
     for each in written.push:
         try:
-            pushes.append(
-                push_of(each.origin, screens, group=each.group, mode=each.mode, confirmed=each.confirm, account=each.account)
-            )
+            how = {"mode": each.mode, "confirmed": each.confirm, "most": each.most, "account": each.account}
+            pushes.append(push_of(each.origin, screens, group=each.group, **how))
         except ValueError as error:
             raise ConfigurationError(f"{path}: {error}") from None
     return pushes

@@ -17,7 +17,7 @@ from quant_pipeline.market.search import Named
 from quant_pipeline.ths.errors import Failure, ThsError
 from quant_pipeline.ths.groups import DEFAULT_NAMES, Became, Group, Groups, Outcome, named
 from quant_pipeline.ths.market_ids import ts_code
-from quant_pipeline.ths.origins import codes_of
+from quant_pipeline.ths.origins import Kind, codes_of
 from quant_pipeline.ths.planning import Plan, PushRefused, allowed, planned
 from quant_pipeline.ths.pushes import Push
 from quant_pipeline.warehouse.database import Database
@@ -67,6 +67,9 @@ def push(database: Database, groups: Groups, account: str, wanted: Push, session
         note = told("there is nothing to push: the group {group} stays as it is", group=wanted.group)
         return Pushed(wanted, session, notes=(note,))
     group, notes = _found(database, groups, account, wanted.group)
+    if wanted.origin.kind is not Kind.WATCHLIST and len(codes) > wanted.most:
+        notes.append(told("the first {most} of {count} codes are pushed", most=wanted.most, count=len(codes)))
+        codes = codes[: wanted.most]
     if group is not None and group.dynamic:
         raise PushRefused(
             told("{group} is a dynamic group, which fills itself: name another one, nothing was changed", group=group.name)

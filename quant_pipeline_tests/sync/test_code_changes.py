@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_pipeline.market.datasets import ADJ_FACTOR, BSE_MAPPING, DAILY_KLINE, NAME_HISTORY, STOCK_LIST, SUSPENSIONS
+from quant_pipeline.market.search import Named
 from quant_pipeline.sync import code_changes
 from quant_pipeline.sync.code_changes import CodeChange, detected, renamed, under_new_codes
+from quant_pipeline.warehouse import watchlists
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.sync.stored import CALENDAR, LATEST, bars, sessions, store
 from quant_pipeline_tests.sync.test_store import LIST, codes, write
@@ -106,6 +108,12 @@ def test_old_beijing_codes_stand_in_the_same_table_and_their_rows_move_as_well(w
     write(warehouse, BSE_MAPPING, LIST, {"name": "诺思兰德", "o_code": "430047.BJ", "n_code": "920047.BJ"})
     assert changes(warehouse) == [("430047.BJ", "920047.BJ", "诺思兰德", None, "bse_mapping")]
     assert codes(warehouse, "suspensions") == {"920047.BJ"}
+
+
+def test_a_watchlist_follows_a_code_to_its_new_one(warehouse: Database) -> None:
+    watchlists.add(warehouse, "core", [Named("430047.BJ", "诺思兰德"), Named(OTHER, "")], origin="typed", day=LATEST)
+    write(warehouse, BSE_MAPPING, LIST, {"name": "诺思兰德", "o_code": "430047.BJ", "n_code": "920047.BJ"})
+    assert [each.code for each in watchlists.one(warehouse, "core")] == ["920047.BJ", OTHER]
 
 
 def test_a_published_change_that_was_not_recorded_yet_counts_and_chains_are_followed(warehouse: Database) -> None:

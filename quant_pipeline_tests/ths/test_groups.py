@@ -37,7 +37,7 @@ def test_a_group_is_made_filled_and_emptied_and_each_write_is_a_new_version(phon
     groups = phone.groups()
     made = groups.make("量化")
     assert list(groups.add(made, [MAOTAI, SMIC])) == [Became(MAOTAI, Outcome.DONE), Became(SMIC, Outcome.DONE)]
-    assert phone.held("量化") == [_tuple(SMIC), _tuple(MAOTAI)]
+    assert phone.held("量化") == [_tuple(MAOTAI), _tuple(SMIC)]
     asked = phone.calls("query")
     assert list(groups.remove(made, [MAOTAI])) == [Became(MAOTAI, Outcome.DONE)]
     assert phone.held("量化") == [_tuple(SMIC)]
@@ -49,7 +49,7 @@ def test_a_version_that_another_device_outdated_is_read_again_and_the_write_done
     made = groups.make("量化")
     phone.arrange(量化=[("300750", "33")], 别的=[])
     assert list(groups.add(made, [MAOTAI])) == [Became(MAOTAI, Outcome.DONE)]
-    assert phone.held("量化") == [_tuple(MAOTAI), ("300750", "33")]
+    assert phone.held("量化") == [("300750", "33"), _tuple(MAOTAI)]
 
 
 def test_a_version_that_is_outdated_for_ever_ends(phone: Phone, order: Order) -> None:
@@ -149,6 +149,22 @@ def test_calls_without_an_answer_are_given_up_after_some(phone: Phone, order: Or
     assert phone.calls("add") - before < 20
 
 
+def test_a_full_group_is_not_asked_for_each_of_many_codes(phone: Phone, order: Order) -> None:
+    groups = phone.groups()
+    made = groups.make("量化")
+    before = phone.calls("add")
+    order("code", api="add", code="-10009", times=None)
+    became = list(groups.add(made, [Entry(str(600_000 + n), "17") for n in range(30)]))
+    assert {each.said for each in became} == {"-10009 分组内股票数量已达上限"}
+    assert phone.calls("add") - before == 3
+
+
+def test_wrong_codes_in_a_row_do_not_stop_the_right_one_behind_them(phone: Phone) -> None:
+    groups = phone.groups()
+    became = list(groups.add(groups.make("量化"), [*(Entry(f"99999{n}", "17") for n in range(5)), MAOTAI]))
+    assert became[-1] == Became(MAOTAI, Outcome.DONE)
+
+
 def test_the_default_list_has_a_door_of_its_own(phone: Phone) -> None:
     phone.arrange(default=(("600519", "17"), ("HK0700", "177")))
     groups = phone.groups()
@@ -156,7 +172,7 @@ def test_the_default_list_has_a_door_of_its_own(phone: Phone) -> None:
     assert (found.id, found.entries) == (DEFAULT, (MAOTAI, Entry("HK0700", "177")))
     assert [each.outcome for each in groups.add(found, [PINGAN])] == [Outcome.DONE]
     assert [each.outcome for each in groups.remove(found, [MAOTAI])] == [Outcome.DONE]
-    assert phone.default() == [_tuple(PINGAN), ("HK0700", "177")]
+    assert phone.default() == [("HK0700", "177"), _tuple(PINGAN)]
 
 
 def test_a_group_that_is_not_understood_is_not_written_into() -> None:

@@ -88,7 +88,7 @@ def test_a_list_is_pushed_mirrored_and_looked_at_before(stored: Database, phone:
     assert len(phone.held("核心") or []) == 4
     told = _command("push", "core", "--group", "核心", "--mirror", "--confirm").output
     assert "核心" in told
-    assert phone.held("核心") == [("000001", "33"), ("600519", "17")]
+    assert phone.held("核心") == [("600519", "17"), ("000001", "33")]
 
 
 def test_without_a_name_what_is_pushed_by_itself_is_pushed(stored: Database, phone: Phone) -> None:

@@ -46,7 +46,7 @@ def _recorded(database: Database) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_hits_go_into_a_group_that_is_made_the_best_on_top(warehouse: Database, phone: Phone) -> None:
+def test_hits_go_into_a_group_that_is_made_in_their_order(warehouse: Database, phone: Phone) -> None:
     _screened(warehouse)
     done = _push(warehouse, phone)
     assert done.made
@@ -82,7 +82,7 @@ def test_hand_picked_codes_stay_when_hits_are_added(warehouse: Database, phone: 
     phone.arrange(双均线=[("300750", "33"), ("600519", "17"), ("HK0700", "177")])
     done = _push(warehouse, phone)
     assert (set(done.added), done.there, done.removed) == (set(HITS[1:]), ("600519.SH",), ())
-    assert phone.held("双均线") == [*WRITTEN[1:], ("300750", "33"), ("600519", "17"), ("HK0700", "177")]
+    assert phone.held("双均线") == [("300750", "33"), ("600519", "17"), ("HK0700", "177"), *WRITTEN[1:]]
 
 
 def test_a_mirrored_list_loses_what_is_gone_and_keeps_what_nobody_here_knows(warehouse: Database, phone: Phone) -> None:
@@ -155,7 +155,7 @@ def test_a_group_that_was_renamed_is_found_again_and_that_is_told(warehouse: Dat
     done = _push(warehouse, phone)
     assert done.notes == ("the group 双均线 is called 我的双均线 now: it was taken",)
     assert phone.held("双均线") is None
-    assert phone.held("我的双均线") == [*WRITTEN[2:], *WRITTEN[:2]]
+    assert phone.held("我的双均线") == WRITTEN
 
 
 def test_a_dynamic_group_is_left_alone(warehouse: Database, phone: Phone) -> None:
@@ -165,12 +165,28 @@ def test_a_dynamic_group_is_left_alone(warehouse: Database, phone: Phone) -> Non
     assert phone.held("涨停板") == [("600519", "17")]
 
 
+def test_of_many_codes_the_first_are_pushed_and_that_is_told(warehouse: Database, phone: Phone) -> None:
+    _screened(warehouse)
+    done = _push(warehouse, phone, most=3)
+    assert done.notes == ("the first 3 of 4 codes are pushed",)
+    assert phone.held("双均线") == WRITTEN[:3]
+
+
+def test_a_list_is_pushed_whole_or_mirroring_it_would_remove_its_end(warehouse: Database, phone: Phone) -> None:
+    codes = [f"{600_000 + n}.SH" for n in range(120)]
+    watchlists.add(warehouse, "core", [Named(code, "") for code in codes], origin="typed", day=LATEST)
+    phone.arrange(core=[(code[:6], "17") for code in codes])
+    done = _push(warehouse, phone, origin="watchlist:core", group="core", mode=Mode.MIRROR)
+    assert not done.changed
+    assert len(phone.held("core") or []) == 120
+
+
 def test_a_full_group_says_so_in_ths_s_words_and_is_tried_again_later(warehouse: Database, phone: Phone) -> None:
     _screened(warehouse)
     full = [(f"{601_000 + n}", "17") for n in range(198)]
     phone.arrange(双均线=full)
     done = _push(warehouse, phone)
-    assert len(done.added) == 2
+    assert done.added == tuple(HITS[:2]), "the best come in where there is no room for all"
     assert set(done.refused.values()) == {"-10009 分组内股票数量已达上限"}
     phone.arrange(双均线=(phone.held("双均线") or [])[:100])
     assert set(_push(warehouse, phone).added) == set(done.refused)
@@ -227,7 +243,7 @@ def test_the_default_list_can_be_pushed_into(warehouse: Database, phone: Phone) 
     _screened(warehouse)
     phone.arrange(default=(("300750", "33"),))
     _push(warehouse, phone, group="我的自选")
-    assert phone.default() == [*WRITTEN, ("300750", "33")]
+    assert phone.default() == [("300750", "33"), *WRITTEN]
 
 
 def test_a_group_is_taken_as_it_stands(phone: Phone) -> None:

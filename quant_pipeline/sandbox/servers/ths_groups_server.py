@@ -1,8 +1,8 @@
 """同花顺's watchlists over HTTP: the groups of an account with their version (host ugc), and its default list (host t).
 
 The paths, the envelope, the version that every write must name, and the status codes 0, 1 "outdated", -200, -300, -10003 and
-401 are known from public code. What is not known, and made up here: the words, the code and size of a full group, the codes of
-the default list's refusals.
+401 are known from public code. What is not known, and made up here: the words, the code and size of a full group, the place
+of a new code in it, the codes of the default list's refusals.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ class ThsGroupsServer:
             return _THERE, None
         if len(group.content) + len(entries) > FULL:
             return _FULL, None
-        group.content[:0] = entries  # the newest stands first, as on the phone
+        group.content += entries
         return _newer(account)
 
     def _delete(self, account: Account, asked: Mapping[str, str]) -> tuple[int, Any]:
@@ -224,7 +224,7 @@ class ThsGroupsServer:
         if not _fits(entry) or op not in ("add", "del"):
             return -2, "股票代码错误", None
         if op == "add" and entry not in account.default:
-            account.default.insert(0, entry)
+            account.default.append(entry)
         if op == "del":
             account.default = [each for each in account.default if each != entry]
         return _OK, "修改成功", None
