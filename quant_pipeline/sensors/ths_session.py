@@ -30,6 +30,7 @@ def ths_session(warehouse: WarehouseResource, ths: ThsResource, notifier: Notifi
 
     accounts = Accounts(warehouse.database)
     if not (known := accounts.all()):
+        notifier.over(SESSION_EXPIRED, lambda _: True)  # who logged out is not waited for
         return dg.SkipReason("未登录同花顺 nobody is logged in to THS: quant-pipeline ths login qr")
     machine = Relogin(ths.logins())
     for row in known:
@@ -38,8 +39,8 @@ def ths_session(warehouse: WarehouseResource, ths: ThsResource, notifier: Notifi
     for row in known:
         if row.state.asks_for_a_person:
             _tell(accounts, row, notifier)
-    well = {row.account for row in known if not row.state.asks_for_a_person}
-    notifier.over(SESSION_EXPIRED, well.__contains__)
+    waiting = {row.account for row in known if row.state.asks_for_a_person}
+    notifier.over(SESSION_EXPIRED, lambda account: account not in waiting)
     due = [row for row in known if machine.due(row)]
     if not due:
         return dg.SkipReason("; ".join(f"{row.account} {chinese(STATES[row.state])} {row.state}" for row in known))
