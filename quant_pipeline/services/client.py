@@ -114,7 +114,7 @@ class Client:
 
     def hide(self, secret: str) -> None:
         """Another secret (a key that the service gave) that no text may hold from now on."""
-        self._secrets = sorted({*self._secrets, secret}, key=len, reverse=True)
+        self._secrets = sorted({each for each in (*self._secrets, secret) if each}, key=len, reverse=True)
 
     def call(
         self,

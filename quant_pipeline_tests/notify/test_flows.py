@@ -23,6 +23,9 @@ from quant_pipeline.notify.severity import Severity
 from quant_pipeline.resources import channels
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.vault import keys
+from quant_pipeline.vault.kinds import TOKEN
+from quant_pipeline.vault.vault import Vault
 from quant_pipeline_tests.notify.conftest import Bench
 from quant_pipeline_tests.notify.test_binding import scan
 
@@ -203,3 +206,20 @@ def test_a_bound_person_is_told_by_the_outbox_without_any_file(bench: Bench, wat
         assert isinstance(account, PushPlus)
         (friend,) = account.friends().data
     assert friend.token not in kept(bench)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_secret_of_the_vault_opens_a_channel(
+    bench: Bench, installed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keys, "ITERATIONS", 1_000)
+    monkeypatch.setenv("SECRET_KEY", keys.made().reveal())
+    Vault(bench.database).put(TOKEN, "wecom", "sandbox-in-the-vault")
+    url = bench.sandbox.robot_url("wecom")
+    channel = f'kind = "wecom"\nurl = "{url}"\nkey = "vault:'
+    installed.write_text(f'[channels.a]\n{channel}wecom"\n[channels.b]\n{channel}absent"\n', encoding="utf-8")
+    monkeypatch.setenv("QUANT_CHANNELS", str(installed))
+    assert call("test", "a").exit_code == 0
+    told = call("test", "b")
+    assert (told.exit_code, "absent of the vault cannot be had" in " ".join(told.output.split())) == (1, True)
+    assert "sandbox-in-the-vault" not in kept(bench) + caplog.text

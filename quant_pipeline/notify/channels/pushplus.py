@@ -56,6 +56,8 @@ CODES: Mapping[str, FailureClass] = {
 _SAME = re.compile("相同内容")
 _FAST = re.compile("频繁|最多发送")
 """The limits per hour and per minute come as other codes: only their words tell them."""
+_access_keys: dict[tuple[str, str, str], str] = {}
+_one_at_a_time = threading.Lock()
 _STATES = {"1": DeliveryState.SENDING, "2": DeliveryState.DELIVERED, "3": DeliveryState.FAILED}
 
 
@@ -122,9 +124,20 @@ class PushPlus(ServiceChannel):
         self.polls = written.secret_key is not None
         self._friend: int | None = None
         self._of = self
-        self._access_key: str | None = None
         self._friends: Mapping[int, Friend] = {}
-        self._turn = threading.Lock()
+
+    @property
+    def _access_key(self) -> str | None:
+        """The account's key as this process got it last: a new one ends the former, so it is not asked for at each look."""
+        return _access_keys.get(self._account_of_keys)
+
+    @_access_key.setter
+    def _access_key(self, key: str) -> None:
+        _access_keys[self._account_of_keys] = key
+
+    @property
+    def _account_of_keys(self) -> tuple[str, str, str]:
+        return self.client.address, secret(self.settings.token), secret(self.settings.secret_key)
 
     @classmethod
     def made(cls, name: str, settings: Any, limiter: Limiter | None) -> PushPlus:
@@ -229,6 +242,7 @@ class PushPlus(ServiceChannel):
             text = marked("PushPlus answers this only to those who have the account's secret key")
             return refused("no_secret_key", text, FailureClass.PERMANENT_SOURCE, sent=False)
         held = self._access_key
+        self.client.hide(held or "")
         for key in (held, None):
             granted = done(key) if key else self._new_access_key(held)
             if not granted.success:
@@ -240,7 +254,7 @@ class PushPlus(ServiceChannel):
         return result
 
     def _new_access_key(self, ended: str | None) -> Result:
-        with self._turn:
+        with _one_at_a_time:
             if self._access_key not in (None, ended):
                 return done(self._access_key)  # another thread was first
             credentials = {"token": secret(self.settings.token), "secretKey": secret(self.settings.secret_key)}
