@@ -1,8 +1,9 @@
 """A dual moving average over ten years of the whole market under all rules, a grid of a hundred parameter points, and peers.
 
 `python -m benchmarks.backtest` makes 12.5 M bars (5,000 codes x 2,500 sessions) in a lake and measures from there;
-`--codes 500` fewer. The peers (vectorbt, backtrader) are measured where the extra `bench` is installed: `pip install -e '.[bench]'`;
-backtrader over few codes, as it takes a third of a second for each. Each is a process of its own, with its own peak of memory.
+`--codes 500` fewer. The peers (vectorbt, backtrader) are measured where the extra `bench` is installed
+(`pip install -e '.[bench]'`); backtrader over few codes, as it takes a third of a second for each. Each is a process of its
+own, with its own peak of memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.market import SESSIONS, stored_market
+from benchmarks.market import SESSIONS, in_a_lake
 from quant_pipeline.backtest import reading, run
 from quant_pipeline.backtest.orders import from_signals
 from quant_pipeline.backtest.reading import Loaded
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backtest", description=__doc__)
     parser.add_argument("--codes", type=int, default=5_000)
     codes = parser.parse_args(argv).codes
-    with stored_market(codes) as stored:
+    with in_a_lake(codes) as stored:
         where = stored.database.url, stored.folder, codes
         title = f"dual_ma 5/20, all rules, {codes:,} codes x {SESSIONS:,} sessions, from the lake"
         Console(width=110).print(_table(title, _apart(_ours, *where)))

@@ -1,4 +1,4 @@
-"""Ten years of a made-up market in a lake of its own: backtests are measured over it without filling PostgreSQL first."""
+"""A made-up market, stored without a source: what reads, screens and backtests are measured over."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, PRICE_LIMITS
+from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS, STOCK_LIST
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.lake import folder_of, snapshot
+from quant_pipeline.warehouse.lake import folder_of, snapshot, sync
 from quant_pipeline.warehouse.lake.files import file_of, write
 from quant_pipeline.warehouse.upsert import upsert
 
@@ -36,31 +36,83 @@ class Stored:
 
 
 @contextmanager
-def stored_market(codes: int, sessions: int = SESSIONS) -> Iterator[Stored]:
-    """A lake of so many codes and sessions up to LAST; everything is removed at the end.
-
-    Its files bear the marks of a database that holds the first and the last session alone: readers take them for current.
-    """
+def empty() -> Iterator[Stored]:
+    """A database without rows, and the folder of its lake; everything is removed at the end."""
     home = Path(tempfile.mkdtemp(prefix="qk"))
     try:
         settings = Settings(QUANT_HOME=home, QUANT_DATABASE_URL=None)
         database = Database.from_settings(settings)
         database.upgrade()
-        tables = market(codes, sessions)
-        days = tables[DAILY_KLINE]["trade_date"]
-        with database.connect() as connection:
-            for day in (days.min(), days.max()):
-                upsert(connection, DAILY_KLINE, tables[DAILY_KLINE].filter(trade_date=day).drop("source"), source="tushare")
-        with snapshot(database, None) as stored:
-            for dataset, rows in tables.items():
-                for (year,), of_year in rows.group_by(pl.col("trade_date").dt.year()):
-                    write(file_of(folder_of(settings), dataset, int(str(year))), dataset, of_year, stored.label(dataset, year))
-        del tables, rows, of_year
         yield Stored(database, folder_of(settings))
         database.close()
     finally:
         server.stop(home)
         shutil.rmtree(home)
+
+
+@contextmanager
+def in_a_lake(codes: int, sessions: int = SESSIONS) -> Iterator[Stored]:
+    """A lake of so many codes and sessions up to LAST.
+
+    Its files bear the marks of a database that holds the first and the last session alone: readers take them for current.
+    """
+    with empty() as stored:
+        tables = market(codes, sessions)
+        days = tables[DAILY_KLINE]["trade_date"]
+        for day in (days.min(), days.max()):
+            _upserted(stored.database, DAILY_KLINE, tables[DAILY_KLINE].filter(trade_date=day))
+        with snapshot(stored.database, None) as now:
+            for dataset, rows in tables.items():
+                for (year,), of_year in rows.group_by(pl.col("trade_date").dt.year()):
+                    number = int(str(year))
+                    write(file_of(stored.folder, dataset, number), dataset, of_year, now.label(dataset, number))
+        del tables, rows, of_year
+        yield stored
+
+
+@contextmanager
+def in_a_database(codes: int, sessions: int) -> Iterator[Stored]:
+    """A database, and its lake, of so many codes and sessions up to LAST, with daily_basic and the list of the stocks."""
+    with empty() as stored:
+        tables = market(codes, sessions)
+        keys = tables[ADJ_FACTOR].select("ts_code", "trade_date")
+        for dataset, rows in {**tables, DAILY_BASIC: _fundamentals(keys)}.items():
+            for _, of_month in rows.group_by(pl.col("trade_date").dt.truncate("1mo")):
+                _upserted(stored.database, dataset, of_month)
+        _upserted(stored.database, STOCK_LIST, _listed(keys["ts_code"].unique().sort()))
+        sync(stored.database, stored.folder)
+        with stored.database.connect(autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+        yield stored
+
+
+def _upserted(database: Database, dataset: Dataset, rows: pl.DataFrame) -> None:
+    with database.connect() as connection:
+        upsert(connection, dataset, rows.select(dataset.column_names), source="tushare")
+
+
+def _fundamentals(keys: pl.DataFrame) -> pl.DataFrame:
+    """daily_basic of these codes and days: random, but for what stands in no relation to prices."""
+    chance = np.random.default_rng(2)
+    columns = {
+        column.name: pl.Series(np.round(chance.uniform(1, 100, keys.height), 4))
+        for column in DAILY_BASIC.columns
+        if column.name not in DAILY_BASIC.key
+    }
+    return keys.with_columns(**columns)
+
+
+def _listed(codes: pl.Series) -> pl.DataFrame:
+    """stock_list of these codes: thirty industries."""
+    types = {column.name: column.type.polars for column in STOCK_LIST.columns}
+    known = pl.DataFrame({"ts_code": codes}).with_columns(
+        symbol=pl.col("ts_code").str.head(6),
+        name=pl.concat_str(pl.lit("股份"), pl.col("ts_code").str.head(6)),
+        industry=pl.concat_str(pl.lit("行业"), (pl.int_range(pl.len()) % 30).cast(pl.String)),
+        list_status=pl.lit("L"),
+        list_date=pl.lit(dt.date(2005, 1, 4)),
+    )
+    return known.with_columns(pl.lit(None, kind).alias(name) for name, kind in types.items() if name not in known.columns)
 
 
 def market(codes: int, sessions: int) -> dict[Dataset, pl.DataFrame]:
