@@ -27,6 +27,7 @@ from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources import opened
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.retelling import for_readers
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.switches import screens_on
 from quant_pipeline.ths.accounts import Accounts, State
@@ -42,7 +43,6 @@ from quant_pipeline.warehouse.reads import read
 if TYPE_CHECKING:
     from quant_pipeline.ths.pushing import Pushed  # with the clients: only who pushes waits for them
 
-_SHOWN = 100
 _FIRST = 8
 _UNDOCUMENTED = (
     "\n\n同花顺的自选股接口没有公开文档，随时可能失效；以你自己的账户、由你自己负责使用。"
@@ -267,9 +267,12 @@ def _told(database: Database, session: dt.date, done: Sequence["Pushed"]) -> Map
         }
         for each in done
     ]
-    refused = [{"代码 code": code, "原因 why": said} for each in done for code, said in each.refused.items()] + [
-        {"代码 code": "", "原因 why": text} for each in done for text in (*each.differs, *each.notes)
-    ]
+    refused: dict[str, list[str]] = {}
+    for each in done:
+        for code, said in each.refused.items():
+            refused.setdefault(said, []).append(code)
+    notes = [{"代码 code": _named(codes), "原因 why": for_readers(said)} for said, codes in refused.items()]
+    notes += [{"代码 code": "", "原因 why": for_readers(text)} for each in done for text in (*each.differs, *each.notes)]
     rows = read(database, THS_WATCHLIST, start=session, end=session)
     shown: dict[str, Any] = {
         "page": page_link("watchlists"),
@@ -278,6 +281,10 @@ def _told(database: Database, session: dt.date, done: Sequence["Pushed"]) -> Map
         "removed": sum(len(each.removed) for each in done),
         "groups": table(pl.DataFrame(groups)),
     }
-    if refused:
-        shown["notes"] = table(pl.DataFrame(refused).head(_SHOWN))
+    if notes:
+        shown["notes"] = table(pl.DataFrame(notes))
     return origin() | shown
+
+
+def _named(codes: Sequence[str]) -> str:
+    return "、".join(codes[:_FIRST]) + (f" … {len(codes)}" if len(codes) > _FIRST else "")

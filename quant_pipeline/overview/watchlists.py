@@ -44,14 +44,14 @@ class Last:
 
 @dataclass(frozen=True)
 class Group:
-    """What was pushed into a group for a session. `became`: outcome -> codes with names · `refused`: (code, name, why)."""
+    """What was pushed into a group for a session. `became`: outcome -> codes with names · `refused`: why -> the same."""
 
     account: str
     name: str
     origin: str
     at: dt.datetime
     became: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
-    refused: Sequence[tuple[str, str, str]] = ()
+    refused: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
 def watched(database: Database, latest: dt.date) -> tuple[dict[str, list[Item]], dict[str, Last]]:
@@ -77,10 +77,10 @@ def pushed(database: Database) -> tuple[dt.date | None, list[Group]]:
         rows = [] if session is None else connection.execute(_PUSHED, (session,)).fetchall()
     groups: dict[tuple[str, str, str], dict[str, Any]] = {}
     for account, group, origin, code, name, action, outcome, said, at in rows:
-        held = groups.setdefault((account, group, origin), {"at": at, "became": {}, "refused": []})
+        held = groups.setdefault((account, group, origin), {"at": at, "became": {}, "refused": {}})
         held["at"] = max(held["at"], at)
         if outcome == "refused":
-            held["refused"].append((code, name, said or ""))
+            held["refused"].setdefault(said or "", []).append((code, name))
         else:
             became = "there" if outcome in ("there", "gone") else "added" if action == "add" else "removed"
             held["became"].setdefault(became, []).append((code, name))
