@@ -50,6 +50,7 @@ def _key(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     platform.execute("DELETE FROM ths_accounts")
     platform.execute("DELETE FROM ths_events")
     platform.execute("DELETE FROM messages")
+    platform.execute("DELETE FROM alerts")
 
 
 def logins() -> Logins:
@@ -205,6 +206,16 @@ def test_where_a_person_is_needed_he_is_told_once_with_the_command(platform: Pla
         tick(platform)
     assert platform.rows(about) == [(True,)]
     assert platform.rows("SELECT count(*) FROM messages WHERE kind = 'recovered'") == [(1,)]
+
+
+def test_an_account_that_was_logged_out_by_hand_is_not_waited_for(platform: Platform) -> None:
+    run(platform, "ths_login_qr")
+    Accounts(platform.database).move("default", State.WAITING_FOR_PERSON, "as a test wants it")
+    tick(platform)
+    assert platform.rows("SELECT count(*) FROM alerts WHERE resolved_at IS NULL") == [(1,)]
+    logins().log_out("default")
+    tick(platform)
+    assert platform.rows("SELECT count(*) FROM alerts WHERE resolved_at IS NULL") == [(0,)]
 
 
 def test_an_sms_that_was_sent_by_itself_is_told_with_its_own_command(platform: Platform) -> None:
