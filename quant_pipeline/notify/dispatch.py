@@ -22,8 +22,9 @@ from quant_pipeline.notify.severity import Severity
 
 SAME_AN_HOUR = 3
 """How often the same alert is told in an hour; further ones are folded."""
-_BACKLOG_MINUTES = 3
-"""What cannot be sent in so many minutes is folded, but for the first minute's."""
+_BACKLOG_MINUTES = 10
+"""Where it takes longer than that to send what waits, it is folded, but for the first minute's: the hits of all screens of a
+day are no flood."""
 _UNLIMITED = 20
 """Messages a minute that a person can take in, over a channel that sets no limit."""
 _BATCH = 1_000

@@ -192,7 +192,7 @@ def test_the_same_alert_is_told_three_times_an_hour_and_then_in_a_digest(bench: 
 
 
 def test_a_backlog_is_told_in_one_message_after_the_first_and_nothing_of_it_is_lost(bench: Bench) -> None:
-    for number in range(40):
+    for number in range(55):
         tell(bench, f"m{number:02}", Severity.WARNING)
     tell(bench, "first", Severity.CRITICAL)
     assert bench.deliver() == Delivered(sent=5, delivered=5, waiting=2)
@@ -201,9 +201,15 @@ def test_a_backlog_is_told_in_one_message_after_the_first_and_nothing_of_it_is_l
     assert bench.deliver() == Delivered(sent=2, delivered=2)
     assert bench.inbox()[:6] == ["first", "m00", "m01", "m02", "m03", "m04"]
     ((folded,),) = bench.execute("SELECT count(*) FROM deliveries WHERE state = 'folded'")
-    assert folded == 35
+    assert folded == 50
     ((content,),) = bench.execute("SELECT content FROM messages WHERE kind = 'digest'")
-    assert content.index("title m05") < content.index("title m39")
+    assert content.index("title m05") < content.index("title m54")
+
+
+def test_the_screens_of_a_day_are_no_flood(bench: Bench) -> None:
+    for number in range(20):
+        tell(bench, f"screen {number}", kind="screen")
+    assert bench.deliver() == Delivered(sent=5, delivered=5, waiting=15)
 
 
 def test_accounts_are_sent_over_beside_one_another_and_each_by_one_process_at_a_time(bench: Bench) -> None:
