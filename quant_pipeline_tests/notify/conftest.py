@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from quant_pipeline.market import clock
-from quant_pipeline.notify import outbox
+from quant_pipeline.notify import asking, outbox
 from quant_pipeline.notify.channels.contract import Channel
 from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.notify.messages import Message
@@ -109,5 +109,6 @@ class Bench:
 
 
 @pytest.fixture
-def bench(warehouse: Database, sandbox: Rehearsal, client: PushPlus) -> Bench:
+def bench(warehouse: Database, sandbox: Rehearsal, client: PushPlus, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(asking, "PATIENCE", 30.0)  # a busy machine is no undelivered message
     return Bench(warehouse, sandbox, client)
