@@ -159,3 +159,16 @@ def test_foreign_hosts_and_pages_are_refused_in_the_client_s_form(door: str, hea
     assert (told["code"] == -2001 and "不接受" in told["msg"]) is refused
     if headers.get("Host") == "api.waditu.com":
         assert requests.get(f"{door}/data", headers=headers, timeout=60).status_code == 421, "for its calls alone"
+
+
+def test_a_database_that_is_away_is_told_in_each_one_s_form() -> None:
+    away = Settings(QUANT_DATABASE_URL="postgresql://nobody:s3cr3t@127.0.0.1:1/none")
+    with served(away) as url:
+        told = call(url)
+        assert told["code"] == 50101
+        assert "数据库" in told["msg"]
+        health = requests.get(f"{url}/health", timeout=60)
+        assert (health.status_code, health.json()["status"]) == (503, "degraded")
+        problem = requests.get(f"{url}/api/sync/status", timeout=60)
+        assert (problem.status_code, problem.json()["error"]["command"]) == (503, "quant-pipeline status")
+        assert not any("s3cr3t" in text for text in (told["msg"], health.text, problem.text))

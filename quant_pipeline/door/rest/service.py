@@ -6,6 +6,7 @@ import datetime as dt
 from importlib.metadata import version
 from typing import Literal
 
+import psycopg
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
@@ -57,7 +58,7 @@ def health(access: Reached, response: Response) -> Health:
     try:
         with access.database.pool.connection(timeout=5) as connection:
             connection.execute("SELECT 1")
-    except (DatabaseError, ServerError, OSError):
+    except (DatabaseError, ServerError, psycopg.Error):
         response.status_code = 503
         return Health(status="degraded", at=clock.now())
     return Health(status="ok", at=clock.now())
