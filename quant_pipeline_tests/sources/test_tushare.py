@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from tushare.pro.client import DataApi
 
 from quant_pipeline.market.datasets import DAILY_KLINE, ETF_LIST, NAME_HISTORY, STOCK_LIST
 from quant_pipeline.market.xshg import xshg
@@ -163,7 +164,9 @@ def test_an_answer_larger_than_any_true_one_is_dropped(limiter: Limiter, monkeyp
         TushareSource("token", url, xshg(), limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
 
 
-def test_tushare_itself_is_asked_over_https_and_an_address_set_by_hand_as_it_stands() -> None:
+def test_tushare_itself_is_asked_over_https_and_an_address_set_by_hand_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client_of("token", None, 30)._DataApi__http_url == "https://api.waditu.com/dataapi"
+    monkeypatch.setattr(DataApi, "_DataApi__http_url", "http://127.0.0.1:8000/dataapi")  # as quant_pipeline.tushare does
     assert client_of("token", None, 30)._DataApi__http_url == "https://api.waditu.com/dataapi"
     for url in ("http://api.waditu.com/dataapi", "http://127.0.0.1:1/x", "https://mirror.example"):
         assert client_of("token", url, 30)._DataApi__http_url == url
