@@ -115,3 +115,15 @@ def test_without_a_pushplus_token_in_live_mode_there_is_none(monkeypatch: pytest
     monkeypatch.setenv("QUANT_MODE", "live")
     monkeypatch.delenv("PUSHPLUS_TOKEN")
     assert upstream.pushplus(load()).token is None
+
+
+@pytest.mark.usefixtures("sandbox_home")
+def test_the_hosts_of_a_ths_account_are_the_sandbox_s_but_for_those_set_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(url.startswith("http://127.0.0.1:") for url in vars(upstream.ths(load())).values())
+    monkeypatch.setenv("THS_UPASS_URL", "http://ths.example/upass/")
+    mixed = upstream.ths(load())
+    assert mixed.upass == "http://ths.example/upass"
+    assert mixed.auth.startswith("http://127.0.0.1:")
+    monkeypatch.setenv("QUANT_MODE", "live")
+    live = upstream.ths(load())
+    assert (live.upass, live.auth) == ("http://ths.example/upass", "https://auth.10jqka.com.cn")
