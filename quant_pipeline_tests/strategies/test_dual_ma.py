@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_series_equal
 
 from quant_pipeline.strategies.base import StrategyError
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
@@ -93,3 +95,19 @@ def test_a_code_without_a_bar_that_day_is_no_hit_and_moves_nobody_else() -> None
 def test_parameters_that_make_no_sense_are_refused_in_words(values: dict[str, int]) -> None:
     with pytest.raises(StrategyError, match=r"dual_ma.*(fast|quick)"):
         DualMovingAverage.with_parameters(values)
+
+
+@pytest.mark.parametrize("times", [1, 700], ids=["interpreted", "compiled"])
+def test_the_way_of_a_backtest_counts_as_the_averages_do(times: int) -> None:
+    """Over more bars than running sums go on for, with windows longer than that, and a price that is lacking."""
+    walk = [round(10 + 3 * math.sin(place / 9) + place % 7 / 10, 2) for place in range(400)]
+    walk[250] = None  # type: ignore[call-overload]
+    bars = pl.concat([_bars(**{f"{600000 + code:06d}.SH": walk}) for code in range(times)])
+    for fast, slow in ((1, 2), (5, 20), (20, 140)):
+        strategy = DualMovingAverage.with_parameters({"fast": fast, "slow": slow})
+        found = strategy.signals(bars)
+        assert found.select("buy", "sell").sum().row(0) > (0, 0)
+        expected = (found[f"ma{fast}"] / found[f"ma{slow}"] - 1) * 100
+        assert_series_equal(found["score"], expected.alias("score"), abs_tol=1e-7, rel_tol=0)
+        decided = strategy.decisions(bars)
+        assert (decided["signal"] == found["buy"].cast(pl.Int8) - found["sell"].cast(pl.Int8)).all()
