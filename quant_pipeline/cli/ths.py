@@ -24,7 +24,7 @@ _account = option("--account", default="default", show_default=True, help="Your 
 
 @click.group(cls=Group)
 def ths() -> None:
-    """Your account of THS (同花顺): log in, see how it stands.
+    """Your THS account: log in, see how it stands.
 
     THS does not document these interfaces: they may break any day. Act on your own account. Where THS asks for a slider or
     another captcha, you are needed: nothing here solves one. What is kept lies encrypted in the vault (`vault init`).

@@ -59,8 +59,8 @@ class Qlib(Export):
     name = "qlib"
     zh = "qlib 数据"
     doc = marked(
-        "Daily bars in qlib's own format (calendar, instruments, features): shares, ETFs, indexes, and the members of 上证50, "
-        "沪深300, 中证500, 中证1000 spell by spell. Only codes that changed are written; who reads sees one state."
+        "Daily bars in qlib's own format (calendar, instruments, features): shares, ETFs, indexes, and the members of SSE 50, "
+        "CSI 300, CSI 500, CSI 1000 spell by spell. Only codes that changed are written; who reads sees one state."
     )
     examples = (
         "quant-pipeline export qlib",
