@@ -115,8 +115,8 @@ class Vnpy(Export):
     name = "vnpy"
     zh = "vnpy 行情表"
     doc = marked(
-        "Daily bars in vnpy's own tables (dbbardata, dbbaroverview): shares, ETFs and indexes, prices raw, volume in shares. By "
-        "default in a database of its own beside ours; QUANT_VNPY_URL names another. Only years that changed are written."
+        "Daily bars in vnpy's own tables (dbbardata, dbbaroverview): shares, ETFs and indexes, prices raw, volume in shares. "
+        "By default in a database of its own beside ours; QUANT_VNPY_URL names another. Only years that changed are written."
     )
     examples = ("quant-pipeline export vnpy", "quant-pipeline export vnpy --json")
     reading = "vt_setting.json: database.name = postgresql; database.host, port, user, database: {place}"
