@@ -66,7 +66,7 @@ def _timed(strategies: Sequence[Strategy], database: Database, folder: Path | No
     seconds = time.perf_counter() - began
     slowest = sorted(each, key=lambda name: each[name], reverse=True)[:SLOWEST]
     return seconds, (
-        f"{len(strategies)} screens of one session over {market.panel.height:,} bars: {seconds:.2f} s "
+        f"{len(strategies)} screens of one session over {market.panel.whole.rows.height:,} bars: {seconds:.2f} s "
         f"({time.process_time() - processors:.2f} s CPU; reading {read - began:.2f} s), {hits} hits; "
         f"the slowest: {', '.join(f'{name} {each[name]:.2f}' for name in slowest)}"
     )

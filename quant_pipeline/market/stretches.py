@@ -60,12 +60,30 @@ class ByCode:
         numbers = np.searchsorted(self.offsets, rows, side="right") - 1
         return self.rows[rows].select(self.codes.gather(pl.Series(numbers)).alias("ts_code"), pl.all())
 
+    def begun_at(self, begins: Array) -> Self:
+        """Of each code the rows from this number on, up to its last."""
+        import numpy as np
+
+        if np.array_equal(begins, self.offsets[:-1]):
+            return self
+        lengths = self.offsets[1:] - begins
+        offsets = np.append(0, np.cumsum(lengths))
+        return type(self)(self.codes, offsets, self.rows[rows_from(begins, lengths)])
+
     def code_of_rows(self) -> pl.Series:
         """The column ts_code."""
         import numpy as np
 
         numbers = np.repeat(np.arange(len(self.codes), dtype=np.uint32), np.diff(self.offsets))
         return self.codes.gather(pl.Series(numbers)).alias("ts_code")
+
+
+def rows_from(begins: Array, lengths: Array) -> Array:
+    """The numbers of the rows of stretches that begin there, one stretch after the other."""
+    import numpy as np
+
+    found: Array = np.repeat(begins - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+    return found
 
 
 def offsets_of(lengths: pl.Series) -> Array:

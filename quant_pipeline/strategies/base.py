@@ -91,6 +91,12 @@ class Strategy(ABC):
         """`signals` without the indicator columns, which a backtest does not look at, of a strategy that has a shorter way."""
         return self.signals(bars)
 
+    def picks(self, bars: pl.DataFrame, sessions: Sequence[dt.date]) -> pl.DataFrame:
+        """`signals` of the bars of these sessions, as far as a screen shows it, of a strategy that has a shorter way; other
+        rows do no harm."""
+        del sessions
+        return self.signals(bars)
+
     @property
     def figures(self) -> Sequence[str]:
         """The indicator columns of `signals` that explain a hit. None by default."""
@@ -182,8 +188,9 @@ class Strategy(ABC):
 
     def screen(self, bars: pl.DataFrame, sessions: Sequence[dt.date]) -> pl.DataFrame:
         """The hits of these sessions: ts_code, trade_date, score, figures (JSON text)."""
-        judged = self._within(self.judged(bars), bars)
-        found = self.hits(judged.filter(pl.col("trade_date").is_in(list(sessions))))
+        shown = pl.col("trade_date").is_in(list(sessions))
+        judged = self._judged(lambda given: self.picks(given, sessions), bars, (*self.figures, *self.lines)).filter(shown)
+        found = self.hits(self._within(judged, bars))
         rounded = [pl.col(name).round(4) if found.schema[name].is_float() else pl.col(name) for name in self.figures]
         figures = pl.struct(rounded).struct.json_encode() if rounded else pl.lit("{}")
         return found.select(*_KEY, pl.col("score").cast(pl.Float64), figures.alias("figures"))

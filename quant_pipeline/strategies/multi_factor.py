@@ -86,14 +86,19 @@ class MultiFactor(Rotation):
         return {"rank": "排名", **FACTORS}
 
     def measured(self, bars: pl.DataFrame) -> pl.DataFrame:
-        given = self.parameters
-        weights = {name: getattr(given, name) for name in FACTORS if getattr(given, name)}
-        found = bars.with_columns(**{name: value for name, value in _factors().items() if name in weights})
-        if IN_UNIVERSE in bars.columns:
+        return bars.with_columns(**{name: value for name, value in _factors().items() if name in self._weights})
+
+    @property
+    def _weights(self) -> Mapping[str, float]:
+        return {name: getattr(self.parameters, name) for name in FACTORS if getattr(self.parameters, name)}
+
+    def compared(self, measured: pl.DataFrame) -> pl.DataFrame:
+        found, weights = measured, self._weights
+        if IN_UNIVERSE in found.columns:
             found = found.with_columns(pl.when(IN_UNIVERSE).then(name).alias(name) for name in weights)
         # A session's figures are of that session alone: nothing here looks along a code's bars.
         found = found.with_columns(pl.when(pl.col(name).is_finite()).then(name).alias(name) for name in weights)
-        if given.neutral:
+        if self.parameters.neutral:
             among = ["trade_date", pl.col("industry").fill_null("")]
             found = found.with_columns(pl.col(name) - pl.col(name).mean().over(among) for name in weights)
         day = "trade_date"

@@ -13,7 +13,11 @@ A row per bar, sorted by ts_code and trade_date. Its columns:
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import polars as pl
 
@@ -21,6 +25,7 @@ from quant_pipeline.language import say
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, PRICE_LIMITS
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
 
 Needs = Mapping[str, Sequence[str]]
@@ -83,6 +88,31 @@ def assembled(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
             bars = bars.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
     return bars
+
+
+@dataclass(frozen=True)
+class SharedPanel:
+    """A panel for the sessions from `first` on, of which each of several strategies sees its own part."""
+
+    whole: ByCode
+    first: dt.date
+
+    def seen(self, needs: Needs, lookback: int) -> pl.DataFrame:
+        """The columns that a strategy `needs`, and of each code the `lookback` bars before the sessions: its marks are those
+        that it finds alone, and cost what its own bars cost."""
+        import numpy as np  # a tenth of a second of every process that only declares strategies
+
+        columns = ["trade_date", *(name for each in together([needs]).values() for name in each), "raw_close"]
+        begins = np.maximum(self.whole.offsets[:-1], self._firsts - lookback)
+        return replace(self.whole, rows=self.whole.rows.select(columns)).begun_at(begins).frame()
+
+    @cached_property
+    def _firsts(self) -> Any:
+        """Of each code the number of its first row in the sessions."""
+        import numpy as np
+
+        earlier = np.append(0, np.cumsum((self.whole.rows["trade_date"] < self.first).to_numpy()))[self.whole.offsets]
+        return self.whole.offsets[:-1] + np.diff(earlier)
 
 
 def _joinable(dataset: Dataset) -> bool:

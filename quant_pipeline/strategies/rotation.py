@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple
@@ -68,24 +69,36 @@ class Rotation(Strategy):
 
     @abstractmethod
     def measured(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """The bars with a column `score`, higher is better, and the columns of the figures but `rank`. Null: cannot be held."""
+        """The bars with what is known of each by its own code's bars: a column `score`, higher is better (null: cannot be
+        held), and the columns of the figures but `rank`; or what `compared` makes these of."""
+
+    def compared(self, measured: pl.DataFrame) -> pl.DataFrame:
+        """What was measured, against the other codes of each session."""
+        return measured
 
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
-        measured = self.measured(bars)
-        within = pl.when(IN_UNIVERSE).then("score") if IN_UNIVERSE in bars.columns else pl.col("score")
-        ranked = measured.with_columns(rank=within.rank("ordinal", descending=True).over("trade_date"))
-        chosen = (pl.col("rank") <= self.parameters.hold).fill_null(False)
-        changing = pl.col("trade_date").is_in(changed_on(bars["trade_date"], self.parameters.every))
-        marked = ranked.with_columns(chosen=chosen, changing=changing)
         held = (ref(1, value_when("changing", "chosen")) > 0).fill_null(False)
-        return marked.select(
-            "ts_code",
-            "trade_date",
-            *self.figures,
-            "score",
-            "chosen",
-            buy=pl.col("chosen") & pl.col("changing"),
-            sell=~pl.col("chosen") & pl.col("changing") & held,
+        return self._chosen(self.measured(bars), bars["trade_date"]).select(
+            *self._shown, sell=~pl.col("chosen") & pl.col("changing") & held
+        )
+
+    def picks(self, bars: pl.DataFrame, sessions: Sequence[dt.date]) -> pl.DataFrame:
+        """Sessions that are not asked for are not compared."""
+        measured = self.measured(bars).filter(pl.col("trade_date").is_in(list(sessions)))
+        return self._chosen(measured, bars["trade_date"]).select(*self._shown)
+
+    @property
+    def _shown(self) -> Sequence[str | pl.Expr]:
+        buy = (pl.col("chosen") & pl.col("changing")).alias("buy")
+        return ("ts_code", "trade_date", *self.figures, "score", "chosen", buy)
+
+    def _chosen(self, measured: pl.DataFrame, days: pl.Series) -> pl.DataFrame:
+        """With rank, chosen, and changing. `days`: all that are known."""
+        within = pl.when(IN_UNIVERSE).then("score") if IN_UNIVERSE in measured.columns else pl.col("score")
+        ranked = self.compared(measured).with_columns(rank=within.rank("ordinal", descending=True).over("trade_date"))
+        return ranked.with_columns(
+            chosen=(pl.col("rank") <= self.parameters.hold).fill_null(False),
+            changing=pl.col("trade_date").is_in(changed_on(days, self.parameters.every)),
         )
 
     def hits(self, judged: pl.DataFrame) -> pl.DataFrame:

@@ -21,8 +21,9 @@ from quant_pipeline.market.datasets import (
     THS_CONCEPTS,
     THS_MEMBERS,
 )
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.panel import IN_UNIVERSE
+from quant_pipeline.strategies.panel import IN_UNIVERSE, SharedPanel
 from quant_pipeline.strategies.universe import Universe, chosen, needed
 from quant_pipeline.warehouse.lake import Snapshot
 from quant_pipeline.warehouse.panel import read_panel
@@ -43,7 +44,7 @@ class Market:
     needs: Mapping[str, Sequence[str]]
     lookback: int
     states: Mapping[tuple[str, int], int]
-    panel: pl.DataFrame
+    panel: SharedPanel
     bars: pl.DataFrame
 
     def serves(self, stored: Snapshot, needs: Mapping[str, Sequence[str]], sessions: Sequence[dt.date], lookback: int) -> bool:
@@ -68,7 +69,7 @@ def read_market(
     columns = [*_KEY, "close", "pct_chg", "amount"]
     bars = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
     _logger.info("read %d bars for the screens of %s to %s", panel.height, sessions[0], sessions[-1])
-    return Market(tuple(sessions), needs, lookback, _states(stored, needs), panel, bars)
+    return Market(tuple(sessions), needs, lookback, _states(stored, needs), SharedPanel(ByCode.of(panel), min(sessions)), bars)
 
 
 def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe: Universe, market: Market) -> pl.DataFrame:
@@ -76,7 +77,7 @@ def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe:
 
     StrategyError, UniverseError: sentences, and there are no hits of any session.
     """
-    panel, asked = market.panel, None
+    panel, asked = market.panel.seen(strategy.needs, strategy.lookback), None
     if universe.chooses:
         asked = json.dumps(universe.asked, ensure_ascii=False)
         within = _within(stored, calendar, universe, market).with_columns(pl.lit(True).alias(IN_UNIVERSE))

@@ -11,8 +11,9 @@ import pydantic
 import pytest
 
 from quant_pipeline.language import say, speaking
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.panel import IN_UNIVERSE
+from quant_pipeline.strategies.panel import IN_UNIVERSE, SharedPanel
 from quant_pipeline.strategies.registry import BUILT_IN
 from quant_pipeline.wrong_values import problems
 from quant_pipeline_tests.strategies.shared import market
@@ -20,6 +21,7 @@ from quant_pipeline_tests.strategies.shared import market
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 KEY = ["ts_code", "trade_date"]
 PANEL = market()
+SIZE = max(100.0, PANEL.select(pl.col("close").max()).item())
 DAYS = PANEL["trade_date"].unique().sort().to_list()
 every = pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
 
@@ -42,7 +44,7 @@ def _same(found: pl.DataFrame, expected: pl.DataFrame, *, tolerance: float) -> N
                 found[name].cast(pl.Float64).to_numpy(),
                 expected[name].cast(pl.Float64).to_numpy(),
                 rtol=tolerance,
-                atol=tolerance * max(100.0, PANEL["close"].max()),  # type: ignore[type-var]
+                atol=tolerance * SIZE,
                 equal_nan=True,
                 err_msg=name,
             )
@@ -71,6 +73,18 @@ def test_a_short_window_shows_what_all_of_history_shows(kind: type[Strategy]) ->
     of_last = pl.col("trade_date") >= session
     assert window.height < bars.height
     _same(_judged(strategy, window).filter(of_last), _judged(strategy, bars).filter(of_last), tolerance=1e-6)
+
+
+@every
+def test_a_screen_of_a_shared_panel_shows_what_it_shows_of_all_of_history(kind: type[Strategy]) -> None:
+    strategy, sessions = _few(kind), DAYS[-5:]
+    seen = SharedPanel(ByCode.of(PANEL), sessions[0]).seen(strategy.needs, strategy.lookback)
+    assert seen.filter(pl.col("trade_date") < sessions[0]).group_by("ts_code").len()["len"].max() == strategy.lookback
+    assert seen.filter(pl.col("trade_date") >= sessions[0]).height == PANEL.filter(pl.col("trade_date") >= sessions[0]).height
+    judged = _judged(strategy, PANEL)
+    found, expected = strategy.screen(seen, sessions), strategy.hits(judged).filter(pl.col("trade_date").is_in(sessions))
+    assert found.select(KEY).equals(expected.select(KEY))
+    np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-6, atol=1e-6 * SIZE)
 
 
 @every

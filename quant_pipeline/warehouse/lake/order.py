@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from quant_pipeline.market.stretches import ByCode, Stretches, offsets_of, stretches_of
+from quant_pipeline.market.stretches import ByCode, Stretches, offsets_of, rows_from, stretches_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ def together(
     def put(number: int) -> None:
         mine = slice(firsts[number], firsts[number + 1])
         first_row = int(lengths[: firsts[number]].sum())
-        memory.put(parts[number].read(columns), first_row, _places(begins[mine], lengths[mine]))
+        memory.put(parts[number].read(columns), first_row, rows_from(begins[mine], lengths[mine]))
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         list(threads.map(put, range(len(parts))))
@@ -73,14 +73,6 @@ def together(
     each_code, of_code = stretches_of(stretches["code"].head(kept))
     offsets = np.append(0, ends)[offsets_of(of_code)]
     return ByCode(each_code, offsets, memory.frame().head(int(offsets[-1])))
-
-
-def _places(begins: Array, lengths: Array) -> Array:
-    """Where the rows of stretches belong that follow each other, and begin there."""
-    import numpy as np
-
-    places: Array = np.repeat(begins - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-    return places
 
 
 class _Memory:
