@@ -84,6 +84,15 @@ def test_what_became_of_orders_is_said_in_chinese(site: tuple[Platform, str]) ->
     assert "limit_up" not in page
 
 
+def test_a_session_that_was_screened_only_leads_to_the_asset(site: tuple[Platform, str]) -> None:
+    platform, url = site
+    day = platform.sessions(4)[0]
+    assert platform.run([day], "screen_dual_ma", config={"screen_dual_ma": {"fast": 1, "slow": 2}}).success
+    page = got(url, f"/signals/{day}").text
+    assert f"/assets/signals?view=partitions&amp;partition={day}" in page
+    assert "quant-pipeline run" not in page
+
+
 def test_signals_lead_to_the_last_session_and_a_session_without_says_what_to_run(site: tuple[Platform, str]) -> None:
     platform, url = site
     assert got(url, "/signals").headers["location"] == f"/signals/{LATEST}"

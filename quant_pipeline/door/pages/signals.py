@@ -15,6 +15,7 @@ from quant_pipeline.door.days import session_of
 from quant_pipeline.door.paging import Number
 from quant_pipeline.door.rendering import page
 from quant_pipeline.language import speaking
+from quant_pipeline.overview.screens import screened_sessions
 from quant_pipeline.signals.day import latest_day, signal_day
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.sync.insight.history import Page
@@ -49,6 +50,7 @@ def decisions(request: Request, access: Reached, date: str, number: Number = 1) 
         strategies={name: strategy.zh for name, strategy in registered().strategies.items()},
         directions=_DIRECTIONS,
         decided=_DECIDED,
+        screened=screened_sessions(access.database).filter(pl.col("trade_date") == day.session).height > 0,
         conflicts=_CONFLICTS,
         policies=_POLICIES,
         orders=[{**row, **_became(row)} for row in day.orders.to_dicts()],
