@@ -31,6 +31,8 @@ _NAMES: Final = {
     "ths account": marked("THS login"),
     "daemon": marked("daemon"),
     "schedules": marked("schedules"),
+    "strategies": marked("strategies"),
+    "channels": marked("channels"),
 }
 
 
