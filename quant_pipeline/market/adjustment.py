@@ -7,6 +7,8 @@ from typing import Literal
 
 import polars as pl
 
+from quant_pipeline.market.stretches import BY_CODE, ByCode, beside, beside_codes, by_code
+
 Adjustment = Literal["qfq", "hfq"]
 _PRICES = ("open", "high", "low", "close", "pre_close", "up_limit", "down_limit")
 
@@ -25,18 +27,20 @@ def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.Dat
     known = with_factors(bars, factors)
     scale = pl.col("adj_factor")
     if how == "qfq":
-        latest = factors.sort("trade_date").group_by("ts_code").agg(pl.col("adj_factor").last().alias("latest"))
-        known = known.join(latest, on="ts_code", how="left")
+        of_code = ByCode.of(by_code(factors.select(*BY_CODE, "adj_factor")))
+        latest = pl.DataFrame({"ts_code": of_code.codes, "latest": of_code.rows["adj_factor"][of_code.offsets[1:] - 1]})
+        known = known.hstack(beside_codes(known, latest))
         scale = scale / pl.col("latest")
     # pre_close is the ex-rights price of the bar's own day already: the bar's own factor carries it over.
     adjusted = known.with_columns((pl.col(name) * scale).alias(name) for name in _PRICES if name in bars.columns)
-    return adjusted.with_columns(**_changes(bars.columns, scale)).select(bars.columns).sort("ts_code", "trade_date")
+    return adjusted.with_columns(**_changes(bars.columns, scale)).select(bars.columns)
 
 
 def with_factors(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
-    """The bars, sorted by day, with adj_factor: the session's own, or the code's last one before it; null before the first."""
-    known = factors.select("ts_code", "trade_date", "adj_factor").sort("trade_date")
-    return bars.sort("trade_date").join_asof(known, on="trade_date", by="ts_code", strategy="backward", check_sortedness=False)
+    """The bars, sorted by code and day, with adj_factor: the session's own, or the code's last one before it; null before the
+    first."""
+    sorted_bars = by_code(bars)
+    return sorted_bars.hstack(beside(sorted_bars, by_code(factors.select(*BY_CODE, "adj_factor")), or_before=True))
 
 
 def _changes(columns: Sequence[str], scale: pl.Expr) -> dict[str, pl.Expr]:

@@ -6,6 +6,7 @@ compared in each of them.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -70,12 +71,69 @@ class ByCode:
         offsets = np.append(0, np.cumsum(lengths))
         return type(self)(self.codes, offsets, self.rows[rows_from(begins, lengths)])
 
+    def counted_before(self, day: dt.date) -> Array:
+        """Of each code the number of rows of before that day (int64)."""
+        import numpy as np
+
+        earlier = np.append(0, np.cumsum((self.rows["trade_date"] < day).to_numpy()))
+        found: Array = np.diff(earlier[self.offsets])
+        return found
+
     def code_of_rows(self) -> pl.Series:
         """The column ts_code."""
         import numpy as np
 
         numbers = np.repeat(np.arange(len(self.codes), dtype=np.uint32), np.diff(self.offsets))
         return self.codes.gather(pl.Series(numbers)).alias("ts_code")
+
+
+def by_code(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows sorted by ts_code and trade_date; the frame itself where they are already.
+
+    Numbers are sorted, not texts, by what is fast where some sorted frames stand one after the other.
+    """
+    (key,) = _keys(frame)
+    return frame if key.is_sorted() else frame.rechunk()[key.to_numpy().argsort(kind="stable")]
+
+
+_DAYS = 1 << 32
+"""More than there are days: a code's number and a day make one number that is in order as the two are."""
+
+
+def _keys(*frames: pl.DataFrame) -> list[pl.Series]:
+    """Of each frame's rows a number for the ts_code and trade_date (Int64), the same in all."""
+    import numpy as np
+
+    found = [stretches_of(frame["ts_code"]) for frame in frames]
+    kind = pl.Enum(pl.concat([each.codes for each in found]).unique().sort())
+    keys = []
+    for frame, (codes, lengths) in zip(frames, found, strict=True):
+        numbers = codes.cast(kind).to_physical().to_numpy().astype(np.int64) * _DAYS
+        keys.append(pl.Series(np.repeat(numbers, lengths.to_numpy())) + frame["trade_date"].cast(pl.Date).to_physical())
+    return keys
+
+
+def beside(bars: pl.DataFrame, rows: pl.DataFrame, *, or_before: bool = False) -> pl.DataFrame:
+    """Beside each bar the columns of the row of its ts_code and trade_date, null where there is none; `or_before`: of the
+    code's last day up to it. Both sorted by code and day (`by_code`); the result has a row per bar, without the key."""
+    import numpy as np
+
+    asked, known = (key.to_numpy() for key in _keys(bars, rows))
+    places = np.searchsorted(known, asked, side="right") - 1
+    found = np.append(known, -1)[places]  # -1: before all that is known
+    there = found // _DAYS == asked // _DAYS if or_before else found == asked
+    return rows.drop(BY_CODE).select(pl.all().gather(pl.Series(places).set(pl.Series(~there), None)))
+
+
+def beside_codes(bars: pl.DataFrame, of_codes: pl.DataFrame) -> pl.DataFrame:
+    """Beside each bar the columns of its code's row, null where there is none; a code's bars stand together."""
+    import numpy as np
+
+    each = ByCode.of(bars)
+    known = pl.DataFrame({"ts_code": each.codes}).join(of_codes, on="ts_code", how="left", maintain_order="left")
+    return known.drop("ts_code").select(
+        pl.all().gather(pl.Series(np.repeat(np.arange(len(each.codes)), np.diff(each.offsets))))
+    )
 
 
 def rows_from(begins: Array, lengths: Array) -> Array:

@@ -25,7 +25,7 @@ from quant_pipeline.language import say
 from quant_pipeline.market.adjustment import adjust
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, PRICE_LIMITS
-from quant_pipeline.market.stretches import ByCode
+from quant_pipeline.market.stretches import ByCode, beside, beside_codes, by_code
 from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
 
 Needs = Mapping[str, Sequence[str]]
@@ -82,11 +82,13 @@ def assembled(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     raw, factors = tables[DAILY_KLINE.name], tables[ADJ_FACTOR.name]
     limits = tables.get(PRICE_LIMITS.name)
     if limits is not None:
-        raw = raw.join(_limits(limits), on=_BAR_KEY, how="left", maintain_order="left")
+        raw = by_code(raw)
+        raw = raw.hstack(beside(raw, by_code(_limits(limits))))
     bars = adjust(raw.with_columns(raw_close="close"), factors, "qfq").filter(pl.col("close").is_not_null())
     for name, rows in tables.items():
         if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
-            bars = bars.join(rows, on=DATASETS[name].key, how="left", maintain_order="left")
+            found = beside_codes(bars, rows) if DATASETS[name].key == _LIST_KEY else beside(bars, by_code(rows))
+            bars = bars.hstack(found)
     return bars
 
 
@@ -103,16 +105,12 @@ class SharedPanel:
         import numpy as np  # a tenth of a second of every process that only declares strategies
 
         columns = ["trade_date", *(name for each in together([needs]).values() for name in each), "raw_close"]
-        begins = np.maximum(self.whole.offsets[:-1], self._firsts - lookback)
+        begins = self.whole.offsets[:-1] + np.maximum(self._before - lookback, 0)
         return replace(self.whole, rows=self.whole.rows.select(columns)).begun_at(begins).frame()
 
     @cached_property
-    def _firsts(self) -> Any:
-        """Of each code the number of its first row in the sessions."""
-        import numpy as np
-
-        earlier = np.append(0, np.cumsum((self.whole.rows["trade_date"] < self.first).to_numpy()))[self.whole.offsets]
-        return self.whole.offsets[:-1] + np.diff(earlier)
+    def _before(self) -> Any:
+        return self.whole.counted_before(self.first)
 
 
 def _joinable(dataset: Dataset) -> bool:

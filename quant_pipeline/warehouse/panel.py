@@ -9,6 +9,7 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS
+from quant_pipeline.market.stretches import ByCode, by_code
 from quant_pipeline.strategies.panel import assembled
 from quant_pipeline.warehouse.lake import Snapshot
 
@@ -42,7 +43,7 @@ def read_panel(
     start = calendar.shift(first, -lookback)
     tables = {name: _read(stored, name, columns, start, last, codes) for name, columns in _wanted(needs).items()}
     for name, rows in _halted(stored, needs, tables[DAILY_KLINE.name], start, first, lookback).items():
-        tables[name] = pl.concat([rows, tables[name]]).sort(DATASETS[name].key)
+        tables[name] = by_code(pl.concat([rows, tables[name]]))
     return assembled(tables)
 
 
@@ -74,8 +75,9 @@ def _halted(
     lookback: int,
 ) -> dict[str, pl.DataFrame]:
     """The rows of before `start` of those codes that have a bar in the sessions, and fewer than `lookback` before them."""
-    before = pl.col("trade_date") < first
-    counted = bars.group_by("ts_code").agg(lacking=lookback - before.sum(), wanted=(~before).any())
+    of_code = ByCode.of(bars)
+    before, lengths = of_code.counted_before(first), of_code.offsets[1:] - of_code.offsets[:-1]
+    counted = pl.DataFrame({"ts_code": of_code.codes, "lacking": lookback - before, "wanted": lengths > before})
     short = counted.filter("wanted", pl.col("lacking") > 0)
     if short.is_empty():
         return {}

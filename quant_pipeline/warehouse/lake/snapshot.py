@@ -13,7 +13,7 @@ import polars as pl
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
-from quant_pipeline.market.stretches import BY_CODE, ByCode
+from quant_pipeline.market.stretches import BY_CODE, ByCode, by_code
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import Opened, file_of, kept_years, label_of, opened
@@ -149,7 +149,7 @@ class Snapshot:
         """The rows of these days from PostgreSQL, under the year in which each range begins."""
         return {
             (first.year if first else EVERY_YEAR): Part(
-                self.sql(statement_of(dataset, columns, (first, last), codes)).sort(dataset.key).select
+                _in_order(self.sql(statement_of(dataset, columns, (first, last), codes)), dataset).select
             )
             for first, last in days
         }
@@ -182,6 +182,10 @@ def _part(found: Opened, year: int, start: dt.date | None, end: dt.date | None, 
             raise _Unreadable(year, error) from None
 
     return Part(read, found.stretches if not conditions else None)
+
+
+def _in_order(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    return by_code(rows) if dataset.key == BY_CODE else rows.sort(dataset.key)
 
 
 def _types(dataset: Dataset, columns: Sequence[str]) -> dict[str, pl.DataType]:

@@ -1,0 +1,56 @@
+"""Rows by code: frames put in order and beside each other, against what polars' own joins say."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from quant_pipeline.market.stretches import BY_CODE, ByCode, beside, beside_codes, by_code
+
+FIRST = dt.date(2026, 1, 5)
+keys = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9)), unique=True, max_size=30)
+
+
+def _frame(key: list[tuple[str, int]], column: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "ts_code": [code for code, _ in key],
+            "trade_date": [FIRST + dt.timedelta(days=day) for _, day in key],
+            column: [float(place) if place % 5 else None for place in range(len(key))],
+        },
+        schema={"ts_code": pl.String, "trade_date": pl.Date, column: pl.Float64},
+    )
+
+
+@given(keys)
+def test_rows_in_any_order_are_sorted_by_code_and_day(key: list[tuple[str, int]]) -> None:
+    frame = _frame(key, "bar")
+    assert_frame_equal(by_code(frame), frame.sort(BY_CODE))
+    assert by_code(frame.sort(BY_CODE)).equals(frame.sort(BY_CODE))
+
+
+@given(keys, keys)
+def test_what_stands_beside_a_bar_is_what_joins_find(bars: list[tuple[str, int]], rows: list[tuple[str, int]]) -> None:
+    left, right = by_code(_frame(bars, "bar")), by_code(_frame(rows, "value"))
+    same = left.join(right, on=BY_CODE, how="left", maintain_order="left")
+    assert_frame_equal(left.hstack(beside(left, right)), same)
+    before = left.sort("trade_date").join_asof(right.sort("trade_date"), on="trade_date", by="ts_code", check_sortedness=False)
+    assert_frame_equal(left.hstack(beside(left, right, or_before=True)), before.sort(BY_CODE))
+    listed = right.group_by("ts_code").agg(pl.col("value").max())
+    beside_each = left.join(listed, on="ts_code", how="left", maintain_order="left")
+    assert_frame_equal(left.hstack(beside_codes(left, listed)), beside_each)
+
+
+@pytest.mark.parametrize(("day", "counted"), [(0, [0, 0]), (2, [2, 1]), (9, [3, 2])])
+def test_rows_before_a_day_are_counted_and_cut_by_code(day: int, counted: list[int]) -> None:
+    rows = ByCode.of(_frame([("a", 0), ("a", 1), ("a", 2), ("b", 1), ("b", 4)], "bar"))
+    found = rows.counted_before(FIRST + dt.timedelta(days=day))
+    assert found.tolist() == counted
+    cut = rows.begun_at(rows.offsets[:-1] + found)
+    assert cut.frame()["trade_date"].to_list() == [each for each in rows.frame()["trade_date"] if (each - FIRST).days >= day]
+    assert cut.offsets[-1] == cut.rows.height
