@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from quant_pipeline.assets import ths_account
+from quant_pipeline.assets.alerts import BY_HAND_TAG
 from quant_pipeline.assets.receivers import invite
 from quant_pipeline.assets.signals import clean_signals
 from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, PRICE_LIMITS, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
@@ -95,8 +96,10 @@ def signals_cleanup() -> None:
     clean_signals()
 
 
-def _login(name: str, op: dg.OpDefinition, description: str) -> dg.JobDefinition:
-    @dg.job(name=name, description=description, executor_def=dg.in_process_executor)
+def _login(name: str, op: dg.OpDefinition, description: str, *, by_hand: bool = True) -> dg.JobDefinition:
+    tags = {BY_HAND_TAG: "true"} if by_hand else None
+
+    @dg.job(name=name, description=description, executor_def=dg.in_process_executor, tags=tags)
     def login() -> None:
         op()
 
@@ -115,7 +118,12 @@ LOGINS = [
     _login("ths_login_sms_code", ths_account.check_sms_code, "同花顺短信登录：用验证码登录. The second step: with the code."),
     _login("ths_login_password", ths_account.log_in_by_password, "同花顺密码登录. Log in to THS with the vault's password."),
     _login("ths_login_cookie", ths_account.import_cookies, "导入同花顺 Cookie. Import a browser's cookies of THS."),
-    _login("ths_relogin", ths_account.log_in_again, "同花顺自动重新登录. Log in to THS again, where it can be without you."),
+    _login(
+        "ths_relogin",
+        ths_account.log_in_again,
+        "同花顺自动重新登录. Log in to THS again, where it can be without you.",
+        by_hand=False,
+    ),
 ]
 
 

@@ -4,15 +4,19 @@ What is told of a failed run, whoever notices it, and that its job is well again
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import dagster as dg
 
 from quant_pipeline import settings
 from quant_pipeline.alerts.rules import RUN_FAILED
 from quant_pipeline.notify.messages import run_failed
-from quant_pipeline.resources.dagster_private.names import ADHOC_JOB
+from quant_pipeline.resources.dagster_private.names import ADHOC_JOB, HIDDEN
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
+
+BY_HAND_TAG: Final = f"{HIDDEN}by_hand"
+"""On runs at which somebody sits: what becomes of them is told there, and by no message."""
 
 
 def failure_key(run_id: str, tags: Mapping[str, str]) -> str:
@@ -22,7 +26,10 @@ def failure_key(run_id: str, tags: Mapping[str, str]) -> str:
 
 
 def tell_of_failure(notifier: NotifierResource, run: dg.DagsterRun, *, step: str = "", cause: str) -> None:
-    """Tells the user that the run failed, and why; `step`: "" when it died outside of any."""
+    """Tells the user that the run failed, and why; `step`: "" when it died outside of any. Who began it by hand and
+    sits before it knows already."""
+    if BY_HAND_TAG in run.tags:
+        return
     current = settings.load()
     message = run_failed(
         job=shown_job(run.job_name),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from quant_pipeline.assets.dataset_asset import SKIPPED
+from quant_pipeline.assets.failures import why
 from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
@@ -20,9 +21,6 @@ from quant_pipeline.resources.dead_runs import cancel
 from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
-
-if TYPE_CHECKING:
-    from quant_pipeline.resources.dagster_private.names import ErrorInfo
 
 _under_way: set[str] = set()
 """The runs that lanes of this command have launched, until they have ended."""
@@ -138,17 +136,8 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
     texts = []
     for event in result.all_events:
         if event.is_step_failure:
-            failure = event.step_failure_data
-            described = failure.user_failure_data.description if failure.user_failure_data else None
-            why = described or _first_cause(failure.error) or str(event.message)
-            texts.append(why if why.startswith(f"{event.step_key}: ") else f"{event.step_key}: {why}")
+            cause = why(event)
+            texts.append(cause if cause.startswith(f"{event.step_key}: ") else f"{event.step_key}: {cause}")
         elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not texts:
-            texts.append(_first_cause(event.job_failure_data.error) or str(event.message))
+            texts.append(why(event))
     return texts
-
-
-def _first_cause(error: ErrorInfo | None) -> str:
-    """The first cause's words, without the name of its class."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.partition(f"{error.cls_name}: ")[2].strip() or error.message.strip() if error else ""

@@ -23,7 +23,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import retold
 from quant_pipeline.settings import Settings
 from quant_pipeline.ths import qr
-from quant_pipeline.ths.accounts import STATES, Account, Event, State
+from quant_pipeline.ths.accounts import STATES, Account, Event, State, login_command
 from quant_pipeline.ths.errors import ThsError
 from quant_pipeline.ths.logins import Logins
 from quant_pipeline.ths.qr import Shown
@@ -132,7 +132,7 @@ def _facts(row: Account, answers: dict[str, str]) -> dict[str, Any]:
 def outcome(row: Account, settings: Settings) -> Text:
     """What a step of a login came to."""
     if row.state is State.WAITING_FOR_CODE:
-        text = say("The code was sent. Give it: quant-pipeline ths login sms --code")
+        text = say("The code was sent. Give it: {command}", command=login_command("sms --code", row.account))
         if settings.sandboxed and settings.ths_upass_url is None:
             text += "\n" + say("SANDBOX: the SMS lies in its inbox, {url}", url=upstream.inbox(settings))
         return Text(text, "green")

@@ -229,9 +229,9 @@ def refusal_unknown(*, source: str, api: str, text: str, ui_url: str, sandbox: b
 
 
 @_spoken
-def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool, code: bool = False) -> Message:
+def session_expired(*, account: str, reason: str, command: str, ui_url: str, sandbox: bool, code: bool = False) -> Message:
     """A 同花顺 account is logged out and a person is needed. `account`: as he knows it; `reason`: why no re-login helped;
-    `code`: an SMS was sent, and its code is all that is needed."""
+    `command`: what logs it in; `code`: an SMS was sent, and its code is all that is needed."""
     lines = [
         say("- Account: {account}", account=_inline(account)),
         say("- Why: {reason}", reason=_inline(reason)),
@@ -240,9 +240,9 @@ def session_expired(*, account: str, reason: str, ui_url: str, sandbox: bool, co
         "",
         say("**What to do**"),
         "",
-        say("1. Give the code of the SMS: `quant-pipeline ths login sms --code`")
+        say("1. Give the code of the SMS: `{command}`", command=command)
         if code
-        else say("1. Log in again: `quant-pipeline ths login qr`"),
+        else say("1. Log in again: `{command}`", command=command),
         say("2. How it stands: `quant-pipeline ths status`"),
         "",
         say("[Open the UI]({url})", url=ui_url),

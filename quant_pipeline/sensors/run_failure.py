@@ -3,6 +3,7 @@
 import dagster as dg
 
 from quant_pipeline.assets.alerts import tell_of_failure
+from quant_pipeline.assets.failures import why
 from quant_pipeline.resources.notifier import NotifierResource
 
 
@@ -14,4 +15,6 @@ from quant_pipeline.resources.notifier import NotifierResource
 )
 def run_failure(context: dg.RunFailureSensorContext, notifier: NotifierResource) -> None:
     """One message per run: the key is the hook's."""
-    tell_of_failure(notifier, context.dagster_run, cause=context.failure_event.message or "the run failed")
+    failed = next(iter(context.get_step_failure_events()), None)  # of a job that has no hook
+    step, cause = ("", why(context.failure_event)) if failed is None else (failed.step_key or "", why(failed))
+    tell_of_failure(notifier, context.dagster_run, step=step, cause=cause or "the run failed")

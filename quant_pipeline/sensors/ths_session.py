@@ -11,7 +11,7 @@ from quant_pipeline.notify.messages import session_expired
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.ths.accounts import STATES, Account, Accounts, State
+from quant_pipeline.ths.accounts import STATES, Account, Accounts, State, login_command
 
 JOB = "ths_relogin"
 
@@ -37,10 +37,10 @@ def ths_session(warehouse: WarehouseResource, ths: ThsResource, notifier: Notifi
         machine.look(row)
     known = accounts.all()
     for row in known:
-        if row.state.asks_for_a_person:
+        if row.state.asks_for_a_person and row.was_logged_in:
             _tell(accounts, row, notifier)
-    waiting = {row.account for row in known if row.state.asks_for_a_person}
-    notifier.over(SESSION_EXPIRED, lambda account: account not in waiting)
+    away = {row.account for row in known if row.state is not State.ACTIVE}
+    notifier.over(SESSION_EXPIRED, lambda account: account not in away)
     due = [row for row in known if machine.due(row)]
     if not due:
         return dg.SkipReason("; ".join(f"{row.account} {chinese(STATES[row.state])} {row.state}" for row in known))
@@ -55,14 +55,19 @@ def _request(row: Account) -> dg.RunRequest:
 
 
 def _tell(accounts: Accounts, row: Account, notifier: NotifierResource) -> None:
-    """The event is the message's key: however often the sensor looks, it is told once."""
+    """The event is the message's key: however often the sensor looks, it is told once. Who had the SMS sent by hand sits there
+    and waits for it."""
     (event,) = accounts.events(row.account, limit=1)
+    code = row.state is State.WAITING_FOR_CODE
+    if code and not event.by_itself:
+        return
     current = settings.load()
     message = session_expired(
         account=row.nickname or row.account,
         reason=event.why,
         ui_url=current.ui_url,
         sandbox=current.sandboxed,
-        code=row.state is State.WAITING_FOR_CODE,
+        command=login_command("sms --code" if code else "qr", row.account),
+        code=code,
     )
     notifier.alert(SESSION_EXPIRED, row.account, event.why, key=f"ths-login:{event.id}", message=message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,10 @@ STATES: Final = {
 }
 
 
+_BEGINNING: Final = frozenset({State.LOGGING_IN, State.WAITING_FOR_CODE})
+"""In these an account is shown that was never logged in before."""
+
+
 class Method(StrEnum):
     """How an account was logged in."""
 
@@ -87,6 +92,11 @@ class Account:
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", State(self.state))
 
+    @property
+    def was_logged_in(self) -> bool:
+        """Whether a login ever succeeded: only then it can expire."""
+        return self.logged_in_at is not None
+
 
 @dataclass(frozen=True)
 class Event:
@@ -109,18 +119,18 @@ class Accounts:
         self._database = database
 
     def all(self) -> list[Account]:
-        """Every account, by name."""
-        with self._database.connect() as connection, connection.cursor(row_factory=class_row(Account)) as cursor:
-            return cursor.execute("SELECT * FROM ths_accounts ORDER BY account").fetchall()
+        """Every account that was logged in, or is being for the first time, by name."""
+        return [row for row in self._rows() if row.was_logged_in or row.state in _BEGINNING]
 
     def find(self, account: str) -> Account | None:
-        return next((each for each in self.all() if each.account == account), None)
+        """That account, even where no login of it ever succeeded."""
+        return next((each for each in self._rows() if each.account == account), None)
 
     def named(self, account: str | None) -> Account:
         """That account; None: the only one. ThsError (unknown) where there is none, or several and none was named."""
         known = self.all()
         if account is not None:
-            found = next((each for each in known if each.account == account), None)
+            found = self.find(account)
         else:
             found = known[0] if len(known) == 1 else next((each for each in known if each.account == DEFAULT), None)
         if found is not None:
@@ -131,6 +141,10 @@ class Accounts:
         else:
             text = told("no THS account is logged in: `quant-pipeline ths login qr`")
         raise ThsError(Failure.UNKNOWN, text)
+
+    def _rows(self) -> list[Account]:
+        with self._database.connect() as connection, connection.cursor(row_factory=class_row(Account)) as cursor:
+            return cursor.execute("SELECT * FROM ths_accounts ORDER BY account").fetchall()
 
     def begun(self, account: str) -> Account:
         """That account, made where it is not there yet."""
@@ -222,6 +236,11 @@ class Alone:
         if self._connection is not None:
             with self._connection as connection:  # unlocked first: a server lets go of a closed one's locks in its own time
                 connection.execute("SELECT pg_advisory_unlock_all()")
+
+
+def login_command(method: str, account: str) -> str:
+    """The command that logs that account in: `method` as `qr` or `sms --code`."""
+    return f"quant-pipeline ths login {method}" + ("" if account == DEFAULT else f" --account {shlex.quote(account)}")
 
 
 def _update(connection: psycopg.Connection[Any], account: str, changes: Mapping[str, Any]) -> None:

@@ -66,14 +66,15 @@ class Logins:
 
     def by_password(self, account: str, *, by_itself: bool = False) -> Session:
         """With the name and password that lie in the vault; those that were not to be kept are gone after that, however it
-        ends. ThsError, VaultError."""
+        ends, as are those of a first login that failed. ThsError, VaultError."""
         held = self._entrusted(THS_PASSWORD, account, marked("give the password first: `quant-pipeline ths login password`"))
         try:
             with self._logging_in(account, Method.PASSWORD, by_itself=by_itself) as (row, line):
                 password.log_in(line, held["name"], held["password"], row.device)
                 return self._logged_in(account, Method.PASSWORD, line, by_itself=by_itself)
         finally:
-            if not held["keep"]:
+            kept = self.accounts.find(account)
+            if not held["keep"] or kept is None or not kept.was_logged_in:
                 self.vault.forget(THS_PASSWORD, account)
 
     def by_cookies(self, account: str) -> Session:

@@ -9,7 +9,7 @@ from typing import Any
 
 from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
-from quant_pipeline.ths.accounts import Account, Accounts, Method, State
+from quant_pipeline.ths.accounts import Account, Accounts, Method, State, login_command
 from quant_pipeline.ths.errors import Failure, ThsError
 from quant_pipeline.vault.errors import NoRecord
 from quant_pipeline.vault.kinds import THS_SESSION
@@ -96,11 +96,16 @@ class Sessions:
 def logged_out(row: Account) -> str:
     """What to tell whoever wants to use an account that is not logged in."""
     if row.state is State.WAITING_FOR_CODE:
-        return told("THS account {account} waits for the SMS code: `quant-pipeline ths login sms --code`", account=row.account)
+        command = login_command("sms --code", row.account)
+        return told("THS account {account} waits for the SMS code: `{command}`", account=row.account, command=command)
+    command = login_command("qr", row.account)
+    if not row.was_logged_in:
+        return told("THS account {account} is not logged in: `{command}`", account=row.account, command=command)
     if row.state in (State.EXPIRED, State.LOGGING_IN, State.BACKING_OFF) and row.relogin:
         return told(
             "the THS login of {account} has expired and is renewed by itself where it can be (`quant-pipeline ths status`); "
-            "or log in again: `quant-pipeline ths login qr`",
+            "or log in again: `{command}`",
             account=row.account,
+            command=command,
         )
-    return told("the THS login of {account} has expired: log in again, `quant-pipeline ths login qr`", account=row.account)
+    return told("the THS login of {account} has expired: log in again, `{command}`", account=row.account, command=command)

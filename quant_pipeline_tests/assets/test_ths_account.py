@@ -26,6 +26,7 @@ from quant_pipeline.ths.accounts import Accounts, State
 from quant_pipeline.ths.logins import Logins
 from quant_pipeline.vault import keys
 from quant_pipeline_tests.assets.platform import Platform, observations, plain, texts
+from quant_pipeline_tests.sensors.test_run_failure import notice
 
 PASSWORD, MOBILE = "sandbox-Geheim-4711-nie-zu-sehen", "13912345678"
 _OPS = {
@@ -166,6 +167,22 @@ def test_without_a_key_the_run_says_which_command_makes_one(platform: Platform, 
             assert "quant-pipeline vault init" in texts(run(platform, job))[op]
 
 
+def test_a_login_by_hand_that_fails_is_told_where_it_was_begun_and_by_no_message(platform: Platform) -> None:
+    """Whoever typed the password reads THS's words; only what runs by itself is told over a channel, in its step's words."""
+    logins().entrust_password("default", "sandbox-me", "wrong-Geheim", keep=False)
+    by_hand = run(platform, "ths_login_password")
+    assert "账号或密码错误" in texts(by_hand)["log_in_by_password"]
+    notice(platform, by_hand.run_id)
+    assert platform.rows("SELECT title FROM messages") == []
+    assert platform.rows("SELECT rule FROM alerts") == []
+    by_itself = run(platform, "ths_relogin", "nobody")
+    notice(platform, by_itself.run_id)
+    ((title, content),) = platform.rows("SELECT title, content FROM messages")
+    assert "ths_relogin" in title
+    assert "quant-pipeline ths login qr" in content
+    assert "Execution of run" not in content
+
+
 def test_an_expired_login_is_renewed_by_a_run_that_the_sensor_asks_for(platform: Platform) -> None:
     skipped = tick(platform)
     assert isinstance(skipped, dg.SkipReason)
@@ -229,12 +246,45 @@ def test_an_sms_that_was_sent_by_itself_is_told_with_its_own_command(platform: P
     run(platform, "ths_relogin")
     tick(platform)
     ((_, content),) = told(platform)
-    assert "quant-pipeline ths login sms --code" in content
+    assert "quant-pipeline ths login sms --code`" in content
     assert MOBILE not in content
     logins().entrust_code("default", platform.sandbox.ths()["codes"][MOBILE])
     assert requested(tick(platform)) == ["default"]
     run(platform, "ths_relogin")
     assert Accounts(platform.database).named("default").state is State.ACTIVE
+
+
+def test_a_first_login_by_sms_is_no_expiry_and_comes_to_nothing_without_a_word(platform: Platform) -> None:
+    logins().entrust_mobile("three", MOBILE)
+    assert run(platform, "ths_login_sms", "three").success
+    tick(platform)
+    assert told(platform) == []
+    platform.sandbox.set_clock("2026-11-20T18:11")
+    assert requested(tick(platform)) == ["three"]
+    assert run(platform, "ths_relogin", "three").success
+    assert isinstance(tick(platform), dg.SkipReason)
+    assert told(platform) == []
+    assert Accounts(platform.database).all() == []
+
+
+def test_an_sms_that_was_asked_for_by_hand_is_told_when_no_code_came(platform: Platform) -> None:
+    """And what was told before is not over because somebody tries."""
+    assert run(platform, "ths_login_qr", "three").success
+    Accounts(platform.database).move("three", State.WAITING_FOR_PERSON, "as a test wants it")
+    tick(platform)
+    ((_, content),) = told(platform)
+    assert "quant-pipeline ths login qr --account three`" in content
+    platform.sandbox.ths(expire=True)
+    logins().entrust_mobile("three", MOBILE)
+    assert run(platform, "ths_login_sms", "three").success
+    tick(platform)
+    assert len(told(platform)) == 1
+    assert platform.rows("SELECT count(*) FROM messages WHERE kind = 'recovered'") == [(0,)]
+    platform.sandbox.set_clock("2026-11-20T18:11")
+    assert requested(tick(platform)) == ["three"]
+    assert run(platform, "ths_relogin", "three").success
+    tick(platform)
+    assert len(told(platform)) == 2
 
 
 def test_no_run_of_any_login_holds_a_secret(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:

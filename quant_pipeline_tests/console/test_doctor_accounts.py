@@ -8,6 +8,7 @@ import pytest
 
 from quant_pipeline.console.doctor import accounts
 from quant_pipeline.console.doctor.findings import Patient, State
+from quant_pipeline.market import clock
 from quant_pipeline.settings import load
 from quant_pipeline.ths.accounts import Accounts
 from quant_pipeline.ths.accounts import State as Login
@@ -43,7 +44,9 @@ def test_a_login_that_is_not_there_is_optional_and_one_that_waits_is_told(patien
     assert accounts.ths(patient).state is State.OK
     known = Accounts(warehouse)
     known.begun("default")
-    known.move("default", Login.ACTIVE, "as a test wants it")
+    known.move("default", Login.EXPIRED, "a first login that failed")
+    assert accounts.ths(patient).facts == {}
+    known.move("default", Login.ACTIVE, "as a test wants it", changes={"logged_in_at": clock.now()})
     assert accounts.ths(patient).state is State.OK
     known.move("default", Login.WAITING_FOR_PERSON, "as a test wants it")
     found = accounts.ths(patient)

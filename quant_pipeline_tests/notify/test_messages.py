@@ -217,10 +217,11 @@ def test_messages_are_chinese_with_english_terms_and_english_alone_where_it_was_
 
 
 def test_a_login_that_has_expired_says_what_to_do() -> None:
-    message = session_expired(account="138****8000", reason="短信验证码 | 需要人工", ui_url=UI, sandbox=False)
+    command, reason = "quant-pipeline ths login qr --account three", "短信验证码 | 需要人工"
+    message = session_expired(account="138****8000", reason=reason, command=command, ui_url=UI, sandbox=False)
     assert message.title == "您的同花顺登录已过期，请重新登录"
     assert (message.severity, message.topic) == (Severity.CRITICAL, "session_expired:138****8000")
-    assert "quant-pipeline ths login qr" in _text(message)
+    assert command in _text(message)
     assert "短信验证码 | 需要人工" in _text(message)
 
 
