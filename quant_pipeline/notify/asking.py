@@ -15,6 +15,7 @@ import psycopg
 from quant_pipeline.language import marked
 from quant_pipeline.notify import dispatch
 from quant_pipeline.notify.channels.contract import Channel, Delivery, DeliveryState
+from quant_pipeline.notify.handing_over import ask_about
 from quant_pipeline.notify.routing import Routes
 
 PATIENCE = 1.0
@@ -104,7 +105,7 @@ def _of_all_parts(question: _Question) -> Delivery:
     """The worst of the message's parts."""
     answers = []
     for receipt in question.receipts:
-        answer = question.channel.poll(receipt)
+        answer = ask_about(question.channel, receipt)
         if answer.state is not DeliveryState.DELIVERED:
             return answer
         answers.append(answer)

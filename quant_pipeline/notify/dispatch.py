@@ -122,10 +122,10 @@ def _route(connection: psycopg.Connection[Any], routes: Routes, messages: Sequen
     for number, word, kind, topic, title in messages:
         severity, before = Severity(word), len(deliveries)
         for receiver in routes.receivers:
-            channels = routes.channels(receiver, kind, severity)
+            channels, wait = _way(routes, receiver, kind, severity)
             if not channels:
                 continue
-            wait, folded_into = routes.waits(receiver, severity), None
+            folded_into = None
             if topic:
                 told[receiver, topic] = told.get((receiver, topic), 0) + 1
                 if told[receiver, topic] > SAME_AN_HOUR:
@@ -143,6 +143,17 @@ def _route(connection: psycopg.Connection[Any], routes: Routes, messages: Sequen
     connection.execute(_ROUTED, (numbers,))
     connection.execute(_UNTOLD, (_NO_ROUTE, untold))
     summarise(connection, numbers)
+
+
+def _way(routes: Routes, receiver: str, kind: str, severity: Severity) -> tuple[tuple[str, ...], dt.timedelta]:
+    """The receiver's channels, and how long his message waits; what cannot be found out for one stops no other's message."""
+    channels: tuple[str, ...] = ()
+    try:
+        channels = routes.channels(receiver, kind, severity)
+        return channels, routes.waits(receiver, severity)
+    except Exception as error:  # better at once than never
+        _logger.error("what is set up for the receiver %s cannot be used: %s", receiver, type(error).__name__)
+        return channels, dt.timedelta()
 
 
 def fold_backlogs(connection: psycopg.Connection[Any], channels: Mapping[str, Channel]) -> None:

@@ -19,6 +19,7 @@ import psycopg
 
 from quant_pipeline.notify import asking, dispatch, pace
 from quant_pipeline.notify.channels.contract import Accepted, Channel, Refused, Unknown
+from quant_pipeline.notify.handing_over import hand_over
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.routing import Routes, in_turn, routes_of
 from quant_pipeline.sources.refusals import record_unknown
@@ -177,10 +178,8 @@ class _Delivering:
     ) -> bool:
         """Sends the part; False: the account is to be left alone for now."""
         channel = self._channels[claim.channel]
-        parts = channel.parts(claim.message)
-        answer = channel.send(parts[min(claim.parts_sent, len(parts) - 1)])
+        answer, whole = hand_over(channel, claim.message, claim.parts_sent)
         if isinstance(answer, Accepted):
-            whole = claim.parts_sent + 1 >= len(parts)
             given = [answer.receipt] if answer.receipt is not None else []
             with connection.transaction():
                 account.accepted(connection, claim)

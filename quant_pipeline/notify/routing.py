@@ -43,7 +43,7 @@ def _hours(written: object) -> object:
         hours = dt.time.fromisoformat(first.strip()), dt.time.fromisoformat(last.strip())
     except ValueError:
         hours = None
-    if hours is None or hours[0] == hours[1]:
+    if hours is None or hours[0] == hours[1] or any(each.tzinfo is not None for each in hours):
         raise ValueError(say("write quiet hours as 22:30-07:30"))
     return hours
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from quant_pipeline.language import marked, of_messages, say, speaking
 from quant_pipeline.market import clock
 from quant_pipeline.notify.channels.contract import Accepted, Answer, Channel, Delivery, DeliveryState, Refused
+from quant_pipeline.notify.handing_over import ask_about, hand_over
 from quant_pipeline.notify.messages import Message
 
 _PATIENCE = 5.0
@@ -56,8 +57,7 @@ def tried(channel: Channel, *, sandbox: bool) -> Trial:
             ),
         ]
         message = Message(say("quant_pipeline: a trial"), "\n".join(lines))
-    (part, *_) = channel.parts(message)
-    answer = channel.send(part)
+    answer, _ = hand_over(channel, message)
     if not isinstance(answer, Accepted) or answer.receipt is None or not channel.polls:
         return Trial(channel.name, channel.kind, answer)
     return Trial(channel.name, channel.kind, answer, _settled(channel, answer.receipt))
@@ -66,7 +66,7 @@ def tried(channel: Channel, *, sandbox: bool) -> Trial:
 def _settled(channel: Channel, receipt: str) -> Delivery:
     deadline = time.monotonic() + _PATIENCE
     while True:
-        delivery = channel.poll(receipt)
+        delivery = ask_about(channel, receipt)
         if delivery.state is not DeliveryState.SENDING or time.monotonic() > deadline:
             return delivery
         time.sleep(_PAUSE)

@@ -23,6 +23,7 @@ from quant_pipeline.services.result import (
     UNREACHED,
     Result,
     refused,
+    seconds,
 )
 from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
 from quant_pipeline.sources.policy import RatePolicy
@@ -37,7 +38,9 @@ LARGEST = 2**20
 PATIENCE = 2.0
 """Seconds that a call waits for its place within a pace; a used-up quota is not waited for."""
 _LONGEST_PAUSE = 10.0
-_LONGEST_TEXT = 300
+_LONGEST_TEXT, _LONGEST_CODE = 300, 60
+_LEFT_ALONE = 60.0
+"""Seconds, where it asks for fewer calls and names no time."""
 _TOO_MANY, _SERVERS_FAULT = 429, 500
 _logger = logging.getLogger(__name__)
 
@@ -212,8 +215,8 @@ class Client:
         text = self.clean(" ".join(result.error_message.split()))
         return replace(
             result,
-            error_code=self.clean(result.error_code),
-            error_message="".join(c for c in text if c.isprintable())[:_LONGEST_TEXT],
+            error_code=_printable(self.clean(result.error_code))[:_LONGEST_CODE],
+            error_message=_printable(text)[:_LONGEST_TEXT],
             raw=self._cleaned(result.raw),
         )
 
@@ -233,6 +236,10 @@ class Client:
             case list() | tuple():
                 return [self._cleaned(value) for value in raw]
         return raw
+
+
+def _printable(text: str) -> str:
+    return "".join(sign for sign in text if sign.isprintable())
 
 
 def by_code(
@@ -288,8 +295,7 @@ def _unanswered(error: requests.RequestException) -> Result:
 def _no_protocol(answered: Answered) -> Result:
     """An HTTP answer that is not the service's: of a gateway, a proxy, another service."""
     if answered.status == _TOO_MANY:
-        after = answered.headers.get("Retry-After", "")
-        wait = float(after) if after.isdecimal() else 60.0
+        wait = seconds(answered.headers.get("Retry-After")) or _LEFT_ALONE
         return refused(answered.status, marked("too many calls"), FailureClass.RATE_LIMITED, wait=wait)
     if answered.status < _SERVERS_FAULT and answered.status // 100 != 2:
         text = told("it answered with HTTP status {status}: the address or the access is wrong", status=answered.status)

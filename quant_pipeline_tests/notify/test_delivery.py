@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
 from quant_pipeline.market import clock
+from quant_pipeline.notify import outbox
 from quant_pipeline.notify.channels.configured import Means, built
-from quant_pipeline.notify.channels.contract import Limits
+from quant_pipeline.notify.channels.contract import Accepted, Answer, Delivery, Limits, Refused
 from quant_pipeline.notify.channels.pushplus import PushPlus
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.notify.outbox import Delivered
+from quant_pipeline.notify.routing import Receiver, Routes
 from quant_pipeline.notify.severity import Severity
+from quant_pipeline.notify.trial import tried
 from quant_pipeline_tests.notify.conftest import Bench
+from quant_pipeline_tests.sources.loopback import serving
 
 NOBODY = "http://127.0.0.1:9/pushplus"
 TWO = {"receivers": {"me": {"channels": ["first", "second"]}}}
@@ -292,3 +299,77 @@ def test_a_second_and_a_minute_are_kept_by_parts_too(bench: Bench) -> None:
     bench.pass_time("61 s")
     assert bench.deliver(client) == Delivered(sent=1, delivered=1)
     assert bench.inbox() == ["a1", "a2", "a3", "b1", "b2", "b3"]
+
+
+@pytest.mark.parametrize("after", ['"1e400"', "-1e308", "1e400", '"later"', "[7]", "9" * 400])
+def test_no_wait_that_a_service_names_stops_the_outbox(after: str, bench: Bench, second: PushPlus) -> None:
+    said = f'{{"ok": false, "error_code": 429, "description": "slow", "parameters": {{"retry_after": {after}}}}}'.encode()
+
+    def busy(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        handler.send_response(429)
+        handler.send_header("Content-Length", str(len(said)))
+        handler.end_headers()
+        handler.wfile.write(said)
+
+    tell(bench, "a")
+    routes = {"receivers": {"me": {"channels": ["chat"]}, "she": {"channels": ["second"]}}}
+    with serving(busy) as url:
+        chat = built("chat", {"kind": "telegram", "token": "1:bot", "chat": "7", "url": url}, Means())
+        done = bench.deliver(chat, second, routes=routes)
+        assert "429" in tried(chat, sandbox=True).words()
+    assert done == Delivered(sent=1, delivered=1, waiting=1)
+    assert bench.deliveries("channel, state") == [("chat", "waiting"), ("second", "delivered")]
+    assert bench.execute("SELECT count(*) FROM delivery_attempts WHERE finished_at IS NULL") == [(0,)]
+    assert bench.execute("SELECT retry_at > clock_timestamp() FROM channel_state WHERE account = 'chat'") == [(True,)]
+
+
+class Faulty(PushPlus):
+    """A plug-in whose own code fails: in `parts`, in `send`, or by an answer that no table can hold."""
+
+    def __init__(self, bench: Bench, fault: str) -> None:
+        super().__init__(bench.sandbox.pushplus_token, bench.sandbox.pushplus_url, name="first")
+        self.fault, self.polls = fault, fault == "poll"
+
+    def parts(self, message: Message) -> Sequence[Message]:
+        return [] if self.fault == "parts" else super().parts(message)
+
+    def send(self, _message: Message) -> Answer:
+        if self.fault == "send":
+            raise RuntimeError("its secret: s3cret")
+        if self.fault == "words":
+            return Refused("7", "a\x00\ud800b", retryable=True, retry_after=dt.timedelta.max)
+        if self.fault == "none":
+            return None  # type: ignore[return-value]
+        return Accepted("a\x00b")
+
+    def poll(self, _receipt: str) -> Delivery:
+        raise RuntimeError("its secret: s3cret")
+
+
+@pytest.mark.parametrize("fault", ["parts", "send", "words", "none", "receipt", "poll"])
+def test_a_channel_whose_own_code_fails_stops_no_other(
+    fault: str, bench: Bench, second: PushPlus, caplog: pytest.LogCaptureFixture
+) -> None:
+    tell(bench, "a")
+    routes = {"receivers": {"me": {"channels": ["first"]}, "she": {"channels": ["second"]}}}
+    bench.deliver(Faulty(bench, fault), second, routes=routes)
+    ((mine, why, calls), hers) = bench.deliveries("state, error, attempts")
+    taken = fault in ("receipt", "poll")
+    assert (mine, calls, hers[0]) == ("accepted" if taken else "waiting", 1, "delivered")
+    assert bench.execute("SELECT count(*) FROM delivery_attempts WHERE finished_at IS NULL") == [(0,)]
+    assert "s3cret" not in f"{why} {caplog.text}"
+
+
+class Astray(Routes):
+    """Nothing can be found out about one of its receivers."""
+
+    def waits(self, receiver: str, severity: Severity) -> dt.timedelta:
+        if receiver == "me":
+            raise TypeError
+        return super().waits(receiver, severity)
+
+
+def test_a_receiver_whose_routing_fails_is_told_at_once_and_stops_nobody_else(bench: Bench) -> None:
+    tell(bench, "a")
+    people = {name: Receiver(channels=("pushplus",)) for name in ("me", "she")}
+    assert outbox.deliver(bench.database, [bench.client], Astray(people)) == Delivered(sent=2, delivered=2)

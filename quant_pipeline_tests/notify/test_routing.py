@@ -81,6 +81,8 @@ def test_quiet_hours_within_a_day() -> None:
     ("text", "mistake"),
     [
         ('[receivers.me]\nquiet = "late"', "[receivers.me]: quiet: write quiet hours as 22:30-07:30"),
+        ('[receivers.me]\nquiet = "22:30-07:30+08:00"', "[receivers.me]: quiet: write quiet hours as 22:30-07:30"),
+        ('[receivers.me]\nquiet = "22:30Z-07:30"', "[receivers.me]: quiet: write quiet hours as 22:30-07:30"),
         ('[receivers.me]\nquiet = "08:00-08:00"', "[receivers.me]: quiet: write quiet hours as 22:30-07:30"),
         ('[receivers.me]\nsound = "loud"', "[receivers.me]: sound: there is no such field"),
         ('[receivers.me]\nchannels = ["psuh"]', "[receivers.me]: there is no channel 'psuh'; there are push, desk, mail"),

@@ -131,6 +131,34 @@ def test_a_gateway_s_answer_is_none_of_the_service(status: int, failure: Failure
     assert str(status) in result.error_message + result.error_code
 
 
+@pytest.mark.parametrize(
+    ("after", "wait"),
+    [
+        ("90", 90.0),
+        ("315360000", 86_400.0),
+        ("9" * 400, 60.0),
+        ("1e400", 60.0),
+        ("-1e308", 60.0),
+        ("nan", 60.0),
+        ("Wed, 21 Oct 2026", 60.0),
+    ],
+)
+def test_a_wait_that_a_service_names_ends_within_a_day(after: str, wait: float) -> None:
+    def busy(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        handler.send_response(429)
+        handler.send_header("Retry-After", after)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with serving(busy) as url:
+        assert Client("mine", url, QUICK).call("send", "POST", "", judge, json={}).wait == wait
+
+
+def test_a_code_that_no_database_can_hold_is_told_without_it() -> None:
+    with serving(Server({"code": "7\x00" + "7" * 500, "msg": "?"})) as url:
+        assert Client("mine", url, QUICK).call("send", "POST", "", judge, json={}).error_code == "7" * 60
+
+
 def test_no_private_address_however_it_is_written() -> None:
     server = Server({"code": 0})
     with serving(server) as url:

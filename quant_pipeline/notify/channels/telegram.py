@@ -11,7 +11,7 @@ from quant_pipeline.notify.channels.contract import Limits
 from quant_pipeline.notify.channels.http_channel import ChannelSettings, ServiceChannel, secret
 from quant_pipeline.notify.messages import Message
 from quant_pipeline.services.client import Answered
-from quant_pipeline.services.result import Result, done, refused
+from quant_pipeline.services.result import Result, done, refused, seconds
 from quant_pipeline.sources.failures import FailureClass
 
 _CODES = {
@@ -56,7 +56,7 @@ def _verdict(answered: Answered) -> Result | None:
         return done((said.get("result") or {}).get("message_id"), said)
     code = int(said.get("error_code") or 0)
     failure = _CODES.get(code)
-    wait = float((said.get("parameters") or {}).get("retry_after") or 0.0)
+    wait = seconds((said.get("parameters") or {}).get("retry_after"))
     return refused(
         code,
         str(said.get("description") or ""),
