@@ -19,8 +19,8 @@ COSTS = ("commission", "stamp_duty", "transfer_fee", "handling_fee", "regulatory
 
 @dataclass(frozen=True)
 class Figures:
-    """None: not defined (no trade, no variation, no benchmark). Annual figures count `sessions_a_year`; volatility and ratios
-    are of daily returns, standard deviations with n - 1.
+    """None: not defined (no trade, no variation, no benchmark over every session). Annual figures count `sessions_a_year`;
+    volatility and ratios are of daily returns, standard deviations with n - 1.
 
     `turnover`: bought and sold, half of it, over mean equity, a year · `exposure`: mean part of the equity in shares ·
     `win_rate`, `profit_factor`: of sales and write-offs, after costs and tax, dividends received counted · `alpha`, `beta`
@@ -151,18 +151,16 @@ def _ratio(excess: Array, deviation: float | None, year: int) -> float | None:
 
 
 def _against(returns: Array, index: Array, total: float, settings: Settings) -> dict[str, Any]:
-    """Against the benchmark, over the sessions of which it has a close on both ends."""
+    """Against the benchmark; None where it lacks a close of any session: over other days nothing is to be compared."""
     found: dict[str, Any] = dict.fromkeys(("benchmark_return", "excess", "alpha", "beta", "information_ratio"))
     found["benchmark"] = settings.benchmark
     index = index.astype(np.float64)
-    known = np.flatnonzero(~np.isnan(index))
-    if len(known) < 3:
+    if len(index) < 3 or np.isnan(index).any():
         return found
-    found["benchmark_return"] = float(index[known[-1]] / index[known[0]] - 1)
+    found["benchmark_return"] = float(index[-1] / index[0] - 1)
     found["excess"] = total - found["benchmark_return"]
-    both = np.flatnonzero(~np.isnan(index[1:]) & ~np.isnan(index[:-1]))
-    mine, theirs = returns[1:][both], index[1:][both] / index[:-1][both] - 1
-    if len(both) < 2 or theirs.var() < 1e-18:
+    mine, theirs = returns[1:], index[1:] / index[:-1] - 1
+    if theirs.var() < 1e-18:
         return found
     year = settings.sessions_a_year
     daily = (1 + settings.risk_free) ** (1 / year) - 1

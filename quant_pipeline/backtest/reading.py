@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from quant_pipeline.backtest.counted_limits import counted_limits
+from quant_pipeline.backtest.gaps import gaps_of_bars, gaps_of_benchmark
 from quant_pipeline.backtest.layout import Exchange
 from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of, with_limits, without_limits
 from quant_pipeline.backtest.panel import Read, panel_of
@@ -85,8 +86,8 @@ def load(
 
     `needs`: what the strategy looks at, as `strategies.panel.together` gives it; None: no panel · `members`: trade_date,
     ts_code: from each such day on only these may be bought · `fills`: at which prices its backtests may trade; what none of
-    them looks at is not read. BacktestError, in words, for a range without sessions, one before the data, or codes without
-    bars.
+    them looks at is not read. BacktestError, in words, for a range without sessions, one before the data, one of which
+    most sessions have no bars, or codes without bars.
     """
     sessions = sessions_of(stored, calendar, start, end)
     since = calendar.shift(sessions[0], -(lookback + _EXTRA) if lookback else 0)
@@ -100,6 +101,8 @@ def load(
     market = market_of(bars, known, limits)
     names = stored.read(NAME_HISTORY, codes=codes)
     notes, more = [], []
+    if (lacking_sessions := gaps_of_bars(stored, market, len(known) - len(sessions), chosen=codes is not None)) is not None:
+        notes.append(lacking_sessions)
     if market.unlimited:
         lacking = bars.at(without_limits(market, limits))
         listed = stored.read(STOCK_LIST, columns=("ts_code", "list_date"))
@@ -128,13 +131,17 @@ def load(
         notes.append(
             say("nothing is stored before {first}: {count:,} sessions are left out", first=sessions[0], count=len(earlier) - 1)
         )
+    if end is not None and (later := calendar.between(sessions[-1], min(end, calendar.last)))[-1] > sessions[-1]:
+        notes.append(
+            say("nothing is stored after {last}: {count:,} sessions are left out", last=sessions[-1], count=len(later) - 1)
+        )
     if market.unlimited:
         notes.append(
             say("{count:,} bars have no limit prices: orders trade in them as if there were none", count=market.unlimited)
         )
     index = _index(stored, benchmark, sessions)
-    if benchmark and index.is_empty():
-        notes.append(say("no bars of {index} are stored for the range: nothing is compared with it", index=benchmark))
+    if benchmark and (unmatched := gaps_of_benchmark(benchmark, index, sessions)) is not None:
+        notes.append(unmatched)
     return Loaded(
         market=market,
         steps=steps,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import polars as pl
@@ -166,3 +167,84 @@ def test_a_backtest_that_cannot_be_written_whole_is_not_written(
     monkeypatch.setattr(storing, "_copy", broken)
     assert command("dual_ma", "--set", "fast=3", "--set", "slow=8").exit_code == 1
     assert counts(synced) == before
+
+
+@pytest.fixture
+def without(synced: Platform) -> Iterator[Callable[[str, Sequence[dt.date]], None]]:
+    """Takes the rows of a table away on these sessions, until the test is over."""
+    taken: list[str] = []
+
+    def away(table: str, days: Sequence[dt.date]) -> None:
+        taken.append(table)
+        synced.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table} WHERE trade_date = ANY(%s)", list(days))
+        synced.execute(f"DELETE FROM {table} WHERE trade_date = ANY(%s)", list(days))
+
+    yield away
+    for table in taken:
+        synced.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+        synced.execute(f"DROP TABLE kept_{table}")
+
+
+QUICK = ("dual_ma", "--set", "fast=3", "--set", "slow=8")
+
+
+def test_sessions_without_bars_are_named_with_the_command_that_brings_them(
+    synced: Platform, command: Callable[..., Result], without: Callable[[str, Sequence[dt.date]], None]
+) -> None:
+    days = synced.sessions(20)
+    without("daily_kline", days[5:9])
+    for universe in ("all", "main"):
+        done = command(*QUICK, "--start", days[0].isoformat(), "--universe", universe, "--json")
+        assert done.exit_code == 0, done.output
+        facts = json.loads(done.stdout)
+        wanted = f"quant-pipeline sync --datasets daily_kline,adj_factor,price_limits --start {days[5]} --end {days[8]}"
+        (note,) = (note for note in facts["notes"] if "have no bars" in note)
+        assert note == f"4 of 20 sessions in the range have no bars, or hardly any ({days[5]} … {days[8]}): {wanted}"
+        assert synced.rows("SELECT notes::text FROM backtests WHERE id = %s", facts["id"])[0][0].count("have no bars") == 1
+
+
+def test_a_range_that_mostly_lacks_is_refused(
+    synced: Platform, command: Callable[..., Result], without: Callable[[str, Sequence[dt.date]], None]
+) -> None:
+    days, before = synced.sessions(20), counts(synced)
+    without("daily_kline", days[2:14])
+    done = command(*QUICK, "--start", days[0].isoformat())
+    assert done.exit_code == 1
+    assert f"12 of 20 sessions in the range have no bars, or hardly any ({days[2]} … {days[13]})" in " ".join(
+        done.stderr.split()
+    )
+    assert counts(synced) == before
+
+
+def test_a_halted_code_lacks_nothing(
+    synced: Platform, command: Callable[..., Result], without: Callable[[str, Sequence[dt.date]], None]
+) -> None:
+    days = synced.sessions(20)
+    code = synced.rows("SELECT ts_code FROM daily_kline GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")[0][0]
+    synced.execute(
+        "CREATE TABLE halted AS SELECT * FROM daily_kline WHERE ts_code = %s AND trade_date = ANY(%s)", code, [days[6]]
+    )
+    synced.execute("DELETE FROM daily_kline WHERE ts_code = %s AND trade_date = ANY(%s)", code, [days[6]])
+    try:
+        done = command(*QUICK, "--start", days[0].isoformat(), "--universe", code, "--json")
+    finally:
+        synced.execute("INSERT INTO daily_kline SELECT * FROM halted")
+        synced.execute("DROP TABLE halted")
+    assert done.exit_code == 0, done.output
+    assert not [note for note in json.loads(done.stdout)["notes"] if "have no bars" in note]
+
+
+def test_a_benchmark_with_a_hole_is_compared_with_nothing(
+    synced: Platform, command: Callable[..., Result], without: Callable[[str, Sequence[dt.date]], None]
+) -> None:
+    days = synced.sessions(20)
+    without("index_daily", days[3:5])
+    done = command(*QUICK, "--start", days[0].isoformat(), "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    names = ("benchmark_return", "excess", "alpha", "beta", "information_ratio")
+    assert {facts["figures"][name] for name in names} == {None}
+    wanted = f"quant-pipeline sync --datasets index_daily --start {days[3]} --end {days[4]}"
+    (note,) = (note for note in facts["notes"] if "000300.SH has no bars" in note)
+    assert note.startswith(f"000300.SH has no bars of 2 of 20 sessions in the range ({days[3]} … {days[4]})")
+    assert note.endswith(wanted)
