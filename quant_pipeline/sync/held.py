@@ -22,6 +22,13 @@ SELECT DISTINCT trade_date FROM sync_items
 WHERE dataset = %(dataset)s AND {DONE} AND unit = ANY(%(units)s) AND trade_date IS NOT NULL
 """
 _DONE_OF_CODES = f"SELECT DISTINCT unit FROM sync_items WHERE dataset = %(dataset)s AND {DONE} AND ts_code = ANY(%(codes)s)"
+_FIRST_SYNCED = f"""
+SELECT min(trade_date) FROM sync_items
+WHERE dataset = %(dataset)s AND {DONE} AND ts_code IS NULL AND trade_date <= %(last)s
+"""
+_FIRST_ROW = "SELECT min(trade_date) FROM {table} WHERE trade_date <= %(last)s"
+_FIRST_OF_CODES = f"{_FIRST_ROW} AND ts_code = ANY(%(codes)s)"
+_WITH_ROWS = "SELECT DISTINCT ts_code FROM {table} WHERE ts_code = ANY(%(codes)s) AND trade_date <= %(last)s"
 _ANY_ROW = "SELECT day FROM unnest(%(days)s::date[]) AS day WHERE EXISTS (SELECT FROM {table} WHERE trade_date = day)"
 _COUNTS = "SELECT trade_date, count(*) AS rows FROM {table} WHERE trade_date = ANY(%(days)s) GROUP BY trade_date"
 
@@ -52,6 +59,35 @@ def lacking(
     by_code = dict(_lost_of_codes(database, dataset, calendar, left, codes))
     lost = sorted({label for labels_of_code in by_code.values() for label in labels_of_code})
     return Lack(dataset, tuple(lost), tuple(by_code)) if lost else None
+
+
+def stored_since(database: Database, dataset: Dataset, codes: Sequence[str] | None, last: dt.date) -> dt.date | None:
+    """The first session (label) up to `last` that is stored, of the codes or of the market (None): one with a row, or, where no
+    row is a whole answer, one that was synced. None: nothing is."""
+    values = {"dataset": dataset.name, "codes": list(codes or ()), "last": last}
+    query = _FIRST_ROW if codes is None else _FIRST_OF_CODES
+    firsts = [read_sql(database, query.format(table=dataset.name), values).item()]
+    if dataset.coverage is Coverage.ANY:
+        firsts.append(read_sql(database, _FIRST_SYNCED, values).item())
+        units = read_sql(database, _DONE_OF_CODES, values)["unit"]
+        firsts += [start for unit in units if (start := Unit.parse(unit, snapshot=False).start) <= last]
+    return min((first for first in firsts if first is not None), default=None)
+
+
+def silent(database: Database, dataset: Dataset, codes: Collection[str], last: dt.date) -> list[str]:
+    """Those of the codes that should have rows and have none up to `last`; none where no row may be a whole answer."""
+    if dataset.coverage is Coverage.ANY or not codes:
+        return []
+    values = {"codes": list(codes), "last": last}
+    return sorted(set(codes) - set(read_sql(database, _WITH_ROWS.format(table=dataset.name), values)["ts_code"]))
+
+
+def first_owed(database: Database, dataset: Dataset, calendar: Calendar, codes: Sequence[str] | None) -> dt.date:
+    """From which day on rows are owed: the listing of the first of the codes, or the exchange's first session."""
+    if codes is None:
+        return calendar.first
+    listed = Roster.load(database, dataset, calendar).listed.filter(pl.col("ts_code").is_in(list(codes)))["list_date"].min()
+    return listed if isinstance(listed, dt.date) else calendar.first
 
 
 def unlisted(database: Database, dataset: Dataset, codes: Collection[str]) -> list[str]:

@@ -91,9 +91,14 @@ def test_the_week_and_the_month_that_go_on_are_not_told_yet(door: Door) -> None:
 
 
 def test_dividends_are_those_that_were_carried_out(door: Door) -> None:
-    ours, theirs = door.pro().dividend(ts_code=STEPPED), door.reference().dividend(ts_code=STEPPED)
+    theirs = door.reference().dividend(ts_code=STEPPED)
     done = theirs[(theirs["div_proc"] == "实施") & (theirs["ex_date"] >= "20260803")].reset_index(drop=True)
-    assert len(done) > 0
-    pd.testing.assert_frame_equal(ours, done, check_dtype=False)
-    note = door.post(api_name="dividend", params={"ts_code": STEPPED}).json()["msg"]
-    assert "已实施" in note
+    assert len(done) == 1
+    asked = {"ts_code": STEPPED, "ex_date": done["ex_date"][0]}
+    pd.testing.assert_frame_equal(door.pro().dividend(**asked), done, check_dtype=False)
+    assert "已实施" in door.post(api_name="dividend", params=asked).json()["msg"]
+
+
+def test_dividends_of_a_code_with_a_hole_in_the_sessions_synced_are_refused(door: Door) -> None:
+    with pytest.raises(Exception, match=r"--datasets dividends --symbols 000043\.SZ --start 2026-09-01 --end 2026-09-"):
+        door.pro().dividend(ts_code=STEPPED)
