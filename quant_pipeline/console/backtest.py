@@ -136,7 +136,10 @@ def _lines(figures: Figures) -> list[tuple[str, str]]:
 
 
 def _of_trades(figures: Figures) -> str:
-    return f"{figures.trades:,} · {_percent(figures.win_rate)} · {_number(figures.profit_factor)}"
+    won = "–"
+    if figures.win_rate is not None:
+        won = say_many("{rate} of {count} sale", "{rate} of {count:,} sales", figures.sales, rate=f"{figures.win_rate:.2%}")
+    return f"{figures.trades:,} · {won} · {_number(figures.profit_factor)}"
 
 
 def _percent(value: float | None) -> str:

@@ -104,6 +104,8 @@ def session_of(calendar: Calendar, date: dt.date | None) -> dt.date:
 
 def shifted(calendar: Calendar, *, start: dt.date | None, end: dt.date | None) -> list[str]:
     """In words, where a window that was asked for begins or ends on another day: the exchange was closed, or not there yet."""
+    if start is not None and end is not None and start > end:
+        return []  # refused, as a window that begins after its end
     notes = []
     if start is not None and start < FIRST_SESSION:
         notes.append(say("{start}: the exchange opened on {first}, the first session", start=start, first=FIRST_SESSION))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -118,6 +119,7 @@ def test_a_person_reads_a_table_and_what_was_not_filled(command: Callable[..., R
     shown = command("dual_ma", "--set", "fast=3", "--set", "slow=8")
     assert shown.exit_code == 0, shown.output
     assert "deepest drawdown" in shown.output
+    assert re.search(r"· \d+\.\d\d% of \d+ sales? ·", " ".join(shown.output.split())), "a rate has no sign, and is of sales"
     assert "SELECT * FROM backtest_orders WHERE backtest = 'dual_ma-" in " ".join(shown.output.split())
 
 
@@ -216,9 +218,7 @@ def test_a_range_that_mostly_lacks_is_refused(
     assert counts(synced) == before
 
 
-def test_a_halted_code_lacks_nothing(
-    synced: Platform, command: Callable[..., Result], without: Callable[[str, Sequence[dt.date]], None]
-) -> None:
+def test_a_halted_code_lacks_nothing(synced: Platform, command: Callable[..., Result]) -> None:
     days = synced.sessions(20)
     code = synced.rows("SELECT ts_code FROM daily_kline GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")[0][0]
     synced.execute(
