@@ -6,10 +6,10 @@ nothing.
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any, Final
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
@@ -31,7 +31,7 @@ async def pushplus(path: str, request: Request, access: Reached) -> JSONResponse
         if len(body) > _LARGEST:
             return JSONResponse({"code": 413, "msg": "too large"}, 413)
     try:
-        event = json.loads(body)
+        event = orjson.loads(body)
     except ValueError:
         event = None
     if not isinstance(event, dict):

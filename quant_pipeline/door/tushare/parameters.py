@@ -68,7 +68,7 @@ def call_of(body: bytes, api: str) -> Call:
         fields = written.get("fields") or ""
         names = fields.split(",") if isinstance(fields, str) else [str(name) for name in fields]
         name, token = written.get("api_name") or api, written.get("token") or ""
-    except (orjson.JSONDecodeError, AttributeError, TypeError):
+    except (orjson.JSONDecodeError, AttributeError, TypeError, RecursionError):
         raise Refusal(
             WRONG_REQUEST, "参数校验失败，请求不是JSON格式。The body is not the JSON that Tushare's client sends."
         ) from None
@@ -89,6 +89,8 @@ def question_of(call: Call) -> Question:
         raise wrong_parameter(f"{needed}必填" if len(api.needed) == 1 else f"{needed}至少输入一个参数")
     limit, offset = (_number(params.pop(name, "0"), name) for name in ("limit", "offset"))
     between = _between(api, params)
+    if unreadable := [name for name, value in params.items() if "\0" in value]:
+        raise wrong_parameter(f"{unreadable[0][:64]} 含有 NUL 字符。No text holds such a character.")
     among = {name: _values(api, name, value) for name, value in params.items()}
     return Question(api, _columns(api, call.fields), among, between, limit or None, offset)
 
@@ -134,7 +136,10 @@ def _values(api: Api, name: str, text: str) -> tuple[Value, ...]:
             return (_number(text, name),)
         case ColumnType.FLOAT:
             raise wrong_parameter(f"{api.name} 不能按数值字段 {name} 筛选。Rows cannot be chosen by a number.")
-    return tuple(dict.fromkeys(part for each in text.split(",") if (part := each.strip())))
+    values = tuple(dict.fromkeys(part for each in text.split(",") if (part := each.strip())))
+    if not values:
+        raise wrong_parameter(f"{name}={text[:64]} 没有值。It names nothing.")
+    return values
 
 
 def _day(text: str, name: str) -> dt.date:

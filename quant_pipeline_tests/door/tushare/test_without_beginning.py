@@ -124,5 +124,19 @@ def test_where_nothing_lacks_there_is_no_note(door: str, api: str, params: dict[
     assert answer["data"]["count"] == count
 
 
+@pytest.mark.parametrize("code", ["a\0b", ","])
+def test_a_code_that_can_be_none_is_refused_as_a_parameter(door: str, code: str) -> None:
+    answer = told(door, "daily", ts_code=code)
+    assert (answer["code"], answer["data"]) == (-2001, None)
+    assert "ts_code" in answer["msg"]
+
+
+def test_what_is_nested_too_deep_is_refused_and_nothing_is_logged(door: str, caplog: pytest.LogCaptureFixture) -> None:
+    deep = b'{"api_name": "daily", "token": "x", "params": {"ts_code": ' + b"[" * 900 + b"]" * 900 + b"}}"
+    assert requests.post(door, data=deep, timeout=60).json()["code"] == -2001
+    assert requests.post(f"{door}/callbacks/pushplus/x", data=b"[" * 60000, timeout=60).status_code == 400
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_pages_end_with_an_empty_one(door: str) -> None:
     assert told(door, "daily", ts_code=HELD, limit="10", offset="10")["data"]["count"] == 0
