@@ -1,4 +1,4 @@
-"""The pages of a door that others than this machine can reach: only for who shows a key."""
+"""The pages of a door that others than this machine can reach, by its address or through a proxy: only for who shows a key."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
-from quant_pipeline.door.admission import Admission, NotAdmitted, NotAllowed, TooMany
+from quant_pipeline.door.admission import Admission, NotAdmitted, NotAllowed, TooMany, forwarded
 from quant_pipeline.door.callbacks import PREFIX
+from quant_pipeline.door.hosts import named_from_afar
 from quant_pipeline.door.keys import Key, Scope
 from quant_pipeline.door.tushare.route import is_call
 
@@ -45,13 +46,14 @@ def key_in(headers: Headers) -> str:
 
 class KeyCheck:
     """Asks for a key at every address but Tushare's, whose calls bear theirs in the body, and those of callbacks, whose path is
-    one. On the loopback for none."""
+    one. On the loopback for none, but where a proxy stands before it (which opens it to others than this machine)."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app, self._admission = app, admission
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
-        checked = scope["type"] in ("http", "websocket") and not self._admission.on_loopback
+        headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else None
+        checked = headers is not None and (not self._admission.on_loopback or forwarded(headers) or named_from_afar(headers))
         if checked and not is_call(scope) and not scope["path"].startswith((*_OPEN, PREFIX)):
             admitted = await run_in_threadpool(self._admitted, key_in(Headers(scope=scope)))
             if isinstance(admitted, Response):
@@ -63,7 +65,7 @@ class KeyCheck:
     def _admitted(self, shown: str) -> Key | Response:
         """The key, or why it lets nobody in."""
         try:
-            key = self._admission.admit(shown, Scope.READ)
+            key = self._admission.admit(shown, Scope.READ, from_afar=True)
             assert key is not None  # where others can come, nobody gets in without one
             return key
         except (NotAdmitted, NotAllowed):

@@ -79,6 +79,11 @@ class HostCheck:
         return True
 
 
+def named_from_afar(headers: Headers) -> bool:
+    """Whether the request's Host is none of the loopback's names: then it was not asked for on this machine."""
+    return not is_loopback(_name(headers.get("host", "")))
+
+
 def _direct(scope: Scope) -> None:
     """What came as to a proxy (`POST http://api.waditu.com/dataapi/daily`) as if it had come straight here: the target names
     the host, whatever the header says."""

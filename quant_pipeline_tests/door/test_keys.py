@@ -115,6 +115,22 @@ def test_an_address_that_others_reach_asks_for_a_key_everywhere(warehouse: Datab
         assert (many.status_code, many.headers["Retry-After"].isdigit()) == (429, True)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Forwarded-For": "203.0.113.9"}, {"Forwarded": "for=203.0.113.9"}, {"X-Real-IP": "10.9.8.7"}, {"Host": "desk"}],
+)
+def test_what_a_proxy_passes_on_to_the_loopback_needs_a_key_everywhere(warehouse: Database, headers: dict[str, str]) -> None:
+    with served(Settings(QUANT_PAGES_URL="http://desk"), warehouse) as url:
+        for path in ("/data", "/api/sync/history"):
+            assert requests.get(url + path, headers=headers, timeout=60).status_code == 401, "even before a key was made"
+            assert requests.get(url + path, headers={"Host": "localhost"}, timeout=60).status_code == 200
+        if "Host" not in headers:
+            assert call(url, **headers)["code"] == 40101
+        key = keys.add(warehouse, "desk", Scope.READ, None)
+        assert requests.get(f"{url}/data", headers=headers, auth=("me", key), timeout=60).status_code == 200
+        assert requests.get(f"{url}/data", timeout=60).status_code == 200, "the pages are for whoever sits here"
+
+
 def test_the_command_makes_lists_and_revokes_keys(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_DATABASE_URL", warehouse.url)
 

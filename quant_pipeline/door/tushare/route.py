@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from quant_pipeline.door import keys
 from quant_pipeline.door.access import Access, Reached
-from quant_pipeline.door.admission import NotAdmitted, NotAllowed, TooMany
+from quant_pipeline.door.admission import NotAdmitted, NotAllowed, TooMany, forwarded
 from quant_pipeline.door.tushare import answers
 from quant_pipeline.door.tushare.errors import Refusal, failed, no_right, too_many, wrong_parameter, wrong_token
 from quant_pipeline.door.tushare.lacking import NotHeld, demand_held, told
@@ -53,7 +53,8 @@ async def answer(request: Request, access: Reached, api: str = "") -> Response:
         body = await _body(request)
     except Refusal as refusal:
         return answers.refused(refusal)
-    return await run_in_threadpool(_answered, access, body, api, request.headers.get("accept", ""))
+    accept, from_afar = request.headers.get("accept", ""), forwarded(request.headers)
+    return await run_in_threadpool(_answered, access, body, api, accept, from_afar)
 
 
 async def _body(request: Request) -> bytes:
@@ -66,10 +67,10 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _answered(access: Access, body: bytes, api: str, accept: str) -> Response:
+def _answered(access: Access, body: bytes, api: str, accept: str, from_afar: bool) -> Response:
     try:
         call = call_of(body, api)
-        _admit(access, call)
+        _admit(access, call, from_afar)
         question = question_of(call)
         return answers.accepted(*_held(access, question), accept)
     except Refusal as refusal:
@@ -95,9 +96,9 @@ def _held(access: Access, question: Question) -> tuple[Rows, str]:
         raise told(question, still.lack, "已尝试获取，仍有缺失。Fetched, and some lack still.") from None
 
 
-def _admit(access: Access, call: Call) -> None:
+def _admit(access: Access, call: Call, from_afar: bool) -> None:
     try:
-        access.admission.admit(call.token, keys.Scope.READ)
+        access.admission.admit(call.token, keys.Scope.READ, from_afar=from_afar)
     except NotAdmitted:
         raise wrong_token() from None
     except NotAllowed as error:
