@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 
 import polars as pl
@@ -126,8 +127,10 @@ def _why(row: dict[str, Any]) -> str:
     return say("in turn: its channel's limits, or what is more urgent")
 
 
-def _moment(at: Any) -> str:
-    return f"{at.astimezone(clock.EXCHANGE_ZONE):%m-%d %H:%M}"
+def _moment(at: dt.datetime) -> str:
+    """With the year where it is another one: nobody takes a time of next year for one of this."""
+    here, today = at.astimezone(clock.EXCHANGE_ZONE), dt.datetime.now(clock.EXCHANGE_ZONE)
+    return f"{here:%m-%d %H:%M}" if here.year == today.year else f"{here:%Y-%m-%d %H:%M}"
 
 
 def _local(rows: pl.DataFrame) -> pl.DataFrame:

@@ -34,12 +34,14 @@ _STRIKES = 3
 """A message that failed so often while its channel was well lets the others go first."""
 _REOPENS = dt.time(0, 5)
 """When a day's limit is surely over, in exchange time."""
+_LONG_REST = dt.timedelta(minutes=10)
+"""A service that wants to be left alone for longer is shut: what waits is passed on."""
 _LOCKS = 0x51504C + 3
 
 _INTRODUCE = "INSERT INTO channel_state (account) VALUES (%s) ON CONFLICT DO NOTHING"
 _STATES = """
 SELECT account, coalesce(retry_at > clock_timestamp(), false), failures,
-       coalesce(day_until > clock_timestamp(), false),
+       coalesce(day_until > clock_timestamp(), false), coalesce(retry_at - changed_at > %s, false),
        (SELECT count(*) FROM delivery_attempts AS call
         WHERE call.account = state.account AND call.started_at > clock_timestamp() - %s)
 FROM channel_state AS state WHERE account = ANY(%s)
@@ -128,7 +130,7 @@ class Account:
         while True:
             with connection.transaction():
                 connection.execute(_INTRODUCE, (self.name,))
-                ((_, resting, _, for_the_day, _),) = _states(connection, [self.name])
+                ((_, resting, _, for_the_day, _, _),) = _states(connection, [self.name])
                 wait = None if resting or for_the_day else self._room(connection)
                 if wait == 0.0:
                     return self._claimed(connection)
@@ -200,14 +202,14 @@ class Account:
 
 
 def closed(connection: psycopg.Connection[Any], accounts: Sequence[Account]) -> tuple[list[str], list[str]]:
-    """The channels that are shut (used up for the day, or their circuit is open), and those that failed a moment ago."""
+    """The channels that are shut (used up for the day, circuit open, told to rest for long), and those that failed just now."""
     by_name = {account.name: account for account in accounts}
     shut: list[str] = []
     weary: list[str] = []
-    for name, resting, failures, for_the_day, today in _states(connection, list(by_name)):
+    for name, resting, failures, for_the_day, long_rest, today in _states(connection, list(by_name)):
         account = by_name[name]
         used_up = account.limits.a_day is not None and today >= account.limits.a_day
-        if for_the_day or used_up or (resting and failures >= TRIP):
+        if for_the_day or used_up or (resting and (long_rest or failures >= TRIP)):
             shut += account.channels
         elif resting:
             weary += account.channels
@@ -215,7 +217,7 @@ def closed(connection: psycopg.Connection[Any], accounts: Sequence[Account]) -> 
 
 
 def _states(connection: psycopg.Connection[Any], accounts: list[str]) -> list[tuple[Any, ...]]:
-    return connection.execute(_STATES, (_today(), accounts)).fetchall()
+    return connection.execute(_STATES, (_LONG_REST, _today(), accounts)).fetchall()
 
 
 def _rest() -> dt.timedelta:

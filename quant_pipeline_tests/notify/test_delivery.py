@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from quant_pipeline.market import clock
-from quant_pipeline.notify import outbox
+from quant_pipeline.notify import listing, outbox
 from quant_pipeline.notify.channels.configured import Means, built
 from quant_pipeline.notify.channels.contract import Accepted, Answer, Delivery, Limits, Refused
 from quant_pipeline.notify.channels.pushplus import PushPlus
@@ -373,3 +373,30 @@ def test_a_receiver_whose_routing_fails_is_told_at_once_and_stops_nobody_else(be
     tell(bench, "a")
     people = {name: Receiver(channels=("pushplus",)) for name in ("me", "she")}
     assert outbox.deliver(bench.database, [bench.client], Astray(people)) == Delivered(sent=2, delivered=2)
+
+
+@pytest.mark.parametrize(("seconds", "moves"), [(315_360_000, True), (601, True), (600, False)])
+def test_a_service_that_wants_to_be_left_alone_for_long_passes_on(
+    seconds: int, moves: bool, bench: Bench, second: PushPlus
+) -> None:
+    def busy(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        handler.send_response(429)
+        handler.send_header("Retry-After", str(seconds))
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    tell(bench, "a")
+    with serving(busy) as url:
+        hook = built("first", {"kind": "webhook", "url": url, "allow_private": True}, Means())
+        bench.deliver(hook, second, routes=TWO)
+    assert bench.deliveries("channel, state")[1:] == ([("second", "delivered")] if moves else [])
+    rest = "SELECT retry_at < clock_timestamp() + interval '1 day' FROM channel_state WHERE account = 'first'"
+    assert bench.execute(rest) == [(True,)]
+
+
+def test_what_waits_into_another_year_says_the_year(bench: Bench) -> None:
+    tell(bench, "a")
+    bench.deliver(PushPlus(bench.sandbox.pushplus_token, NOBODY))
+    bench.execute("UPDATE channel_state SET retry_at = '2036-11-25T08:00+08:00' RETURNING 1")
+    ((way,),) = [each["ways"] for each in listing.messages(bench.database, status="pending", limit=1)]
+    assert "2036-11-25 08:00" in way["why"]
