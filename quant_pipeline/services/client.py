@@ -37,6 +37,7 @@ LARGEST = 2**20
 """Bytes of an answer: a true one has some thousand."""
 PATIENCE = 2.0
 """Seconds that a call waits for its place within a pace; a used-up quota is not waited for."""
+_SHORTEST_SECRET = 4
 _LONGEST_PAUSE = 10.0
 _LONGEST_TEXT, _LONGEST_CODE = 300, 60
 _LEFT_ALONE = 60.0
@@ -113,11 +114,14 @@ class Client:
         self._public, self._proxy, self._patience = public, proxy, patience
         # What is asked about is not what a quota counts.
         self._of_questions = policy.model_copy(update={"per_minute": None, "per_second": None})
-        self._secrets = sorted({each for each in secrets if each}, key=len, reverse=True)
+        self._secrets: list[str] = []
+        for secret in secrets:
+            self.hide(secret)
 
     def hide(self, secret: str) -> None:
-        """Another secret (a key that the service gave) that no text may hold from now on."""
-        self._secrets = sorted({each for each in (*self._secrets, secret) if each}, key=len, reverse=True)
+        """A secret that no text may hold from now on. Of a few signs it is none that could be told from other words."""
+        if len(secret) >= _SHORTEST_SECRET:
+            self._secrets = sorted({*self._secrets, secret}, key=len, reverse=True)
 
     def call(
         self,

@@ -31,6 +31,9 @@ _PIECE = 2**16
 _deadline: ContextVar[float] = ContextVar("_deadline")
 _public: ContextVar[bool] = ContextVar("_public", default=False)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")
+"""Of 6to4: an address of nobody."""
 
 
 # It logs each call's address, and a robot's address holds its key.
@@ -120,15 +123,19 @@ def never_sent(error: requests.RequestException) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public network, also where an IPv6 address wraps an IPv4 one."""
+    """Whether an IP address is a host of the public network.
+
+    Of IPv6 that wraps IPv4, the mapped form and NAT64's are looked into; tunnels (6to4, Teredo) are none.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return inner.is_global
-    return ip.is_global and not ip.is_multicast
+        if ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        elif ip in _NAT64:
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        elif ip not in _GLOBAL_UNICAST or ip.sixtofour is not None or ip.teredo is not None:
+            return False
+    return ip.is_global and not ip.is_multicast and ip not in _RELAYS
 
 
 def fault_in_words(error: requests.RequestException) -> str:

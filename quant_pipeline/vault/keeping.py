@@ -26,6 +26,11 @@ def init(vault: Vault) -> Path | None:
 
     VaultError where the vault stands under another key: a new one is never written over that.
     """
+    with vault.alone():
+        return _init(vault)
+
+
+def _init(vault: Vault) -> Path | None:
     if os.environ.get(NAME) or key_file.written(NAME):
         vault.check()
         return None
@@ -46,6 +51,11 @@ def rotate(vault: Vault) -> Rotated:
     The new key is written beside the former one, then everything is sealed anew, then it takes the former one's place. Where
     SECRET_KEY comes from the environment, the new one has to stand in SECRET_KEY_NEXT, and is moved by hand. VaultError.
     """
+    with vault.alone():
+        return _rotate(vault)
+
+
+def _rotate(vault: Vault) -> Rotated:
     if os.environ.get(NAME):
         ring = keys.known()
         if len(ring) < 2:

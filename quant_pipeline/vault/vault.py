@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,13 @@ class Vault:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One process at a time makes a key or goes over to another: two would each write theirs over the other's."""
+        with self._database.connect(autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(hashtext('vault_key'))")
+            yield  # the lock ends with the connection
 
     def check(self) -> None:
         """VaultError says why the vault cannot be used: no key, a weak one, another one than it was made with."""

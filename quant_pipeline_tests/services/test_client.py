@@ -184,6 +184,15 @@ def test_no_private_address_however_it_is_written() -> None:
         ("::ffff:1.1.1.1", True),
         ("64:ff9b::a00:1", False),
         ("2002:7f00:1::", False),
+        ("2002:e000:1::", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("64:ff9b::101:101", True),
+        ("fec0::1", False),
+        ("ff0e::1", False),
+        ("::ffff:224.0.0.1", False),
+        ("192.88.99.1", False),
     ],
 )
 def test_what_is_a_public_address(address: str, public: bool) -> None:

@@ -43,10 +43,10 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[str
         server.server_close()
 
 
-def send_json(handler: BaseHTTPRequestHandler, content: Any) -> None:
+def send_json(handler: BaseHTTPRequestHandler, content: Any, status: int = 200) -> None:
     """One whole JSON answer."""
     body = json.dumps(content, ensure_ascii=False).encode()
-    handler.send_response(200)
+    handler.send_response(status)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()

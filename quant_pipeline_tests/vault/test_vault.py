@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -284,6 +285,38 @@ def test_a_rotation_that_is_killed_in_the_middle_changes_nothing_and_is_finished
     assert key_file.written("SECRET_KEY") == third.reveal()
     assert vault.get("token", "c") == f"{PASSWORD}-c"
     assert settings.load().secret_key_next is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_second_rotation_waits_for_the_first_and_writes_no_key_over_its_own(
+    vault: Vault, warehouse: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first has made its key and not written it yet, the second has looked at nothing."""
+    keeping.init(vault)
+    vault.put("token", "a", PASSWORD)
+    looked: list[str] = []
+    made = keys.made
+
+    def slowly() -> keys.Key:
+        second = threading.Thread(target=lambda: looked.append(str(keeping.rotate(Vault(warehouse)).records)))
+        monkeypatch.setattr(keys, "made", made)
+        second.start()
+        waiting.append(second)
+        with warehouse.connect(autocommit=True) as watch:
+            while not watch.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchall()[0][
+                0
+            ]:
+                assert second.is_alive(), "it did not wait"
+        assert key_file.written("SECRET_KEY_NEXT") is None
+        return made()
+
+    waiting: list[threading.Thread] = []
+    monkeypatch.setattr(keys, "made", slowly)
+    assert keeping.rotate(vault).records == 1
+    waiting[0].join(60)
+    assert looked == ["1"]
+    assert vault.get("token", "a") == PASSWORD
+    assert key_file.written("SECRET_KEY_NEXT") is None
 
 
 def test_a_writer_of_the_former_key_does_not_write_after_a_rotation(

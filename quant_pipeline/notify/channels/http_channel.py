@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -40,17 +42,18 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str | None = Field(None, pattern=r"^https?://", description="Another address of the service")
-    proxy: str | None = Field(None, description="A web proxy for this channel alone")
+    url: str | None = Field(None, pattern=r"^https?://", description="Another address of the service", repr=False)
+    proxy: str | None = Field(None, description="A web proxy for this channel alone", repr=False)
     timeout: float = Field(15.0, gt=0, le=120, description="Seconds for an answer")
     a_minute: int | None = Field(None, ge=1, description="Messages a minute")
     a_day: int | None = Field(None, ge=1, description="Messages a day")
 
     def secrets(self) -> list[str]:
-        """What no text may hold."""
+        """What no text may hold: services repeat addresses in their refusals, and these hold keys and passwords."""
         values: list[object] = [getattr(self, name) for name in type(self).model_fields]
         flat = [each for value in values for each in (value if isinstance(value, list | tuple) else [value])]
-        return [each.get_secret_value() for each in flat if isinstance(each, SecretStr)]
+        given = [each.get_secret_value() for each in flat if isinstance(each, SecretStr)]
+        return [*given, *_of_address(self.url), *_of_address(self.proxy)]
 
 
 class ServiceChannel:
@@ -147,6 +150,20 @@ def answer(result: Result) -> Answer:
         for_the_day=result.for_the_day,
         unfamiliar=result.unfamiliar,
     )
+
+
+def _of_address(address: str | None) -> list[str]:
+    """What of an address may be secret: the password (also as a header bears it), the path, the values asked with."""
+    if address is None:
+        return []
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return [address]
+    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    found = [parts.password, base64.b64encode(login.encode()).decode()] if parts.password else []
+    asked = [value for _, value in parse_qsl(parts.query)]
+    return [form for each in (*found, parts.query, parts.path.strip("/"), *asked) if each for form in (each, unquote(each))]
 
 
 def secret(value: SecretStr | None) -> str:

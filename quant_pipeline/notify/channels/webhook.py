@@ -45,7 +45,7 @@ def signature(secret: str, moment: int, body: bytes) -> str:
 
 
 class Settings(ChannelSettings):
-    url: str = Field(pattern=r"^https?://", description="Where it is sent")
+    url: str = Field(pattern=r"^https?://", description="Where it is sent", repr=False)
     secret: SecretStr | None = Field(None, description="With which the body is signed")
     token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer TOKEN")
     allow_private: bool = Field(False, description="Whether the address may be one of your own network")

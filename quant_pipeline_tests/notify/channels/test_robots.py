@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import hmac
@@ -256,6 +257,21 @@ def test_a_webhook_s_signature_and_body_are_those_of_the_documents() -> None:
     moment, _, found = got["headers"]["X-Signature"].removeprefix("t=").partition(",v1=")
     raw = b'{"text": "{text}: a {title}", "n": [1, {"markdown": "**a** {title}"}]}'
     assert found == hmac.new(b"s" * 8, f"{moment}.".encode() + raw, hashlib.sha256).hexdigest()
+
+
+def test_what_a_webhook_s_address_holds_is_shown_by_nobody_even_where_the_service_repeats_it() -> None:
+    def respond(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        send_json(handler, {"error": f"Cannot POST {handler.path} auth {handler.headers['Authorization']}"}, status=404)
+
+    with serving(respond) as url:
+        address = url.replace("://", "://bob:pw%2Fecho@") + "/hooks/path-echo?key=query%20echo"
+        channel = built("mine", {"kind": "webhook", "url": address, "allow_private": True}, Means())
+        (answer,) = sent(channel, Message("a", "b"))
+    assert isinstance(answer, Refused)
+    encoded = base64.b64encode(b"bob:pw/echo").decode()
+    for secret in ("pw%2Fecho", "pw/echo", "path-echo", "query%20echo", "query echo", encoded):
+        assert secret not in answer.text
+        assert secret not in repr(channel.settings)
 
 
 def test_no_secret_of_any_channel_is_logged_or_shown(robots: Robots, caplog: pytest.LogCaptureFixture) -> None:
