@@ -151,12 +151,16 @@ def change_rule(
     threshold: float | None = None,
     severity: Severity | None = None,
 ) -> None:
-    """Sets what is not None. AlertError where there is no such rule, or it has no threshold."""
+    """Sets what is not None. AlertError where there is no such rule, it has no threshold, or not that one."""
     rule = known_rule(name)
     if threshold is not None and rule.threshold is None:
         raise AlertError(say("{rule} has no threshold", rule=name))
-    if threshold is not None and not 0 <= threshold < float("inf"):
-        raise AlertError(say("a threshold is a number of at least 0"))
+    if threshold is not None and not (0 < threshold < float("inf") and threshold <= (rule.most or threshold)):
+        if rule.most is not None:
+            text = say("the threshold of {rule} is a number above 0 and at most {most:g} %", rule=name, most=rule.most)
+        else:
+            text = say("the threshold of {rule} is a number above 0", rule=name)
+        raise AlertError(say("{text}; to look no more: `quant-pipeline alerts rules {rule} --off`", text=text, rule=name))
     with database.connect() as connection:
         kept_rules(connection)
         connection.execute(_CHANGE, {"enabled": enabled, "threshold": threshold, "severity": severity, "by": by, "rule": name})

@@ -17,13 +17,15 @@ from quant_pipeline.market import clock
 from quant_pipeline.notify import outbox
 from quant_pipeline.notify.messages import alerts_raised, recovered
 from quant_pipeline.notify.severity import Severity
+from quant_pipeline.retelling import retold
 from quant_pipeline.settings import Settings
 
 _logger = logging.getLogger(__name__)
 
 # What lasts is told once, and again after a day unless somebody acknowledged it; what comes and goes, once an hour.
 _UNTOLD = """
-SELECT id, rule, subject, cause, severity FROM alerts AS alert
+SELECT id, rule, subject, cause, severity, (SELECT threshold FROM alert_rules WHERE alert_rules.rule = alert.rule)
+FROM alerts AS alert
 WHERE resolved_at IS NULL AND acknowledged_at IS NULL AND CASE WHEN told_at IS NULL THEN NOT EXISTS (
     SELECT FROM alerts AS former WHERE former.rule = alert.rule AND former.subject = alert.subject
     AND former.told_at > %(now)s - %(returned)s
@@ -96,7 +98,7 @@ def _tell(connection: psycopg.Connection[Any], settings: Settings) -> int:
     if not rows:
         return 0
     with speaking(of_messages()):
-        shown = [(_shown(rule), subject, cause) for _, rule, subject, cause, _ in rows]
+        shown = [(_shown(rule), subject, _passed(rule, cause, threshold)) for _, rule, subject, cause, _, threshold in rows]
     message = alerts_raised(
         alerts=shown, severity=Severity(rows[0][4]), pages_url=settings.pages_url, sandbox=settings.sandboxed
     )
@@ -108,6 +110,13 @@ def _tell(connection: psycopg.Connection[Any], settings: Settings) -> int:
 
 def _shown(rule: str) -> str:
     return say(RULES[rule].title)
+
+
+def _passed(rule: str, cause: str, threshold: float | None) -> str:
+    """The cause, with the threshold that it has passed."""
+    if threshold is None:
+        return cause
+    return say("{cause} (threshold: {threshold})", cause=retold(cause), threshold=RULES[rule].in_words(threshold))
 
 
 def _moment(at: dt.datetime) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from quant_pipeline.language import marked, told
+from quant_pipeline.language import marked, say, told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.notify.severity import Severity
 from quant_pipeline.settings import Settings
@@ -70,6 +70,15 @@ class Rule:
     threshold: float | None = None
     unit: str = ""
     look: Callable[[Sight, float], Causes] | None = None
+
+    @property
+    def most(self) -> float | None:
+        """What a threshold may be at most; it is above 0 in any case."""
+        return 100.0 if self.unit == "%" else None
+
+    def in_words(self, threshold: float | None) -> str:
+        """The threshold with its unit; "" where there is none."""
+        return "" if threshold is None else f"{threshold:g} {say(self.unit) if self.unit else ''}".strip()
 
 
 def _failing(sight: Sight, below: float) -> Causes:

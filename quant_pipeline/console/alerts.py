@@ -18,7 +18,7 @@ from quant_pipeline.notify.severity import Severity
 from quant_pipeline.retelling import retold
 from quant_pipeline.warehouse.database import Database
 
-SEVERITIES: Final = {"critical": marked("critical"), "warning": marked("warning"), "info": marked("note")}
+SEVERITIES: Final = {"critical": marked("critical"), "warning": marked("warning"), "info": marked("info")}
 STATES: Final = {"open": marked("lasting"), "acknowledged": marked("known"), "resolved": marked("over")}
 _COLOURS = {"critical": "red", "warning": "yellow", "open": "red", "acknowledged": "yellow", "resolved": "green"}
 _OF_STATUS = {"delivered": "green", "failed": "red", "pending": "yellow"}
@@ -165,7 +165,7 @@ def rule_title(name: str) -> str:
 
 def threshold(row: Mapping[str, Any]) -> str:
     """The rule's threshold with its unit; "" where it has none."""
-    return "" if row["threshold"] is None else f"{row['threshold']:g} {say(row['unit']) if row['unit'] else ''}".strip()
+    return RULES[row["rule"]].in_words(row["threshold"])
 
 
 def severity_of(word: str | None) -> Severity | None:

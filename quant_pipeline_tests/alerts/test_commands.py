@@ -67,8 +67,11 @@ def test_what_is_open_is_listed_and_acknowledged_by_a_name(invoke: Invoke, wareh
         (("alerts", "ack", "x"), 2, "is not a valid integer"),
         (("alerts", "rules", "sucess_rate"), 1, "there is no rule 'sucess_rate'; there are success_rate, slow"),
         (("alerts", "rules", "run_failed", "--threshold", "3"), 1, "run_failed has no threshold"),
-        (("alerts", "rules", "slow", "--threshold", "-1"), 1, "a threshold is a number of at least 0"),
-        (("alerts", "rules", "slow", "--threshold", "nan"), 1, "a threshold is a number of at least 0"),
+        (("alerts", "rules", "slow", "--threshold", "-1"), 1, "the threshold of slow is a number above 0"),
+        (("alerts", "rules", "slow", "--threshold", "nan"), 1, "the threshold of slow is a number above 0"),
+        (("alerts", "rules", "slow", "--threshold", "inf"), 1, "the threshold of slow is a number above 0"),
+        (("alerts", "rules", "outbox_stuck", "--threshold", "0"), 1, "the threshold of outbox_stuck is a number above 0"),
+        (("alerts", "rules", "success_rate", "--threshold", "180"), 1, "above 0 and at most 100 %"),
         (("alerts", "rules", "--off"), 2, "Name the rule"),
         (("alerts", "rules", "slow", "--severity", "loud"), 2, "is not one of"),
         (("messages", "--id", "7"), 1, "there is no message 7"),
@@ -92,7 +95,9 @@ def test_what_is_over_cannot_be_acknowledged_and_is_listed_when_asked_for(invoke
 
 
 def test_a_rule_is_set_and_says_by_whom(invoke: Invoke, warehouse: Database) -> None:
-    assert "success_rate" in invoke("alerts", "rules")
+    listed = invoke("alerts", "rules")
+    assert "success_rate" in listed
+    assert " info " in listed, "the word that --severity takes"
     arguments = ("slow", "--threshold", "8.5", "--severity", "warning", "--off", "--by", "li")
     shown = invoke("alerts", "rules", *arguments)
     assert "✓ slow is set" in shown

@@ -75,7 +75,7 @@ def test_all_that_is_new_stands_in_one_message_with_what_to_do(warehouse: Databa
     assert title == "【沙盒 SANDBOX】告警 Alert：成功率低，tushare.daily 等 3 项"
     assert "最近 12 次调用成功率 0 %" in content
     assert r"block page \| 滑块" in content, "foreign text does not break the table"
-    assert "| 响应慢 | wecom.send | 平均每次调用 6.0 秒 |" in content
+    assert "| 响应慢 | wecom.send | 平均每次调用 6.0 秒（阈值 5 s） |" in content
     assert "quant-pipeline alerts ack" in content
     assert "/alerts)" in content
 
@@ -133,6 +133,7 @@ def test_a_rule_s_threshold_and_switch_are_the_user_s(warehouse: Database) -> No
     book.change_rule(warehouse, "slow", by="li", enabled=False)
     assert tick() == "未恢复 open 0 · 新告警 told now 0 · 已恢复 over 0", "its end is no news"
     assert [title for _, title, _ in told(warehouse)] == ["【沙盒 SANDBOX】告警 Alert：响应慢，tushare.daily"]
+    assert "（阈值 2.5 s）" in told(warehouse)[0][2]
 
 
 def test_a_rule_that_cannot_look_leaves_its_alerts_and_stops_no_other(
@@ -162,7 +163,7 @@ def test_a_full_disk_and_messages_that_wait_are_alerts(warehouse: Database) -> N
     severity, _, content = told(warehouse)[-1]
     assert severity == "critical"
     assert "| 磁盘将满 |" in content
-    assert "| 消息积压 | wecom | 1 条待发，最早的已等 61 分钟：unknown: no answer |" in content
+    assert "| 消息积压 | wecom | 1 条待发，最早的已等 61 分钟：unknown: no answer（阈值 60 min） |" in content
 
 
 def test_it_watches_without_being_switched_on() -> None:
