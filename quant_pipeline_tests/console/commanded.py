@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -35,11 +34,16 @@ def checkout(folder: Path) -> Iterator[dg.DagsterInstance]:
 
 def started(*arguments: str, python: Sequence[str] = ()) -> subprocess.Popen[str]:
     command = [sys.executable, *python, "-m", "quant_pipeline", *arguments]
-    # Ctrl-C as in a terminal: a test run that was started in the background inherits that it is ignored.
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hearing, start_new_session=True
     )
+
+
+def _hearing() -> None:
+    """Signals as in a terminal: a test run that was started in the background inherits that Ctrl-C is ignored, and with that
+    Dagster, which maps SIGTERM to it in the tests' own process, has SIGTERM ignored too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def loaded_by(*arguments: str) -> set[str]:

@@ -33,8 +33,7 @@ def test_a_signal_ends_the_whole_command(
     process = hanging(platform, "namechange", "sync", "--datasets", "name_history,weekly_kline,ths_concepts", "--force")
     (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     error = interrupt(process, number)
-    assert process.returncode == code
-    assert error == f"quant-pipeline: {STOPPED}\n"
+    assert (process.returncode, error) == (code, f"quant-pipeline: {STOPPED}\n")
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.CANCELED
