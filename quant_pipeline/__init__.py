@@ -11,6 +11,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from quant_pipeline import loopback
+
 if TYPE_CHECKING:
     from quant_pipeline.notebook import indicators
     from quant_pipeline.notebook.backtests import backtest
@@ -75,3 +77,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+loopback.without_proxy()

@@ -130,7 +130,7 @@ class ClientProcess:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, self._module, str(theirs.fileno()), str(self._memory)],
-                env={name: value for name, value in os.environ.items() if name.upper() in _NEEDED} | self._environment,
+                env=self._inherited() | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -139,6 +139,12 @@ class ClientProcess:
             )
         self._line = Connection(ours.detach())
         return self._line
+
+    def _inherited(self) -> dict[str, str]:
+        """What is given to it stands instead of the process's own in either spelling: of `https_proxy` and `HTTPS_PROXY` the
+        former would win."""
+        given = {name.upper() for name in self._environment}
+        return {name: value for name, value in os.environ.items() if name.upper() in _NEEDED - given}
 
     def _end(self, *, farewell: float) -> None:
         if self._line is not None:

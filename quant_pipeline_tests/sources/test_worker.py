@@ -87,7 +87,12 @@ def test_threads_queue_up_and_each_gets_its_own_answer(start: Start) -> None:
 
 
 def test_its_environment_is_what_it_was_given_and_what_a_client_needs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = {"PYTHONPATH": "/nowhere", "https_proxy": "http://127.0.0.1:1", "NO_PROXY": "localhost", "TZ": "Asia/Shanghai"}
+    needed = {
+        "PYTHONPATH": "/nowhere",
+        "https_proxy": "http://127.0.0.1:1",
+        "NO_PROXY": "localhost,127.0.0.1,::1",
+        "TZ": "Asia/Shanghai",
+    }
     secret = {
         "TUSHARE_TOKEN": "secret-1",
         "PUSHPLUS_TOKEN": "secret-2",
@@ -111,6 +116,15 @@ def test_its_environment_is_what_it_was_given_and_what_a_client_needs(start: Sta
     assert client.pid is not None
     assert not {value for value in psutil.Process(client.pid).environ().values() if "secret-" in value}
     assert "OF_ITS_OWN" not in os.environ
+
+
+def test_a_proxy_that_it_is_given_stands_instead_of_the_machine_s_in_either_spelling(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # of this one and HTTPS_PROXY clients take the former
+    client = start("os", HTTPS_PROXY="http://127.0.0.1:2")
+    assert client.ask("getenv", "HTTPS_PROXY", timeout=PATIENCE) == "http://127.0.0.1:2"
+    assert client.ask("getenv", "https_proxy", timeout=PATIENCE) is None
 
 
 def test_a_client_cannot_fill_the_memory_and_answers_the_next_call() -> None:
