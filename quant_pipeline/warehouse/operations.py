@@ -433,3 +433,49 @@ CALLBACK_PATHS = sa.Table(
     sa.Column("path_hash", sa.Text, nullable=False, comment="sha256 of the secret part of the address"),
     _moment("made_at", now=True),
 )
+
+# What the two unlogged ones hold is worth seconds: a crash of the server may take it, and writing it costs no log.
+LIVE_QUOTES = sa.Table(
+    "live_quotes",
+    OPERATIONS,
+    sa.Column("ts_code", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("price", sa.Float, comment="元; null: not known"),
+    sa.Column("pre_close", sa.Float),
+    sa.Column("open", sa.Float),
+    sa.Column("high", sa.Float),
+    sa.Column("low", sa.Float),
+    sa.Column("volume", sa.BigInteger, comment="股"),
+    sa.Column("amount", sa.Float, comment="元"),
+    sa.Column("bids", JSONB, nullable=False, server_default="[]", comment="[[price, shares], …], the best first"),
+    sa.Column("asks", JSONB, nullable=False, server_default="[]"),
+    sa.Column("exchange_time", sa.DateTime(timezone=True), comment="When the exchange made it"),
+    sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, comment="When the source last said so"),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, comment="auction|trading|suspended|closed"),
+    sa.Column("sequence", sa.BigInteger, nullable=False, comment="Grows with each publication; that of its last change"),
+    sa.Index("live_quotes_sequence", "sequence"),
+    prefixes=["UNLOGGED"],
+)
+
+QUOTE_SUBSCRIPTIONS = sa.Table(
+    "quote_subscriptions",
+    OPERATIONS,
+    sa.Column("subscriber", sa.Text, primary_key=True),
+    sa.Column("codes", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("codes_until", sa.DateTime(timezone=True), comment="They are wanted until then; to subscribe again renews it"),
+    sa.Column("market_until", sa.DateTime(timezone=True), comment="The whole market is wanted until then; null: it is not"),
+    prefixes=["UNLOGGED"],
+)
+
+QUOTE_POLLER = sa.Table(
+    "quote_poller",
+    OPERATIONS,
+    sa.Column("one", sa.Boolean, primary_key=True, comment="There is one row"),
+    _counter("sequence"),
+    sa.Column("process", sa.Text, comment="host:pid that polls, or polled last"),
+    sa.Column("source", sa.Text, comment="The source that answered last"),
+    _moment("last_success"),
+    sa.Column("next_retry", sa.DateTime(timezone=True), comment="When it asks again, where it waits"),
+    sa.Column("error", sa.Text, comment="The last poll's failure in words; null: it went well"),
+)
