@@ -228,7 +228,7 @@ def _drawn(
     best = found.row(0, named=True)
     needs, shown = together([strategy.needs, {DAILY_KLINE.name: BARS}]), calendar.window(session, _CHARTED_BARS)
     with warehouse.snapshot() as stored:
-        bars = read_panel(stored, calendar, needs, shown, strategy.lookback, codes=[best["ts_code"]])
+        bars = read_panel(stored, calendar, needs, shown, strategy.lookback, codes=[best["ts_code"]]).frame()
     signals = strategy.judged(bars).select("ts_code", "trade_date", *strategy.lines)
     return picture(
         bars.join(signals, on=["ts_code", "trade_date"], how="left").sort("trade_date").tail(_CHARTED_BARS),

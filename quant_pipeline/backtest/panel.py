@@ -56,7 +56,9 @@ def panel_of(market: Market, read: Read, factor: Array, needs: Needs, others: Ma
     Several times as fast as `assembled`, which is asked where a factor is lacking, or other columns of bars are wanted.
     """
     if {DAILY_KLINE.name, PRICE_LIMITS.name} & set(others) or np.isnan(factor).any():
-        return assembled({name: {**read.tables(needs), **others}[name] for name in (ADJ_FACTOR.name, *needs)})
+        rows_of = {**read.tables(needs), **others}
+        tables = {name: ByCode.sorted(rows_of[name]) for name in (ADJ_FACTOR.name, *needs) if DATASETS[name].dated}
+        return assembled(tables, {name: rows_of[name] for name in needs if name not in tables}).frame()
     rows, columns = read.bars.rows, []
     with ThreadPoolExecutor(1) as threads:
         codes = threads.submit(read.bars.code_of_rows)

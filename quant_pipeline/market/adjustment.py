@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import polars as pl
 
-from quant_pipeline.market.stretches import BY_CODE, ByCode, beside, beside_codes, by_code
+from quant_pipeline.market.stretches import BY_CODE, ByCode, beside, beside_codes
 
 Adjustment = Literal["qfq", "hfq"]
 _PRICES = ("open", "high", "low", "close", "pre_close", "up_limit", "down_limit")
@@ -24,23 +25,29 @@ def adjust(bars: pl.DataFrame, factors: pl.DataFrame, how: Adjustment) -> pl.Dat
     code without any factor before a bar gets nulls, never a silent 1.
     Source of the convention: Tushare's 复权因子; checked to 5e-6 against its published columns.
     """
-    known = with_factors(bars, factors)
+    found = adjusted(ByCode.sorted(bars), ByCode.sorted(factors.select(*BY_CODE, "adj_factor")), how)
+    return found.frame().select(bars.columns)
+
+
+def adjusted(bars: ByCode, factors: ByCode, how: Adjustment) -> ByCode:
+    """As `adjust`, of rows by code and day."""
+    known = bars.beside(beside(bars, factors, or_before=True))
     scale = pl.col("adj_factor")
     if how == "qfq":
-        of_code = ByCode.of(by_code(factors.select(*BY_CODE, "adj_factor")))
-        latest = pl.DataFrame({"ts_code": of_code.codes, "latest": of_code.rows["adj_factor"][of_code.offsets[1:] - 1]})
-        known = known.hstack(beside_codes(known, latest))
+        latest = pl.DataFrame({"ts_code": factors.codes, "latest": factors.rows["adj_factor"][factors.offsets[1:] - 1]})
+        known = known.beside(beside_codes(known, latest))
         scale = scale / pl.col("latest")
     # pre_close is the ex-rights price of the bar's own day already: the bar's own factor carries it over.
-    adjusted = known.with_columns((pl.col(name) * scale).alias(name) for name in _PRICES if name in bars.columns)
-    return adjusted.with_columns(**_changes(bars.columns, scale)).select(bars.columns)
+    columns = bars.rows.columns
+    scaled = known.rows.with_columns((pl.col(name) * scale).alias(name) for name in _PRICES if name in columns)
+    return replace(bars, rows=scaled.with_columns(**_changes(columns, scale)).select(columns))
 
 
 def with_factors(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
     """The bars, sorted by code and day, with adj_factor: the session's own, or the code's last one before it; null before the
     first."""
-    sorted_bars = by_code(bars)
-    return sorted_bars.hstack(beside(sorted_bars, by_code(factors.select(*BY_CODE, "adj_factor")), or_before=True))
+    known = ByCode.sorted(bars)
+    return known.beside(beside(known, ByCode.sorted(factors.select(*BY_CODE, "adj_factor")), or_before=True)).frame()
 
 
 def _changes(columns: Sequence[str], scale: pl.Expr) -> dict[str, pl.Expr]:

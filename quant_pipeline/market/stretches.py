@@ -7,7 +7,7 @@ compared in each of them.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import polars as pl
@@ -50,9 +50,36 @@ class ByCode:
         codes, lengths = stretches_of(frame["ts_code"])
         return cls(codes, offsets_of(lengths), frame.drop("ts_code"))
 
+    @classmethod
+    def sorted(cls, frame: pl.DataFrame) -> Self:
+        """The frame's rows, whatever their order."""
+        return cls.of(by_code(frame))
+
+    @property
+    def lengths(self) -> Array:
+        """How many rows each code has (int64)."""
+        import numpy as np
+
+        found: Array = np.diff(self.offsets)
+        return found
+
     def frame(self) -> pl.DataFrame:
         """The rows, each with its ts_code."""
         return self.rows.select(self.code_of_rows(), pl.all())
+
+    def beside(self, columns: pl.DataFrame) -> Self:
+        """The rows with these columns beside them."""
+        return replace(self, rows=self.rows.hstack(columns))
+
+    def without(self, left_out: pl.Series) -> Self:
+        """The rows of which `left_out` says false."""
+        import numpy as np
+
+        if not left_out.any():
+            return self
+        kept = ~left_out
+        offsets = np.append(0, np.cumsum(kept.to_numpy(), dtype=np.int64))[self.offsets]
+        return replace(self, offsets=offsets, rows=self.rows.filter(kept))
 
     def at(self, rows: Array) -> pl.DataFrame:
         """The rows of these numbers, each with its ts_code."""
@@ -69,7 +96,7 @@ class ByCode:
             return self
         lengths = self.offsets[1:] - begins
         offsets = np.append(0, np.cumsum(lengths))
-        return type(self)(self.codes, offsets, self.rows[rows_from(begins, lengths)])
+        return replace(self, offsets=offsets, rows=self.rows[rows_from(begins, lengths)])
 
     def counted_before(self, day: dt.date) -> Array:
         """Of each code the number of rows of before that day (int64)."""
@@ -83,7 +110,7 @@ class ByCode:
         """The column ts_code."""
         import numpy as np
 
-        numbers = np.repeat(np.arange(len(self.codes), dtype=np.uint32), np.diff(self.offsets))
+        numbers = np.repeat(np.arange(len(self.codes), dtype=np.uint32), self.lengths)
         return self.codes.gather(pl.Series(numbers)).alias("ts_code")
 
 
@@ -92,48 +119,47 @@ def by_code(frame: pl.DataFrame) -> pl.DataFrame:
 
     Numbers are sorted, not texts, by what is fast where some sorted frames stand one after the other.
     """
-    (key,) = _keys(frame)
-    return frame if key.is_sorted() else frame.rechunk()[key.to_numpy().argsort(kind="stable")]
+    key = _keys(ByCode.of(frame))[0]
+    return frame if (key[1:] >= key[:-1]).all() else frame.rechunk()[key.argsort(kind="stable")]
 
 
 _DAYS = 1 << 32
 """More than there are days: a code's number and a day make one number that is in order as the two are."""
 
 
-def _keys(*frames: pl.DataFrame) -> list[pl.Series]:
-    """Of each frame's rows a number for the ts_code and trade_date (Int64), the same in all."""
+def _keys(*tables: ByCode) -> list[Array]:
+    """Of each table's rows a number for the ts_code and trade_date (int64), the same in all."""
     import numpy as np
 
-    found = [stretches_of(frame["ts_code"]) for frame in frames]
-    kind = pl.Enum(pl.concat([each.codes for each in found]).unique().sort())
+    kind = pl.Enum(pl.concat([table.codes for table in tables]).unique().sort())
     keys = []
-    for frame, (codes, lengths) in zip(frames, found, strict=True):
-        numbers = codes.cast(kind).to_physical().to_numpy().astype(np.int64) * _DAYS
-        keys.append(pl.Series(np.repeat(numbers, lengths.to_numpy())) + frame["trade_date"].cast(pl.Date).to_physical())
+    for table in tables:
+        numbers = table.codes.cast(kind).to_physical().to_numpy().astype(np.int64) * _DAYS
+        keys.append(np.repeat(numbers, table.lengths) + table.rows["trade_date"].cast(pl.Date).to_physical().to_numpy())
     return keys
 
 
-def beside(bars: pl.DataFrame, rows: pl.DataFrame, *, or_before: bool = False) -> pl.DataFrame:
+def beside(bars: ByCode, rows: ByCode, *, or_before: bool = False) -> pl.DataFrame:
     """Beside each bar the columns of the row of its ts_code and trade_date, null where there is none; `or_before`: of the
-    code's last day up to it. Both sorted by code and day (`by_code`); the result has a row per bar, without the key."""
+    code's last day up to it. Both sorted by code and day; the result has a row per bar, without the key."""
     import numpy as np
 
-    asked, known = (key.to_numpy() for key in _keys(bars, rows))
+    asked, known = _keys(bars, rows)
+    others = rows.rows.drop("trade_date")
+    if len(asked) == len(known) and np.array_equal(asked, known):
+        return others
     places = np.searchsorted(known, asked, side="right") - 1
     found = np.append(known, -1)[places]  # -1: before all that is known
     there = found // _DAYS == asked // _DAYS if or_before else found == asked
-    return rows.drop(BY_CODE).select(pl.all().gather(pl.Series(places).set(pl.Series(~there), None)))
+    return others.select(pl.all().gather(pl.Series(places).set(pl.Series(~there), None)))
 
 
-def beside_codes(bars: pl.DataFrame, of_codes: pl.DataFrame) -> pl.DataFrame:
-    """Beside each bar the columns of its code's row, null where there is none; a code's bars stand together."""
+def beside_codes(bars: ByCode, of_codes: pl.DataFrame) -> pl.DataFrame:
+    """Beside each bar the columns of its code's row, null where there is none."""
     import numpy as np
 
-    each = ByCode.of(bars)
-    known = pl.DataFrame({"ts_code": each.codes}).join(of_codes, on="ts_code", how="left", maintain_order="left")
-    return known.drop("ts_code").select(
-        pl.all().gather(pl.Series(np.repeat(np.arange(len(each.codes)), np.diff(each.offsets))))
-    )
+    known = pl.DataFrame({"ts_code": bars.codes}).join(of_codes, on="ts_code", how="left", maintain_order="left")
+    return known.drop("ts_code").select(pl.all().gather(pl.Series(np.repeat(np.arange(len(bars.codes)), bars.lengths))))
 
 
 def rows_from(begins: Array, lengths: Array) -> Array:

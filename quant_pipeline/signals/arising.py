@@ -17,7 +17,7 @@ from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS, STOCK_LI
 from quant_pipeline.signals.resolution import BUY, SELL
 from quant_pipeline.signals.rules import Rules
 from quant_pipeline.strategies.base import Strategy, StrategyError
-from quant_pipeline.strategies.panel import together
+from quant_pipeline.strategies.panel import SharedPanel, together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import folder_of, snapshot
@@ -112,11 +112,11 @@ def _sales(
     lookback = max(each.lookback for each in strategies.values())
     needs = together(each.needs for each in strategies.values())
     with snapshot(database, folder_of(settings.load())) as stored:
-        panel = read_panel(stored, calendar, needs, days, lookback)
+        panel = SharedPanel(read_panel(stored, calendar, needs, days, lookback), days[0])
     found = []
     for (name, text), strategy in strategies.items():
         try:
-            judged = strategy.judged(panel)
+            judged = strategy.judged(panel.seen(strategy.needs, strategy.lookback))
         except StrategyError as error:
             _logger.warning("%s: its sales are left out: %s", name, error)
             failed[name] = str(error)

@@ -22,10 +22,10 @@ from typing import Any
 import polars as pl
 
 from quant_pipeline.language import say
-from quant_pipeline.market.adjustment import adjust
+from quant_pipeline.market.adjustment import adjusted
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, PRICE_LIMITS
-from quant_pipeline.market.stretches import ByCode, beside, beside_codes, by_code
+from quant_pipeline.market.stretches import ByCode, beside, beside_codes
 from quant_pipeline.market.trading_rules import STORED_NO_LIMIT
 
 Needs = Mapping[str, Sequence[str]]
@@ -73,22 +73,24 @@ def look_at_needs(needs: Needs) -> None:
                 )
 
 
-def assembled(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The panel of these rows: data set -> its rows, with its key; `daily_kline` and `adj_factor` must be there.
+def assembled(tables: Mapping[str, ByCode], lists: Mapping[str, pl.DataFrame]) -> ByCode:
+    """The panel of these rows, sorted by code and day: data set -> its rows by code and session, or by code alone;
+    `daily_kline` and `adj_factor` must be there.
 
     Prices are qfq as of the latest factor given; what is missing beside a bar is null; a bar without a factor before it is
     left out, as its price cannot be compared with the others.
     """
-    raw, factors = tables[DAILY_KLINE.name], tables[ADJ_FACTOR.name]
-    limits = tables.get(PRICE_LIMITS.name)
+    raw, limits = tables[DAILY_KLINE.name], tables.get(PRICE_LIMITS.name)
     if limits is not None:
-        raw = by_code(raw)
-        raw = raw.hstack(beside(raw, by_code(_limits(limits))))
-    bars = adjust(raw.with_columns(raw_close="close"), factors, "qfq").filter(pl.col("close").is_not_null())
+        raw = raw.beside(beside(raw, replace(limits, rows=_limits(limits.rows))))
+    raw = raw.beside(raw.rows.select(raw_close="close"))
+    bars = adjusted(raw, tables[ADJ_FACTOR.name], "qfq")
+    bars = bars.without(bars.rows["close"].is_null())
     for name, rows in tables.items():
         if name not in (DAILY_KLINE.name, ADJ_FACTOR.name, PRICE_LIMITS.name):
-            found = beside_codes(bars, rows) if DATASETS[name].key == _LIST_KEY else beside(bars, by_code(rows))
-            bars = bars.hstack(found)
+            bars = bars.beside(beside(bars, rows))
+    for rows_of_codes in lists.values():
+        bars = bars.beside(beside_codes(bars, rows_of_codes))
     return bars
 
 
@@ -121,4 +123,4 @@ def _limits(rows: pl.DataFrame) -> pl.DataFrame:
     """Null on both sides where there is no limit: sources write a price that nothing reaches."""
     limited = pl.col("up_limit") < STORED_NO_LIMIT
     asked = [name for name in _LIMITS if name in rows.columns]
-    return rows.select(*_BAR_KEY, *(pl.when(limited).then(pl.col(name)).alias(name) for name in asked))
+    return rows.select("trade_date", *(pl.when(limited).then(pl.col(name)).alias(name) for name in asked))

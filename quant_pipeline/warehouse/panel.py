@@ -9,9 +9,10 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS
-from quant_pipeline.market.stretches import ByCode, by_code
+from quant_pipeline.market.stretches import ByCode, beside_codes
 from quant_pipeline.strategies.panel import assembled
 from quant_pipeline.warehouse.lake import Snapshot
+from quant_pipeline.warehouse.lake.order import followed
 
 _FURTHER = """
 SELECT code.ts_code, min(bar.trade_date) AS since
@@ -33,7 +34,7 @@ def read_panel(
     lookback: int,
     *,
     codes: Sequence[str] | None = None,
-) -> pl.DataFrame:
+) -> ByCode:
     """The panel from the first of these sessions to the last, with the `lookback` bars of each code before the first one.
 
     A code that was halted meanwhile is read from as early as it takes; bars before those are not in the panel. `needs`: as
@@ -41,43 +42,32 @@ def read_panel(
     """
     first, last = min(sessions), max(sessions)
     start = calendar.shift(first, -lookback)
-    tables = {name: _read(stored, name, columns, start, last, codes) for name, columns in _wanted(needs).items()}
-    for name, rows in _halted(stored, needs, tables[DAILY_KLINE.name], start, first, lookback).items():
-        tables[name] = by_code(pl.concat([rows, tables[name]]))
-    return assembled(tables)
-
-
-def _wanted(needs: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    return {**needs, ADJ_FACTOR.name: ("adj_factor",)}
-
-
-def _read(
-    stored: Snapshot,
-    name: str,
-    columns: Sequence[str],
-    start: dt.date | None,
-    end: dt.date,
-    codes: Sequence[str] | None,
-) -> pl.DataFrame:
-    dataset = DATASETS[name]
-    names = (*dataset.key, *columns)
-    if not dataset.dated:
-        return stored.read(dataset, codes=codes, columns=names)
-    return stored.read(dataset, start=start, end=end, codes=codes, columns=names)
+    dated = {**{name: columns for name, columns in needs.items() if DATASETS[name].dated}, ADJ_FACTOR.name: ("adj_factor",)}
+    tables = {
+        name: stored.read_by_code(DATASETS[name], columns=columns, start=start, end=last, codes=codes)
+        for name, columns in dated.items()
+    }
+    for name, rows in _halted(stored, dated, tables[DAILY_KLINE.name], start, first, lookback).items():
+        tables[name] = followed(DATASETS[name], rows, tables[name])
+    lists = {
+        name: stored.read(DATASETS[name], codes=codes, columns=(*DATASETS[name].key, *columns))
+        for name, columns in needs.items()
+        if name not in dated
+    }
+    return assembled(tables, lists)
 
 
 def _halted(
     stored: Snapshot,
-    needs: Mapping[str, Sequence[str]],
-    bars: pl.DataFrame,
+    dated: Mapping[str, Sequence[str]],
+    bars: ByCode,
     start: dt.date,
     first: dt.date,
     lookback: int,
-) -> dict[str, pl.DataFrame]:
+) -> dict[str, ByCode]:
     """The rows of before `start` of those codes that have a bar in the sessions, and fewer than `lookback` before them."""
-    of_code = ByCode.of(bars)
-    before, lengths = of_code.counted_before(first), of_code.offsets[1:] - of_code.offsets[:-1]
-    counted = pl.DataFrame({"ts_code": of_code.codes, "lacking": lookback - before, "wanted": lengths > before})
+    before = bars.counted_before(first)
+    counted = pl.DataFrame({"ts_code": bars.codes, "lacking": lookback - before, "wanted": bars.lengths > before})
     short = counted.filter("wanted", pl.col("lacking") > 0)
     if short.is_empty():
         return {}
@@ -88,10 +78,12 @@ def _halted(
     earliest, until, found = since["since"].min(), start - dt.timedelta(days=1), since["ts_code"].to_list()
     assert isinstance(earliest, dt.date)
     return {
-        name: _read(stored, name, columns, earliest, until, found)
-        .join(since, on="ts_code")
-        .filter(pl.col("trade_date") >= pl.col("since"))
-        .drop("since")
-        for name, columns in _wanted(needs).items()
-        if DATASETS[name].dated
+        name: _since(stored.read_by_code(DATASETS[name], columns=columns, start=earliest, end=until, codes=found), since)
+        for name, columns in dated.items()
     }
+
+
+def _since(rows: ByCode, since: pl.DataFrame) -> ByCode:
+    """Of each code the rows from its own day on."""
+    begins = beside_codes(rows, since)["since"]
+    return rows.without(rows.rows["trade_date"] < begins)

@@ -21,7 +21,6 @@ from quant_pipeline.market.datasets import (
     THS_CONCEPTS,
     THS_MEMBERS,
 )
-from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import IN_UNIVERSE, SharedPanel
 from quant_pipeline.strategies.universe import Universe, chosen, needed
@@ -38,7 +37,8 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Market:
-    """The panel of some sessions, and the raw bars of these: ts_code, trade_date, close, pct_chg, amount."""
+    """The panel of some sessions, the raw bars of these (ts_code, trade_date, close, pct_chg, amount), and what is told of each
+    code (ts_code, name, industry, concepts)."""
 
     sessions: tuple[dt.date, ...]
     needs: Mapping[str, Sequence[str]]
@@ -46,6 +46,7 @@ class Market:
     states: Mapping[tuple[str, int], int]
     panel: SharedPanel
     bars: pl.DataFrame
+    described: pl.DataFrame
 
     def serves(self, stored: Snapshot, needs: Mapping[str, Sequence[str]], sessions: Sequence[dt.date], lookback: int) -> bool:
         """Whether a screen finds all that it needs here, as it is stored now."""
@@ -68,8 +69,10 @@ def read_market(
     panel = read_panel(stored, calendar, needs, sessions, lookback)
     columns = [*_KEY, "close", "pct_chg", "amount"]
     bars = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
-    _logger.info("read %d bars for the screens of %s to %s", panel.height, sessions[0], sessions[-1])
-    return Market(tuple(sessions), needs, lookback, _states(stored, needs), SharedPanel(ByCode.of(panel), min(sessions)), bars)
+    _logger.info("read %d bars for the screens of %s to %s", panel.rows.height, sessions[0], sessions[-1])
+    return Market(
+        tuple(sessions), needs, lookback, _states(stored, needs), SharedPanel(panel, min(sessions)), bars, _described(stored)
+    )
 
 
 def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe: Universe, market: Market) -> pl.DataFrame:
@@ -89,7 +92,7 @@ def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe:
     reasons = [strategy.reason(json.loads(figures)) for figures in hits["figures"]]
     return (
         hits.join(market.bars, on=_KEY, how="left", maintain_order="left")
-        .join(_described(stored, hits["ts_code"].unique().to_list()), on="ts_code", how="left", maintain_order="left")
+        .join(market.described, on="ts_code", how="left", maintain_order="left")
         .with_columns(
             screen=pl.lit(strategy.name),
             rank=order.cast(pl.Int64),
@@ -113,13 +116,13 @@ def _rows(stored: Snapshot, dataset: Dataset, sessions: Sequence[dt.date]) -> pl
     return stored.read(dataset, start=None if dataset is INDEX_WEIGHTS else sessions[0], end=sessions[-1])
 
 
-def _described(stored: Snapshot, codes: Sequence[str]) -> pl.DataFrame:
+def _described(stored: Snapshot) -> pl.DataFrame:
     """ts_code, name, industry, concepts (of the last sync of THS's boards)."""
-    listed = stored.read(STOCK_LIST, codes=codes, columns=["ts_code", "name", "industry"])
+    listed = stored.read(STOCK_LIST, columns=["ts_code", "name", "industry"])
     concepts = stored.read(THS_CONCEPTS, columns=["ts_code", "name", "type"]).filter(type=_CONCEPT)
     members = stored.read(THS_MEMBERS, columns=["ts_code", "con_code", "is_new"])
     of_code = (
-        members.filter(pl.col("con_code").is_in(list(codes)), pl.col("is_new").fill_null("Y") != "N")
+        members.filter(pl.col("is_new").fill_null("Y") != "N")
         .join(concepts.select("ts_code", concept="name"), on="ts_code")
         .group_by(ts_code="con_code")
         .agg(pl.col("concept").sort().str.join(_BETWEEN).alias("concepts"))
@@ -128,5 +131,5 @@ def _described(stored: Snapshot, codes: Sequence[str]) -> pl.DataFrame:
 
 
 def _states(stored: Snapshot, needs: Mapping[str, Sequence[str]]) -> dict[tuple[str, int], int]:
-    names = {*needs, DAILY_KLINE.name, ADJ_FACTOR.name}
+    names = {*needs, *(each.name for each in (DAILY_KLINE, ADJ_FACTOR, STOCK_LIST, THS_CONCEPTS, THS_MEMBERS))}
     return {key: total for key, total in stored.sums.items() if key[0] in names}

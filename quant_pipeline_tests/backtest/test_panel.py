@@ -25,7 +25,8 @@ def test_it_is_what_is_assembled_for_screens() -> None:
     limits = bars.select("ts_code", "trade_date", up_limit=up, down_limit=(pl.col("pre_close") * 0.9).round(2)).head(6)
     names = pl.DataFrame({"ts_code": [B, A], "industry": ["银行", "券商"]})
     wanted = bars.with_columns(pct_chg=(pl.col("close") / pl.col("pre_close") - 1) * 100).drop("amount")
-    tables = {"daily_kline": wanted, "adj_factor": factors, "price_limits": limits, "stock_list": names}
+    rows = {"daily_kline": wanted, "adj_factor": factors, "price_limits": limits}
+    tables, lists = {name: ByCode.of(frame) for name, frame in rows.items()}, {"stock_list": names}
     needs = {
         "daily_kline": [name for name in wanted.columns if name not in ("ts_code", "trade_date")],
         "price_limits": ["up_limit", "down_limit"],
@@ -33,7 +34,7 @@ def test_it_is_what_is_assembled_for_screens() -> None:
     }
     read = Read(ByCode.of(bars), ByCode.of(factors), [ByCode.of(limits)])
     market = market_of(read.bars, sessions, read.limits[0])
-    expected = assembled(tables)
+    expected = assembled(tables, lists).frame()
     factor = aligned(market, read.factors, "adj_factor")
     found = panel_of(market, read, factor, needs, {"stock_list": names})
     assert_frame_equal(found.select(expected.columns), expected)
@@ -43,4 +44,4 @@ def test_it_is_what_is_assembled_for_screens() -> None:
     lacking = bars.select("ts_code", "trade_date", adj_factor=pl.when(pl.int_range(pl.len()) != 0).then(1.0)).drop_nulls()
     read = Read(read.bars, ByCode.of(lacking), read.limits)
     found = panel_of(market, read, aligned(market, read.factors, "adj_factor"), needs, {"stock_list": names})
-    assert_frame_equal(found.select(expected.columns), assembled({**tables, "adj_factor": lacking}))
+    assert_frame_equal(found.select(expected.columns), assembled({**tables, "adj_factor": read.factors}, lists).frame())

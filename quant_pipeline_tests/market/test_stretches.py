@@ -37,13 +37,14 @@ def test_rows_in_any_order_are_sorted_by_code_and_day(key: list[tuple[str, int]]
 @given(keys, keys)
 def test_what_stands_beside_a_bar_is_what_joins_find(bars: list[tuple[str, int]], rows: list[tuple[str, int]]) -> None:
     left, right = by_code(_frame(bars, "bar")), by_code(_frame(rows, "value"))
+    table, beside_it = ByCode.of(left), ByCode.of(right)
     same = left.join(right, on=BY_CODE, how="left", maintain_order="left")
-    assert_frame_equal(left.hstack(beside(left, right)), same)
+    assert_frame_equal(table.beside(beside(table, beside_it)).frame(), same)
     before = left.sort("trade_date").join_asof(right.sort("trade_date"), on="trade_date", by="ts_code", check_sortedness=False)
-    assert_frame_equal(left.hstack(beside(left, right, or_before=True)), before.sort(BY_CODE))
+    assert_frame_equal(table.beside(beside(table, beside_it, or_before=True)).frame(), before.sort(BY_CODE))
     listed = right.group_by("ts_code").agg(pl.col("value").max())
     beside_each = left.join(listed, on="ts_code", how="left", maintain_order="left")
-    assert_frame_equal(left.hstack(beside_codes(left, listed)), beside_each)
+    assert_frame_equal(table.beside(beside_codes(table, listed)).frame(), beside_each)
 
 
 @pytest.mark.parametrize(("day", "counted"), [(0, [0, 0]), (2, [2, 1]), (9, [3, 2])])
@@ -54,3 +55,12 @@ def test_rows_before_a_day_are_counted_and_cut_by_code(day: int, counted: list[i
     cut = rows.begun_at(rows.offsets[:-1] + found)
     assert cut.frame()["trade_date"].to_list() == [each for each in rows.frame()["trade_date"] if (each - FIRST).days >= day]
     assert cut.offsets[-1] == cut.rows.height
+
+
+@given(keys, st.integers(0, 9))
+def test_rows_are_left_out_code_by_code(key: list[tuple[str, int]], day: int) -> None:
+    frame = by_code(_frame(key, "bar"))
+    late = frame["trade_date"] >= FIRST + dt.timedelta(days=day)
+    earlier = ByCode.of(frame).without(late)
+    assert_frame_equal(earlier.frame(), frame.filter(~late))
+    assert earlier.offsets[-1] == earlier.rows.height

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
+from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import assembled, look_at_needs, together
 
@@ -114,14 +115,14 @@ def test_a_panel_has_limits_as_the_bars_are_adjusted_and_what_is_known_beside_th
     days = [DAY + dt.timedelta(days=n) for n in range(3)]
     key = {"ts_code": ["000001.SZ"] * 3, "trade_date": days}
     close = [11.39, 12.53, 6.0]
-    tables = {
+    rows = {
         "daily_kline": pl.DataFrame({**key, "close": close}),
         "adj_factor": pl.DataFrame({**key, "adj_factor": [1.0, 1.0, 2.0]}),
         "price_limits": pl.DataFrame({**key, "up_limit": [11.39, 99_999.99, 6.6], "down_limit": [9.32, 0.01, 5.4]}),
         "daily_basic": pl.DataFrame({**key, "total_mv": [1e6, 1e6, 2e6]}).head(2),
-        "stock_list": pl.DataFrame({"ts_code": ["000001.SZ"], "industry": ["银行"]}),
     }
-    panel = assembled(tables)
+    lists = {"stock_list": pl.DataFrame({"ts_code": ["000001.SZ"], "industry": ["银行"]})}
+    panel = assembled({name: ByCode.of(frame) for name, frame in rows.items()}, lists).frame()
     assert panel.columns == ["ts_code", "trade_date", "close", "up_limit", "down_limit", "raw_close", "total_mv", "industry"]
     assert panel["close"].to_list() == pytest.approx([5.695, 6.265, 6.0])
     assert panel.select((pl.col("close") == pl.col("up_limit")).alias("at"))["at"].to_list() == [True, None, False]
@@ -130,8 +131,9 @@ def test_a_panel_has_limits_as_the_bars_are_adjusted_and_what_is_known_beside_th
 
 def test_a_bar_that_cannot_be_adjusted_is_left_out() -> None:
     key = {"ts_code": ["000001.SZ"] * 2, "trade_date": [DAY, DAY + dt.timedelta(days=1)]}
-    tables = {
+    rows = {
         "daily_kline": pl.DataFrame({**key, "close": [1.0, 2.0]}),
         "adj_factor": pl.DataFrame({**key, "adj_factor": [1.0, 2.0]}).tail(1),
     }
-    assert assembled(tables)["close"].to_list() == [2.0]
+    panel = assembled({name: ByCode.of(frame) for name, frame in rows.items()}, {}).frame()
+    assert panel["close"].to_list() == [2.0]

@@ -31,8 +31,8 @@ def test_a_halted_code_is_read_from_as_early_as_it_takes(warehouse: Database) ->
     store(warehouse, ADJ_FACTOR, [row | {"adj_factor": 1.0} for row in rows])
     needs = together([{"daily_kline": ("close",)}])
     with snapshot(warehouse, None) as stored:
-        panel = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK)
-        alone = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK, codes=["600001.SH"])
+        panel = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK).frame()
+        alone = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK, codes=["600001.SH"]).frame()
     found = {code: tuple(panel.filter(ts_code=code)["trade_date"]) for code in TRADED}
     assert found["600000.SH"] == DAYS[-7:]
     assert found["600001.SH"] == (*DAYS[7:10], *DAYS[36:]), "five bars before the sessions, three of them before the halt"
@@ -51,7 +51,7 @@ def test_every_built_in_strategy_finds_what_it_needs_in_the_tables(warehouse: Da
     strategies = [kind() for kind in BUILT_IN]
     needs, lookback = together(each.needs for each in strategies), max(each.lookback for each in strategies)
     with snapshot(warehouse, None) as stored:
-        panel = read_panel(stored, xshg(), needs, SCREENED, lookback)
+        panel = read_panel(stored, xshg(), needs, SCREENED, lookback).frame()
     assert panel.height == bars.height
     for strategy in strategies:
         judged = strategy.judged(panel)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.stretches import ByCode, Stretches, offsets_of, rows_from, stretches_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ def together(
     each_code, of_code = stretches_of(stretches["code"].head(kept))
     offsets = np.append(0, ends)[offsets_of(of_code)]
     return ByCode(each_code, offsets, memory.frame().head(int(offsets[-1])))
+
+
+def followed(dataset: Dataset, earlier: ByCode, later: ByCode) -> ByCode:
+    """The rows of both as one: of no code is a day of `earlier` after one of `later`."""
+    parts = [Part(table.rows.select, Stretches(table.codes, pl.Series(table.lengths))) for table in (earlier, later)]
+    return together(parts, types_of(dataset, later.rows.columns))
+
+
+def types_of(dataset: Dataset, columns: Sequence[str]) -> dict[str, pl.DataType]:
+    """Of these columns but ts_code, which `together` counts by."""
+    types = {column.name: column.type.polars for column in dataset.stored_columns}
+    return {name: types[name] for name in columns if name != "ts_code"}
 
 
 class _Memory:

@@ -17,7 +17,7 @@ from quant_pipeline.market.stretches import BY_CODE, ByCode, by_code
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import Opened, file_of, kept_years, label_of, opened
-from quant_pipeline.warehouse.lake.order import Part, together
+from quant_pipeline.warehouse.lake.order import Part, together, types_of
 from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
@@ -70,7 +70,7 @@ class Snapshot:
             if len(parts) == 1:
                 return parts[0].read(names)
             if dataset.key == BY_CODE:
-                return together(parts, _types(dataset, names)).frame().select(names)
+                return together(parts, types_of(dataset, names)).frame().select(names)
             wanted = names + [name for name in dataset.key if name not in names]
             return pl.concat([part.read(wanted) for part in parts]).sort(dataset.key).select(names)
 
@@ -91,7 +91,7 @@ class Snapshot:
         `wanted`: says of codes which ones are, true or false; the rows of others are left out.
         """
         names = ["trade_date", *(name for name in named(dataset, columns) if name not in BY_CODE)]
-        return self._read(dataset, names, start, end, codes, lambda parts: together(parts, _types(dataset, names), wanted))
+        return self._read(dataset, names, start, end, codes, lambda parts: together(parts, types_of(dataset, names), wanted))
 
     def _read(
         self,
@@ -186,12 +186,6 @@ def _part(found: Opened, year: int, start: dt.date | None, end: dt.date | None, 
 
 def _in_order(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     return by_code(rows) if dataset.key == BY_CODE else rows.sort(dataset.key)
-
-
-def _types(dataset: Dataset, columns: Sequence[str]) -> dict[str, pl.DataType]:
-    """Of these columns but ts_code, which `together` counts by."""
-    types = {column.name: column.type.polars for column in dataset.stored_columns}
-    return {name: types[name] for name in columns if name != "ts_code"}
 
 
 def _days(dataset: Dataset, start: dt.date | None, end: dt.date | None, without: Collection[int]) -> list[Days]:
