@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from quant_pipeline import project
+from quant_pipeline import answering, project
 from quant_pipeline.language import say
 from quant_pipeline.wrong_values import problems
 
@@ -92,7 +92,8 @@ class Settings(Variables):
 
     @property
     def pages_url(self) -> str:
-        """The address that links to our own pages begin with: by default the port after the UI's, where `ui` serves them."""
+        """The address that links to our own pages begin with: that of QUANT_PAGES_URL, or where they answer (see `load`), or
+        the port after the UI's, where `ui` serves them."""
         if self.pages is not None:
             return self.pages.rstrip("/")
         ui = urlsplit(self.ui_url)
@@ -110,11 +111,21 @@ def load(*, or_here: bool = False) -> Settings:
 
     A relative path stands for itself in the environment, and beside the `.env` that it is written in. NoProject where no
     folder is found that could hold a home (`or_here`: the working folder will do), so that none is made by surprise.
+
+    The addresses that links begin with are those written by hand, else those of the `ui` or `serve` that runs now, else the
+    usual ones.
     """
     written = _paths_in_the_file()
     if not os.environ.get("QUANT_HOME") and "QUANT_HOME" not in written:
         written["QUANT_HOME"] = _home(or_here=or_here)
-    return read(Settings, written)
+    return _as_it_answers(read(Settings, written))
+
+
+def _as_it_answers(current: Settings) -> Settings:
+    if "ui_url" in current.model_fields_set or (running := answering.found(current.home, current.mode)) is None:
+        return current
+    addresses = {"pages": current.pages or running.pages, "ui_url": running.ui or current.ui_url}
+    return current.model_copy(update=addresses)
 
 
 def _paths_in_the_file() -> dict[str, Any]:

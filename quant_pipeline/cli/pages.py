@@ -29,6 +29,7 @@ def serve(context: click.Context, host: str | None, port: int | None, as_json: b
     if context.invoked_subcommand is not None:
         return
     with plain_errors():
+        from quant_pipeline import answering
         from quant_pipeline.console.keys import demand_key
         from quant_pipeline.console.ports import refuse_taken
         from quant_pipeline.door import server
@@ -39,12 +40,14 @@ def serve(context: click.Context, host: str | None, port: int | None, as_json: b
         refuse_taken(chosen, wanted, wanted_for=say("our own pages"))
         with server.listen(chosen, wanted) as listening:
             url = server.address_of(listening)
-            if as_json:
-                click.echo(json.dumps({"mode": settings.mode.value, "url": url}))
-            else:
-                mark = say("SANDBOX · ") if settings.sandboxed else ""
-                click.echo(mark + say("Pages: {url} (Ctrl-C stops it)", url=url), err=True)
-            server.serve(settings, listening, chosen)
+            pages = answering.Answering(answering.address(chosen, listening.getsockname()[1]))
+            with answering.said(settings.home, settings.mode, pages):
+                if as_json:
+                    click.echo(json.dumps({"mode": settings.mode.value, "url": url}))
+                else:
+                    mark = say("SANDBOX · ") if settings.sandboxed else ""
+                    click.echo(mark + say("Pages: {url} (Ctrl-C stops it)", url=url), err=True)
+                server.serve(settings, listening, chosen)
 
 
 @serve.group(cls=Group)

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 import psutil
 from rich.console import Console
 
-from quant_pipeline import door
+from quant_pipeline import answering, door
 from quant_pipeline.console.ports import refuse_taken
 from quant_pipeline.console.supervision import Server, kept_running
 from quant_pipeline.language import marked, say
@@ -65,8 +65,7 @@ class Place:
     @property
     def address(self) -> str:
         """As a browser on this machine takes it."""
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)
-        return f"http://{shown}:{self.port}"
+        return answering.address(self.host, self.port)
 
 
 def serve(place: Place, settings: Settings, opened: Callable[[], Database], console: Console, *, as_json: bool) -> NoReturn:
@@ -89,14 +88,18 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
         _refuse_a_second_daemon(database)
     if "ui_url" not in settings.model_fields_set:
         os.environ["QUANT_UI_URL"] = place.address  # messages of its runs link to this UI
-    with tempfile.TemporaryDirectory(prefix="quant-ui", dir=_short_folder()) as folder:
+    pages = Place(place.host, place.port + 1)
+    where = answering.Answering(pages.address, place.address)
+    with (
+        tempfile.TemporaryDirectory(prefix="quant-ui", dir=_short_folder()) as folder,
+        answering.said(settings.home, settings.mode, where),
+    ):
         answered: list[bool] = []
         servers = _servers(scripts, Path(folder), place, as_json=as_json, answers=lambda: bool(answered))
         with kept_running(servers) as look_after_them:
             if not console.is_terminal:
                 console.print(starting)
             with console.status(starting):
-                pages = Place(place.host, place.port + 1)
                 _wait_until(lambda: _answers(pages, "/static/icon.svg"), look_after_them)
                 _show(say("Pages"), pages.address, console)
                 _wait_until(lambda: _answers(place), look_after_them)

@@ -15,6 +15,7 @@ import pytest
 import requests
 from dagster._daemon.types import DaemonHeartbeat
 
+from quant_pipeline import settings
 from quant_pipeline.console import ui
 from quant_pipeline.resources.daemon_presence import DaemonPresence, running_daemon
 from quant_pipeline.sandbox import service
@@ -130,6 +131,8 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         lines = [process.stderr.readline().strip() for _ in range(2)]
         pages = f"http://127.0.0.1:{int(address.rpartition(':')[2]) + 1}"
         assert lines == ["Starting the UI …", f"Pages {pages}"], "ours first: they do not wait for Dagster"
+        current = settings.load()
+        assert (current.pages_url, current.ui_url) == (pages, address), "the links of every command lead here"
         assert f'href="{address}' in requests.get(f"{pages}/data", timeout=60).text, "they link back to this UI"
         assert process.stderr.readline().strip() == f"Dagster UI {address}"
         told = requests.post(f"{address}/graphql", json={"query": LOCATION}, timeout=60).json()
@@ -144,6 +147,7 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         _, error = process.communicate(timeout=120)
         service.stop(home)
     assert process.returncode == 130
+    assert settings.load().pages_url != pages
     assert error.splitlines() == [f"quant-pipeline: {ui.STOPPED}"]
     assert len(servers) >= 4
     _, alive = psutil.wait_procs(servers, timeout=30)
