@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 
 from quant_pipeline import project
 from quant_pipeline.language import say
+from quant_pipeline.wrong_values import mistyped
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -78,7 +79,7 @@ def _filled(value: Any, known: Mapping[str, str | None], place: str) -> Any:
     def variable(match: re.Match[str]) -> str:
         name = match[1]
         if not _NAME.fullmatch(name):
-            text = say("{place}: {written} is no variable's name; write ${{NAME}}", place=place, written=match[0])
+            text = say("{place}: {written} is no variable's name; write ${{NAME}}", place=place, written=mistyped(match[0]))
             raise ConfigurationError(text)
         if not (found := known.get(name)):
             text = say(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from quant_pipeline.language import marked, say
 
@@ -28,14 +30,23 @@ _WORDS: Final = {
 }
 """pydantic's kind of error -> what it means, with pydantic's own figures."""
 _OURS = "Value error, "
+_OF_A_NAME = re.compile(r"[A-Za-z_ ${}-]{1,28}")
+
+
+def mistyped(name: str) -> str:
+    """A name that nobody knows, as it was written; only its beginning where it may be a secret that was put in its place."""
+    return name if _OF_A_NAME.fullmatch(name) else f"{name[:3]}…"
 
 
 def problems(error: ValidationError, whole: str = "") -> str:
     """Each field with what is wrong in it; `whole` names what is wrong as a whole."""
     return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or whole}: {_words(each['type'], each.get('ctx', {}), each['msg'])}"
-        for each in error.errors()
+        f"{_place(each) or whole}: {_words(each['type'], each.get('ctx', {}), each['msg'])}" for each in error.errors()
     )
+
+
+def _place(each: ErrorDetails) -> str:
+    return ".".join(mistyped(str(part)) for part in each["loc"])
 
 
 def first_problem(error: ValidationError) -> str:

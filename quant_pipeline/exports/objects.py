@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr
 
@@ -30,6 +30,7 @@ _ENDPOINTS = {
 }
 """By the scheme of the address. Those with the bucket in their name are asked by host, the others by path."""
 _CODE, _WORDS = re.compile(r"<Code>([^<]+)</Code>"), re.compile(r"<Message>([^<]+)</Message>")
+_HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?", re.ASCII)
 _STATUS = re.compile(r"status code: (\d{3})")
 _REASONS = {
     "NoSuchBucket": marked("there is no such bucket: make it, or correct QUANT_EXPORT_URL"),
@@ -126,8 +127,8 @@ def open_store(address: str, known: ObjectStoreSettings) -> ObjectStore:
 
     ExportError where the address cannot be read or a setting lacks; the text names it.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in _ENDPOINTS or not parts.netloc or "@" in parts.netloc or parts.query:
+    parts = _parts(address)
+    if parts is None or parts.scheme not in _ENDPOINTS:
         raise ExportError(
             say("{address} is no address of objects: write s3://bucket/folder, oss:// or cos://", address=_shown(address))
         )
@@ -143,6 +144,13 @@ def open_store(address: str, known: ObjectStoreSettings) -> ObjectStore:
     endpoint = known.endpoint.rstrip("/") or template.format(bucket=bucket, region=known.region)
     if parts.scheme == "s3" and not known.endpoint and known.region.startswith("cn-"):
         endpoint += ".cn"
+    if _parts(endpoint) is None or not endpoint.startswith(("http://", "https://")):
+        raise ExportError(  # the client would end this process, with the address in its last words
+            say(
+                "the address of the object store cannot be read: write QUANT_EXPORT_ENDPOINT as https://host or "
+                "https://host:9000, without a key in it, and QUANT_EXPORT_REGION as cn-hangzhou"
+            )
+        )
     store = S3Store(
         bucket,
         prefix=parts.path.strip("/") or None,
@@ -155,6 +163,16 @@ def open_store(address: str, known: ObjectStoreSettings) -> ObjectStore:
         retry_config={"max_retries": _ATTEMPTS, "retry_timeout": _PATIENCE},
     )
     return ObjectStore(f"{parts.scheme}://{bucket}/{parts.path.strip('/')}".rstrip("/"), store)
+
+
+def _parts(address: str) -> SplitResult | None:
+    """The parts of an address that has a host, no user in front of it and nothing behind it; None of any other."""
+    try:
+        parts = urlsplit(address)
+        readable = _HOST.fullmatch(parts.netloc) is not None and parts.port != 0
+    except ValueError:  # brackets, a port that is none
+        return None
+    return parts if readable and not parts.query else None
 
 
 def _credential(known: ObjectStoreSettings) -> S3Credential:

@@ -24,7 +24,7 @@ from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.notify.channels.contract import Channel
 from quant_pipeline.notify.severity import Severity
-from quant_pipeline.wrong_values import problems
+from quant_pipeline.wrong_values import mistyped, problems
 
 _FIRST = ("wecom", "pushplus", "email")
 """Kinds of channels in the order in which one stands in for another; the others follow as they are written."""
@@ -146,7 +146,7 @@ class _Reading:
         if read.receiver is not None and read.receiver not in receivers:
             names = ", ".join(receivers)
             self.mistakes.append(
-                say("[[routes]]: there is no receiver {name!r}; there are {known}", name=read.receiver, known=names)
+                say("[[routes]]: there is no receiver {name!r}; there are {known}", name=mistyped(read.receiver), known=names)
             )
             return None
         channels = self._there(read.channels, "[[routes]]")
@@ -157,7 +157,12 @@ class _Reading:
             if name not in self._known:
                 known = ", ".join(self._known) or "-"
                 self.mistakes.append(
-                    say("{where}: there is no channel {name!r}; there are {known}", where=where, name=name, known=known)
+                    say(
+                        "{where}: there is no channel {name!r}; there are {known}",
+                        where=where,
+                        name=mistyped(name),
+                        known=known,
+                    )
                 )
         return tuple(name for name in names if name in self._known)
 

@@ -205,17 +205,26 @@ class Database:
 
 
 def _password_of(url: str) -> str:
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        parts = None
-    # An unescaped @ in a password would make the rest of it part of the host's name, and that stands in error texts.
-    if parts is None or "@" in str(parts.get("host", "")):
+    if (parts := _readable(url)) is None:
         raise DatabaseError(
             "QUANT_DATABASE_URL cannot be read: write postgresql://user:password@host:5432/database, "
             "special characters of the password percent-encoded (@ is %40, / is %2F, : is %3A)"
         )
     return str(parts.get("password", ""))
+
+
+def _readable(url: str) -> dict[str, Any] | None:
+    """What the URL says; None where it cannot be read as it was meant.
+
+    An unescaped @, /, ? or # in a password would make the rest of it part of the host's, the database's or an option's name,
+    and these stand in error texts and in the arguments of commands.
+    """
+    try:
+        parts, seen = conninfo_to_dict(url), urlsplit(url)
+    except (psycopg.ProgrammingError, ValueError):  # ValueError: a bracket that is none of IPv6
+        return None
+    cut = "@" not in seen.netloc and "@" in url.partition("?")[2]
+    return None if "@" in f"{parts.get('host', '')}{seen.path}" or seen.fragment or cut else parts
 
 
 def _make(name: str, server_url: str) -> None:

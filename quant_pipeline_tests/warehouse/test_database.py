@@ -95,6 +95,11 @@ def test_a_wrong_password_stands_in_no_error(own_home: Path, monkeypatch: pytest
         "postgresql://user:p@ss@127.0.0.1:5432/quant",
         "postgresql://user:zz9@127.0.0.1:zz9/quant?nonsense=zz9",
         "postgresql://user:pa%zzss@127.0.0.1/quant",
+        "postgresql://user:zz9@zz9/zz9@127.0.0.1:5432/quant",
+        "postgresql://user:5/zz9@127.0.0.1:5432/quant",
+        "postgresql://user:zz9?zz9@127.0.0.1:5432/quant",
+        "postgresql://user:zz9#zz9@127.0.0.1:5432/quant",
+        "postgresql://user:[zz9@127.0.0.1:5432/quant",
     ],
 )
 def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:

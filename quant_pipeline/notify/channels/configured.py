@@ -22,7 +22,7 @@ from quant_pipeline.configuration import ConfigurationError, as_written, entries
 from quant_pipeline.language import say
 from quant_pipeline.notify.channels.contract import Channel
 from quant_pipeline.services.manager import IN_VAULT
-from quant_pipeline.wrong_values import problems
+from quant_pipeline.wrong_values import mistyped, problems
 
 if TYPE_CHECKING:
     from quant_pipeline.sources.limiter import Limiter
@@ -78,7 +78,7 @@ def configured(path: Path, means: Means) -> Configured:
     except ConfigurationError as error:
         return Configured(mistakes={"": str(error)})
     if strange := [table for table in tables if table not in _TABLES]:
-        text = say("{path}: there is no table {table}", path=path, table=strange[0]) + guess(strange[0], _TABLES)
+        text = say("{path}: there is no table {table}", path=path, table=mistyped(strange[0])) + guess(strange[0], _TABLES)
         mistakes[""] = text + say(" (known: {known})", known=", ".join(_TABLES))
     for name, entry in entries_of(tables, "channels", path).items():
         try:
@@ -106,7 +106,8 @@ def built(name: str, written: Mapping[str, Any], means: Means) -> Channel:
             say('{place} lacks its kind: write kind = "wecom", or another of {known}', place=place, known=", ".join(kinds()))
         )
     if kind not in kinds():
-        text = say("{place}: there is no kind {kind!r}", place=place, kind=kind) + guess(kind, kinds())
+        alike = guess(kind, kinds())  # of a word that is like none not even the letters: it may be a secret
+        text = say("{place}: there is no kind {kind!r}", place=place, kind=mistyped(kind) if alike else "…") + alike
         raise ChannelError(text + say(" (known: {known})", known=", ".join(kinds())))
     made = _class_of(kind)
     if means.simulated is not None and not lines.get("url"):
@@ -125,8 +126,8 @@ def guess(word: str, known: Iterable[str]) -> str:
 def _validated(settings: type[BaseModel], lines: Mapping[str, Any], place: str) -> BaseModel:
     known = list(settings.model_fields)
     if strange := [line for line in lines if line not in known]:
-        text = say("{place} has {line}, which this kind does not have", place=place, line=strange[0]) + guess(strange[0], known)
-        raise ChannelError(text + say(" (it has {known})", known=", ".join(known)))
+        text = say("{place} has {line}, which this kind does not have", place=place, line=mistyped(strange[0]))
+        raise ChannelError(text + guess(strange[0], known) + say(" (it has {known})", known=", ".join(known)))
     try:
         return settings(**lines)
     except ValidationError as error:

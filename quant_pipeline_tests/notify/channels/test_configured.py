@@ -11,6 +11,7 @@ import pytest
 
 from quant_pipeline.notify.channels import configured as module
 from quant_pipeline.notify.channels.configured import GROUP, Means, configured, kinds
+from quant_pipeline.notify.routing import routes_of
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hush-hush"
@@ -71,6 +72,28 @@ def test_a_mistake_is_a_sentence_and_stops_no_other(file: Path, text: str, name:
     found = configured(file, Means())
     assert sentence in found.mistakes[name]
     assert list(found.channels) == ([] if whole else ["well"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[channels.a]\nkind = "SEC0123456789abcdef"',
+        '[channels.a]\nkind = "SECRETsecretSECRET"',
+        '[channels.a]\nkind = "wecom"\nSEC0123456789abcdef = "x"',
+        '[channels.a]\nkind = "wecom"\nkey = "${SEC0123-456789abcdef}"',
+        '["SEC0123456789abcdef".a]\nkind = "wecom"',
+        '[channels.a]\nkind = "wecom"\nkey = {SEC0123456789abcdef = "SEC0123456789abcdef"}',
+        '[receivers.me]\nchannels = ["SEC0123456789abcdef"]\nSEC0123456789abcdef = 1',
+        '[[routes]]\nchannels = ["SEC0123456789abcdef"]',
+        '[[routes]]\nreceiver = "SEC0123456789abcdef"\nchannels = []',
+    ],
+)
+def test_what_may_be_a_secret_in_the_wrong_place_is_not_repeated(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    found = configured(file, Means())
+    mistakes = [*found.mistakes.values(), *routes_of(found.tables, list(found.channels.values())).mistakes]
+    assert mistakes
+    assert not [each for each in mistakes if "SEC0" in each or "SECRET" in each]
 
 
 def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
