@@ -38,6 +38,8 @@ from quant_pipeline.warehouse.lake import snapshot
 
 FAST, SLOW = range(3, 13), range(20, 70, 5)
 PEER_CODES = 10
+WIDE_PEER_CODES = 500
+"""vectorbt takes a column a code: minutes for the whole market."""
 RULES = (
     ("rule", "ours", "vectorbt", "backtrader"),
     ("limit-up not bought, limit-down not sold", "yes", "-", "-"),
@@ -158,6 +160,7 @@ def _closes(url: str, folder: Path, codes: int) -> Any:
 def _vectorbt(url: str, folder: Path, codes: int) -> list[Line]:
     import vectorbt
 
+    codes = min(codes, WIDE_PEER_CODES)
     close = _closes(url, folder, codes)
     vectorbt.Portfolio.from_signals(close.iloc[:, :2], close.iloc[:, :2] > 0, close.iloc[:, :2] < 0, init_cash=1e6)  # compiles
     vectorbt.MA.run(close.iloc[:, :2], 5)

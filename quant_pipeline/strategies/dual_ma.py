@@ -63,12 +63,13 @@ class DualMovingAverage(Strategy):
         return averages.hstack(self.marks(bars).select("buy", "sell", "score"))
 
     def marks(self, bars: pl.DataFrame) -> pl.DataFrame:
-        gap, before = pl.col("gap"), pl.col("gap").shift(1)  # a code's first bar has no gap: none is before another code's
-        between = of_kernel(kernels.ma_gap, ["close"], self.parameters.fast, self.parameters.slow)
-        return bars.select("ts_code", "trade_date", gap=between).select(
+        # Crosses are found between marks, a bit each; a code's first bars have no gap, and none is before another code's.
+        gap = of_kernel(kernels.ma_gap, ["close"], self.parameters.fast, self.parameters.slow)
+        above, below = pl.col("score") > 0, pl.col("score") < 0
+        return bars.select("ts_code", "trade_date", score=gap).select(
             "ts_code",
             "trade_date",
-            buy=((gap > 0) & (before <= 0)).fill_null(False),
-            sell=((gap < 0) & (before >= 0)).fill_null(False),
-            score=gap * 100,
+            buy=(above & (~above).shift(1)).fill_null(False),
+            sell=(below & (~below).shift(1)).fill_null(False),
+            score="score",
         )

@@ -57,7 +57,7 @@ def ma(offsets: Offsets, x: In, n: int, out: Out) -> None:
 
 
 def ma_gap(offsets: Offsets, x: In, n: int, m: int, out: Out) -> None:
-    """MA(x, n) / MA(x, m) - 1, n below m, to nine digits: means of equal prices differ in their last ones."""
+    """MA(x, n) / MA(x, m) - 1, n below m, in per cent, to seven digits: means of equal prices differ in their last ones."""
     share, of_more = 1.0 / n, 1.0 / m
     for code in range(len(offsets) - 1):
         first, last = offsets[code], offsets[code + 1]
@@ -82,7 +82,7 @@ def ma_gap(offsets: Offsets, x: In, n: int, m: int, out: Out) -> None:
                     for back in range(i - m + 1, i + 1):
                         more += xs[back]
             if seen >= m and more != 0.0:
-                ys[i] = round((few * share / (more * of_more) - 1.0) * _NINE_DIGITS) / _NINE_DIGITS
+                ys[i] = round((few * share / (more * of_more) - 1.0) * _NINE_DIGITS) / _NINE_DIGITS * 100.0
 
 
 def ema(offsets: Offsets, x: In, alpha: float, out: Out) -> None:
