@@ -105,3 +105,41 @@ def test_another_host_is_not_fetched_for_whom_takes_us_for_a_proxy(serving: str)
 
     answer = requests.get("http://elsewhere.example/x", proxies={"http": serving}, timeout=60)
     assert answer.status_code == 421
+
+
+WITHOUT_A_DOOR = """
+import os, sys, traceback
+import quant_pipeline.tushare as ts
+{lines}
+"""
+SAID = """
+try:
+    {call}
+except ts.NoDoor as error:
+    print(error, file=sys.stderr)
+    hidden = error.__suppress_context__ or error.__context__ is None
+    assert hidden, "nothing of the client's own troubles"
+"""
+
+
+def test_without_a_door_it_says_where_it_asked_and_what_to_start(tmp_path: Path, serving: str) -> None:
+    calls = ("ts.pro_api().daily(trade_date='20261118')", "ts.pro_bar(ts_code='600000.SH', start_date='20261116')")
+    nowhere = "os.environ['QUANT_TUSHARE_URL'] = 'http://127.0.0.1:9'\nts._client.DataApi._DataApi__http_url = ts.address()"
+    there = f"os.environ['QUANT_TUSHARE_URL'] = {f'{serving}/dataapi'!r}\nassert len(ts.pro_api().daily(trade_date='20261118'))"
+    script = "\n".join([*(SAID.format(call=call) for call in calls), nowhere, SAID.format(call=calls[0]), there])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("QUANT_", "TUSHARE_"))}
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_DOOR.format(lines=script)],
+        env=environment | {"QUANT_HOME": str(tmp_path), "QUANT_SERVE_PORT": "9", "QUANT_PAGES_URL": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = ran.stderr.splitlines()
+    assert len(told) == 3
+    assert set(told[:2]) == {
+        f"nothing answers at http://127.0.0.1:9/dataapi: start `quant-pipeline serve` or `quant-pipeline ui` over the data in "
+        f"{tmp_path} (another folder: set QUANT_HOME), or name a door with QUANT_TUSHARE_URL"
+    }
+    assert told[2].startswith("nothing answers at http://127.0.0.1:9, where QUANT_TUSHARE_URL leads: ")
