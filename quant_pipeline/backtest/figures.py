@@ -151,7 +151,7 @@ def _ratio(excess: Array, deviation: float | None, year: int) -> float | None:
 
 
 def _against(returns: Array, index: Array, total: float, settings: Settings) -> dict[str, Any]:
-    """Against the benchmark; None where it lacks a close of any session: over other days nothing is to be compared."""
+    """Against the benchmark; None where there is none."""
     found: dict[str, Any] = dict.fromkeys(("benchmark_return", "excess", "alpha", "beta", "information_ratio"))
     found["benchmark"] = settings.benchmark
     index = index.astype(np.float64)

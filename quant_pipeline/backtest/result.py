@@ -120,9 +120,12 @@ def _equity(rows: Array, sessions: Sequence[dt.date], benchmark: pl.DataFrame | 
             "drawdown": total / np.maximum.accumulate(total) - 1,
         }
     )
+    without = frame.with_columns(benchmark=pl.lit(None, pl.Float64))
     if benchmark is None or benchmark.is_empty():
-        return frame.with_columns(benchmark=pl.lit(None, pl.Float64))
-    return frame.join(benchmark.select("trade_date", benchmark="close"), on="trade_date", how="left", maintain_order="left")
+        return without
+    compared = frame.join(benchmark.select("trade_date", benchmark="close"), on="trade_date", how="left", maintain_order="left")
+    # Of some sessions alone nothing is compared: a line of its last week, or its return of it, beside ours would mislead.
+    return compared if compared["benchmark"].null_count() == 0 else without
 
 
 def _positions(market: Market, rows: Array) -> pl.DataFrame:
