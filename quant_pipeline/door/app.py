@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from quant_pipeline.door import callbacks, errors, plotly
 from quant_pipeline.door.access import Access
+from quant_pipeline.door.bounds import Bounds
 from quant_pipeline.door.entry import KeyCheck
 from quant_pipeline.door.hosts import HostCheck, is_loopback, served_names
 from quant_pipeline.door.pages import alerts, backtests, data, day, kline, screens, search, signals, sync, watchlists
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
 
     app = FastAPI(title="quant_pipeline", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.access = access
+    app.add_middleware(Bounds)
     app.add_middleware(KeyCheck, admission=access.admission)
     app.add_middleware(HostCheck, names=served_names(settings, host))
     app.middleware("http")(_with_headers)

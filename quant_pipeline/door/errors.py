@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -15,7 +16,9 @@ from starlette.exceptions import HTTPException
 from quant_pipeline.door.rendering import page
 
 _logger = logging.getLogger(__name__)
-_FOR_PROGRAMS = ("/api/", "/health")
+_FOR_PROGRAMS = ("/api/", "/health", "/metrics")
+MOST_BYTES = 1_000_000
+"""Of a request's body: a thousand codes take 12 kB."""
 _ENGLISH = {"请求": "request", "地址": "address"}
 
 
@@ -59,12 +62,13 @@ class Problem(BaseModel):
 
 def add_handlers(app: FastAPI) -> None:
     """The errors that FastAPI and the pages raise become pages; for others see `unforeseen`."""
-    app.add_exception_handler(PageError, _told)
+    app.add_exception_handler(PageError, told)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_address)
 
 
-def _told(request: Request, error: Exception) -> Response:
+def told(request: Request, error: Exception) -> Response:
+    """A PageError as the answer: a page, or JSON for programs."""
     assert isinstance(error, PageError)
     return _page(request, error)
 
@@ -73,6 +77,9 @@ def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _page(request, PageError(404, "没有这个页面 No such page", why=f"地址 {request.url.path} 不存在。"))
+    if error.status_code == 413:
+        why = f"请求体最多 {MOST_BYTES:,} 字节。A body holds so many bytes at most."
+        return _page(request, PageError(413, "请求过大 The request is too large", why=why))
     if error.status_code == 405 and request.url.path.startswith(_FOR_PROGRAMS):
         return _page(request, PageError(405, f"{request.method} 不可用于此路径 This path does not take it"), error.headers)
     if error.status_code == 405:
@@ -94,6 +101,9 @@ def unforeseen(request: Request, error: Exception) -> Response:
     from quant_pipeline.warehouse.schema import SchemaError
     from quant_pipeline.warehouse.server import ServerError
 
+    if isinstance(error, psycopg.DataError):
+        bad = PageError(400, "请求中有数据库存不了的内容 The request holds what no text or number can", why=str(error)[:200])
+        return _page(request, bad)
     if isinstance(error, DatabaseError | ServerError | SchemaError) or described(error) is not None:
         away = PageError(
             503,

@@ -12,6 +12,7 @@ from quant_pipeline.door.access import Reached
 from quant_pipeline.door.errors import PageError
 from quant_pipeline.door.keys import Scope
 from quant_pipeline.door.rest.forms import PROBLEMS, Answer, Listed, PageNumber, PerPage, Tagged
+from quant_pipeline.door.rest.held import demand
 from quant_pipeline.door.rest.launching import start
 from quant_pipeline.door.rest.rights import needs
 from quant_pipeline.door.rest.sync import Job, Symbol, job_of
@@ -107,13 +108,17 @@ def daily(
     end_date: dt.date | None = None,
     adjust_as: Annotated[Literal["raw", "qfq", "hfq"], Query(alias="adjust")] = "raw",
 ) -> Answer[Bars]:
-    """Daily bars of one share, as traded or adjusted."""
+    """Daily bars of one share, as traded or adjusted. 404 where some that were asked for are not stored, or the factors of
+    some are not; without a beginning all that is stored, and `message` says since when it is."""
     ts_code = _listed(access, code)["ts_code"]
+    note = demand(access, DAILY_KLINE, ts_code, start_date, end_date)
     bars = read(access.database, DAILY_KLINE, start=start_date, end=end_date, codes=[ts_code])
     if adjust_as != "raw":
+        if bars.height:
+            demand(access, ADJ_FACTOR, ts_code, bars["trade_date"].min(), bars["trade_date"].max())
         bars = adjust(bars, read(access.database, ADJ_FACTOR, codes=[ts_code]), adjust_as)
     told = [Bar(**row) for row in bars.sort("trade_date").drop("ts_code").iter_rows(named=True)]
-    return Answer(data=Bars(ts_code=ts_code, adjust=adjust_as, bars=told))
+    return Answer(message=note, data=Bars(ts_code=ts_code, adjust=adjust_as, bars=told))
 
 
 @router.post("/data-collection/stocks", dependencies=[needs(Scope.RUN)])

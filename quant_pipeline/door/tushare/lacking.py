@@ -65,12 +65,13 @@ def told(question: Question, lack: Lack, why: str = "") -> Refusal:
     which = " ".join(filter(None, (_listed(lack.codes or ()), days)))
     return not_held(
         f"本地数据库尚未同步 {question.api.name}（{lack.dataset.name} {lack.dataset.zh}）{which}。"
-        f"同步命令: {_command(lack)}；或只请求已有的数据。"
+        f"同步命令: {command_of(lack)}；或只请求已有的数据。"
         f"Not synced yet: run the command, or ask for what is stored.{f' {why}' if why else ''}"
     )
 
 
-def _command(lack: Lack) -> str:
+def command_of(lack: Lack) -> str:
+    """The command that brings what lacks."""
     command, codes = f"quant-pipeline sync --datasets {lack.dataset.name}", lack.codes or ()
     if lack.labels:
         symbols = f" --symbols {','.join(codes)}" if 0 < len(codes) <= _SYMBOLS else ""
@@ -122,7 +123,7 @@ def _since_ever(
     before = tuple(label for label in ever if owed <= label < since)
     if rows.more or not before:
         return None, ""
-    more = _command(Lack(dataset, before, None if codes is None else tuple(codes)))
+    more = command_of(Lack(dataset, before, None if codes is None else tuple(codes)))
     return None, (
         f"本地只存有 {since:%Y%m%d} 起的 {question.api.name}，更早的尚未同步，同步命令: {more}。"
         f"Stored since {since:%Y%m%d} only; the command brings what lies before."

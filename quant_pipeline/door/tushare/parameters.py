@@ -17,6 +17,10 @@ from quant_pipeline.warehouse.reads import Days
 _OF_THE_CLIENT = "ts_type_name"
 """The client's own: the address that it asks at."""
 _RANGE = ("start_date", "end_date")
+_CHOICES: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "stock_basic": {"list_status": frozenset("LDP"), "exchange": frozenset({"SSE", "SZSE", "BSE"})}
+}
+"""API -> parameter -> the values that it can have: of any other one no row would come, and nobody would know why."""
 Value = str | int | dt.date
 
 
@@ -139,6 +143,12 @@ def _values(api: Api, name: str, text: str) -> tuple[Value, ...]:
     values = tuple(dict.fromkeys(part for each in text.split(",") if (part := each.strip())))
     if not values:
         raise wrong_parameter(f"{name}={text[:64]} 没有值。It names nothing.")
+    if name == "ts_code" and (bare := [value for value in values if "." not in value]):
+        raise wrong_parameter(f"ts_code={bare[0][:64]} 缺少交易所后缀，如 600000.SH。The suffix of the exchange lacks.")
+    choices = _CHOICES.get(api.name, {}).get(name)
+    if choices is not None and (wrong := [value for value in values if value not in choices]):
+        known = ",".join(sorted(choices))
+        raise wrong_parameter(f"{name}={wrong[0][:64]} 不在可选值 {known} 之中。It is none of the values that there are.")
     return values
 
 

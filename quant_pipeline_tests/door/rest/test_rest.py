@@ -219,6 +219,21 @@ def test_the_description_names_every_path_with_its_forms_and_swagger_shows_it(re
     rest.ask("DELETE", "/api/stocks", status=405)
 
 
+def test_a_body_has_a_largest_size_whether_it_tells_it_or_not(rest: Rest) -> None:
+    large = b'{"stock_codes": ["' + b"6" * 1_100_000 + b'"]}'
+    headers = {"Content-Type": "application/json"}
+    for body in (large, iter([large[:600_000], large[600_000:]])):
+        told = rest.ask("POST", "/api/watchlist", data=body, headers=headers, status=413)
+        assert "1,000,000" in told["error"]["why"]
+    rest.ask("POST", "/api/watchlist", data=b"{" + b" " * 900_000, headers=headers, status=400)
+
+
+@pytest.mark.parametrize("path", ["/api/backtests/%00", "/api/stocks/60%00", "/api/stocks?keyword=%00"])
+def test_what_no_text_can_hold_is_the_caller_s_mistake(rest: Rest, path: str) -> None:
+    assert "NUL" in rest.get(path, status=400)["message"]
+    rest.ask("POST", "/api/watchlist", json={"stock_codes": ["600000"], "watchlist": "a\0b"}, status=400)
+
+
 def test_a_scope_opens_what_it_includes(warehouse: Database) -> None:
     with served(Settings(), warehouse) as url:
         reader, runner = (keys.add(warehouse, name, Scope(name), None) for name in ("read", "run"))

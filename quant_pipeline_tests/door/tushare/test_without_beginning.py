@@ -140,3 +140,58 @@ def test_what_is_nested_too_deep_is_refused_and_nothing_is_logged(door: str, cap
 
 def test_pages_end_with_an_empty_one(door: str) -> None:
     assert told(door, "daily", ts_code=HELD, limit="10", offset="10")["data"]["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"ts_code": "600000"}, "600000.SH"),
+        ({"list_status": "X"}, "D,L,P"),
+        ({"list_status": "L,X"}, "D,L,P"),
+        ({"exchange": "NYSE"}, "BSE,SSE,SZSE"),
+    ],
+)
+def test_a_value_that_no_row_can_have_is_refused_in_words(door: str, params: dict[str, str], words: str) -> None:
+    answer = told(door, "stock_basic", **params)
+    assert answer["code"] == -2001
+    assert words in answer["msg"]
+    assert told(door, "stock_basic", ts_code=HELD, list_status="L,D")["data"]["items"][0][0] == HELD
+
+
+# --- REST judges the same question alike ---------------------------------------------------------------------------------
+
+
+def daily(door: str, code: str, **params: str) -> requests.Response:
+    return requests.get(f"{door}/api/stocks/{code}/daily", params=params, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("code", "params", "command"),
+    [
+        (HELD, {"start_date": "2026-11-02"}, f"daily_kline --symbols {HELD} --start 2026-11-02"),
+        (OTHER, {}, f"daily_kline --symbols {OTHER} --start 1991-01-14"),
+        (HELD, {"end_date": "2026-10-10"}, f"--symbols {HELD} --start 1999-11-10 --end 2026-10-09"),
+    ],
+)
+def test_rest_names_what_is_not_stored(door: str, code: str, params: dict[str, str], command: str) -> None:
+    answer = daily(door, code, **params)
+    assert answer.status_code == 404
+    assert command in answer.json()["error"]["command"]
+
+
+def test_rest_says_since_when_there_are_bars_and_nothing_of_what_is_whole(door: str) -> None:
+    everything = daily(door, HELD).json()
+    assert f"{SINCE:%Y%m%d}" in everything["message"]
+    assert len(everything["data"]["bars"]) == len(SESSIONS)
+    assert daily(door, HELD, start_date=str(SINCE)).json()["message"] == ""
+
+
+def test_rest_adjusts_nothing_where_factors_lack(door: str, warehouse: Database) -> None:
+    assert daily(door, HELD, adjust="qfq").status_code == 200
+    with warehouse.connect() as connection:
+        connection.execute("DELETE FROM adj_factor WHERE trade_date = %s", (SESSIONS[3],))
+    answer = daily(door, HELD, adjust="qfq")
+    assert answer.status_code == 404
+    assert f"adj_factor --symbols {HELD} --start {SESSIONS[3]} --end {SESSIONS[3]}" in answer.json()["error"]["command"]
+    assert daily(door, HELD, adjust="qfq", start_date=str(SESSIONS[4])).status_code == 200
+    assert daily(door, HELD).status_code == 200
