@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import hypothesis
@@ -19,6 +20,7 @@ from quant_pipeline import project
 from quant_pipeline.settings import Mode, Settings
 from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.shares import LongestFirst, longest_first
 
 _PREFIXES = ("QUANT_", "TUSHARE_", "PUSHPLUS_", "BAOSTOCK_", "AKSHARE_", "THS_", "SECRET_KEY", "PGPASSWORD")
 # A busy machine is no failure: speed is measured in benchmarks/. CI asks the same questions every time.
@@ -32,6 +34,20 @@ _MEMORY = Path("/dev/shm")
 _ROOM = 2 * 1024**3
 
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LongestFirst | None:
+    """Of `--dist loadfile`: the order in which the tests are collected is that in which the files are given out."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return LongestFirst(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        longest_first(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
