@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 
 from quant_pipeline.door.admission import Admission
+from quant_pipeline.door.traffic import Traffic
 from quant_pipeline.market.datasets import TRADE_CALENDAR
 from quant_pipeline.settings import Settings
 
@@ -26,6 +27,7 @@ class Access:
         """`database`: an upgraded one instead of the settings' · `on_loopback`: whether only this machine can reach it."""
         self.settings = settings
         self.admission = Admission(lambda: self.database, on_loopback=on_loopback)
+        self.traffic = Traffic()
         self._database = database
         self._opening = threading.Lock()
         self._calendar: tuple[object, Calendar] | None = None

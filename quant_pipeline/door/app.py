@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -63,10 +64,13 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
 
 
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    began = time.monotonic()
     try:
         response = await call_next(request)
     except Exception as error:
         response = errors.unforeseen(request, error)
+    access: Access = request.app.state.access
+    access.traffic.note(request, response.status_code, time.monotonic() - began)
     response.headers.update(_SAFETY)
     ours = request.url.path.startswith(("/look/", "/static/")) and response.status_code == 200
     if ours and "v" in request.query_params:

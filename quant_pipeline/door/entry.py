@@ -15,6 +15,7 @@ from quant_pipeline.door.admission import Admission, NotAdmitted, NotAllowed, To
 from quant_pipeline.door.callbacks import PREFIX
 from quant_pipeline.door.hosts import named_from_afar
 from quant_pipeline.door.keys import Key, Scope
+from quant_pipeline.door.traffic import CALLER
 from quant_pipeline.door.tushare.route import is_call
 
 ADMITTED = "quant_pipeline.key"
@@ -59,7 +60,7 @@ class KeyCheck:
             if isinstance(admitted, Response):
                 await admitted(scope, receive, send)
                 return
-            scope[ADMITTED] = admitted
+            scope[ADMITTED], scope[CALLER] = admitted, admitted.name
         await self._app(scope, receive, send)
 
     def _admitted(self, shown: str) -> Key | Response:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from quant_pipeline.door.rest import research, service, stocks, sync, watchlists
+from quant_pipeline.door.rest import monitoring, prometheus, research, service, signals, stocks, sync, watchlists
 
-ROUTERS = (sync.router, stocks.router, watchlists.router, research.router, service.router, service.open_router)
+ROUTERS = (
+    sync.router,
+    stocks.router,
+    watchlists.router,
+    research.router,
+    signals.router,
+    monitoring.router,
+    service.router,
+    service.open_router,
+    prometheus.router,
+)

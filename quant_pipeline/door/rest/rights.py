@@ -12,6 +12,7 @@ from quant_pipeline.door.admission import NotAdmitted, NotAllowed, TooMany
 from quant_pipeline.door.entry import ADMITTED, key_in
 from quant_pipeline.door.errors import PageError
 from quant_pipeline.door.keys import Scope
+from quant_pipeline.door.traffic import CALLER
 
 _MAKE = "quant-pipeline serve token add NAME --scope"
 
@@ -26,9 +27,11 @@ def _checked(scope: Scope) -> Callable[[Request], None]:
         access: Access = request.app.state.access
         try:
             if ADMITTED in request.scope:
-                access.admission.allow(request.scope[ADMITTED], scope)
+                key = request.scope[ADMITTED]
+                access.admission.allow(key, scope)
             else:
-                access.admission.admit(key_in(request.headers), scope)
+                key = access.admission.admit(key_in(request.headers), scope)
+            request.scope[CALLER] = key.name if key is not None else ""
         except NotAdmitted:
             raise PageError(
                 401,

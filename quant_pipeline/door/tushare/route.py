@@ -14,6 +14,7 @@ from starlette.types import Scope
 from quant_pipeline.door import keys
 from quant_pipeline.door.access import Access, Reached
 from quant_pipeline.door.admission import NotAdmitted, NotAllowed, TooMany, forwarded
+from quant_pipeline.door.traffic import CALLER
 from quant_pipeline.door.tushare import answers
 from quant_pipeline.door.tushare.errors import Refusal, failed, no_right, too_many, wrong_parameter, wrong_token
 from quant_pipeline.door.tushare.lacking import NotHeld, demand_held, told
@@ -54,7 +55,7 @@ async def answer(request: Request, access: Reached, api: str = "") -> Response:
     except Refusal as refusal:
         return answers.refused(refusal)
     accept, from_afar = request.headers.get("accept", ""), forwarded(request.headers)
-    return await run_in_threadpool(_answered, access, body, api, accept, from_afar)
+    return await run_in_threadpool(_answered, access, request.scope, body, api, accept, from_afar)
 
 
 async def _body(request: Request) -> bytes:
@@ -67,10 +68,10 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _answered(access: Access, body: bytes, api: str, accept: str, from_afar: bool) -> Response:
+def _answered(access: Access, scope: Scope, body: bytes, api: str, accept: str, from_afar: bool) -> Response:
     try:
         call = call_of(body, api)
-        _admit(access, call, from_afar)
+        scope[CALLER] = _admit(access, call, from_afar)
         question = question_of(call)
         return answers.accepted(*_held(access, question), accept)
     except Refusal as refusal:
@@ -96,9 +97,11 @@ def _held(access: Access, question: Question) -> tuple[Rows, str]:
         raise told(question, still.lack, "已尝试获取，仍有缺失。Fetched, and some lack still.") from None
 
 
-def _admit(access: Access, call: Call, from_afar: bool) -> None:
+def _admit(access: Access, call: Call, from_afar: bool) -> str:
+    """The name of the caller's key; "" where none is needed."""
     try:
-        access.admission.admit(call.token, keys.Scope.READ, from_afar=from_afar)
+        key = access.admission.admit(call.token, keys.Scope.READ, from_afar=from_afar)
+        return key.name if key is not None else ""
     except NotAdmitted:
         raise wrong_token() from None
     except NotAllowed as error:

@@ -86,6 +86,10 @@ CROSS JOIN LATERAL (
     ) AS call
 ) AS recent
 """
+_OUTCOMES = """
+SELECT source, api, outcome, count(*) AS calls FROM source_calls
+WHERE finished_at > now() - interval '24 hours' GROUP BY source, api, outcome ORDER BY source, api, outcome
+"""
 _PRUNE = f"DELETE FROM source_calls WHERE finished_at < now() - interval '{KEPT_DAYS} days'"
 
 
@@ -127,6 +131,11 @@ def health_of(database: Database, policies: Policies, priorities: Mapping[str, i
         .sort(place == 0, place, "source", pl.col("api") != _WHOLE, "api")
         .select(_COLUMNS)
     )
+
+
+def outcomes(database: Database) -> pl.DataFrame:
+    """source, api, outcome, calls: those of the last 24 hours."""
+    return read_sql(database, _OUTCOMES)
 
 
 def unhealthy(health: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,66 @@
+"""The OpenAPI text, believed by a stranger: schemathesis asks what it describes, and holds the answers against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as examples
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from quant_pipeline import settings
+from quant_pipeline_tests.assets.platform import Platform, exchange, platform
+from quant_pipeline_tests.door.served import served
+
+__all__ = ["exchange", "platform"]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+STARTS = ("/api/sync/trigger", "/api/multi-period-sync/start-incremental", "/api/data-collection", "/api/backtests")
+"""What they start is shown elsewhere: of these only bodies that are to be refused are sent."""
+
+
+@pytest.fixture(scope="module")
+def url(platform: Platform) -> Iterator[str]:
+    assert platform.alone(platform.sessions(3), "stock_list", "suspensions", "daily_kline", "adj_factor").success
+    with served(settings.load(), platform.database) as url:
+        yield url
+
+
+def test_every_answer_is_as_it_is_described(url: str) -> None:
+    schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json")
+    few = examples(
+        max_examples=4, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    found, asked = [], 0
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        writes = operation.method.upper() != "GET"
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            if mode is GenerationMode.POSITIVE and writes and operation.path.startswith(STARTS):
+                continue
+            if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
+                continue
+            checks = CHECKS if mode is GenerationMode.POSITIVE else [*CHECKS, negative_data_rejection]
+
+            def ask(case: schemathesis.Case) -> None:
+                nonlocal asked
+                asked += 1
+                case.call_and_validate(checks=checks, timeout=60)  # noqa: B023  # asked at once
+
+            try:
+                seed(20261127)(few(given(case=operation.as_strategy(generation_mode=mode))(ask)))()
+            except Unsatisfiable:
+                assert mode is GenerationMode.NEGATIVE, operation.path  # of a path of any text nothing is wrong
+            except Exception as error:
+                found.append(f"{operation.method.upper()} {operation.path} ({mode}): {type(error).__name__} {error}")
+    assert not found, "\n\n".join(found)
+    assert asked > 100
