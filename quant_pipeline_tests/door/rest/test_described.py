@@ -1,8 +1,12 @@
-"""The OpenAPI text, believed by a stranger: schemathesis asks what it describes, and holds the answers against it."""
+"""The OpenAPI text, believed by strangers: schemathesis asks what it describes and holds the answers against it, and a client
+that is generated from it works."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -64,3 +68,33 @@ def test_every_answer_is_as_it_is_described(url: str) -> None:
                 found.append(f"{operation.method.upper()} {operation.path} ({mode}): {type(error).__name__} {error}")
     assert not found, "\n\n".join(found)
     assert asked > 100
+
+
+CALLS = """
+import sys
+from made import Client
+from made.api.stocks import stocks_api_stocks_get as stocks
+from made.api.watchlist import add_api_watchlist_post as add
+from made.models import Added
+client = Client(base_url=sys.argv[1])
+first = stocks.sync(client=client, per_page=1)
+print(first.data.total, first.data.items[0].ts_code)
+print(add.sync(client=client, body=Added(stock_codes=["999999"])).error.why)
+"""
+
+
+def test_a_client_that_is_generated_from_it_works(url: str, platform: Platform, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    (tmp_path / "config.yml").write_text("post_hooks: []\n", encoding="utf-8")
+    generate = [sys.executable, "-m", "openapi_python_client", "generate", "--url", f"{url}/api/openapi.json", "--meta", "none"]
+    options = ["--output-path", str(made), "--config", str(tmp_path / "config.yml"), "--fail-on-warning"]
+    done = subprocess.run([*generate, *options], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = subprocess.run(
+        [sys.executable, "-c", CALLS, url], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert asked.returncode == 0, asked.stderr
+    listed, refused = asked.stdout.splitlines()
+    ((total, first),) = platform.rows("SELECT count(*), min(ts_code) FROM stock_list WHERE list_status = 'L'")
+    assert listed == f"{total} {first}"
+    assert refused
