@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from quant_pipeline.door.rest import monitoring, prometheus, research, service, signals, stocks, sync, watchlists
+from quant_pipeline.door.rest import accounts, monitoring, prometheus, research, service, signals, stocks, sync, watchlists
 
 ROUTERS = (
     sync.router,
     stocks.router,
     watchlists.router,
     research.router,
+    accounts.router,
     signals.router,
     monitoring.router,
     service.router,

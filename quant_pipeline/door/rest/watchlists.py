@@ -13,10 +13,12 @@ from quant_pipeline.door.errors import PageError
 from quant_pipeline.door.keys import Scope
 from quant_pipeline.door.rest.forms import PROBLEMS, Answer, Tagged
 from quant_pipeline.door.rest.rights import needs
+from quant_pipeline.language import speaking
 from quant_pipeline.market import clock
 from quant_pipeline.market.listings import meant
 from quant_pipeline.market.search import Named
 from quant_pipeline.market.watchlists import WatchlistError
+from quant_pipeline.retelling import retold
 from quant_pipeline.warehouse import watchlists
 from quant_pipeline.warehouse.listings import listings
 
@@ -47,6 +49,20 @@ class Change(BaseModel):
     unchanged: list[str] = []
 
 
+class ToPush(BaseModel):
+    stock_codes: list[str] = Field(min_length=1, max_length=1000, examples=[["600000", "000001.SZ"]])
+    group_name: str = Field(min_length=1, max_length=40, examples=["观察"])
+    account: str = Field("", max_length=40, description="Of your THS accounts; none: the only one.")
+
+
+class Pushed(BaseModel):
+    group: str
+    added: list[str]
+    there: list[str] = Field(description="Stood in the group already.")
+    refused: dict[str, str] = Field(description="Code -> why THS does not take it.")
+    notes: list[str]
+
+
 @router.get("")
 def every(access: Reached) -> Answer[list[Watched]]:
     """All lists, code by code."""
@@ -68,6 +84,38 @@ def add(asked: Added, access: Reached) -> Answer[Change]:
     except WatchlistError as error:
         raise PageError(400, "自选列表未改动 The list stays as it is", why=str(error)) from None
     return Answer(data=Change(added=list(changed.added), unchanged=list(changed.unchanged)))
+
+
+@router.post("/push", dependencies=[needs(Scope.RUN)])
+def push(asked: ToPush, access: Reached) -> Answer[Pushed]:
+    """Puts codes into the list of that name, and the list into the group of that name of your THS account."""
+    from quant_pipeline.resources.ths_groups import groups_of
+    from quant_pipeline.ths.errors import ThsError
+    from quant_pipeline.ths.planning import PushRefused
+    from quant_pipeline.ths.pushes import push_of
+    from quant_pipeline.ths.pushing import push as pushed
+    from quant_pipeline.vault.errors import VaultError
+
+    codes, database = _known(access, asked.stock_codes), access.database
+    try:
+        with groups_of(database, asked.account) as (groups, logged):
+            wanted = push_of(f"watchlist:{asked.group_name}", {}, group=asked.group_name, account=asked.account)
+            watchlists.add(database, asked.group_name, codes, origin=_ORIGIN, day=clock.today())
+            done = pushed(database, groups, logged.account, wanted, access.calendar().latest())
+    except (ThsError, VaultError, PushRefused, WatchlistError, ValueError) as error:
+        with speaking("zh"):
+            why = retold(str(error))
+        raise PageError(400, "未推送到同花顺 Nothing was pushed", why=why, command="quant-pipeline ths status") from None
+    return Answer(
+        message="已推送 pushed",
+        data=Pushed(
+            group=asked.group_name,
+            added=list(done.added),
+            there=list(done.there),
+            refused=done.refused,
+            notes=[*done.notes, *done.differs],
+        ),
+    )
 
 
 @router.delete("/{code}", dependencies=[needs(Scope.RUN)])
