@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from psycopg import sql
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
@@ -30,6 +31,8 @@ _QUICK = RatePolicy(per_minute=None, per_second=None, concurrency=4, retries=2, 
 QUICK: Policies = {"tushare": {"*": _QUICK}}
 NOW = "2026-11-20T18:00"
 LATEST = dt.date(2026, 11, 20)
+_CALENDAR: dict[str, bytes] = {}
+"""Table -> its rows of the calendar's sync, as PostgreSQL copies them; empty until a test of this worker has synced it."""
 
 
 @dataclass
@@ -79,10 +82,28 @@ class Bench:
 
     def reference(self, sessions: tuple[dt.date, ...]) -> None:
         """Syncs what bars are judged against."""
-        self.sync(TRADE_CALENDAR)
+        self._calendar()
         for dataset in (STOCK_LIST, BSE_MAPPING, NAME_HISTORY):
             self.sync(dataset)
         self.sync(SUSPENSIONS, sessions)
+
+    def _calendar(self) -> None:
+        """Thirty-six years of days: fetched, checked and stored once in a worker, then copied with their record. Whose test
+        counts the calls syncs them before."""
+        if self.rows("SELECT 1 FROM trade_calendar LIMIT 1"):
+            return
+        with self.database.connect() as connection, connection.cursor() as cursor:
+            for table, rows in _CALENDAR.items():
+                with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
+                    copy.write(rows)
+        if _CALENDAR:
+            return
+        assert not self.sync(TRADE_CALENDAR).failed
+        with self.database.connect() as connection, connection.cursor() as cursor:
+            for table, condition in (("trade_calendar", "true"), ("sync_items", "dataset = 'trade_calendar'")):
+                chosen = sql.SQL("COPY (SELECT * FROM {} WHERE " + condition + ") TO STDOUT").format(sql.Identifier(table))
+                with cursor.copy(chosen) as copy:
+                    _CALENDAR[table] = b"".join(copy)
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         with self.database.connect() as connection:

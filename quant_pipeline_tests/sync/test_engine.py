@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, SOURCED, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, MONTHLY_KLINE, SOURCED, STOCK_LIST, TRADE_CALENDAR
 from quant_pipeline_tests.sync.conftest import Bench
 
 
@@ -71,6 +71,7 @@ def test_given_codes_are_asked_for_one_by_one_where_that_is_fewer_calls(bench: B
 
 def test_the_ledger_tells_what_a_run_did(bench: Bench) -> None:
     sessions = bench.sessions(3)
+    bench.sync(TRADE_CALENDAR)
     bench.reference(sessions)
     bench.sync(DAILY_KLINE, sessions)
     bench.ledger.finish(bench.run)
