@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quant_pipeline.cli.command import as_json, plain_errors, prepared, print_facts, show
+from quant_pipeline.cli.command import as_json, plain_errors, prepared, print_facts, show, upgraded
 from quant_pipeline.cli.help import Group, option
 from quant_pipeline.cli.vault import asked
 from quant_pipeline.language import say
@@ -119,12 +119,16 @@ def cookie(account: str, file: Path | None, as_json: bool) -> None:
 def status(probe: bool, as_json: bool) -> None:
     """Each account: state, method, age, expiry, last use, last failure."""
     with plain_errors():
-        from quant_pipeline.console import ths as doors
+        from quant_pipeline.console.ths_status import status_output
+        from quant_pipeline.ths.accounts import Accounts
 
         settings, console = prepared(as_json)
-        logins = doors.opened()
-        answers = doors.probed(logins, logins.accounts.all()) if probe else {}
-        show(doors.status_output(logins, answers), settings, console, as_json)
+        accounts, answers = Accounts(upgraded()), dict[str, str]()
+        if probe:
+            from quant_pipeline.console import ths as doors
+
+            answers = doors.probed(doors.opened(), accounts.all())
+        show(status_output(accounts, answers), settings, console, as_json)
 
 
 @ths.command()

@@ -20,6 +20,8 @@ from quant_pipeline.warehouse.database import Database
 
 DEFAULT: Final = "default"
 """The name of a user's only account."""
+A_DAY: Final = 6
+"""Logins of an account that are begun by itself."""
 _LOCKS = 0x51504C + 7
 """Class of the advisory locks: an account is logged in by one process at a time."""
 

@@ -9,18 +9,16 @@ Six logins of an account a day, whoever began them, and no more (used_up, until 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
 
 from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
-from quant_pipeline.ths.accounts import Account, Method, State
+from quant_pipeline.ths.accounts import A_DAY, Account, Method, State
 from quant_pipeline.ths.errors import Failure, ThsError
 from quant_pipeline.ths.logins import CODE_LIFE, Logins
 from quant_pipeline.ths.sessions import OVER
 from quant_pipeline.vault.errors import VaultError
 from quant_pipeline.vault.kinds import THS_CODE, THS_MOBILE, THS_PASSWORD, THS_SESSION
 
-A_DAY: Final = 6
 _FIRST_WAIT, _LONGEST_WAIT = dt.timedelta(minutes=5), dt.timedelta(minutes=60)
 _BETWEEN = dt.timedelta(minutes=30)
 """How soon after a login an expiry may bring the next one: what expires at once again would use up the day."""
