@@ -108,6 +108,23 @@ def test_where_there_is_no_database_it_makes_none(tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "new" / "pg").exists()
 
 
+@pytest.mark.usefixtures("instance")
+def test_tokens_are_tried_before_the_first_run(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUANT_DATABASE_URL")
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path / "new"))
+    monkeypatch.setenv("QUANT_MODE", "live")
+    monkeypatch.setenv("TUSHARE_URL", platform.sandbox.tushare_url)
+    monkeypatch.setenv("PUSHPLUS_URL", platform.sandbox.pushplus_url)
+    monkeypatch.setenv("PUSHPLUS_SECRET_KEY", platform.sandbox.pushplus_secret)
+    for token, state in ((TOKEN, "ok"), (WRONG, "failed")):
+        monkeypatch.setenv("TUSHARE_TOKEN", token)
+        monkeypatch.setenv("PUSHPLUS_TOKEN", token)
+        states = found(exit_code=1)
+        assert (states["tushare"]["state"], states["pushplus"]["state"]) == (state, state)
+        assert (states["database"]["state"], states["tables"]["state"]) == ("failed", "skipped"), "it has none yet"
+    assert not (tmp_path / "new" / "pg").exists()
+
+
 @pytest.mark.usefixtures("instance", "platform")
 def test_past_the_calendars_end_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_NOW", "2026-12-20T18:00")

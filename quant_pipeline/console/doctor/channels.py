@@ -25,7 +25,7 @@ WHERE created_at > now() - interval '7 days'
 def look(patient: Patient) -> Iterator[Finding]:
     """Each channel, and the outbox of the last seven days."""
     yield from _channels(patient)
-    with patient.database.connect() as connection:
+    with patient.desk.connect() as connection:
         row = connection.execute(_LEFT).fetchone()
     failed, pending = row if row is not None else (0, 0)
     facts = {"failed": failed, "pending": pending}
@@ -43,7 +43,7 @@ def _channels(patient: Patient) -> Iterator[Finding]:
         yield Finding(name or "channels", State.FAILED, mistake, say("mend the file; see channels.example.toml"))
     for mistake in routes_of(found.tables, list(found.channels.values())).mistakes:
         yield Finding("routes", State.FAILED, mistake, say("mend the file; see channels.example.toml"))
-    health = {each.name: each for each in health_of(patient.database, list(found.channels)) if each.api in _SENDING}
+    health = {each.name: each for each in health_of(patient.desk, list(found.channels)) if each.api in _SENDING}
     for name, channel in found.channels.items():
         yield _account(channel) if isinstance(channel, PushPlus) else _state(channel, health.get(name))
 

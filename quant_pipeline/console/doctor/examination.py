@@ -33,12 +33,12 @@ LOOKS: Final[dict[str, Callable[[Patient], Findings]]] = {
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, as soon as it is known."""
-    patient = Patient(settings)
-    for matter, look in LOOKS.items():
-        try:
-            found = look(patient)
-            yield from [found] if isinstance(found, Finding) else found
-        except Unusable as error:
-            yield Finding(matter, State.SKIPPED, say("not looked at: {why}", why=error))
-        except Exception as error:
-            yield Finding(matter, State.FAILED, described(error) or in_words(error))
+    with Patient(settings) as patient:
+        for matter, look in LOOKS.items():
+            try:
+                found = look(patient)
+                yield from [found] if isinstance(found, Finding) else found
+            except Unusable as error:
+                yield Finding(matter, State.SKIPPED, say("not looked at: {why}", why=error))
+            except Exception as error:
+                yield Finding(matter, State.FAILED, described(error) or in_words(error))

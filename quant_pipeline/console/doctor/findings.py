@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.resources import opened
 from quant_pipeline.settings import Settings
+from quant_pipeline.warehouse import server
 from quant_pipeline.warehouse.database import Database
 
 
@@ -48,6 +52,13 @@ class Patient:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._borrowed = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._borrowed.close()
 
     @property
     def has_a_server(self) -> bool:
@@ -67,6 +78,19 @@ class Patient:
         return database
 
     @cached_property
+    def desk(self) -> Database:
+        """The database; before the first run one that is made for the questions to the services and thrown away: tokens are
+        to be tried before anything is fetched with them. Not in sandbox mode, where there are none: Unusable."""
+        if self.has_a_server or self.settings.sandboxed:
+            return self.database
+        folder = Path(self._borrowed.enter_context(tempfile.TemporaryDirectory(prefix="qd")))
+        self._borrowed.callback(server.stop, folder)
+        database = Database.from_settings(self.settings.model_copy(update={"home": folder}))
+        self._borrowed.callback(database.close)
+        database.upgrade()
+        return database
+
+    @cached_property
     def calendar(self) -> Calendar:
         """The exchange's calendar, as every command sees it."""
-        return opened.calendar(self.database)
+        return opened.calendar(self.desk)

@@ -31,7 +31,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     ranks = registry.priorities()
     for name, why in registry.registered().broken.items():
         yield Finding(name, State.FAILED, why, say("mend or uninstall the package of this plug-in"))
-    database = patient.database
+    database = patient.desk
     presence = Presence(database.connect())
     try:
         paces = registry.policies(patient.settings.rate_limits)
@@ -90,7 +90,7 @@ def _off(ranks: Mapping[str, int]) -> list[str]:
 
 def _quotas(patient: Patient, paces: Policies, ranks: dict[str, int]) -> dict[tuple[str, Any], str]:
     """(source, API) -> how much of its quota is used, in words."""
-    rows = health_of(patient.database, paces, ranks).to_dicts()
+    rows = health_of(patient.desk, paces, ranks).to_dicts()
     return {
         (row["source"], row["api"]): _SEPARATOR
         + say("{used} of {quota} calls a minute used", used=row["calls_minute"], quota=row["quota"])
