@@ -234,6 +234,27 @@ def test_beside_a_running_sync_it_is_refused_with_exit_code_2(shell: Platform, a
         presence.close()
 
 
+def test_a_run_holds_the_slot_from_before_its_plan_so_that_another_is_refused_as_a_whole(
+    shell: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from quant_pipeline.console import commands as console_commands
+
+    taken: list[bool] = []
+
+    def planned(*_: object) -> None:
+        presence = Presence(shell.database.connect())
+        taken.append(not SyncSlot(shell.database, presence).busy())
+        presence.close()
+        raise RuntimeError("the plan is made")
+
+    monkeypatch.setattr(console_commands, "_todo", planned)
+    assert "the plan is made" in invoke("run", exit_code=1).stderr
+    assert taken == [False]
+    presence = Presence(shell.database.connect())
+    assert SyncSlot(shell.database, presence).busy() is None, "it is given back"
+    presence.close()
+
+
 def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell: Platform) -> None:
     first = report("run")
     assert (first["mode"], first["status"], first["session"], first["nothing_to_do"]) == (

@@ -38,6 +38,7 @@ from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
 from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE
 from quant_pipeline.sync.plan import Plan, PlanError
+from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
 
@@ -118,6 +119,22 @@ def _run(
         unmade = _unmade(instance, session, [*SCREENS, OVERVIEW])
     refuse_when_busy(database)
     command_id = _new_id()
+    # From before the plan to the last run: of two commands that begin at once, the later one is refused as a whole.
+    with held(database, command_id, queue=False):
+        launched, skipped = _all_of_run(warehouse, calendar, session, console, unmade, command_id)
+    conclude(warehouse, launched)
+    return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
+
+
+def _all_of_run(
+    warehouse: WarehouseResource,
+    calendar: Calendar,
+    session: dt.date,
+    console: Console,
+    unmade: set[str],
+    command_id: str,
+) -> tuple[list[Launched], list[str]]:
+    """What `run` launched, and what it left out. `unmade`: screens and overview that the session has none of yet."""
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
     beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
     with progress.shown(console, plans, _uncounted(problems), beside):
@@ -126,13 +143,12 @@ def _run(
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(DAILY_SYNC, tags, selection=SCREENS, trigger="run", command_id=command_id))
     # At last, when all that the day is made of is there; without its bars there is no day.
-    if (launched or OVERVIEW in unmade) and latest_stored(database, session) == session:
+    if (launched or OVERVIEW in unmade) and latest_stored(warehouse.database, session) == session:
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(DAILY_SYNC, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
     if launched:
         launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
-    conclude(warehouse, launched)
-    return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
+    return launched, skipped
 
 
 def _todo(
@@ -175,6 +191,14 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
     if not order.force:
         refuse_when_busy(database)
     command_id = _new_id()
+    with held(database, command_id, queue=order.force):
+        launched = _all_of_sync(warehouse, console, order, command_id)
+    conclude(warehouse, launched)
+    return _report(settings, database, order.last_session, launched, began, command_id=command_id, screened=False)
+
+
+def _all_of_sync(warehouse: WarehouseResource, console: Console, order: Order, command_id: str) -> list[Launched]:
+    """What `sync` launched."""
     with planner(warehouse, order.sources) as planning:
         _tell_unusable(planning, console, order.datasets)
         plans, problems, unserved = _planned(planning, order)
@@ -182,7 +206,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
         _demand_any(order.datasets, unserved | {str(why).partition(":")[0]: str(why) for why in problems if not why.dataset})
     show_total(plans, problems, console, failed=order.retry_failed)
     with progress.shown(console, plans, _uncounted(problems)):
-        launched = [
+        return [
             _launched(
                 task,
                 options=order.options,
@@ -193,8 +217,6 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
             )
             for task in tasks.asked_tasks(order.datasets, order.windows)
         ]
-    conclude(warehouse, launched)
-    return _report(settings, database, order.last_session, launched, began, command_id=command_id, screened=False)
 
 
 def plan(order: Order, console: Console) -> tuple[list[Plan], list[PlanError]]:
