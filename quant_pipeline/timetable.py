@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -66,13 +68,23 @@ DEFAULTS: dict[str, Times] = {
 
 def load(path: Path | None) -> dict[str, Times]:
     """The times of every job. ConfigurationError when the file (default: schedules.toml, where there is one) cannot be used."""
+    file = place(path)
+    if path is None and not file.is_file():
+        return dict(DEFAULTS)
+    return laid_over(read_toml(file, say("the schedules")), file)
+
+
+def place(path: Path | None) -> Path:
+    """The file that times are read from: `path` (that of QUANT_SCHEDULES), else schedules.toml in the project's folder."""
+    if path is not None:
+        return path
+    known = project.found()
+    return known.folder / FILE if known is not None else FILE
+
+
+def laid_over(written: Mapping[str, Any], path: Path) -> dict[str, Times]:
+    """The times of every job, by the tables of a file and the defaults. TimetableError names what is wrong in `path`."""
     times = dict(DEFAULTS)
-    if path is None:
-        known = project.found()
-        path = known.folder / FILE if known is not None else FILE
-        if not path.is_file():
-            return times
-    written = read_toml(path, say("the schedules"))
     for job, fields in written.items():
         if job not in DEFAULTS:
             text = say("{path}: there is no job {job!r}; jobs are {jobs}", path=path, job=job, jobs=", ".join(DEFAULTS))

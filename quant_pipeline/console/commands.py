@@ -16,7 +16,6 @@ from rich.console import Console
 
 from quant_pipeline.console import progress, report, tasks
 from quant_pipeline.console.aftermath import clear_up, conclude
-from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.launch import Launched, launch, side_by_side
 from quant_pipeline.console.notes import show_note
 from quant_pipeline.console.nothing_to_do import OVERVIEW, refuse_when_busy
@@ -30,6 +29,7 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
+from quant_pipeline.resources.instance import prepare_environment
 from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import retold

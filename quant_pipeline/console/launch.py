@@ -11,13 +11,13 @@ import dagster as dg
 
 from quant_pipeline.assets.dataset_asset import SKIPPED
 from quant_pipeline.assets.failures import why
-from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.console.interruption import Interrupted, beside
 from quant_pipeline.definitions import defs
 from quant_pipeline.resources.dagster_private.files import leave_output_alone
 from quant_pipeline.resources.dagster_private.handlers import share_handlers
 from quant_pipeline.resources.dagster_private.names import COMMAND_TAG, LAUNCHED_BY_TAG
 from quant_pipeline.resources.dead_runs import cancel
+from quant_pipeline.resources.instance import prepare_environment
 from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
@@ -54,20 +54,22 @@ def launch(
     selection: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
+    run_config: Mapping[str, Any] | None = None,
     queue: bool = False,
     trigger: str,
     command_id: str,
 ) -> Launched:
     """Runs the job, or the `selection` of its assets, for the partitions that the tags name; waits for its end.
 
-    `options`: as SyncOptions has them. `config`: of ops, by name. The run is stored under the job's name, tagged with the
-    command that asked, and with the id that all runs of that call of it have.
+    `options`: as SyncOptions has them. `config`: of ops, by name. `run_config`: as a schedule gives it. The run is stored under
+    the job's name, tagged with the command that asked (unless `tags` name somebody else), and with the id that all runs of that
+    call of it have.
     """
     prepare_environment()
     named = {
-        **tags,
         LAUNCHED_BY_TAG: f"CLI {trigger}",
         COMMAND_TAG: f"quant-pipeline {trigger}",
+        **tags,
         COMMAND_ID_TAG: command_id,
         **({QUEUE_TAG: "true"} if queue else {}),
     }
@@ -82,6 +84,7 @@ def launch(
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in selection] or None,
                 run_config=_QUIET
+                | dict(run_config or {})
                 | (run_config_of(options) if options else {})
                 | ({"ops": {op: {"config": dict(each)} for op, each in config.items()}} if config else {}),
                 tags=named,

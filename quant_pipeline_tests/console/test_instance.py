@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quant_pipeline.console.instance import InstanceError, prepare_environment
+from quant_pipeline.resources.instance import InstanceError, prepare_environment
 
 
 @pytest.fixture(autouse=True)

@@ -11,18 +11,13 @@ from typing import Any
 
 from quant_pipeline.console.doctor.findings import Finding, Patient, State
 from quant_pipeline.language import say, say_many
-from quant_pipeline.market.calendar import Calendar
-from quant_pipeline.resources.sources import SourcesResource
+from quant_pipeline.resources.source_check import Checked, ask, opened
 from quant_pipeline.sources import registry
-from quant_pipeline.sources.base import Source, Tally
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.base import Source
+from quant_pipeline.sources.failures import FailureClass
 from quant_pipeline.sources.policy import Policies
-from quant_pipeline.sources.question import cheapest, hasty
 from quant_pipeline.sync.insight.health import health_of
-from quant_pipeline.warehouse.presence import Presence
 
-_PATIENCE = 5.0
-"""Seconds that a question waits for a place under its quota."""
 _SEPARATOR = " · "
 
 
@@ -31,55 +26,42 @@ def look(patient: Patient) -> Iterator[Finding]:
     ranks = registry.priorities()
     for name, why in registry.registered().broken.items():
         yield Finding(name, State.FAILED, why, say("mend or uninstall the package of this plug-in"))
-    database = patient.desk
-    presence = Presence(database.connect())
-    try:
-        paces = registry.policies(patient.settings.rate_limits)
-        resource = SourcesResource(patience=_PATIENCE)
-        with resource.opened(database, patient.calendar, presence, policies=hasty(paces)) as (sources, _):
-            yield from (Finding(each, State.OK, say("off (priority 0)")) for each in _off(ranks))
-            built = {source.name for source in sources}
-            for name in ranks.keys() - built - set(_off(ranks)):
-                yield Finding(name, State.OK, say("not set up; it is optional"))
-            asked = [source for source in sources if ranks[source.name]]
-            with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-                answers = list(pool.map(lambda source: _ask(source, patient.calendar), asked))
-                left = _quotas(patient, paces, ranks)
-                for source, found in zip(asked, answers, strict=True):
-                    quota = left.get((source.name, found.facts.get("api")), "")
-                    yield Finding(found.matter, found.state, found.words + quota, found.advice, found.facts)
-    finally:
-        presence.close()
+    with opened(patient.desk, patient.calendar, patient.settings) as sources:
+        yield from (Finding(each, State.OK, say("off (priority 0)")) for each in _off(ranks))
+        built = {source.name for source in sources}
+        for name in ranks.keys() - built - set(_off(ranks)):
+            yield Finding(name, State.OK, say("not set up; it is optional"))
+        asked = [source for source in sources if ranks[source.name]]
+        with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
+            answers = list(pool.map(lambda source: ask(source, patient.calendar), asked))
+        left = _quotas(patient, registry.policies(patient.settings.rate_limits), ranks)
+        for source, answer in zip(asked, answers, strict=True):
+            found = _told(source, answer)
+            quota = left.get((source.name, answer.api), "")
+            yield Finding(found.matter, found.state, found.words + quota, found.advice, found.facts)
 
 
-def _ask(source: Source, calendar: Calendar) -> Finding:
-    if (why := source.unavailable()) is not None:
-        return Finding(source.name, State.FAILED, why)
-    question = cheapest(source, calendar)
-    if question is None or type(source).settings.address is None:
+def _told(source: Source, answer: Checked) -> Finding:
+    if answer.unavailable is not None:
+        return Finding(source.name, State.FAILED, answer.unavailable)
+    if answer.api is None:
         return Finding(source.name, State.OK, say("it works from what is stored, and asks nobody"))
-    serving, unit = question
-    tally = Tally()
-    facts: dict[str, Any] = {"api": serving.api, "dataset": serving.dataset.name}
-    try:
-        rows = source.fetch(serving.dataset, unit, tally).height
-    except SourceError as error:
-        cost = say_many("{count} call", "{count} calls", tally.calls)
-        words = f"{source.without_secrets(str(error))} ({cost})"
-        return Finding(source.name, State.FAILED, words, _advice(source, error), facts | {"class": error.failure.value})
-    facts |= {"calls": tally.calls, "seconds": round(tally.seconds, 2), "rows": rows}
-    words = say(
-        "{api} answered in {seconds:.1f} s ({cost})",
-        api=serving.api, seconds=tally.seconds, cost=say_many("{count} call", "{count} calls", tally.calls),
-    )  # fmt: skip
+    facts: dict[str, Any] = {"api": answer.api, "dataset": answer.dataset}
+    cost = say_many("{count} call", "{count} calls", answer.calls)
+    if answer.failure is not None:
+        words = f"{answer.problem} ({cost})"
+        advice = _advice(source, answer.failure)
+        return Finding(source.name, State.FAILED, words, advice, facts | {"class": answer.failure.value})
+    facts |= {"calls": answer.calls, "seconds": round(answer.seconds, 2), "rows": answer.rows}
+    words = say("{api} answered in {seconds:.1f} s ({cost})", api=answer.api, seconds=answer.seconds, cost=cost)
     return Finding(source.name, State.OK, words, facts=facts)
 
 
-def _advice(source: Source, error: SourceError) -> str:
+def _advice(source: Source, failure: FailureClass) -> str:
     off = registry.priority_variable(source.name)
-    if error.failure is FailureClass.RATE_LIMITED:
+    if failure is FailureClass.RATE_LIMITED:
         return say("wait, or lower its pace in QUANT_RATE_LIMITS")
-    if error.failure is FailureClass.RETRYABLE:
+    if failure is FailureClass.RETRYABLE:
         return say("check the network and its address; `{variable}=0` leaves it out", variable=off)
     return say("check its token and the account's permissions; `{variable}=0` leaves it out", variable=off)
 

@@ -6,10 +6,10 @@ import dagster as dg
 
 from quant_pipeline import timetable
 from quant_pipeline.console.doctor.findings import Finding, Patient, State, Unusable
-from quant_pipeline.console.instance import prepare_environment
 from quant_pipeline.language import say
 from quant_pipeline.resources.daemon_presence import running_daemon
 from quant_pipeline.resources.dagster_private.switches import switched_by_hand
+from quant_pipeline.resources.instance import prepare_environment
 from quant_pipeline.warehouse.revisions import standing
 
 

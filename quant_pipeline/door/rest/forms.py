@@ -29,6 +29,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 """What any route may answer instead: one form for all."""
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "Things stand so that it cannot be done."}}
+NOT_HERE: dict[int | str, dict[str, Any]] = {501: {"model": Problem, "description": "Not done here: what stands in its place."}}
 
 
 class Answer(BaseModel, Generic[Data]):

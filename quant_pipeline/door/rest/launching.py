@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import IO
@@ -23,7 +23,8 @@ _BEGUN = "SELECT EXISTS (SELECT FROM sync_runs WHERE command_id = %s)"
 _LOOK = 0.1
 _LONGEST = 30.0
 """Seconds until the first run of the command is on record: a long plan is made before it."""
-_TAKEN = 2
+_TAKEN, _NOTHING = 2, 3
+"""Exit codes: a sync is running; the schedule starts nothing now (cli/tick.py)."""
 _WORDS = 1_000
 
 
@@ -42,10 +43,32 @@ def start(database: Database, arguments: Sequence[str]) -> Started:
         with closing(Presence(database.connect())) as presence:
             if (words := SyncSlot(database, presence).busy()) is not None:
                 raise _busy(words)
-    id_ = uuid.uuid4().hex[:12]
+    id_ = _new_id()
+    return _follow(["quant_pipeline", *arguments, "--json"], id_, lambda: _begun(database, id_))
+
+
+def tick(database: Database, job: str) -> Started:
+    """Starts what the job's schedule would start now. PageError 409 where that is nothing (a closed day), in its words, 429
+    where a sync is running that it does not queue behind, 400 for what cannot be run."""
+    from quant_pipeline.resources.dagster_private.run_list import has_run
+
+    def begun() -> bool:
+        with database.pool.connection() as connection:
+            return has_run(connection, id_)
+
+    id_ = _new_id()
+    return _follow(["quant_pipeline.cli.tick", job, id_], id_, begun)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _follow(module: Sequence[str], id_: str, begun: Callable[[], bool]) -> Started:
+    """Runs `python -m MODULE …` until it has `begun`, or has ended before."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "quant_pipeline", *arguments, "--json"],
+            [sys.executable, "-m", *module],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -55,21 +78,23 @@ def start(database: Database, arguments: Sequence[str]) -> Started:
         deadline = time.monotonic() + _LONGEST
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                return _ended(database, id_, process.returncode, said)
-            if _begun(database, id_):
+                return _ended(id_, process.returncode, said, begun=begun())
+            if begun():
                 break
             time.sleep(_LOOK)
     return Started(id_, running=True)
 
 
-def _ended(database: Database, id_: str, code: int, said: IO[bytes]) -> Started:
-    if code == 0 or _begun(database, id_):
+def _ended(id_: str, code: int, said: IO[bytes], *, begun: bool) -> Started:
+    if code == 0 or begun:
         return Started(id_, running=False)
     said.seek(0)
     text = said.read().decode(errors="replace").strip()
     words = text.rpartition("quant-pipeline: ")[2][-_WORDS:]
     if code == _TAKEN and not text.startswith("Usage:"):
         raise _busy(words)
+    if code == _NOTHING:
+        raise PageError(409, "该任务此刻没有可运行的 Its schedule starts nothing now", why=words)
     raise PageError(400, "命令未接受 The command refused it", why=words)
 
 

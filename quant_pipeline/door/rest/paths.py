@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from quant_pipeline.door.rest import accounts, monitoring, prometheus, research, service, signals, stocks, sync, watchlists
+from quant_pipeline.door.rest import (
+    accounts,
+    dataflow,
+    monitoring,
+    prometheus,
+    research,
+    service,
+    services,
+    signals,
+    stocks,
+    sync,
+    system,
+    tasks,
+    watchlists,
+)
 
 ROUTERS = (
     sync.router,
@@ -12,6 +26,10 @@ ROUTERS = (
     accounts.router,
     signals.router,
     monitoring.router,
+    tasks.router,
+    system.router,
+    services.router,
+    dataflow.router,
     service.router,
     service.open_router,
     prometheus.router,

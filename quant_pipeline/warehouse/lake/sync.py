@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from psycopg import sql
 
 from quant_pipeline.language import say
 from quant_pipeline.market.dataset import Dataset
@@ -18,13 +17,11 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake.files import drop_unfinished, file_of, kept_years, opened, write
 from quant_pipeline.warehouse.lake.manifest import Manifest
 from quant_pipeline.warehouse.lake.snapshot import Snapshot, snapshot
+from quant_pipeline.warehouse.lake.state import years_of
 from quant_pipeline.warehouse.reads import statement_of
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, fold
 
 _LOCK = 0x51504C4B  # "QPLK"
-_BOUNDS = """
-SELECT extract(year FROM min(trade_date))::integer AS first, extract(year FROM max(trade_date))::integer AS last FROM {}
-"""
 
 
 class LakeError(RuntimeError):
@@ -76,7 +73,7 @@ def _looked_at(stored: Snapshot, folder: Path, manifest: Manifest, datasets: Col
     """What is out of date; what is current goes into the manifest."""
     stale = []
     for dataset in DATASETS.values():
-        for year in sorted({*_years(stored, dataset), *kept_years(folder, dataset)}):
+        for year in sorted({*years_of(stored, dataset), *kept_years(folder, dataset)}):
             path = file_of(folder, dataset, year)
             found = opened(path)
             if found is not None:
@@ -85,14 +82,6 @@ def _looked_at(stored: Snapshot, folder: Path, manifest: Manifest, datasets: Col
             if dataset in datasets and (found is None or found.held.label != stored.label(dataset, year)):
                 stale.append((dataset, year))
     return stale
-
-
-def _years(stored: Snapshot, dataset: Dataset) -> Collection[int]:
-    """The years of which the table may have rows."""
-    if not dataset.dated:
-        return [EVERY_YEAR]
-    first, last = stored.sql(sql.SQL(_BOUNDS).format(sql.Identifier(dataset.name)).as_string()).row(0)
-    return [] if first is None else range(first, last + 1)
 
 
 def _rows(stored: Snapshot, dataset: Dataset, year: int) -> pl.DataFrame:
