@@ -25,7 +25,6 @@ def main(job: str, command_id: str) -> None:
         from quant_pipeline.market import clock
         from quant_pipeline.market.datasets import SOURCED
         from quant_pipeline.resources.dagster_private.names import COMMAND_TAG, LAUNCHED_BY_TAG
-        from quant_pipeline.resources.sync import QUEUE_TAG
         from quant_pipeline.resources.warehouse import WarehouseResource
         from quant_pipeline.schedules import SCHEDULES
 
@@ -41,14 +40,12 @@ def main(job: str, command_id: str) -> None:
             leave(asked.skip_message or "", NOTHING)
         (request,) = asked.run_requests
         assets = {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
-        queue = request.tags.get(QUEUE_TAG) == "true"
-        if assets & set(SOURCED) and not queue:
+        if assets & set(SOURCED):  # one that queued would take the slot between the stages of a `run` that goes on
             refuse_when_busy(warehouse.database)
         done = launch(
             job,
             {**request.tags, LAUNCHED_BY_TAG: "REST", COMMAND_TAG: f"REST: {job}"},
             run_config=request.run_config,
-            queue=queue,
             trigger=job,
             command_id=command_id,
         )

@@ -49,7 +49,7 @@ def start(database: Database, arguments: Sequence[str]) -> Started:
 
 def tick(database: Database, job: str) -> Started:
     """Starts what the job's schedule would start now. PageError 409 where that is nothing (a closed day), in its words, 429
-    where a sync is running that it does not queue behind, 400 for what cannot be run."""
+    where it syncs and a sync is running, 400 for what cannot be run."""
     from quant_pipeline.resources.dagster_private.run_list import has_run
 
     def begun() -> bool:

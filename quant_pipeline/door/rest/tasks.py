@@ -145,7 +145,7 @@ def delete(job: Job, access: Reached) -> Answer[Task]:
 @_routes.post("/{job}/trigger", dependencies=[needs(Scope.RUN)], status_code=202)
 def trigger(job: Job, access: Reached) -> Answer[Ticked]:
     """Starts what its schedule would start now; `daily_sync` as the command `run`. 409 with the reason where that is nothing
-    (the exchange is closed), 429 while a sync is running that it does not queue behind."""
+    (the exchange is closed), 429 where it syncs and a sync is running."""
     _known(job)
     started = start(access.database, ["run"]) if job == MAIN else tick(access.database, job)
     told = Ticked(id=job, command_id=started.id, status="running" if started.running else "success")

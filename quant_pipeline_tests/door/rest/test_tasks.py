@@ -159,12 +159,13 @@ def test_a_tick_by_hand_syncs_the_day_and_is_in_the_history(rest: Rest) -> None:
     rest.ask("POST", f"{TASKS}/nothing/trigger", status=404)
 
 
-def test_while_a_sync_runs_a_tick_waits_behind_it_or_is_refused(rest: Rest, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("job", ["auction_sync", "reference_sync"])
+def test_while_a_sync_runs_a_tick_is_refused(rest: Rest, capsys: pytest.CaptureFixture[str], job: str) -> None:
     with closing(Presence(rest.platform.database.connect())) as presence:
         SyncSlot(rest.platform.database, presence).take(queue=False)
         assert "Another sync" in rest.ask("POST", f"{TASKS}/daily_sync/trigger", status=429)["error"]["why"]
         with pytest.raises(SystemExit) as ended:
-            tick.main("auction_sync", "0123456789ab")
+            tick.main(job, "0123456789ab")
         assert (ended.value.code, "Another sync" in capsys.readouterr().err) == (2, True)
     assert rest.get(f"{TASKS}/daily_sync/history")["total"] == 0
 
