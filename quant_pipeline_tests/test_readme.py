@@ -26,6 +26,7 @@ from quant_pipeline.cli import main
 from quant_pipeline.exports.objects import ObjectStoreSettings
 from quant_pipeline.exports.registry import ExportsSettings
 from quant_pipeline.exports.vnpy import VnpySettings
+from quant_pipeline.quotes.settings import QuotesSettings
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.registry import priority_variable, registered
@@ -190,6 +191,14 @@ OF_EXPORTS = sorted(
 )
 
 
+OF_QUOTES = sorted(field.alias or "" for field in QuotesSettings.model_fields.values())
+
+
+@pytest.mark.parametrize("variable", OF_QUOTES)
+def test_every_setting_of_the_quotes_is_explained(variable: str) -> None:
+    assert re.search(rf"^#{variable}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("variable", OF_EXPORTS)
 def test_every_setting_of_the_exports_is_explained(variable: str) -> None:
     assert re.search(rf"^#{variable}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
@@ -210,4 +219,4 @@ def test_no_document_names_a_setting_that_does_not_exist(tmp_path: Path) -> None
     for block in BLOCKS:
         if block.language == "ini":
             (tmp_path / ".env").write_text(block.text, encoding="utf-8")
-            assert set(dotenv_values(tmp_path / ".env")) <= {*SETTINGS, *OF_EXPORTS}, block.place
+            assert set(dotenv_values(tmp_path / ".env")) <= {*SETTINGS, *OF_EXPORTS, *OF_QUOTES}, block.place

@@ -63,6 +63,15 @@ class Access:
         except Exception as error:
             _logger.info("not warm: %s", error)
 
+    def poll_quotes(self, stop: threading.Event) -> None:
+        """Asks for live quotes until `stop` is set, where the settings want it and no other process does."""
+        try:
+            from quant_pipeline.resources import quotes
+
+            quotes.poll(self.settings, lambda: self.database, self.calendar, stop)
+        except Exception as error:
+            _logger.warning("live quotes are not asked for: %s", error)
+
     def close(self) -> None:
         if self._database is not None:
             self._database.close()

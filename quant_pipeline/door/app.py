@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 
 from quant_pipeline.door import callbacks, errors, plotly
 from quant_pipeline.door.access import Access
@@ -27,6 +28,8 @@ from quant_pipeline.settings import Settings
 if TYPE_CHECKING:
     from quant_pipeline.warehouse.database import Database
 
+_PATIENCE = 6.0
+"""Seconds for the poll of quotes that is under way when the door is shut."""
 _LONG = "public, max-age=31536000, immutable"
 _SAFETY = {
     # Nothing is loaded from another host and no script runs but our files, whatever a name or a board may be called.
@@ -44,7 +47,12 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=access.warm_up, name="warm-up", daemon=True).start()
+        stop = threading.Event()
+        polling = threading.Thread(target=access.poll_quotes, args=(stop,), name="quotes", daemon=True)
+        polling.start()
         yield
+        stop.set()
+        await run_in_threadpool(polling.join, _PATIENCE)
         access.close()
 
     app = FastAPI(title="quant_pipeline", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from quant_pipeline.market.clock import EXCHANGE_ZONE
@@ -66,12 +66,12 @@ RETURNING ts_code, sequence
 """
 _READ = f"SELECT {', '.join(_COLUMNS)}, sequence FROM live_quotes"
 _NOTIFY = "SELECT pg_notify(%s, %s)"
-_STATE = "SELECT sequence, process, source, last_success, next_retry, error FROM quote_poller"
+_STATE = "SELECT sequence, process, source, last_success, next_retry, error, refused FROM quote_poller"
 _RECORD = """
-INSERT INTO quote_poller (one, process, source, last_success, next_retry, error)
-VALUES (true, %(process)s, %(source)s, %(last_success)s, %(next_retry)s, %(error)s)
+INSERT INTO quote_poller (one, process, source, last_success, next_retry, error, refused)
+VALUES (true, %(process)s, %(source)s, %(last_success)s, %(next_retry)s, %(error)s, %(refused)s::jsonb)
 ON CONFLICT (one) DO UPDATE SET
-    process = excluded.process, next_retry = excluded.next_retry, error = excluded.error,
+    process = excluded.process, next_retry = excluded.next_retry, error = excluded.error, refused = excluded.refused,
     source = coalesce(excluded.source, quote_poller.source),
     last_success = coalesce(excluded.last_success, quote_poller.last_success)
 """
@@ -91,7 +91,9 @@ class PollerState:
     next_retry: dt.datetime | None = None
     """When it will ask again, where it waits for a source or for the exchange to open."""
     error: str | None = None
-    """Its last failure in words; None: the last poll went well."""
+    """What failed in the last poll, in words (another source may have answered in its place); None: nothing."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Codes of the last poll that have no quote, and why: nobody knows them, or their figures cannot be."""
 
 
 class Store:
@@ -166,9 +168,13 @@ class Store:
         last_success: dt.datetime | None = None,
         next_retry: dt.datetime | None = None,
         error: str | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         """Keeps how a poll went; a failed one (no source, no success) leaves the last good one's source and moment."""
-        given = {"process": process, "source": source, "last_success": last_success, "next_retry": next_retry, "error": error}
+        given = {
+            "process": process, "source": source, "last_success": last_success, "next_retry": next_retry, "error": error,
+            "refused": json.dumps(dict(refused or {}), ensure_ascii=False),
+        }  # fmt: skip
         with self._database.pool.connection() as connection:
             connection.execute(_RECORD, given)
 

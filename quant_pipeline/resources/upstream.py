@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from quant_pipeline.settings import Settings, read
+from quant_pipeline.language import say
+from quant_pipeline.quotes.hosts import Hosts as QuoteHosts
+from quant_pipeline.quotes.settings import QuotesSettings
+from quant_pipeline.settings import Settings, SettingsError, read
 from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.context import SourceSettings
+from quant_pipeline.sources.tushare import TushareSettings
+from quant_pipeline.sources.tushare_client import OFFICIAL
 from quant_pipeline.ths.hosts import Hosts
 
 if TYPE_CHECKING:
     from quant_pipeline.sandbox.addresses import Addresses
 
 
+_QUOTE_SITES = {"tencent": "tencent_quotes", "ranks": "tencent_ranks", "sina": "sina_quotes"}
+"""What of `quotes.hosts.Hosts` is which site of the sandbox."""
 _SIMULATED_HOSTS = ("upass", "auth", "ugc", "t")
 
 
@@ -104,6 +111,31 @@ def ths(settings: Settings) -> Hosts:
         sandbox = _sandbox(settings)
         by_hand = {name: getattr(sandbox, f"ths_{name}_url") for name in _SIMULATED_HOSTS} | by_hand
     return Hosts(**by_hand)
+
+
+def quotes(settings: Settings) -> QuoteHosts:
+    """The sites of live quotes: in sandbox mode the sandbox's, but for those that are set by hand. SettingsError for a variable
+    that cannot be used."""
+    own = read(QuotesSettings)
+    written = {"tencent": own.tencent_url, "ranks": own.ranks_url, "sina": own.sina_url}
+    found = {name: url for name, url in written.items() if url is not None}
+    if settings.sandboxed and len(found) < len(written):
+        sandbox = _sandbox(settings)
+        simulated = {name: getattr(sandbox, f"{site}_url") for name, site in _QUOTE_SITES.items()}
+        found = simulated | found
+    if own.by_tushare:
+        found |= _rt_k(settings)
+    return QuoteHosts(**found)
+
+
+def _rt_k(settings: Settings) -> dict[str, str]:
+    if settings.sandboxed and read(TushareSettings).url is None:
+        return {"tushare": _sandbox(settings).tushare_url, "token": _sandbox(settings).token}
+    own = read(TushareSettings)
+    token = _plain(own.token)
+    if token is None:
+        raise SettingsError(say("QUANT_QUOTES_TUSHARE=1 needs TUSHARE_TOKEN: set it, or remove QUANT_QUOTES_TUSHARE"))
+    return {"tushare": (own.url or OFFICIAL).rstrip("/"), "token": token}
 
 
 def _sandbox(settings: Settings) -> Addresses:

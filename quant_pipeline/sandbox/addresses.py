@@ -7,6 +7,7 @@ from typing import Any
 
 from quant_pipeline.sandbox.servers import (
     pushplus_server,
+    quote_sites,
     robots_server,
     sms_server,
     ths_api_server,
@@ -102,6 +103,18 @@ class Addresses:
     def ths_t_url(self) -> str:
         return f"http://{HOST}:{self.port}{ths_groups_server.T_PREFIX}"
 
+    @property
+    def tencent_quotes_url(self) -> str:
+        return f"http://{HOST}:{self.port}{quote_sites.TENCENT}"
+
+    @property
+    def tencent_ranks_url(self) -> str:
+        return f"http://{HOST}:{self.port}{quote_sites.RANKS}"
+
+    @property
+    def sina_quotes_url(self) -> str:
+        return f"http://{HOST}:{self.port}{quote_sites.SINA}"
+
     def environment(self) -> dict[str, str]:
         """The variables that point a pipeline at this sandbox."""
         return {
@@ -116,6 +129,9 @@ class Addresses:
             "THS_AUTH_URL": self.ths_auth_url,
             "THS_UGC_URL": self.ths_ugc_url,
             "THS_T_URL": self.ths_t_url,
+            "TENCENT_QUOTES_URL": self.tencent_quotes_url,
+            "TENCENT_RANKS_URL": self.tencent_ranks_url,
+            "SINA_QUOTES_URL": self.sina_quotes_url,
             "BAOSTOCK_HOST": HOST,
             "BAOSTOCK_PORT": str(self.baostock_port),
             **self.web_environment(),

@@ -19,6 +19,7 @@ from quant_pipeline.sandbox.servers.baostock_server import BaostockServer
 from quant_pipeline.sandbox.servers.faulty_transport import elsewhere
 from quant_pipeline.sandbox.servers.market_thread import MarketThread
 from quant_pipeline.sandbox.servers.pushplus_server import DELIVERED, Message, PushPlusServer
+from quant_pipeline.sandbox.servers.quote_sites import QuoteSites
 from quant_pipeline.sandbox.servers.robots_server import RobotsServer
 from quant_pipeline.sandbox.servers.sms_server import SmsServer
 from quant_pipeline.sandbox.servers.ths_accounts import ThsAccounts
@@ -59,6 +60,7 @@ class Servers:
         self.sms = SmsServer(self.calls, self.faults, self.pushplus.deliver, minute=minute)
         self.baostock = BaostockServer(self._market_thread, self.calls, self.faults)
         self.ths_api = ThsApiServer(self._market_thread, self.calls, self.faults, Quotas(minute=minute))
+        self.quotes = QuoteSites(self._market_thread, self.calls, self.faults)
         cookies, groups = (store and store.with_name(f"ths_{what}.json") for what in ("cookies", "groups"))
         self.ths_accounts = ThsAccounts(cookies)
         self.ths_login = ThsLoginServer(self.ths_accounts, self.calls, self.faults, self._deliver_sms)
@@ -80,6 +82,7 @@ class Servers:
                 *self.robots.routes(),
                 *self.sms.routes(),
                 *self.ths_api.routes(),
+                *self.quotes.routes(),
                 *self.ths_login.routes(),
                 *self.ths_groups.routes(),
                 elsewhere(self.calls),

@@ -58,12 +58,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Answered:
-    """What came over HTTP: the status, the JSON (None where it is none) and the text."""
+    """What came over HTTP: the status, the JSON (None where it is none), the text, and the bytes that it was read from."""
 
     status: int
     json: Any
     text: str
     headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
 
 
 Judge = Callable[[Answered], Result | None]
@@ -280,7 +281,7 @@ def _read(answer: requests.Response) -> Answered:
         content = answer.json()
     except ValueError:
         content = None
-    return Answered(answer.status_code, content, answer.text, answer.headers)
+    return Answered(answer.status_code, content, answer.text, answer.headers, answer.content)
 
 
 def _unanswered(error: requests.RequestException) -> Result:

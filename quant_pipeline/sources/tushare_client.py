@@ -6,7 +6,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
-_OWN: Final = "https://api.waditu.com/dataapi"
+OFFICIAL: Final = "https://api.waditu.com/dataapi"
 """As the client has it but for the s; not read from it: `quant_pipeline.tushare` points the class at our own door."""
 
 
@@ -23,5 +23,5 @@ def client_of(token: str | None, url: str | None, timeout: float) -> Any:
 
     module.requests = SimpleNamespace(post=partial(bounded_http.request, "POST"))
     client = tushare.pro_api(token, timeout=timeout)
-    client._DataApi__http_url = url or _OWN
+    client._DataApi__http_url = url or OFFICIAL
     return client

@@ -477,5 +477,6 @@ QUOTE_POLLER = sa.Table(
     sa.Column("source", sa.Text, comment="The source that answered last"),
     _moment("last_success"),
     sa.Column("next_retry", sa.DateTime(timezone=True), comment="When it asks again, where it waits"),
-    sa.Column("error", sa.Text, comment="The last poll's failure in words; null: it went well"),
+    sa.Column("error", sa.Text, comment="What failed in the last poll, in words; null: nothing"),
+    sa.Column("refused", JSONB, nullable=False, server_default="{}", comment="Codes of the last poll without a quote, and why"),
 )

@@ -87,7 +87,8 @@ class Kind(StrEnum):
     REDIRECT = "redirect"
     """HTTP 307 to `url`, or to another name of this machine where the call is logged as of the server "elsewhere"."""
     HALF = "half"
-    """BaoStock: half of the answer's bytes, then the connection is cut. THS groups: it is done, and the answer is lost."""
+    """BaoStock, the sites of quotes: half of the answer's bytes, then the connection is cut. THS groups: it is done, and the
+    answer is lost."""
     UNENDED = "unended"
     """BaoStock only: the answer without its end mark; the connection stays open and silent."""
     CODE = "code"
@@ -113,7 +114,9 @@ class Fault:
     (None: until cleared), or for each `every`-th. The rest says how, where the kind leaves it open."""
 
     kind: Kind
-    server: Literal["tushare", "baostock", "akshare", "ths", "ths_login", "ths_groups", "pushplus", "robots"] = "tushare"
+    server: Literal[
+        "tushare", "baostock", "akshare", "ths", "ths_login", "ths_groups", "pushplus", "robots", "tencent", "sina"
+    ] = "tushare"
     api: str = EVERY_API
     times: Annotated[int, Field(ge=0)] | None = 1
     every: Annotated[int, Field(ge=1)] = 1

@@ -13,6 +13,8 @@ class Api:
     columns: tuple[str, ...]
     optional: tuple[str, ...] = ()
     cap: int | None = None
+    live: bool = False
+    """Whether every call may find another answer."""
 
     def selected(self, fields: str) -> tuple[str, ...]:
         """The columns of `fields` ("ts_code,close"), in that order; unknown ones are ignored, as Tushare does."""
@@ -89,6 +91,12 @@ APIS: Mapping[str, Api] = {
     "ths_hot": Api(
         _columns("trade_date,data_type,ts_code,ts_name,rank,pct_change,current_price,concept,rank_reason,hot,rank_time"),
         cap=2_000,
+    ),
+    "rt_k": Api(
+        _columns("ts_code,name,pre_close,high,open,low,close,vol,amount,num"),
+        _columns("ask_price1,ask_volume1,bid_price1,bid_volume1,trade_time"),
+        cap=6_000,
+        live=True,
     ),
     "stk_limit": Api(_columns("trade_date,ts_code,up_limit,down_limit"), _columns("pre_close"), cap=5_800),
 }

@@ -124,7 +124,8 @@ class TushareServer:
         """The answer's bytes and its number of rows; the latest answers are kept."""
         columns = APIS[api].selected(fields)
         key = (market.edition(), api, tuple(sorted(params.items())), columns, offset, limit)
-        if fault is None and key in self._answers:
+        kept = fault is None and not APIS[api].live
+        if kept and key in self._answers:
             self._answers.move_to_end(key)
             return self._answers[key]
         cap = APIS[api].cap or _NO_CAP
@@ -139,7 +140,7 @@ class TushareServer:
         elif fault is not None:
             page = spoil(fault, page)
         answer = _accepted(page, more), len(page)
-        if fault is None:
+        if kept:
             self._answers[key] = answer
             if len(self._answers) > _ANSWERS_KEPT:
                 self._answers.popitem(last=False)

@@ -151,6 +151,15 @@ class Indexes:
         # 手 x points are no money: the turnover is that of the shares behind the index, at some 12 元 each
         self._rows = _InstrumentRows(exchange, self._listing, bars, 0.1 * 12 / 2_000)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of each code."""
+        return dict(zip(self._listing.ts_code, self._listing.name, strict=True))
+
+    def session(self, params: Mapping[str, str], ready: dt.time) -> pl.DataFrame:
+        """Daily bars of sessions that began, from their time of day `ready` on."""
+        return self._rows.bars(params, ready)
+
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
         del rows
         if api == "index_daily":
@@ -221,6 +230,15 @@ class Funds:
             industry,
         )
         self._rows = _InstrumentRows(exchange, self._listing, bars, 0.1)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of each code."""
+        return dict(zip(self._listing.ts_code, self._listing.name, strict=True))
+
+    def session(self, params: Mapping[str, str], ready: dt.time) -> pl.DataFrame:
+        """Daily bars of sessions that began, from their time of day `ready` on."""
+        return self._rows.bars(params, ready)
 
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
         del rows

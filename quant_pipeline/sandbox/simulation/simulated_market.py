@@ -14,6 +14,7 @@ from quant_pipeline.sandbox.simulation.dividends import Dividends
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sandbox.simulation.index_members import IndexMembers
 from quant_pipeline.sandbox.simulation.indexes_and_funds import Funds, Indexes
+from quant_pipeline.sandbox.simulation.intraday import Intraday
 from quant_pipeline.sandbox.simulation.session_grid import SessionGrid
 from quant_pipeline.sandbox.simulation.stock_days import StockDays
 from quant_pipeline.sandbox.simulation.stock_lists import StockLists
@@ -47,6 +48,7 @@ class SimulatedMarket:
         self.exchange = exchange
         grid = SessionGrid(exchange)
         days, boards = StockDays(grid), ThsBoards(grid)
+        indexes, funds = Indexes(exchange), Funds(exchange)
         parts: tuple[Part, ...] = (
             StockLists(grid),
             days,
@@ -55,9 +57,10 @@ class SimulatedMarket:
             IndexMembers(grid),
             boards,
             ThsHot(grid, boards),
-            Indexes(exchange),
-            Funds(exchange),
+            indexes,
+            funds,
             Bonds(exchange),
+            Intraday(grid, days, indexes, funds),
         )
         self._parts = {api: part for part in parts for api in part.apis}
         self._hours = frozenset(hour for part in parts for hour in part.hours)

@@ -31,7 +31,7 @@ class StockDays:
         self._register = register
         self._no_up_limit = np.array([_NO_UP_LIMIT[block.exchange] for block in BLOCKS])[register.block]
         self._tables = {
-            "daily": GridTable(CLOSED, _traded, self._daily),
+            "daily": GridTable(CLOSED, _traded, self.bars),
             "daily_basic": GridTable(CLOSED, _traded, Valuations(grid).build),
             "adj_factor": GridTable(dt.time(9, 20), _listed, self._adj_factor),
             "suspend_d": GridTable(dt.time(8, 40), _marked, self._suspend_d),
@@ -44,7 +44,8 @@ class StockDays:
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
         return parameters.matching(self._grid.frame(self._tables[api], params, rows), params, "suspend_type")
 
-    def _daily(self, piece: GridPart) -> pl.DataFrame:
+    def bars(self, piece: GridPart) -> pl.DataFrame:
+        """The daily bars of the cells, whether the session is over or not."""
         bars, walk, at = piece.year.bars, piece.year.walk, (piece.row, piece.column)
         opened, high, low, close, pre = (
             matrix[at].astype(np.int64) for matrix in (bars.open, bars.high, bars.low, walk.close, walk.pre_close)
