@@ -104,9 +104,12 @@ class QuoteSites:
 
 
 async def _half(fault: Fault, request: web.Request, body: bytes, content_type: str) -> web.StreamResponse:
-    """Half of the bytes; with `code` "whole" as if that were all, else the connection is cut."""
+    """Half of the bytes, then the connection is cut; `code` "whole": as if that were all; "whole_lines": half of the lines."""
     kept = body[: len(body) // 2]
-    if fault.code == "whole":
+    if fault.code == "whole_lines":
+        lines = body.splitlines(keepends=True)
+        kept = b"".join(lines[: len(lines) // 2])
+    if fault.code in ("whole", "whole_lines"):
         return web.Response(body=kept, headers={"Content-Type": content_type})
     response = web.StreamResponse(headers={"Content-Type": content_type, "Content-Length": str(len(body))})
     await response.prepare(request)

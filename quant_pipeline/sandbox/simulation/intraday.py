@@ -46,7 +46,7 @@ class Intraday:
         self._stocks = GridTable(AUCTION, lambda year, sessions: year.events.listed[sessions], self._bars(days.bars))
 
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
-        """`ts_code`: a list, with * for any digits (6*.SH); without it every stock. `kind`: stock, index, fund."""
+        """`ts_code`: a list; of a code with * (6*.SH) the stocks that fit; none: every stock. `kind`: stock, index or fund."""
         del api, rows
         moment = clock.now()
         sessions = self._grid.exchange.sessions
@@ -58,7 +58,7 @@ class Intraday:
         frames = [self._grid.frame(self._stocks, only, 1).with_columns(kind=pl.lit(_STOCK))]
         if asked:
             for part, kind in ((self._indexes, _INDEX), (self._funds, _FUND)):
-                found = part.session(only, AUCTION).select("ts_code", *_BAR)
+                found = part.session(only, AUCTION).select("ts_code", *_BAR).filter(pl.col("ts_code").is_in(asked))
                 frames.append(found.with_columns(halted=pl.lit(value=False), kind=pl.lit(kind)))
                 names |= part.names
         bars = pl.concat(frames, how="diagonal")
