@@ -109,10 +109,10 @@ class Poller:
             self._sources = self._find()
         gathered = _Gathered()
         self._by_code(self._sources.by_code, due, now, gathered)
+        changed = self._store.publish(gathered.quotes)  # now: the market takes seconds
         if whole:
             self._market_due = time.monotonic() + MARKET_PERIOD
-            self._whole_market(self._sources.market, frozenset(due), now, gathered)
-        changed = self._store.publish(gathered.quotes)
+            changed |= self._store.publish(self._whole_market(self._sources.market, frozenset(due), now, gathered))
         self._record(gathered, now)
         return changed
 
@@ -140,17 +140,18 @@ class Poller:
 
     def _whole_market(
         self, asked: Sequence[MarketUpstream], without: frozenset[str], now: dt.datetime, gathered: _Gathered
-    ) -> None:
+    ) -> list[Quote]:
+        """The market's quotes, but for the codes that were asked for by themselves: those say more."""
         for source in asked:
             try:
                 fetched = source.market(now)
             except SourceError as error:
                 gathered.failures.append(error)
                 continue
-            gathered.quotes += (quote for quote in fetched.quotes if quote.ts_code not in without)
             gathered.source = gathered.source or source.name
-            return
+            return [quote for quote in fetched.quotes if quote.ts_code not in without]
         gathered.complete = False
+        return []
 
     def _record(self, gathered: _Gathered, now: dt.datetime) -> None:
         failures = gathered.failures

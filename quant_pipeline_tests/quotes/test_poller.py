@@ -148,6 +148,23 @@ def test_the_whole_market_comes_from_sina_where_tencent_s_list_fails(
     assert store.state().source == "sina"
 
 
+def test_what_was_asked_for_by_code_does_not_wait_for_the_market(
+    warehouse: Database, sandbox: Rehearsal, store: Store, poller: Poller, codes: list[str]
+) -> None:
+    store.ask_for_market("a")
+    store.subscribe("a", codes[:1])
+    sandbox.order_fault("slow", server="tencent", api="ranks", seconds=1)
+    with warehouse.connect(autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANNEL}")
+        thread = threading.Thread(target=poller.poll)
+        thread.start()
+        (told,) = listener.notifies(timeout=20, stop_after=1)
+        assert store.changed_since(0)[1] == int(told.payload)
+        assert set(store.latest()) == set(codes[:1])
+        thread.join(30)
+    assert set(codes) <= set(store.latest())
+
+
 def test_a_poll_never_raises(store: Store, codes: list[str]) -> None:
     def nowhere() -> Sources:
         raise RuntimeError("the sandbox did not start")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import polars as pl
 import pytest
@@ -21,6 +25,11 @@ from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 from quant_pipeline.sources.failures import SourceError
 
 SITES = ["tencent", "sina"]
+_LINE = (
+    "1~浦发银行~{code}~{price}~10.00~10.10~1000~~~" + "0.00~0~" * 10 + "~20261120103000~0.50~5.00~10.60~10.05~"
+    "10.50/1000/1050000~1000~105~~~~" + "~" * 12
+)
+"""A line of Tencent's with what a test varies."""
 
 
 def site(name: str, hosts: Hosts) -> Upstream:
@@ -191,6 +200,44 @@ def test_an_account_without_rt_k_is_told_in_tushare_s_words(hosts: Hosts, sandbo
     sandbox.order_fault("permission", api="rt_k")
     with pytest.raises(SourceError, match="没有接口访问权限"):
         site("tushare", hosts).fetch(["600000.SH"], clock.now())
+
+
+@contextmanager
+def answering(text: str) -> Iterator[str]:
+    """A site that answers everything with the text."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = text.encode("gbk")
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("number", "price", "why"),
+    [
+        ("600000", "10.50", None),
+        ("000016", "10.50", "its line is not that of 600000.SH"),
+        ("600000", "10.70", "its price 10.7 is not between its low 10.05 and its high 10.6"),
+    ],
+)
+def test_a_line_of_another_security_or_of_figures_that_cannot_be_is_no_quote(number: str, price: str, why: str | None) -> None:
+    with answering(f'v_sh600000="{_LINE.format(code=number, price=price)}";\n') as address:
+        got = Tencent(address).fetch(["600000.SH"], clock.now())
+    assert dict(got.refused) == ({} if why is None else {"600000.SH": why})
+    assert [(quote.volume, quote.amount) for quote in got.quotes] == ([(100_000, 1_050_000.0)] if why is None else [])
 
 
 @pytest.mark.parametrize(
