@@ -25,7 +25,7 @@ from quant_pipeline.warehouse.presence import Presence
 @pytest.fixture
 def codes(market: SimulatedMarket) -> list[str]:
     """Some listed shares of each exchange, none of them halted."""
-    frame = market.frame("rt_k", {}, 1_000)
+    frame = market.frame("quotes", {}, 1_000)
     return [code for code, halted in zip(frame["ts_code"], frame["halted"], strict=True) if not halted]
 
 
@@ -132,7 +132,7 @@ def test_a_code_that_nobody_has_is_named_and_stops_no_other(store: Store, poller
 def test_the_whole_market_comes_on_request(store: Store, poller: Poller, codes: list[str], market: SimulatedMarket) -> None:
     store.ask_for_market("a")
     store.subscribe("a", codes[:1])
-    every = set(market.frame("rt_k", {}, 1_000)["ts_code"])
+    every = set(market.frame("quotes", {}, 1_000)["ts_code"])
     assert poller.poll() == every
     latest = store.latest()
     assert latest[codes[0]].bids

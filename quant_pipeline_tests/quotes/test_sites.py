@@ -49,7 +49,7 @@ def asked(name: str, hosts: Hosts, codes: list[str]) -> dict[str, Quote]:
 @pytest.fixture
 def traded(market: SimulatedMarket) -> pl.DataFrame:
     """What the exchange has now of the shares that are not halted."""
-    return market.frame("rt_k", {}, 1_000).filter(~pl.col("halted"))
+    return market.frame("quotes", {}, 1_000).filter(~pl.col("halted"))
 
 
 @pytest.mark.parametrize("name", [*SITES, "tushare"])
@@ -81,13 +81,13 @@ def test_five_orders_stand_on_each_side_the_best_first(name: str, hosts: Hosts, 
 
 @pytest.mark.parametrize("name", SITES)
 def test_the_market_is_that_of_the_suffix(name: str, hosts: Hosts, market: SimulatedMarket) -> None:
-    index = market.frame("rt_k", {"ts_code": "000001.SH"}, 1)
+    index = market.frame("quotes", {"ts_code": "000001.SH"}, 1)
     got = site(name, hosts).fetch(["000001.SH", "000016.SZ", "000016.SH"], clock.now())
     quotes = {quote.ts_code: quote for quote in got.quotes}
     assert quotes["000001.SH"].name == "上证指数"
     assert quotes["000001.SH"].price == pytest.approx(index["close"][0], abs=0.01)
     assert quotes["000016.SH"].name == "上证50"
-    stocks = market.frame("rt_k", {}, 1_000)["ts_code"]
+    stocks = market.frame("quotes", {}, 1_000)["ts_code"]
     assert ("000016.SZ" in quotes) is ("000016.SZ" in stocks)
 
 
@@ -150,7 +150,7 @@ def test_before_the_open_there_are_orders_and_no_price(
 
 @pytest.mark.parametrize("name", SITES)
 def test_a_suspended_share_says_so(name: str, hosts: Hosts, market: SimulatedMarket) -> None:
-    halted = market.frame("rt_k", {}, 1_000).filter(pl.col("halted"))
+    halted = market.frame("quotes", {}, 1_000).filter(pl.col("halted"))
     code, before = halted["ts_code"][0], halted["pre_close"][0]
     (quote,) = asked(name, hosts, [code]).values()
     assert (quote.status, quote.price, quote.volume, quote.open) == ("suspended", before, 0, None)
@@ -176,7 +176,7 @@ def test_the_last_quote_is_the_day_s_bar(
 
 def test_the_pages_of_the_ranks_are_the_market_each_code_once(hosts: Hosts, market: SimulatedMarket) -> None:
     got = TencentRanks(hosts.ranks).market(clock.now()).quotes
-    rows = market.frame("rt_k", {}, 1_000)
+    rows = market.frame("quotes", {}, 1_000)
     assert sorted(quote.ts_code for quote in got) == rows["ts_code"].to_list()
     volumes = dict(rows.select("ts_code", "vol").iter_rows())
     assert all(quote.volume == volumes[quote.ts_code] for quote in got)
@@ -192,7 +192,7 @@ def test_the_market_by_rt_k_is_one_call(hosts: Hosts, sandbox: Rehearsal, market
     before = len(sandbox.calls("rt_k"))
     assert hosts.tushare is not None
     got = TushareRealtime(hosts.tushare, hosts.token).market(clock.now()).quotes
-    assert {quote.ts_code for quote in got} == set(market.frame("rt_k", {}, 1_000)["ts_code"])
+    assert {quote.ts_code for quote in got} == set(market.frame("quotes", {}, 1_000)["ts_code"])
     assert len(sandbox.calls("rt_k")) == before + 1
 
 

@@ -73,7 +73,7 @@ class QuoteSites:
             if interrupted is not None:
                 return interrupted
         codes = ",".join(f"{symbol[2:]}.{symbol[:2].upper()}" for symbol in symbols)
-        frame = await self._market_thread.ask(lambda market: market.frame("rt_k", {"ts_code": codes}, _ALL))
+        frame = await self._market_thread.ask(lambda market: market.frame("quotes", {"ts_code": codes}, _ALL))
         rows = {f"{row['ts_code'][7:].lower()}{row['ts_code'][:6]}": row for row in frame.iter_rows(named=True)}
         call.rows = len(rows)
         if fault is None:
@@ -93,7 +93,7 @@ class QuoteSites:
             if interrupted is not None:
                 return interrupted
         offset, count = int(request.query.get("offset", 0)), int(request.query.get("count", 20))
-        frame = await self._market_thread.ask(lambda market: market.frame("rt_k", {}, _ALL))
+        frame = await self._market_thread.ask(lambda market: market.frame("quotes", {}, _ALL))
         ranked = frame.sort("close", "ts_code", descending=[True, False])
         # Ranks move between two pages: the last of a page is the first of the next one, too.
         page = ranked.slice(max(0, offset - 1), min(count, _MOST_RANKS))

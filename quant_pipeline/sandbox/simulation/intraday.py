@@ -32,13 +32,17 @@ LEVELS = 5
 _PATHS = 997
 """Shapes of a day; a code has another one every day."""
 _BAR = ("pre_close", "open", "high", "low", "close", "vol", "amount")
+_RT_K = (
+    "ts_code", "name", "pre_close", "high", "open", "low", "close", "vol", "amount", "num",
+    "ask_price1", "ask_volume1", "bid_price1", "bid_volume1", "trade_time",
+)  # fmt: skip
 _INDEX, _FUND, _STOCK = "index", "fund", "stock"
 
 
 class Intraday:
-    """rt_k, and what the sites of live quotes make theirs of: a row per code that is listed in the last session that began."""
+    """rt_k of Tushare, and `quotes`, which the sites make theirs of: a row per code listed in the last session that began."""
 
-    apis = frozenset({"rt_k"})
+    apis = frozenset({"rt_k", "quotes"})
     hours = frozenset({AUCTION})
 
     def __init__(self, grid: SessionGrid, days: StockDays, indexes: Indexes, funds: Funds) -> None:
@@ -47,7 +51,7 @@ class Intraday:
 
     def frame(self, api: str, params: Mapping[str, str], rows: int) -> pl.DataFrame:
         """`ts_code`: a list; of a code with * (6*.SH) the stocks that fit; none: every stock. `kind`: stock, index or fund."""
-        del api, rows
+        del rows
         moment = clock.now()
         sessions = self._grid.exchange.sessions
         day = sessions.dates[sessions.through(moment, AUCTION) - 1]
@@ -66,7 +70,8 @@ class Intraday:
             wanted = pl.col("ts_code").is_in(asked)
             bars = bars.filter(pl.any_horizontal(wanted, *(pl.col("ts_code").str.contains(each) for each in patterns)))
         name = pl.Series("name", [names.get(code) for code in bars["ts_code"]], dtype=pl.String)
-        return _at(bars.with_columns(name), day, moment)
+        quotes = _at(bars.with_columns(name), day, moment)
+        return quotes.select(_RT_K) if api == "rt_k" else quotes
 
     def _bars(self, bars: Callable[[GridPart], pl.DataFrame]) -> Callable[[GridPart], pl.DataFrame]:
         def build(piece: GridPart) -> pl.DataFrame:

@@ -14,7 +14,7 @@ _TIMES = ["09:26", "09:30:03", "09:47:21", "10:59:59", "11:30", "12:15", "13:00:
 
 def at(market: SimulatedMarket, patch: pytest.MonkeyPatch, time: str, **params: str) -> pl.DataFrame:
     patch.setenv(clock.NOW_VARIABLE, f"2026-11-20T{time}")
-    return market.frame("rt_k", params, 1_000).filter(~pl.col("halted"))
+    return market.frame("quotes", params, 1_000).filter(~pl.col("halted"))
 
 
 def test_prices_stay_within_the_day_s_and_volume_only_grows(market: SimulatedMarket, monkeypatch: pytest.MonkeyPatch) -> None:
