@@ -16,6 +16,9 @@ from quant_pipeline.door import callbacks, errors, plotly
 from quant_pipeline.door.access import Access
 from quant_pipeline.door.bounds import Bounds
 from quant_pipeline.door.entry import KeyCheck
+from quant_pipeline.door.feed import web_socket
+from quant_pipeline.door.feed.feeds import Feeds
+from quant_pipeline.door.feed.socket_io import SocketIo
 from quant_pipeline.door.hosts import HostCheck, is_loopback, served_names
 from quant_pipeline.door.pages import alerts, backtests, data, day, kline, screens, search, signals, sync, watchlists
 from quant_pipeline.door.rendering import STATIC
@@ -43,6 +46,8 @@ _SAFETY = {
 def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Database | None = None) -> FastAPI:
     """The pages of these settings, served at `host`. `database`: an upgraded one instead of the settings'."""
     access = Access(settings, database, on_loopback=is_loopback(host))
+    feeds = Feeds(settings, lambda: access.database, access.admission)
+    socket_io = SocketIo(feeds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -51,12 +56,14 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
         polling = threading.Thread(target=access.poll_quotes, args=(stop,), name="quotes", daemon=True)
         polling.start()
         yield
+        await socket_io.close()
+        await feeds.close()
         stop.set()
         await run_in_threadpool(polling.join, _PATIENCE)
         access.close()
 
     app = FastAPI(title="quant_pipeline", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.access = access
+    app.state.access, app.state.feeds = access, feeds
     app.add_middleware(Bounds)
     app.add_middleware(KeyCheck, admission=access.admission)
     app.add_middleware(HostCheck, names=served_names(settings, host))
@@ -66,6 +73,8 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
         app.include_router(each.router)
     for router in (*ROUTERS, described.router):
         app.include_router(router)
+    app.include_router(web_socket.router)
+    app.mount("/socket.io", socket_io)
     app.mount("/look", StaticFiles(directory=environment.STATIC), name="look")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -22,6 +22,8 @@ ADMITTED = "quant_pipeline.key"
 """Where in a request's scope the key stands that it was let in with."""
 _OPEN = ("/static/", "/look/", "/health", "/api/v1/health")
 """What pages are drawn with, and whether anybody is there: there is nothing of anybody's in it."""
+_ASKS_ITSELF = "/socket.io/"
+"""Its clients may show their key in their first message."""
 _ASKS = {"WWW-Authenticate": 'Basic realm="quant_pipeline: any name, the key as password", charset="UTF-8"'}
 _NO_KEY = (
     "A key is needed here: as the password of this page (any user name), or in the header `Authorization: Bearer KEY` or "
@@ -46,8 +48,9 @@ def key_in(headers: Headers) -> str:
 
 
 class KeyCheck:
-    """Asks for a key at every address but Tushare's, whose calls bear theirs in the body, and those of callbacks, whose path is
-    one. On the loopback for none, but where a proxy stands before it (which opens it to others than this machine)."""
+    """Asks for a key at every address but Tushare's, whose calls bear theirs in the body, Socket.IO's, whose first message may,
+    and those of callbacks, whose path is one. On the loopback for none, but where a proxy stands before it (which opens it to
+    others than this machine)."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app, self._admission = app, admission
@@ -55,7 +58,7 @@ class KeyCheck:
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else None
         checked = headers is not None and (not self._admission.on_loopback or forwarded(headers) or named_from_afar(headers))
-        if checked and not is_call(scope) and not scope["path"].startswith((*_OPEN, PREFIX)):
+        if checked and not is_call(scope) and not scope["path"].startswith((*_OPEN, _ASKS_ITSELF, PREFIX)):
             admitted = await run_in_threadpool(self._admitted, key_in(Headers(scope=scope)))
             if isinstance(admitted, Response):
                 await admitted(scope, receive, send)

@@ -24,6 +24,7 @@ _DIGEST = "SELECT digest FROM door_keys WHERE id = %s AND revoked_at IS NULL"
 _KEY = f"SELECT {_COLUMNS} FROM door_keys WHERE id = %s"
 _ALL = f"SELECT {_COLUMNS} FROM door_keys ORDER BY revoked_at IS NOT NULL, name, created_at"
 _ANY = "SELECT EXISTS (SELECT FROM door_keys WHERE revoked_at IS NULL)"
+_HOLDING = "SELECT id FROM door_keys WHERE revoked_at IS NULL"
 _USED = "UPDATE door_keys SET last_used_at = clock_timestamp() WHERE id = %s"
 _REVOKED = "UPDATE door_keys SET revoked_at = clock_timestamp() WHERE name = %s AND revoked_at IS NULL"
 _USED_IS_OLD = dt.timedelta(minutes=1)
@@ -99,6 +100,12 @@ def any_holds(database: Database) -> bool:
     with database.pool.connection() as connection:
         row = connection.execute(_ANY).fetchone()
     return bool(row and row[0])
+
+
+def holding(database: Database) -> frozenset[str]:
+    """The ids of the keys that hold."""
+    with database.pool.connection() as connection:
+        return frozenset(key for (key,) in connection.execute(_HOLDING))
 
 
 def found(database: Database, text: str) -> Key | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -167,6 +168,11 @@ class Database:
         from quant_pipeline.warehouse.arrow import ArrowConnections
 
         return ArrowConnections(self.url)
+
+    async def connect_async(self) -> psycopg.AsyncConnection:
+        """A new connection for an event loop, in autocommit; a server that is starting is waited for as in `connect`."""
+        await asyncio.to_thread(lambda: self.connect().close())
+        return await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_CONNECTION)
 
     def upgrade(self, *, again: bool = False) -> None:
         """Makes or upgrades the tables; takes milliseconds when nothing is to do. Many processes may call it at once.

@@ -19,8 +19,7 @@ from quant_pipeline.warehouse.database import Database
 def served(settings: Settings, database: Database | None = None, *, host: str = "127.0.0.1") -> Iterator[str]:
     """The URL of the pages of these settings, while the block lasts."""
     with server.listen(host, 0) as listening:
-        config = uvicorn.Config(create_app(settings, host=host, database=database), log_level="warning", access_log=False)
-        running = uvicorn.Server(config)
+        running = uvicorn.Server(server.configured(create_app(settings, host=host, database=database)))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
         while not running.started and thread.is_alive():

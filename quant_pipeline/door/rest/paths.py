@@ -7,6 +7,7 @@ from quant_pipeline.door.rest import (
     dataflow,
     monitoring,
     prometheus,
+    realtime,
     research,
     service,
     services,
@@ -21,6 +22,7 @@ from quant_pipeline.door.rest import (
 ROUTERS = (
     sync.router,
     stocks.router,
+    realtime.router,
     watchlists.router,
     research.router,
     accounts.router,

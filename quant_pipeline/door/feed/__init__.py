@@ -1,0 +1,1 @@
+"""Live quotes for programs and for our own pages: one hub, and over it Socket.IO, plain WebSockets and REST."""
