@@ -87,13 +87,23 @@ class KLine:
 
     @property
     def digits(self) -> int:
-        """Decimals of its prices: funds and bonds are quoted in 0.001 元."""
-        return 3 if self.listing.kind in (Kind.ETF, Kind.CONVERTIBLE_BOND) else 2
+        """Decimals of its prices."""
+        return digits_of(self.listing.kind)
 
     @property
     def traded(self) -> pl.DataFrame:
         """The bars alone, without the gaps."""
         return self.bars.filter(pl.col("gap").is_null())
+
+
+def digits_of(kind: Kind) -> int:
+    """Decimals of a kind's prices: funds and bonds are quoted in 0.001 元."""
+    return 3 if kind in (Kind.ETF, Kind.CONVERTIBLE_BOND) else 2
+
+
+def hand_of(kind: Kind) -> int:
+    """How many of a live quote's volume are one 手; 0: an index's cannot be told."""
+    return {Kind.STOCK: 100, Kind.ETF: 100, Kind.CONVERTIBLE_BOND: 10, Kind.INDEX: 0}[kind]
 
 
 def can_be_adjusted(kind: Kind) -> bool:

@@ -20,7 +20,7 @@ from quant_pipeline.door.feed import web_socket
 from quant_pipeline.door.feed.feeds import Feeds
 from quant_pipeline.door.feed.socket_io import SocketIo
 from quant_pipeline.door.hosts import HostCheck, is_loopback, served_names
-from quant_pipeline.door.pages import alerts, backtests, data, day, kline, screens, search, signals, sync, watchlists
+from quant_pipeline.door.pages import alerts, backtests, data, day, kline, quotes, screens, search, signals, sync, watchlists
 from quant_pipeline.door.rendering import STATIC
 from quant_pipeline.door.rest import described
 from quant_pipeline.door.rest.paths import ROUTERS
@@ -69,7 +69,22 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     app.add_middleware(HostCheck, names=served_names(settings, host))
     app.middleware("http")(_with_headers)
     errors.add_handlers(app)
-    for each in (day, kline, screens, signals, watchlists, backtests, search, sync, alerts, data, plotly, callbacks, tushare):
+    for each in (
+        day,
+        kline,
+        quotes,
+        screens,
+        signals,
+        watchlists,
+        backtests,
+        search,
+        sync,
+        alerts,
+        data,
+        plotly,
+        callbacks,
+        tushare,
+    ):
         app.include_router(each.router)
     for router in (*ROUTERS, described.router):
         app.include_router(router)

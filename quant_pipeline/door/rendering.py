@@ -22,6 +22,7 @@ STATIC = Path(__file__).with_name("static")
 NAVIGATION = (
     ("/", "一日概览", "Day"),
     ("/k", "K线", "K-line"),
+    ("/quotes", "行情", "Live quotes"),
     ("/screens", "选股", "Screens"),
     ("/signals", "信号", "Signals"),
     ("/watchlists", "自选", "Watchlists"),

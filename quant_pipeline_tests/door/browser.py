@@ -42,6 +42,7 @@ class Looker:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        self.driver.get("about:blank")  # the page before, which may still be connecting, says nothing more
         self._logs()
         self.driver.get(url)
         self.until("const k = document.getElementById('kline'); return !k || k.dataset.drawn === 'yes'", f"the chart of {url}")
@@ -54,10 +55,15 @@ class Looker:
         assert hosts <= {urlsplit(url).netloc}, hosts
         wide = self.driver.execute_script("return document.documentElement.scrollWidth")
         assert wide <= width, f"{url} is {wide} wide at {width}"
-        if SCREENSHOTS and picture:
+        if picture:
+            self.picture(picture)
+
+    def picture(self, name: str) -> None:
+        """Keeps what is seen now, where QUANT_SCREENSHOTS says so."""
+        if SCREENSHOTS:
             Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
             shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-            (Path(SCREENSHOTS) / f"{picture}.png").write_bytes(base64.b64decode(shot["data"]))
+            (Path(SCREENSHOTS) / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def until(self, script: str, what: str) -> Any:
         """What the script returns, once that is true."""

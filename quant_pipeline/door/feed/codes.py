@@ -56,9 +56,9 @@ class Codes:
                 found[code] = None
         return Meant(tuple(found), tuple(unknown))
 
-    def name(self, code: str) -> str:
-        """The name that the lists have; "": none."""
-        return next((each.name for each in self._by_digits.get(code[:_DIGITS], ()) if each.code == code), "")
+    def listing(self, code: str) -> Listing | None:
+        """What the lists say of a ts_code that `meant` gave."""
+        return next((each for each in self._by_digits.get(code[:_DIGITS], ()) if each.code == code), None)
 
     def _one(self, text: str) -> str | None:
         if len(text) > LONGEST:

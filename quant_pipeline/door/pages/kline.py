@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import urlencode
 
 import polars as pl
@@ -13,10 +13,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from quant_pipeline.charts.interactive import figure, line_colour
-from quant_pipeline.charts.kline import AVERAGES, Indicator, Shown, can_be_adjusted, kline, table_of
+from quant_pipeline.charts.kline import AVERAGES, Indicator, Shown, can_be_adjusted, hand_of, kline, table_of
 from quant_pipeline.charts.lookup import by_code, fetching
 from quant_pipeline.charts.periods import Frequency
 from quant_pipeline.door.access import Reached
+from quant_pipeline.door.feed.feeds import Feeds
 from quant_pipeline.door.rendering import page
 from quant_pipeline.market import clock
 from quant_pipeline.market.codes import board
@@ -29,6 +30,7 @@ from quant_pipeline.warehouse.listings import listings
 from quant_pipeline.warehouse.reads import read
 
 if TYPE_CHECKING:
+    from quant_pipeline.market.calendar import Calendar
     from quant_pipeline.warehouse.database import Database
 
 router = APIRouter(default_response_class=HTMLResponse)
@@ -123,7 +125,17 @@ def shown(
         fetch=fetching(listing),
         bond=line.dataset is CB_DAILY,
         today=clock.today(),
+        moves=_moves(request, access.calendar(), listing, head["trade_date"] if head else None),
+        hand=hand_of(listing.kind),
     )
+
+
+def _moves(request: Request, calendar: Calendar, listing: Listing, last: dt.date | None) -> bool:
+    """Whether today's live quote can follow the last bar: none is missing between them."""
+    feeds = cast(Feeds, request.app.state.feeds)
+    if last is None or listing.delisted or feeds.off() is not None:
+        return False
+    return last >= calendar.on_or_before(clock.today() - dt.timedelta(days=1))
 
 
 def _choices(listing: Listing, taken: dict[str, str]) -> dict[str, list[_Choice]]:

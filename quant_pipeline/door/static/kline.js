@@ -6,7 +6,7 @@
   if (!place || !source || !window.Plotly) return;
   const figure = JSON.parse(source.textContent);
   const candles = figure.data.find((trace) => trace.type === "candlestick");
-  const count = candles.x.length;
+  let count = candles.x.length;
   const phone = window.matchMedia("(max-width: 700px)");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const touched = window.matchMedia("(pointer: coarse)");
@@ -119,4 +119,15 @@
       Plotly.relayout(place, { "xaxis.range": lastPlaces(button.dataset.places === "all" ? count : Number(button.dataset.places)) }));
   }
   dark.addEventListener("change", () => draw(now()));
+
+  // For candle.js: the figure, and how it is drawn anew after its last bar changed or one was added.
+  window.drawnKline = {
+    figure,
+    candles,
+    redraw() {
+      const added = candles.x.length - count, range = now(), atEnd = range[1] >= count - 0.5;
+      count = candles.x.length;
+      return draw(atEnd ? range.map((end) => end + added) : range);
+    },
+  };
 })();
