@@ -170,9 +170,9 @@ def _codes_in(asked: object) -> object:
     return asked.get("codes") if isinstance(asked, dict) else asked
 
 
-async def _answered(work: Callable[[], Any], told: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+async def _answered(work: Callable[[], Any], form: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     try:
-        return told(await work())
+        return form(await work())
     except Refused as refused:
         return {"error": str(refused)}
     except (DatabaseError, psycopg.Error) as error:
