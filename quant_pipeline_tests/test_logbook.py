@@ -153,5 +153,6 @@ def test_a_dagster_run_writes_to_it(settings: Settings, warehouse: Database, mon
         assert warehouse.database.name
         LOGGER.info("said in a run")
 
-    assert dg.materialize([speaks], resources={"warehouse": WarehouseResource()}).success
+    with dg.DagsterInstance.ephemeral() as instance:  # of its own: another test's may be the current one, and gone
+        assert dg.materialize([speaks], resources={"warehouse": WarehouseResource()}, instance=instance).success
     assert "said in a run" in "\n".join(logbook.last_lines(settings, 10))

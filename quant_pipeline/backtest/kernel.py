@@ -239,7 +239,8 @@ def _distribute(
     """What a dividend or a factor step does to the shares of its code."""
     code, cash, more, told = events[event, V_CODE], events[event, V_CASH], events[event, V_SHARES], events[event, V_TOLD]
     held, each = account[code, A_SHARES], _PER_UNIT * to
-    gross = (held * cash + each // 2) // each * to
+    gross = (held * abs(cash) + each // 2) // each * to
+    gross = gross if cash >= 0 else -gross  # half a cent is a whole one, whoever pays it
     new = _share(held, more, PARTS)
     regime = events[event, V_REGIME]
     rate = taxes[regime, 0]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from quant_pipeline.definitions import defs
 from quant_pipeline.resources.notifier import NotifierResource
+from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sensors.ths_session import ths_session
@@ -47,6 +48,7 @@ def _key(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     platform.sandbox.set_clock("2026-11-20T18:00")
     platform.sandbox.ths(phone="by_itself", slider=False)
     yield
+    POSTMAN.finish()  # what it delivers holds the rows of the messages
     platform.execute("DELETE FROM vault_records")
     platform.execute("DELETE FROM ths_accounts")
     platform.execute("DELETE FROM ths_events")

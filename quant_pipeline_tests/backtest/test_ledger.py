@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quant_pipeline.backtest import run
@@ -127,6 +127,7 @@ def random_decisions(chance: random.Random, mode: str, loaded: Loaded) -> tuple[
 
 @settings(max_examples=80)
 @given(st.integers(0, 2**32), st.sampled_from(["signals", "weights", "orders"]))
+@example(1796, "signals")  # a factor step that costs half a cent
 def test_kernel_and_ledger_agree_to_the_cent(seed: int, mode: str) -> None:
     chance = random.Random(seed)
     loaded, chosen = random_market(chance), random_settings(chance)

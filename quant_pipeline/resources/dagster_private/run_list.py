@@ -30,12 +30,17 @@ ORDER BY run.id DESC
 """
 """Changed names: the history of a task by REST fails, and nothing else (door/rest/test_tasks.py)."""
 _COUNT: Final = "SELECT count(*) FROM dagster.runs WHERE pipeline_name = %s"
+"""Changed: as the page."""
 _ASKED: Final = "SELECT EXISTS (SELECT FROM dagster.run_tags WHERE key = %s AND value = %s)"
+"""Changed: as the page; a task that was triggered is told a moment later."""
 
 
 @dataclass(frozen=True)
 class JobRun:
-    """A run. `status` is Dagster's, in small letters; `first`, `last`: the partitions, where it has several."""
+    """A run. `status` is Dagster's, in small letters; `first`, `last`: the partitions, where it has several.
+
+    Changed names of statuses: the history of a task by REST shows the new ones.
+    """
 
     run_id: str
     status: str
