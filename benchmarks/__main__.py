@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import alerts, backfill, backtest, door, history, indicators, lake, quota, screens, startup, upsert
+from benchmarks import alerts, backfill, backtest, door, history, indicators, lake, quota, quotes, screens, startup, upsert
 
 BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "upsert": upsert.main,
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[list[str]], None]] = {
     "screens": screens.main,
     "backtest": backtest.main,
     "door": door.main,
+    "quotes": quotes.main,
     "startup": startup.main,
     "alerts": alerts.main,
 }

@@ -69,22 +69,8 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     app.add_middleware(HostCheck, names=served_names(settings, host))
     app.middleware("http")(_with_headers)
     errors.add_handlers(app)
-    for each in (
-        day,
-        kline,
-        quotes,
-        screens,
-        signals,
-        watchlists,
-        backtests,
-        search,
-        sync,
-        alerts,
-        data,
-        plotly,
-        callbacks,
-        tushare,
-    ):
+    pages = (day, kline, quotes, screens, signals, watchlists, backtests, search, sync, alerts, data)
+    for each in (*pages, plotly, callbacks, tushare):
         app.include_router(each.router)
     for router in (*ROUTERS, described.router):
         app.include_router(router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 
 from quant_pipeline.market import clock
 from quant_pipeline.market.datasets import INDEX_LIST, STOCK_LIST
+from quant_pipeline.quotes.poller import PLACE
 from quant_pipeline.quotes.quote import Quote
 from quant_pipeline.quotes.store import Store
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.door.served import served
 from quant_pipeline_tests.quotes.quotes import quote
 from quant_pipeline_tests.sync.stored import store
@@ -46,6 +49,14 @@ def fill(database: Database) -> None:
 @pytest.fixture(autouse=True)
 def morning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-20T10:30:02")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(warehouse: Database) -> Iterator[None]:
+    """Another process polls, so the door does not: what is published is the test's."""
+    with closing(Presence(warehouse.connect())) as presence:
+        assert presence.claim(PLACE)
+        yield
 
 
 @pytest.fixture
