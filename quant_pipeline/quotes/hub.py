@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -149,6 +149,10 @@ class Hub:
             for code in list(self._asked)[: max(0, len(self._asked) - _MOST_ASKED)]:
                 del self._asked[code]
             self.leave(reader)
+
+    async def refused(self) -> Mapping[str, str]:
+        """The codes that nobody whom the poller asked last has a quote of, and why. DatabaseError, psycopg.Error."""
+        return (await asyncio.to_thread(lambda: self._store.state())).refused
 
     def told(self, quote: Quote) -> orjson.Fragment:
         """The quote's message as JSON, made once for all clients."""

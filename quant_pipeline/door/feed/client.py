@@ -14,11 +14,13 @@ import orjson
 
 from quant_pipeline.door.feed.codes import LONGEST, Codes
 from quant_pipeline.door.keys import Key
+from quant_pipeline.language import speaking
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.quotes import hours
 from quant_pipeline.quotes.hub import MOST_CODES, Hub
 from quant_pipeline.quotes.quote import Quote
+from quant_pipeline.retelling import retold
 from quant_pipeline.warehouse.errors import described
 
 _CLOSED = "交易时段外，开盘后推送 The exchange is closed: it comes when it opens"
@@ -84,7 +86,7 @@ class Client:
             await self._hub.want(self._reader, meant.codes)
             await self._wire.ready()
             quotes = self._reader.take()
-            done = Subscribed(meant.codes, meant.unknown, without(meant.codes, quotes))
+            done = Subscribed(meant.codes, meant.unknown, await without(self._hub, meant.codes, quotes))
             await self._wire.send([self._hub.told(quote) for quote in quotes], done)
         return done
 
@@ -136,10 +138,19 @@ def texts_in(asked: object) -> list[str]:
     return [each.strip()[: LONGEST + 1] for each in asked]
 
 
-def without(codes: Sequence[str], quotes: Sequence[Quote]) -> dict[str, str]:
-    """Which of the codes have no quote, and why."""
+async def without(hub: Hub, codes: Sequence[str], quotes: Sequence[Quote]) -> dict[str, str]:
+    """Which of the codes have no quote, and why. DatabaseError, psycopg.Error."""
     had, now = {quote.ts_code for quote in quotes}, clock.now()
-    return {code: _AWAITED if _is_due(code, now) else _CLOSED for code in codes if code not in had}
+    lacking = [code for code in codes if code not in had]
+    refused = await hub.refused() if lacking else {}
+    return {
+        code: _refused(refused[code]) if code in refused else _AWAITED if _is_due(code, now) else _CLOSED for code in lacking
+    }
+
+
+def _refused(why: str) -> str:
+    with speaking("zh"):
+        return f"没有行情 {retold(why)}"
 
 
 def _is_due(code: str, now: dt.datetime) -> bool:

@@ -65,10 +65,7 @@ class Codes:
             return None
         if hits := meant(text, self._candidates(text)):
             return hits[0].code
-        try:
-            code = parse(text)
-        except CodeError:
-            return None
+        code = _as_written(text)
         if code in self._renamed:
             return self._renamed[code]
         return None if self._by_digits else code  # no list is synced: whoever is asked for the quote knows the code or not
@@ -92,3 +89,16 @@ class Codes:
                 mapping = read(database, BSE_MAPPING, columns=["o_code", "n_code"])
                 self._by_digits, self._renamed, self._state = dict(by_digits), dict(mapping.iter_rows()), state
             self._until = time.monotonic() + _HOLDS
+
+
+def _as_written(text: str) -> str | None:
+    """The ts_code that the text alone gives: of an index where its market is written."""
+    try:
+        return parse(text)
+    except CodeError:
+        pass
+    try:
+        digits, markets = spelled(text)
+    except CodeError:
+        return None
+    return f"{digits}.{markets[0]}" if len(markets) == 1 else None

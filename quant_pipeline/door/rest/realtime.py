@@ -70,8 +70,8 @@ async def several(
         raise _unknown(meant.unknown)
     quotes = await _asked(feeds, meant.codes)
     if not quotes:
-        raise _nothing(without(meant.codes, []))
-    lacking = without(meant.codes, quotes)
+        raise _nothing(await without(feeds.hub, meant.codes, []))
+    lacking = await without(feeds.hub, meant.codes, quotes)
     said = [f"没有这些代码 No such codes: {', '.join(meant.unknown)}"] if meant.unknown else []
     said += [f"{len(lacking)} 个代码尚无行情 codes have no quote yet"] if lacking else []
     data = Several(quotes=[_live(quote) for quote in quotes], unknown=list(meant.unknown), without=lacking)
@@ -88,7 +88,7 @@ async def one(request: Request, code: str) -> Answer[Live]:
         raise _unknown(meant.unknown)
     quotes = await _asked(feeds, meant.codes)
     if not quotes:
-        raise _nothing(without(meant.codes, []))
+        raise _nothing(await without(feeds.hub, meant.codes, []))
     return Answer(data=_live(quotes[0]))
 
 

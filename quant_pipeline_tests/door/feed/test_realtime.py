@@ -10,10 +10,13 @@ import requests
 from quant_pipeline.door import keys
 from quant_pipeline.door.keys import Scope
 from quant_pipeline.market import clock
+from quant_pipeline.quotes.store import Store
+from quant_pipeline.quotes.upstream import UNKNOWN
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.door.feed.conftest import Door
 from quant_pipeline_tests.door.served import served
+from quant_pipeline_tests.quotes.quotes import quote
 
 
 def get(url: str, status: int = 200, **options: Any) -> dict[str, Any]:
@@ -40,6 +43,21 @@ def test_several_codes_and_what_is_not_among_them(door: Door, monkeypatch: pytes
     assert told["data"]["unknown"] == ["999999"]
     assert "正在查询" in told["data"]["without"]["688981.SH"]
     assert "999999" in told["message"]
+
+
+def test_a_code_that_no_source_has_says_so(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quant_pipeline.quotes.hub.PATIENCE", 0.01)
+    Store(door.database).record("here:1", source="tencent", refused={"688981.SH": f"tencent: {UNKNOWN}"})
+    told = get(f"{door.url}/api/realtime/688981", 404)
+    assert "没有行情 tencent" in told["error"]["why"]
+
+
+def test_before_any_list_is_synced_a_code_is_taken_as_it_is_written(warehouse: Database) -> None:
+    Store(warehouse).publish([quote("600000.SH"), quote("000001.SH"), quote("000001.SZ")])
+    with served(Settings(), warehouse) as url:
+        told = get(f"{url}/api/realtime?codes=sh600000,000001,000001.SH,nonsense")["data"]
+        assert [each["ts_code"] for each in told["quotes"]] == ["600000.SH", "000001.SZ", "000001.SH"]
+        assert told["unknown"] == ["nonsense"]
 
 
 def test_an_unknown_code_is_named(door: Door) -> None:
