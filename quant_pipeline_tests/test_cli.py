@@ -234,8 +234,13 @@ def test_beside_a_running_sync_it_is_refused_with_exit_code_2(shell: Platform, a
         presence.close()
 
 
-def test_a_run_holds_the_slot_from_before_its_plan_so_that_another_is_refused_as_a_whole(
-    shell: Platform, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [(("run",), "_todo"), (("sync", "--datasets", "name_history"), "_planned")],
+    ids=["run", "sync"],
+)
+def test_a_command_holds_the_slot_from_before_its_plan_so_that_another_is_refused_as_a_whole(
+    shell: Platform, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], first: str
 ) -> None:
     from quant_pipeline.console import commands as console_commands
 
@@ -247,8 +252,8 @@ def test_a_run_holds_the_slot_from_before_its_plan_so_that_another_is_refused_as
         presence.close()
         raise RuntimeError("the plan is made")
 
-    monkeypatch.setattr(console_commands, "_todo", planned)
-    assert "the plan is made" in invoke("run", exit_code=1).stderr
+    monkeypatch.setattr(console_commands, first, planned)
+    assert "the plan is made" in invoke(*arguments, exit_code=1).stderr
     assert taken == [False]
     presence = Presence(shell.database.connect())
     assert SyncSlot(shell.database, presence).busy() is None, "it is given back"

@@ -120,7 +120,7 @@ def _run(
     refuse_when_busy(database)
     command_id = _new_id()
     # From before the plan to the last run: of two commands that begin at once, the later one is refused as a whole.
-    with held(database, command_id, queue=False):
+    with held(database, command_id, queue=False, trigger="quant-pipeline run"):
         launched, skipped = _all_of_run(warehouse, calendar, session, console, unmade, command_id)
     conclude(warehouse, launched)
     return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
@@ -191,7 +191,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
     if not order.force:
         refuse_when_busy(database)
     command_id = _new_id()
-    with held(database, command_id, queue=order.force):
+    with held(database, command_id, queue=order.force, trigger="quant-pipeline sync"):
         launched = _all_of_sync(warehouse, console, order, command_id)
     conclude(warehouse, launched)
     return _report(settings, database, order.last_session, launched, began, command_id=command_id, screened=False)

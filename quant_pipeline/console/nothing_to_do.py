@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from quant_pipeline.console import report, tasks
 from quant_pipeline.console.instance import keeps_books_here
 from quant_pipeline.console.notes import show_note
 from quant_pipeline.console.windows import session_of, shifted
-from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import MARKET_OVERVIEW
 from quant_pipeline.resources.dagster_private.books import all_made
 from quant_pipeline.selections import SCREENS
 from quant_pipeline.settings import Settings
-from quant_pipeline.sync.slot import SyncRunning, SyncSlot
+from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 
@@ -55,10 +55,5 @@ def nothing_to_do(
 
 def refuse_when_busy(database: Database) -> None:
     """Raises SyncRunning when another sync holds the slot, before a run is made that could only fail."""
-    presence = Presence(database.connect())
-    try:
-        busy = SyncSlot(database, presence).busy()
-    finally:
-        presence.close()
-    if busy is not None:
-        raise SyncRunning(say("{busy}. Wait for it to end, or use `sync --force` to queue behind it.", busy=busy))
+    with closing(Presence(database.connect())) as presence:
+        SyncSlot(database, presence).demand_free()

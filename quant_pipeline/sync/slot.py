@@ -27,10 +27,11 @@ class SyncRunning(Taken):
 
 
 @contextmanager
-def held(database: Database, command: str | None, *, queue: bool) -> Iterator[Presence]:
+def held(database: Database, command: str | None, *, queue: bool, trigger: str = "") -> Iterator[Presence]:
     """A sign of life that holds the slot while the block lasts; `queue` as SyncSlot.take has it.
 
-    Runs of one `command` (an id of one call of it) that go on at once in this process share both.
+    Runs of one `command` (an id of one call of it) that go on at once in this process share both. `trigger`: what others
+    read of it until its first run is in the books.
     """
     if command is None:
         with closing(Presence(database.connect())) as presence:
@@ -41,6 +42,8 @@ def held(database: Database, command: str | None, *, queue: bool) -> Iterator[Pr
         if command not in _shared:
             presence = Presence(database.connect())
             try:
+                if trigger:
+                    presence.show(trigger)
                 SyncSlot(database, presence).take(queue=queue)
             except BaseException:
                 presence.close()
@@ -72,7 +75,7 @@ class SyncSlot:
         announced = False
         while not self._presence.claim(_PLACE):
             if not queue:
-                raise SyncRunning(told("{who}. Wait for it, or queue behind it with --force.", who=self._who()))
+                raise self._refusal(self._who())
             if not announced:
                 _logger.info(told("Queued: {who}", who=self._who()))
                 announced = True
@@ -81,9 +84,18 @@ class SyncSlot:
     def give_back(self) -> None:
         self._presence.leave(_PLACE)
 
+    def demand_free(self) -> None:
+        """Raises SyncRunning when another holds the slot, before anything is made that could only fail."""
+        if (busy := self.busy()) is not None:
+            raise self._refusal(busy)
+
     def busy(self) -> str | None:
         """Who holds the slot now, in words; None when it is free."""
         return self._who() if self._presence.holder(_PLACE) is not None else None
+
+    @staticmethod
+    def _refusal(who: str) -> SyncRunning:
+        return SyncRunning(told("{who}. Wait for it to end, or use `sync --force` to queue behind it.", who=who))
 
     def _who(self) -> str:
         holder = self._presence.holder(_PLACE)
@@ -93,11 +105,23 @@ class SyncSlot:
                 (holder,),
             ).fetchone()
         if run is None:
-            return told("Another sync is just starting")
+            return self._who_plans()
         return told(
             "Another sync is running: {trigger} (run {run}, process {process}, since {since:%H:%M:%S})",
             trigger=run["trigger"],
             run=run["id"][:8],
             process=run["process"],
             since=run["started_at"].astimezone(clock.EXCHANGE_ZONE),
+        )
+
+    def _who_plans(self) -> str:
+        """Who holds the slot and has no run in the books yet: a command that counts what it is to fetch."""
+        sign = self._presence.sign_at(_PLACE)
+        if sign is None:  # it ended between two looks
+            return told("Another sync is just starting")
+        words, since = sign
+        return told(
+            "Another sync is running: {trigger} (it makes its plan, since {since:%H:%M:%S})",
+            trigger=words,
+            since=since.astimezone(clock.EXCHANGE_ZONE),
         )

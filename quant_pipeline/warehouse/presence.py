@@ -6,6 +6,7 @@ a power cut, a cut cable), the server drops the connection and the lock with it.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import secrets
 import socket
@@ -25,7 +26,7 @@ WHERE held.locktype = 'advisory' AND held.granted AND held.classid = %(places)s 
   AND sign.locktype = 'advisory' AND sign.classid = %(class)s
 """
 _SIGN = """
-SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s
   AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
@@ -74,8 +75,13 @@ class Presence:
 
     def shown_at(self, place: int) -> str | None:
         """What the holder of the place shows; None when it is free."""
+        sign = self.sign_at(place)
+        return sign[0] if sign else None
+
+    def sign_at(self, place: int) -> tuple[str, dt.datetime] | None:
+        """What the holder of the place shows, and since when it lives; None when the place is free."""
         row = self._connection.execute(_SIGN, (_PLACES, place)).fetchone()
-        return str(row[0]) if row else None
+        return (str(row[0]), row[1]) if row else None
 
     def lasts(self) -> bool:
         """Whether the connection, and with it all that it holds, is still there."""

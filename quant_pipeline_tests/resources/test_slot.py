@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -14,6 +16,7 @@ from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.slot import SyncRunning, SyncSlot, held
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import Platform
+from quant_pipeline_tests.console.commanded import checkout, interrupt, started, until
 
 
 @pytest.fixture
@@ -108,3 +111,28 @@ def test_the_runs_of_one_call_of_a_command_go_side_by_side_and_no_other_beside_t
         assert first.lasts()
     with held(platform.database, "another", queue=True) as presence:
         assert presence.id != first.id
+
+
+def test_one_that_still_makes_its_plan_is_told_by_its_name(platform: Platform) -> None:
+    with held(platform.database, "this", queue=True, trigger="quant-pipeline run"):
+        presence = Presence(platform.database.connect())
+        with pytest.raises(SyncRunning, match=r"running: quant-pipeline run \(it makes its plan, since \d\d:"):
+            SyncSlot(platform.database, presence).demand_free()
+        presence.close()
+
+
+def test_of_two_runs_that_are_started_at_once_one_says_in_a_line_who_is_at_work(platform: Platform, tmp_path: Path) -> None:
+    platform.sandbox.order_fault("hang", api="*", times=None)  # what has begun goes on until it is stopped
+    with checkout(tmp_path):
+        both = [started("run"), started("run")]
+        until(lambda: any(each.poll() is not None for each in both), "the refusal of one of them")
+        (loser,) = [each for each in both if each.poll() is not None]
+        (winner,) = [each for each in both if each is not loser]
+        output, error = loser.communicate()
+        interrupt(winner)
+    platform.sandbox.clear_faults()
+    assert (loser.returncode, winner.returncode) == (2, 130), (output, error)
+    assert [line for line in output.splitlines() if not line.startswith("SANDBOX")] == [], "nothing half-printed"
+    (line,) = error.splitlines()
+    assert re.search(r"Another sync is running: quant-pipeline run \(.*since \d\d:\d\d:\d\d\)", line), line
+    assert "Wait for it to end, or use `sync --force`" in line
