@@ -14,7 +14,11 @@ from quant_pipeline.cli.help import Command, option
 def status(as_json: bool) -> None:
     """How far each data set is synced, and how the running sync comes along.
 
-    Per data set: first and last synced session, what lacks in between, what failed, and the age of its last good data.
+    Columns: first, last: the sessions from and up to which it is synced whole (of a list: as of when it was asked for).
+    behind: how many sessions, closed weeks or closed months that are due came after the last one; stale: so many that it is
+    time to fetch them; never synced: nothing of it is there; being filled, to come: the sync that is going on brings it.
+    missing: how many sessions lack in between. failed: units whose last attempt failed. latest rows: those of the last
+    session (of a list: all). Columns of which there is nothing to tell are left out.
 
     \b
     quant-pipeline status

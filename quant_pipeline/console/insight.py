@@ -14,13 +14,13 @@ from rich.text import Text
 
 from quant_pipeline.console.tables import Column, FittedTable
 from quant_pipeline.console.words import SHORT, chinese_name, duration, moment, state
-from quant_pipeline.language import say, say_many
+from quant_pipeline.language import marked, say, say_many
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.retelling import retold
 from quant_pipeline.sync.insight.commands import commands_of, parts_of
 from quant_pipeline.sync.insight.history import Found, Page
 from quant_pipeline.sync.insight.running import RunningSync
-from quant_pipeline.sync.insight.status import DatasetStatus, Status
+from quant_pipeline.sync.insight.status import BRING, RETRY, DatasetStatus, Standing, Status
 
 _GAPS_SHOWN = 3
 
@@ -54,14 +54,14 @@ def status_output(status: Status) -> Output:
             Column(say("behind"), figures=True),
             Column(say("missing"), rank=1, figures=True),
             Column(say("failed"), rank=1, figures=True),
-            Column(say("rows"), rank=3, figures=True),
+            Column(say("latest rows"), rank=3, figures=True),
             Column(say("synced at"), rank=4),
             Column(say("source"), rank=5),
         ),
     )
     for each in status.datasets:
         table.add(*_status_cells(each))
-    return Output(facts, [*(_running_line(each) for each in status.running), table, *_hints(status.datasets)])
+    return Output(facts, [*(_running_line(each) for each in status.running), table, *_hints(status)])
 
 
 def log_output(folder: Path, lines: Sequence[str]) -> Output:
@@ -211,14 +211,24 @@ def _running_line(sync: RunningSync) -> Text:
     return Text(line, "cyan")
 
 
+_STANDINGS = {
+    Standing.STALE: marked("{age} stale"),
+    Standing.NEVER: marked("never synced"),
+    Standing.FILLING: marked("being filled"),
+    Standing.AWAITED: marked("to come"),
+}
+
+
 def _status_cells(each: DatasetStatus) -> list[str | Text]:
     age = "?" if each.behind is None else str(each.behind)
+    words = say(_STANDINGS[each.standing], age=age) if each.standing in _STANDINGS else age
+    colour = {Standing.STALE: "yellow", Standing.NEVER: "yellow", Standing.FILLING: "cyan", Standing.AWAITED: "cyan"}
     return [
         each.dataset,
         chinese_name(DATASETS[each.dataset]),
         str(each.first or "-"),
         str(each.last or "-"),
-        Text(say("{age} stale", age=age) if each.stale else age, "yellow" if each.stale else "green"),
+        Text(words, colour.get(each.standing, "green")),
         Text(str(each.missing or ""), "yellow"),
         Text(str(each.failed or ""), "red"),
         f"{each.rows:,}",
@@ -227,34 +237,27 @@ def _status_cells(each: DatasetStatus) -> list[str | Text]:
     ]
 
 
-def _hints(datasets: Sequence[DatasetStatus]) -> list[Text]:
+def _hints(status: Status) -> list[Text]:
     """In words: what is old, what lacks, and how to mend it."""
-    hints = [Text(f"! {each.dataset}: {each.words}", "yellow") for each in datasets if each.stale and each.last]
+    hints = [Text(f"! {each.dataset}: {each.words}", "yellow") for each in status.late if each.last]
     if hints:
-        hints.append(Text(say("Fetch what came since: quant-pipeline run")))
-    never = [each.dataset for each in datasets if each.last is None]
-    if len(never) == len(datasets):
+        hints.append(Text(say("Fetch what came since: {command}", command=BRING)))
+    never = [each.dataset for each in status.late if each.last is None]
+    if len(never) == len(status.datasets):
         hints.append(Text(say("! nothing is synced yet: quant-pipeline run"), "yellow"))
     elif never:
         hints.append(Text(say("! nothing is synced yet: {datasets}", datasets=", ".join(never)), "yellow"))
-    for each in datasets:
-        if each.gaps:
-            spans = ", ".join(_span(*gap) for gap in each.gaps[:_GAPS_SHOWN])
-            more = say(", and {count:,} more", count=len(each.gaps) - _GAPS_SHOWN) if len(each.gaps) > _GAPS_SHOWN else ""
-            text = say("! {dataset} lacks {count:,}: {spans}", dataset=each.dataset, count=each.missing, spans=spans)
-            hints.append(Text(text + more, "yellow"))
-            hints.append(
-                Text(
-                    say(
-                        "Fetch them: quant-pipeline sync --datasets {dataset} --start {start} --end {end}",
-                        dataset=each.dataset,
-                        start=each.gaps[0][0],
-                        end=each.gaps[-1][1],
-                    )
-                )
-            )
-    if any(each.failed for each in datasets):
-        hints.append(Text(say("Try the failed units again: quant-pipeline sync --retry-failed")))
+    if status.coming:
+        names = ", ".join(each.dataset for each in status.coming)
+        hints.append(Text(say("The sync that is going on is still bringing: {datasets}", datasets=names), "cyan"))
+    for each in status.with_gaps:
+        spans = ", ".join(_span(*gap) for gap in each.gaps[:_GAPS_SHOWN])
+        more = say(", and {count:,} more", count=len(each.gaps) - _GAPS_SHOWN) if len(each.gaps) > _GAPS_SHOWN else ""
+        text = say("! {dataset} lacks {count:,}: {spans}", dataset=each.dataset, count=each.missing, spans=spans)
+        hints.append(Text(text + more, "yellow"))
+        hints.append(Text(say("Fetch them: {command}", command=each.fill)))
+    if status.with_failures:
+        hints.append(Text(say("Try the failed units again: {command}", command=RETRY)))
     return hints
 
 

@@ -107,6 +107,9 @@ DATASETS: dict[str, Dataset] = {
 SOURCED: dict[str, Dataset] = {name: dataset for name, dataset in DATASETS.items() if dataset.sourced and not dataset.on_demand}
 """Those that are fetched from a source because somebody asks for them."""
 
+FACTORS: dict[str, Dataset] = {ADJ_FACTOR.name: DAILY_KLINE, ETF_ADJ.name: ETF_DAILY}
+"""Data set of factors -> the bars that are read with them: a session whose bars are there owes them."""
+
 __all__ = [
     "ADJ_FACTOR",
     "AUCTION",
@@ -120,6 +123,7 @@ __all__ = [
     "ETF_ADJ",
     "ETF_DAILY",
     "ETF_LIST",
+    "FACTORS",
     "INDEX_DAILY",
     "INDEX_LIST",
     "INDEX_WEIGHTS",

@@ -19,13 +19,17 @@ from quant_pipeline import settings
 from quant_pipeline.cli import main
 from quant_pipeline.door.plotly import PATH as PLOTLY
 from quant_pipeline.language import chinese
-from quant_pipeline.market.datasets import DATASETS, MARKET_OVERVIEW
+from quant_pipeline.market.datasets import DATASETS, MARKET_OVERVIEW, SOURCED
+from quant_pipeline.market.xshg import xshg
 from quant_pipeline.overview.day import NotStored, day_of
 from quant_pipeline.overview.parts import Boards, Day, ExDates, Halts, Hot, Indexes, Lacking, Listings, ScreenHits, Turnover
 from quant_pipeline.overview.report import path_of
 from quant_pipeline.settings import Mode, Settings
+from quant_pipeline.sources.units import Unit
+from quant_pipeline.sync.insight.status import status_of
+from quant_pipeline.sync.ledger import item_of, record
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline_tests.assets.platform import LATEST, Platform
+from quant_pipeline_tests.assets.platform import LATEST, NOW, Platform
 from quant_pipeline_tests.door.served import served
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -484,6 +488,31 @@ def test_an_empty_database_is_welcomed_with_the_command_that_fills_it(warehouse:
         answer = requests.get(f"{url}/", timeout=60)
         assert (answer.status_code, "quant-pipeline run" in answer.text) == (200, True)
         assert requests.get(f"{url}/sync", timeout=60).status_code == 200
+
+
+def test_the_sync_page_says_what_status_says(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to date is what lacks nothing; and the command below is the one that fills the hole."""
+    monkeypatch.setenv("QUANT_NOW", NOW)
+    before = dt.date(2026, 11, 17)
+    units = {name: Unit.session(LATEST) if each.dated else Unit.snapshot(LATEST) for name, each in SOURCED.items()}
+    with warehouse.connect() as connection:
+        connection.execute(
+            "INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('one', 'test', 'success', 'p', 1)"
+        )
+        for name, unit in units.items():
+            record(connection, "one", SOURCED[name], [item_of(unit)])
+    command = "quant-pipeline sync --datasets daily_basic --start 2026-11-18 --end 2026-11-19"
+    with served(settings.load(), warehouse) as url:
+        text = requests.get(f"{url}/sync", timeout=60).text
+        assert ("全部最新" in text, "sync --datasets" in text) == (True, False)
+        with warehouse.connect() as connection:
+            record(connection, "one", SOURCED["daily_basic"], [item_of(Unit.session(before))])
+        text = requests.get(f"{url}/sync", timeout=60).text
+    assert "全部最新" not in text
+    assert "1 个有缺口" in text
+    assert command in text
+    status = status_of(warehouse, xshg())
+    assert (status.whole, [each.fill for each in status.with_gaps]) == (False, [command])
 
 
 def test_a_fault_of_ours_is_logged_and_shown_as_a_sentence(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

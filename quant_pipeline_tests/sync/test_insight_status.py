@@ -9,7 +9,9 @@ import pytest
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
+    ADJ_FACTOR,
     AUCTION,
+    DAILY_BASIC,
     DAILY_KLINE,
     MONTHLY_KLINE,
     SOURCED,
@@ -20,7 +22,7 @@ from quant_pipeline.market.datasets import (
 )
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.insight.running import running
-from quant_pipeline.sync.insight.status import DatasetStatus, status_of
+from quant_pipeline.sync.insight.status import DatasetStatus, Standing, status_of
 from quant_pipeline.sync.ledger import Item, Ledger, item_of, record
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
@@ -95,6 +97,40 @@ def test_holes_between_the_first_and_the_last_session_are_named_from_when_to_whe
     assert found.words == "last good data of 2026-11-12, 6 sessions old: readers keep them"
     assert found.synced_at is not None
     assert found.synced_at.utcoffset() == dt.timedelta(hours=8)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_factors_are_owed_from_the_first_session_that_has_bars(warehouse: Database) -> None:
+    """A sync of older sessions that was broken off behind the bars leaves no hole between factors."""
+    write(warehouse, DAILY_KLINE, *done(day(2), day(4), day(18), day(19), day(20)))
+    write(warehouse, ADJ_FACTOR, *done(day(19), day(20)))
+    write(warehouse, DAILY_BASIC, *done(day(19), day(20)))
+    factors, basic = of(warehouse, ADJ_FACTOR), of(warehouse, DAILY_BASIC)
+    assert (factors.first, factors.missing, factors.gaps) == (day(19), 3, ((day(2), day(18)),))
+    assert factors.fill == "quant-pipeline sync --datasets adj_factor --start 2026-11-02 --end 2026-11-18"
+    assert (basic.missing, basic.fill) == (0, ""), "bars can be read without it"
+    assert not status_of(warehouse, CALENDAR).whole
+    assert of(warehouse, ADJ_FACTOR) in status_of(warehouse, CALENDAR).with_gaps
+    (off,) = (each for each in status_of(warehouse, CALENDAR, off={"adj_factor"}).datasets if each.dataset == "adj_factor")
+    assert (off.missing, off.gaps) == (0, ()), "nobody would fill it"
+
+
+def test_a_first_fill_is_no_lateness(warehouse: Database, ledger: Ledger) -> None:
+    write(warehouse, STOCK_LIST, item_of(Unit.snapshot(day(20))))
+    write(warehouse, DAILY_KLINE, *done(day(2)))
+    ledger.begin("run-2", "quant-pipeline run", {})
+    write(warehouse, SUSPENSIONS, *done(day(20)), run="run-2")
+    write(warehouse, DAILY_KLINE, *done(day(3)), run="run-2")
+    status = status_of(warehouse, CALENDAR)
+    standing = {each.dataset: each.standing for each in status.datasets}
+    assert standing[STOCK_LIST.name] is Standing.CURRENT
+    assert standing[DAILY_KLINE.name] is Standing.FILLING, "old, and under way"
+    assert standing[WEEKLY_KLINE.name] is Standing.AWAITED, "its turn comes"
+    assert (status.late, status.whole) == ([], False)
+    ledger.finish("run-1")
+    ledger.finish("run-2")
+    standing = {each.dataset: each.standing for each in status_of(warehouse, CALENDAR).datasets}
+    assert (standing[DAILY_KLINE.name], standing[WEEKLY_KLINE.name]) == (Standing.STALE, Standing.NEVER)
 
 
 @pytest.mark.usefixtures("ledger")

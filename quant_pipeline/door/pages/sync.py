@@ -19,7 +19,7 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
     from quant_pipeline.sync.insight.commands import commands_of
     from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
     from quant_pipeline.sync.insight.history import STATUSES, by_command
-    from quant_pipeline.sync.insight.status import status_of
+    from quant_pipeline.sync.insight.status import BRING, RETRY, status_of
 
     database = access.database
     health = health_of(database, registry.policies(access.settings.rate_limits), registry.priorities())
@@ -29,6 +29,8 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
         "sync.html",
         status=status_of(database, access.calendar(), off=access.settings.without),
         off=access.settings.without,
+        bring=BRING,
+        retry=RETRY,
         sources=health.to_dicts(),
         whole=controls.WHOLE,
         slow_above=SLOW_ABOVE,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ from quant_pipeline.language import marked_many, say, say_many
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
-from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.market.datasets import FACTORS, SOURCED
 from quant_pipeline.sync.insight.running import RunningSync, running
 from quant_pipeline.sync.ledger import DONE
 from quant_pipeline.sync.periods import LIST_MAY_BE_OLD, closed_labels
@@ -51,6 +52,25 @@ _BEHIND = {
 }
 
 
+BRING = "quant-pipeline run"
+"""The command that fetches what came since the last sync, of every data set in turn; what its runs name as their trigger."""
+RETRY = "quant-pipeline sync --retry-failed"
+
+
+class Standing(StrEnum):
+    """How a data set stands, in a word."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    NEVER = "never"
+    """Nothing of it was ever synced whole."""
+    FILLING = "filling"
+    """Behind, and the sync that is going on is at it."""
+    AWAITED = "awaited"
+    """Never synced, and its turn in the sync that is going on is still to come."""
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class DatasetStatus:
     """Where a data set stands.
@@ -59,6 +79,8 @@ class DatasetStatus:
     `sources`: of the last one (of a list: all) · `missing`: how many sessions, weeks or months in between were never
     synced, `gaps` from when to when · `failed`: units whose last attempt failed · `behind`: how many sessions (closed
     weeks, closed months) that are due came after `last`; None where that cannot be said · `words`: all this in a sentence.
+
+    Factors are missing from the first session on that their bars have. What is switched off misses nothing, and fails nothing.
     """
 
     dataset: str
@@ -75,6 +97,14 @@ class DatasetStatus:
     behind: int | None
     stale: bool
     words: str
+    standing: Standing = Standing.CURRENT
+
+    @property
+    def fill(self) -> str:
+        """The command that fetches what is missing in between; "" where nothing is."""
+        if not self.gaps:
+            return ""
+        return f"quant-pipeline sync --datasets {self.dataset} --start {self.gaps[0][0]} --end {self.gaps[-1][1]}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +115,30 @@ class Status:
     latest: dt.date | None
     running: tuple[RunningSync, ...]
     datasets: tuple[DatasetStatus, ...]
+
+    @property
+    def late(self) -> list[DatasetStatus]:
+        """Those that are behind, or were never synced, and that no sync is bringing just now."""
+        return [each for each in self.datasets if each.standing in (Standing.STALE, Standing.NEVER)]
+
+    @property
+    def coming(self) -> list[DatasetStatus]:
+        """Those that the sync which is going on is still bringing."""
+        return [each for each in self.datasets if each.standing in (Standing.FILLING, Standing.AWAITED)]
+
+    @property
+    def with_gaps(self) -> list[DatasetStatus]:
+        """Those that miss something between their first and their last session."""
+        return [each for each in self.datasets if each.missing]
+
+    @property
+    def with_failures(self) -> list[DatasetStatus]:
+        return [each for each in self.datasets if each.failed]
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is synced up to now, and nothing lacks or failed."""
+        return not (self.late or self.coming or self.with_gaps or self.with_failures)
 
 
 def status_of(database: Database, calendar: Calendar, *, off: Collection[str] = ()) -> Status:
@@ -97,19 +151,22 @@ def status_of(database: Database, calendar: Calendar, *, off: Collection[str] = 
     stored = _stored(database, {name: days[-1] for name, days in labels.items() if name in SOURCED})
     when = synced.group_by("dataset").agg(pl.max("synced_at").dt.convert_time_zone(str(clock.EXCHANGE_ZONE)))
     synced_at = dict(when.iter_rows())
+    syncs = tuple(running(database))
     return Status(
         at=clock.now(),
         latest=_latest(calendar),
-        running=tuple(running(database)),
+        running=syncs,
         datasets=tuple(
             _status(
                 dataset,
                 calendar,
                 labels.get(name, []),
+                owed=labels.get(FACTORS[name].name, []) if name in FACTORS else [],
                 stored=stored.get(name, {"rows": 0, "sources": ""}),
                 synced_at=synced_at.get(name),
                 failed=failed.get(name, 0),
                 off=name in off,
+                syncs=syncs,
             )
             for name, dataset in SOURCED.items()
         ),
@@ -121,14 +178,16 @@ def _status(
     calendar: Calendar,
     labels: Sequence[dt.date],
     *,
+    owed: Sequence[dt.date],
     stored: Mapping[str, Any],
     synced_at: dt.datetime | None,
     failed: int,
     off: bool,
+    syncs: Sequence[RunningSync],
 ) -> DatasetStatus:
-    missing, gaps = _missing(dataset, calendar, labels)
+    missing, gaps = (0, ()) if off else _missing(dataset, calendar, labels, owed)
     behind, stale, words = _age(dataset, calendar, labels[-1] if labels else None, in_parts=synced_at is not None)
-    return DatasetStatus(
+    found = DatasetStatus(
         dataset=dataset.name,
         zh=dataset.zh,
         partition=dataset.partition.value,
@@ -139,20 +198,34 @@ def _status(
         rows=stored["rows"],
         sources=tuple(stored["sources"].split(",")) if stored["sources"] else (),
         synced_at=synced_at,
-        failed=failed,
+        failed=0 if off else failed,
         behind=behind,
         stale=stale and not off,
         words=say("switched off (QUANT_WITHOUT); {words}", words=words) if off else words,
     )
+    return replace(found, standing=Standing.OFF if off else _standing(found, syncs))
+
+
+def _standing(status: DatasetStatus, syncs: Sequence[RunningSync]) -> Standing:
+    if not status.stale:
+        return Standing.CURRENT
+    if any(sync.dataset == status.dataset for sync in syncs):
+        return Standing.FILLING
+    if status.last is not None:
+        return Standing.STALE
+    return Standing.AWAITED if any(sync.trigger == BRING for sync in syncs) else Standing.NEVER
 
 
 def _missing(
-    dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]
+    dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date], owed: Sequence[dt.date]
 ) -> tuple[int, tuple[tuple[dt.date, dt.date], ...]]:
-    """How many labels between the first and the last were never synced, and from when to when."""
+    """How many labels were never synced, and from when to when: of those between the first and the last, and of those that
+    are `owed` before the first."""
     if not dataset.dated or not labels:
         return 0, ()
-    due = pl.DataFrame({"label": closed_labels(dataset, calendar, labels[0], labels[-1])}, schema={"label": pl.Date})
+    before = [label for label in owed if label < labels[0]]
+    closed = closed_labels(dataset, calendar, labels[0], labels[-1])
+    due = pl.DataFrame({"label": [*before, *closed]}, schema={"label": pl.Date})
     lacking = due.with_row_index("place").filter(~pl.col("label").is_in(list(labels)))
     # Neighbours are as far from their place among all as from their place among those that lack.
     stretch = pl.col("place").cast(pl.Int64) - pl.int_range(pl.len())
