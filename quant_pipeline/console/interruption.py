@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import select
 import signal
 import sys
 import threading
@@ -41,29 +42,46 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible(words: str = STOPPED, patience: float = _PATIENCE) -> Iterator[None]:
-    """Within it the first signal raises Interrupted in the main thread; a second one, or `patience` seconds, end it all."""
+    """Within it the first signal raises Interrupted in the main thread; a second one, or `patience` seconds, end it all.
+
+    The end is another thread's work, which the interpreter's own signal handler tells of a signal: it comes also where the
+    main thread is in a library's hands or waits for a lock. The handler here starts and locks nothing: a `run` stood still
+    for ever whose signal came while the main thread was starting a thread, as the handler's own thread waited for that.
+    """
     former = {number: signal.getsignal(number) for number in _SIGNALS}
-    interrupted = threading.Event()
+    heard: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         del frame
-        if interrupted.is_set():
-            end_now(128 + number, words)
-        interrupted.set()
-        deadline = threading.Timer(patience, end_now, (128 + number, words))
-        deadline.daemon = True
-        deadline.start()
-        raise Interrupted(number, words)
+        if not heard:
+            heard.append(number)
+            raise Interrupted(number, words)
 
+    told, tells = os.pipe()
+    os.set_blocking(tells, False)
+    threading.Thread(target=_watch, args=(told, words, patience), name="signals", daemon=True).start()
+    others = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     for number, handler in former.items():
         if handler is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
             signal.signal(number, on_signal)
     try:
         yield
     finally:
-        if not interrupted.is_set():
+        if not heard:
             for number, handler in former.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(others)
+            os.close(tells)
+
+
+def _watch(told: int, words: str, patience: float) -> None:
+    """Ends the command `patience` seconds after the first of our signals, or at the second; nothing where none comes."""
+    while (number := os.read(told, 1)) and number[0] not in _SIGNALS:
+        pass
+    if number:
+        select.select([told], [], [], patience)
+        end_now(128 + number[0], words)
+    os.close(told)
 
 
 def beside(*works: Callable[[], Result]) -> list[Result]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
 from quant_pipeline.sandbox.simulation.exchange import Exchange
-from quant_pipeline.settings import Mode
+from quant_pipeline.settings import Mode, Settings
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import folder_of
 
 NOW = "2026-11-20T18:00"
 LATEST = dt.date(2026, 11, 20)
@@ -164,6 +166,7 @@ def installed(template: Database, home: Path, exchange: Exchange) -> Iterator[Pl
         yield Platform(own, sandbox, instance, xshg())
         own.close()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        shutil.rmtree(folder_of(Settings(QUANT_HOME=home)), ignore_errors=True)  # of a database that is gone
 
 
 def observations(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]:

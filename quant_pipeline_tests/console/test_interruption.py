@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +109,31 @@ def test_ctrl_c_while_the_first_server_is_made_leaves_no_half_of_one(tmp_path: P
         assert url.startswith("postgresql://")
     finally:
         server.stop(home)
+
+
+@pytest.mark.parametrize(
+    "busy",
+    ["hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)", "threading._active_limbo_lock.acquire(), threading.Event().wait()"],
+    ids=["in a library's hands", "starting a thread"],
+)
+def test_a_signal_ends_a_command_whose_main_thread_does_not_come_to_hear_it(busy: str) -> None:
+    script = (
+        "import hashlib, threading\n"
+        "from quant_pipeline.console.interruption import interruptible\n"
+        "with interruptible(patience=0.5):\n"
+        "    print('busy', flush=True)\n"
+        "    try:\n"
+        f"        {busy}\n"
+        "    except KeyboardInterrupt:\n"
+        "        threading.Thread(target=print).start()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    assert interrupt(process, signal.SIGTERM) == f"quant-pipeline: {STOPPED}\n"
+    assert process.returncode == 143
 
 
 @pytest.mark.usefixtures("instance")
