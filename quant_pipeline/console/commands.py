@@ -19,9 +19,10 @@ from quant_pipeline.console.aftermath import clear_up, conclude
 from quant_pipeline.console.launch import Launched, launch, side_by_side
 from quant_pipeline.console.notes import show_note
 from quant_pipeline.console.nothing_to_do import OVERVIEW, refuse_when_busy
+from quant_pipeline.console.past_session import past_session
 from quant_pipeline.console.planning import Planner, planner
 from quant_pipeline.console.render import show_total
-from quant_pipeline.console.windows import Window, session_of, shifted
+from quant_pipeline.console.windows import Window, session_of, taken_instead
 from quant_pipeline.jobs import operations_report
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
@@ -111,7 +112,7 @@ def _run(
 ) -> report.Report:
     database = warehouse.database
     session = session_of(calendar, date)
-    for note in shifted(calendar, start=None, end=date):
+    for note in taken_instead(calendar, date):
         show_note(console, note)
     prepare_environment()
     with dg.DagsterInstance.get() as instance:
@@ -172,6 +173,8 @@ def _todo(
     if not todo and planning.unusable and DAILY_KLINE.name in unserved:
         raise NothingServed(unserved[DAILY_KLINE.name])
     if todo:
+        for note in past_session(calendar, session, todo):
+            show_note(console, note)
         show_total(plans, problems, console)
     return todo, plans, problems, [say("{why}. Skipped", why=retold(why)) for why in unserved.values()]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quant_pipeline.console import report, tasks
 from quant_pipeline.console.instance import keeps_books_here
 from quant_pipeline.console.notes import show_note
-from quant_pipeline.console.windows import session_of, shifted
+from quant_pipeline.console.windows import session_of, taken_instead
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import MARKET_OVERVIEW
 from quant_pipeline.resources.dagster_private.books import all_made
@@ -41,7 +41,7 @@ def nothing_to_do(
     refuse_when_busy(database)
     if tasks.missing_tasks(database, calendar, session):
         return None
-    for note in shifted(calendar, start=None, end=date):
+    for note in taken_instead(calendar, date):
         show_note(console, note)
     return report.Report(
         settings.mode.value,

@@ -49,7 +49,7 @@ def asked_window(
     last = end or latest
     if start is not None and start > last:
         raise ValueError(_backwards(start, end, latest))
-    if last > latest:
+    if _to_come(calendar, last, latest):
         raise ValueError(
             say(
                 "{last} lies after the latest complete session, {latest} (a session's data are ready at {ready:%H:%M} "
@@ -91,7 +91,7 @@ def session_of(calendar: Calendar, date: dt.date | None) -> dt.date:
         return latest
     if date < FIRST_SESSION:
         raise ValueError(before_the_first(date))
-    if date > latest:
+    if _to_come(calendar, date, latest):
         raise ValueError(
             say(
                 "{date} lies after the latest complete session, {latest} (data are ready at 17:00 Asia/Shanghai)",
@@ -100,6 +100,14 @@ def session_of(calendar: Calendar, date: dt.date | None) -> dt.date:
             )
         )
     return calendar.on_or_before(date)
+
+
+def taken_instead(calendar: Calendar, date: dt.date | None) -> list[str]:
+    """In words, which session `run` takes for a closed day that was asked for."""
+    if date is None or calendar.is_session(date):
+        return []
+    words = {"day": date, "weekday": say(_WEEKDAYS[date.weekday()]), "other": calendar.on_or_before(date)}
+    return [say("{day} ({weekday}): the exchange is closed; the session before, {other}, is taken instead", **words)]
 
 
 def shifted(calendar: Calendar, *, start: dt.date | None, end: dt.date | None) -> list[str]:
@@ -124,6 +132,11 @@ def shifted(calendar: Calendar, *, start: dt.date | None, end: dt.date | None) -
 def before_the_first(day: dt.date) -> str:
     """In words: there were no sessions yet."""
     return say("there was no session up to {last}: the exchange opened on {first}", last=day, first=FIRST_SESSION)
+
+
+def _to_come(calendar: Calendar, day: dt.date, latest: dt.date) -> bool:
+    """Whether the session of the day, or of a closed day the one before, is still to come: a Saturday's is Friday's."""
+    return day > latest and (day > calendar.last or calendar.on_or_before(day) > latest)
 
 
 def _backwards(start: dt.date, end: dt.date | None, latest: dt.date) -> str:

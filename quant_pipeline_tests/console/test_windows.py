@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from quant_pipeline.console.windows import Window, asked_window, shifted, stored_window
+from quant_pipeline.console.windows import Window, asked_window, session_of, shifted, stored_window, taken_instead
 from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
@@ -92,6 +92,34 @@ def test_what_is_ready_before_the_open_has_today_as_its_latest_session(monkeypat
 )
 def test_days_that_are_no_sessions_are_told_with_those_that_are_taken(start: str, end: str, told: list[str]) -> None:
     assert shifted(CALENDAR, start=dt.date.fromisoformat(start), end=dt.date.fromisoformat(end)) == told
+
+
+@pytest.mark.parametrize(
+    ("day", "session", "told"),
+    [
+        ("2026-11-20", "2026-11-20", []),
+        (
+            "2026-10-03",
+            "2026-09-30",
+            ["2026-10-03 (Saturday): the exchange is closed; the session before, 2026-09-30, is taken instead"],
+        ),
+        (
+            "2026-11-22",
+            "2026-11-20",
+            ["2026-11-22 (Sunday): the exchange is closed; the session before, 2026-11-20, is taken instead"],
+        ),
+    ],
+)
+def test_run_says_which_session_it_takes_for_a_closed_day_this_weekend_s_too(day: str, session: str, told: list[str]) -> None:
+    asked_for = dt.date.fromisoformat(day)
+    assert (str(session_of(CALENDAR, asked_for)), taken_instead(CALENDAR, asked_for)) == (session, told)
+    assert asked(end=asked_for).end == dt.date.fromisoformat(session)
+
+
+@pytest.mark.parametrize("day", ["2026-11-23", "2026-11-28", "2031-01-01"])
+def test_a_day_whose_session_is_to_come_is_refused_closed_or_not(day: str) -> None:
+    with pytest.raises(ValueError, match=f"{day} lies after the latest complete session, 2026-11-20"):
+        session_of(CALENDAR, dt.date.fromisoformat(day))
 
 
 def test_a_window_that_ends_before_it_begins_says_what_to_write() -> None:
