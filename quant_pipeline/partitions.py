@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -30,7 +31,7 @@ def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
     sessions = frozenset(calendar.sessions)
     days = (first + dt.timedelta(days=n) for n in range((calendar.last - first).days + 1))
     holidays = [day for day in days if day.weekday() < 5 and day not in sessions]
-    return dg.TimeWindowPartitionsDefinition(
+    definition = dg.TimeWindowPartitionsDefinition(
         start=first.isoformat(),
         fmt=KEY_FORMAT,
         cron_schedule="0 0 * * 1-5",
@@ -38,6 +39,8 @@ def session_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
         exclusions=[dt.datetime.combine(day, dt.time(), EXCHANGE_ZONE) for day in holidays],
         end_offset=1,
     )
+    vars(definition)["get_partition_keys"] = _KeptKeys(definition)
+    return definition
 
 
 def week_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
@@ -54,6 +57,30 @@ def week_partitions(calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
         exclusions=[dt.datetime.combine(day, dt.time(), EXCHANGE_ZONE) for day in closed],
         end_offset=1,
     )
+
+
+class _KeptKeys:
+    """`get_partition_keys` of a definition: worked out once, and again when a partition has been added.
+
+    Dagster wants all keys, 8,700 for the sessions, after each step of checks, only to see that they are many. It counts them
+    along the cron schedule, which takes longer than most of our checks. A subclass would not do: Dagster turns such a one into
+    its own class whenever it writes it down. It is not part of the definition's identity, nor of what is written down of it.
+    """
+
+    def __init__(self, definition: dg.TimeWindowPartitionsDefinition) -> None:
+        self._definition = definition
+        self._count = definition.get_partition_keys
+        self._kept: tuple[str | None, tuple[str, ...]] = (None, ())
+
+    def __call__(self, current_time: dt.datetime | None = None, dynamic_partitions_store: Any = None) -> list[str]:
+        if current_time is not None:
+            return list(self._count(current_time, dynamic_partitions_store))
+        last = self._definition.get_last_partition_key()
+        until, keys = self._kept
+        if last is None or last != until:
+            keys = tuple(self._count(None, dynamic_partitions_store))
+            self._kept = (last, keys)
+        return list(keys)
 
 
 SESSIONS = session_partitions(xshg())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.xshg import xshg
@@ -75,3 +78,23 @@ def test_the_synced_calendar_may_close_a_day_that_is_a_partition() -> None:
     calendar = xshg().overruled_by({dt.date(2026, 11, 19): False})
     tags = {"dagster/asset_partition_range_start": "2026-11-18", "dagster/asset_partition_range_end": "2026-11-20"}
     assert [f"{day}" for day in sessions_of(tags, calendar)] == ["2026-11-18", "2026-11-20"]
+
+
+def test_all_keys_are_worked_out_once_until_the_next_session_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, asked = dg.TimeWindowPartitionsDefinition.get_partition_keys, []
+
+    def counting(definition: dg.TimeWindowPartitionsDefinition, *given: Any) -> Sequence[str]:
+        asked.append(given)
+        return plain(definition, *given)
+
+    monkeypatch.setattr(dg.TimeWindowPartitionsDefinition, "get_partition_keys", counting)
+    made = session_partitions(xshg())
+    for now, last, times in (
+        ("2026-11-19T23:59", "2026-11-19", 1),
+        ("2026-11-20T00:01", "2026-11-20", 2),
+        ("2026-11-20T18:00", "2026-11-20", 2),
+    ):
+        with partition_loading_context(at(now)):
+            keys = made.get_partition_keys()
+        assert (keys[-1], len(asked)) == (last, times)
+        assert keys == plain(made, at(now))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 import psycopg
 import pytest
+from dagster._core.storage.event_log import InMemoryEventLogStorage
 
 from quant_pipeline.definitions import defs
 from quant_pipeline.market.calendar import Calendar
@@ -22,6 +23,7 @@ from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.partitions import range_tags
+from quant_pipeline.resources.dagster_private.storage import PlannedAsOne
 from quant_pipeline.resources.options import run_config_of
 from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.sandbox.rehearsal import Rehearsal, running
@@ -136,6 +138,20 @@ class Platform:
             return connection.execute(statement, values).rowcount
 
 
+class _Events(PlannedAsOne, InMemoryEventLogStorage):
+    """In memory, but planned as the product's own event log has it."""
+
+
+@contextmanager
+def in_memory() -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance in memory; as the product, it writes no definition of all sessions for each session of a run."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance._event_storage.dispose()
+        instance._event_storage = _Events()
+        instance._event_storage.register_instance(instance)
+        yield instance
+
+
 @contextmanager
 def installed(template: Database, home: Path, exchange: Exchange) -> Iterator[Platform]:
     """A platform with an empty database, a copy of the template, and a sandbox without quota."""
@@ -147,7 +163,7 @@ def installed(template: Database, home: Path, exchange: Exchange) -> Iterator[Pl
     with (
         psycopg.connect(server_url, autocommit=True) as connection,
         running(exchange, quotas={"*": None}) as sandbox,
-        dg.DagsterInstance.ephemeral() as instance,
+        in_memory() as instance,
         pytest.MonkeyPatch.context() as patch,
     ):
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template.name} STRATEGY FILE_COPY")

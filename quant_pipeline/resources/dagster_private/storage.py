@@ -11,7 +11,7 @@ from dagster._core.definitions.repository_definition.valid_definitions import SI
 from dagster._core.events import JobFailureData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.base_storage import DagsterStorage
-from dagster._core.storage.event_log import EventLogStorage
+from dagster._core.storage.event_log import EventLogStorage, SqlEventLogStorage
 from dagster._core.storage.runs import RunStorage
 from dagster._core.storage.schedules import ScheduleStorage
 from dagster._core.storage.tags import CODE_LOCATION_TAG
@@ -33,8 +33,8 @@ _MISSING = "SELECT count(*) FROM unnest(CAST(:tables AS text[])) AS name WHERE t
 _ENDS = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
 
 
-class QuantEventLogStorage(PostgresEventLogStorage):
-    """PostgresEventLogStorage for runs over thousands of sessions.
+class PlannedAsOne(SqlEventLogStorage):
+    """An event log for runs over thousands of sessions.
 
     Dagster writes, when a run over a range is planned, a row per partition for each asset check, with the whole partitions
     definition in every one: 5,000 sessions and 7 checks are 35,000 rows of 100 kB. Our checks have no partitions (they look
@@ -42,10 +42,24 @@ class QuantEventLogStorage(PostgresEventLogStorage):
 
     Changed names of these two overridden members: Dagster's own behaviour comes back, and long backfills take minutes to
     start (test_cli.py, test_dagster_s_tables_do_not_grow_with_the_range).
+    """
 
-    It also sees a run's first and last event in the process that carries the run out, whoever started it: there the run's
-    presence begins and ends. Changed `store_event`, or the start stored elsewhere: runs that live would be ended as dead, and
-    such as died never (test_dead_runs.py).
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        return True
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        told = event.get_dagster_event()
+        planned = replace(told.asset_check_planned_data, partitions_subset=None)
+        whole = event._replace(dagster_event=told._replace(event_specific_data=planned))
+        super()._store_asset_check_evaluation_planned(whole, event_id)
+
+
+class QuantEventLogStorage(PlannedAsOne, PostgresEventLogStorage):
+    """PostgresEventLogStorage that sees a run's first and last event in the process that carries the run out.
+
+    Whoever started the run: there its presence begins and ends. Changed `store_event`, or the start stored elsewhere: runs
+    that live would be ended as dead, and such as died never (test_dead_runs.py).
     """
 
     def __init__(self, database: Database, engine: sa.Engine, *, new: bool) -> None:
@@ -64,16 +78,6 @@ class QuantEventLogStorage(PostgresEventLogStorage):
         super().store_event(_without_echo(event))
         if kind in _ENDS:
             self._presence.end(event.run_id)
-
-    @property
-    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
-        return True
-
-    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        told = event.get_dagster_event()
-        planned = replace(told.asset_check_planned_data, partitions_subset=None)
-        whole = event._replace(dagster_event=told._replace(event_specific_data=planned))
-        super()._store_asset_check_evaluation_planned(whole, event_id)
 
 
 def _without_echo(event: EventLogEntry) -> EventLogEntry:
