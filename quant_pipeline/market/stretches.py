@@ -119,24 +119,31 @@ def by_code(frame: pl.DataFrame) -> pl.DataFrame:
 
     Numbers are sorted, not texts, by what is fast where some sorted frames stand one after the other.
     """
-    key = _keys(ByCode.of(frame))[0]
+    (key,) = _keys(ByCode.of(frame)).rows
     return frame if (key[1:] >= key[:-1]).all() else frame.rechunk()[key.argsort(kind="stable")]
 
 
-_DAYS = 1 << 32
-"""More than there are days: a code's number and a day make one number that is in order as the two are."""
+class _Keys(NamedTuple):
+    """Of the rows of some tables a number each for its ts_code and trade_date, the same in all tables: in order as the two
+    are, a code's `days` apart from the next one's; `codes`: of how many codes in all."""
+
+    rows: list[Array]
+    days: int
+    codes: int
 
 
-def _keys(*tables: ByCode) -> list[Array]:
-    """Of each table's rows a number for the ts_code and trade_date (int64), the same in all."""
+def _keys(*tables: ByCode) -> _Keys:
     import numpy as np
 
+    days = [table.rows["trade_date"].cast(pl.Date).to_physical().to_numpy() for table in tables]
+    bounds = [bound for each in days if each.size for bound in (int(each.min()), int(each.max()))] or [0]
+    first, span = min(bounds), max(bounds) - min(bounds) + 1
     kind = pl.Enum(pl.concat([table.codes for table in tables]).unique().sort())
-    keys = []
-    for table in tables:
-        numbers = table.codes.cast(kind).to_physical().to_numpy().astype(np.int64) * _DAYS
-        keys.append(np.repeat(numbers, table.lengths) + table.rows["trade_date"].cast(pl.Date).to_physical().to_numpy())
-    return keys
+    rows = []
+    for table, each in zip(tables, days, strict=True):
+        numbers = table.codes.cast(kind).to_physical().to_numpy().astype(np.int64) * span - first
+        rows.append(np.repeat(numbers, table.lengths) + each)
+    return _Keys(rows, span, len(kind.categories))
 
 
 def beside(bars: ByCode, rows: ByCode, *, or_before: bool = False) -> pl.DataFrame:
@@ -144,14 +151,38 @@ def beside(bars: ByCode, rows: ByCode, *, or_before: bool = False) -> pl.DataFra
     code's last day up to it. Both sorted by code and day; the result has a row per bar, without the key."""
     import numpy as np
 
-    asked, known = _keys(bars, rows)
+    keys = _keys(bars, rows)
+    asked, known = keys.rows
     others = rows.rows.drop("trade_date")
     if len(asked) == len(known) and np.array_equal(asked, known):
         return others
-    places = np.searchsorted(known, asked, side="right") - 1
+    places = _places(keys, or_before=or_before)
     found = np.append(known, -1)[places]  # -1: before all that is known
-    there = found // _DAYS == asked // _DAYS if or_before else found == asked
+    exact = found == asked
+    if exact.all():  # as a rule: then what is not asked for is left out, which is faster than to fetch what is
+        taken = np.zeros(len(known), dtype=bool)
+        taken[places] = True
+        return others.filter(pl.Series(taken))
+    there = found // keys.days == asked // keys.days if or_before else exact
     return others.select(pl.all().gather(pl.Series(places).set(pl.Series(~there), None)))
+
+
+_ROOM = 4
+"""Days of codes per row up to which a table of all days is filled rather than each row looked for: rows by session have two."""
+
+
+def _places(keys: _Keys, *, or_before: bool) -> Array:
+    """Of each row of the first table the number of the second one's row of its key (`or_before`: or else of the last one
+    before it); where there is none, -1, or a row of another key."""
+    import numpy as np
+
+    asked, known = keys.rows
+    if keys.codes * keys.days > _ROOM * (len(asked) + len(known)):
+        return np.searchsorted(known, asked, side="right") - 1
+    there = np.full(keys.codes * keys.days, -1, dtype=np.int32)
+    there[known] = np.arange(len(known), dtype=np.int32)
+    found: Array = (np.maximum.accumulate(there, out=there) if or_before else there)[asked]
+    return found
 
 
 def beside_codes(bars: ByCode, of_codes: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 import pydantic
 
 from quant_pipeline.language import say
+from quant_pipeline.strategies.indicators.offsets import counted_once
 from quant_pipeline.strategies.panel import BARS, IN_UNIVERSE, Needs
 from quant_pipeline.wrong_values import problems
 
@@ -129,7 +130,8 @@ class Strategy(ABC):
     ) -> pl.DataFrame:
         """What `judge` finds, looked at; with these columns, besides the marks."""
         try:
-            found = judge(bars)
+            with counted_once():
+                found = judge(bars)
         except StrategyError:
             raise
         except Exception as error:  # whatever somebody's rule does with the bars

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -54,17 +55,19 @@ class EntryScreen(Strategy):
         return self.shown
 
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
-        looked = self.looked_at(bars)
         leave = self.parameters.leave
         gone = crosses(ma(leave, "close"), pl.col("close")) if leave else pl.lit(False)
-        return looked.select(
-            "ts_code",
-            "trade_date",
-            *self.figures,
-            buy=self.picked().fill_null(False),
-            sell=gone,
-            score=self.scored(),
-        )
+        return self.looked_at(bars).select(*self._entered, sell=gone)
+
+    def picks(self, bars: pl.DataFrame, sessions: Sequence[dt.date]) -> pl.DataFrame:
+        """No screen shows the way out."""
+        del sessions
+        return self.looked_at(bars).select(*self._entered)
+
+    @property
+    def _entered(self) -> Sequence[str | pl.Expr]:
+        buy, score = self.picked().fill_null(False), self.scored()
+        return ("ts_code", "trade_date", *self.figures, buy.alias("buy"), score.alias("score"))
 
     @abstractmethod
     def looked_at(self, bars: pl.DataFrame) -> pl.DataFrame:

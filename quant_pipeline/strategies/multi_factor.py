@@ -86,14 +86,15 @@ class MultiFactor(Rotation):
         return {"rank": "排名", **FACTORS}
 
     def measured(self, bars: pl.DataFrame) -> pl.DataFrame:
-        return bars.with_columns(**{name: value for name, value in _factors().items() if name in self._weights})
+        return bars.with_columns(**{name: value for name, value in _along_the_bars().items() if name in self._weights})
 
     @property
     def _weights(self) -> Mapping[str, float]:
         return {name: getattr(self.parameters, name) for name in FACTORS if getattr(self.parameters, name)}
 
     def compared(self, measured: pl.DataFrame) -> pl.DataFrame:
-        found, weights = measured, self._weights
+        weights = self._weights
+        found = measured.with_columns(**{name: value for name, value in _of_the_day().items() if name in weights})
         if IN_UNIVERSE in found.columns:
             found = found.with_columns(pl.when(IN_UNIVERSE).then(name).alias(name) for name in weights)
         # A session's figures are of that session alone: nothing here looks along a code's bars.
@@ -116,18 +117,24 @@ class MultiFactor(Rotation):
         return found.with_columns(score=pl.when(known >= whole / 2).then(total / whole))
 
 
-def _factors() -> dict[str, pl.Expr]:
-    """Of each bar, higher is better; null where it is not known."""
+def _along_the_bars() -> dict[str, pl.Expr]:
+    """Of each bar, by its code's bars before; higher is better, null where it is not known."""
     close = pl.col("close")
     daily = (close / ref(1, "close") - 1) * 100
+    return {
+        "momentum": ref(21, "close") / ref(252, "close") - 1,
+        "reversal": 1 - close / ref(20, "close"),
+        "volatility": -std(60, daily),
+        "turnover": -ma(20, "turnover_rate"),
+    }
+
+
+def _of_the_day() -> dict[str, pl.Expr]:
+    """Of each bar alone, in the same way."""
     priced = pl.col("total_mv").is_not_null()
     return {
         "earnings": pl.when(pl.col("pe_ttm") > 0).then(1 / pl.col("pe_ttm")).when(priced).then(0.0),
         "book": pl.when(pl.col("pb") > 0).then(1 / pl.col("pb")),
         "dividend": pl.when(priced).then(pl.col("dv_ttm").fill_null(0.0)),
         "size": pl.when(pl.col("total_mv") > 0).then(-pl.col("total_mv").log()),
-        "momentum": ref(21, "close") / ref(252, "close") - 1,
-        "reversal": 1 - close / ref(20, "close"),
-        "volatility": -std(60, daily),
-        "turnover": -ma(20, "turnover_rate"),
     }

@@ -14,6 +14,8 @@ from quant_pipeline.strategies.panel import assembled
 from quant_pipeline.warehouse.lake import Snapshot
 from quant_pipeline.warehouse.lake.order import followed
 
+_HALTS = 20
+"""Of so many sessions one is read more, for those that a code was halted in: to go back for each is slower."""
 _FURTHER = """
 SELECT code.ts_code, min(bar.trade_date) AS since
 FROM unnest(%(codes)s::text[], %(lacking)s::int[]) AS code (ts_code, lacking)
@@ -35,13 +37,13 @@ def read_panel(
     *,
     codes: Sequence[str] | None = None,
 ) -> ByCode:
-    """The panel from the first of these sessions to the last, with the `lookback` bars of each code before the first one.
+    """The panel from the first of these sessions to the last, with at least the `lookback` bars of each code before the first
+    one, as far as it has them.
 
-    A code that was halted meanwhile is read from as early as it takes; bars before those are not in the panel. `needs`: as
-    `strategies.panel.together` gives them.
+    A code that was halted meanwhile is read from as early as it takes. `needs`: as `strategies.panel.together` gives them.
     """
     first, last = min(sessions), max(sessions)
-    start = calendar.shift(first, -lookback)
+    start = calendar.shift(first, -lookback - lookback // _HALTS)
     dated = {**{name: columns for name, columns in needs.items() if DATASETS[name].dated}, ADJ_FACTOR.name: ("adj_factor",)}
     tables = {
         name: stored.read_by_code(DATASETS[name], columns=columns, start=start, end=last, codes=codes)

@@ -15,7 +15,10 @@ from collections.abc import MutableSequence, Sequence
 
 NAN = math.nan
 _REFRESH = 128
+_OFTEN = 32
 _NINE_DIGITS = 1e9
+_DWINDLED = 1e-3
+"""A running sum of which so little is left is counted anew: the rest of it may be rounding."""
 
 Offsets = Sequence[int]
 In = Sequence[float]
@@ -187,21 +190,40 @@ def boll(offsets: Offsets, x: In, n: int, width: float, middle: Out, upper: Out,
 
 def std(offsets: Offsets, x: In, n: int, out: Out) -> None:
     """The population standard deviation of the last n."""
+    share, refresh = 1.0 / n, max(n, _OFTEN)
     for code in range(len(offsets) - 1):
-        seen = 0
-        for i in range(offsets[code], offsets[code + 1]):
-            seen = seen + 1 if x[i] == x[i] else 0
-            if seen < n:
-                out[i] = NAN
+        first, last = offsets[code], offsets[code + 1]
+        xs, ys = x[first:last], out[first:last]
+        mean, squares, most, seen, same = 0.0, 0.0, 0.0, 0, 0
+        for i in range(last - first):
+            value = xs[i]
+            ys[i] = NAN
+            if value != value:
+                seen, same = 0, 0
                 continue
-            mean = 0.0
-            for back in range(i - n + 1, i + 1):
-                mean += x[back]
-            mean /= n
-            squares = 0.0
-            for back in range(i - n + 1, i + 1):
-                squares += (x[back] - mean) * (x[back] - mean)
-            out[i] = math.sqrt(squares / n)
+            same = same + 1 if seen > 0 and value == xs[i - 1] else 1
+            seen += 1
+            if seen <= n:  # Welford's way: squares of distances from a mean that goes with them
+                if seen == 1:
+                    mean, squares, most = 0.0, 0.0, 0.0
+                away = value - mean
+                mean += away / seen
+                squares += away * (value - mean)
+            else:
+                gone, before = xs[i - n], mean
+                mean += (value - gone) * share
+                squares += (value - gone) * (value - mean + gone - before)
+            most = max(most, squares)
+            if seen > n and (seen % refresh == 0 or squares < most * _DWINDLED):
+                mean, squares = 0.0, 0.0
+                for back in range(i - n + 1, i + 1):
+                    mean += xs[back]
+                mean *= share
+                for back in range(i - n + 1, i + 1):
+                    squares += (xs[back] - mean) * (xs[back] - mean)
+                most = squares
+            if seen >= n:
+                ys[i] = math.sqrt(max(squares, 0.0) * share) if same < n else 0.0
 
 
 def avedev(offsets: Offsets, x: In, n: int, out: Out) -> None:

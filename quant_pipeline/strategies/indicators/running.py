@@ -14,6 +14,7 @@ import polars as pl
 
 from quant_pipeline.compiling import at_hand, compiled
 from quant_pipeline.strategies.indicators import kernels
+from quant_pipeline.strategies.indicators.offsets import offsets_of
 from quant_pipeline.strategies.indicators.work import Work
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ def run(
     few = _FEW_AT_HAND if at_hand() else _FEW
     if codes.len() * len(work) <= few:
         return _interpreted(codes, columns, work)
-    offsets = _offsets(codes)
+    offsets = offsets_of(codes)
     inputs = {name: _floats(values) for name, values in columns.items()}
     memory, length, places = buffers or Buffers(), codes.len(), itertools.count()
     tasks = [(compiled(each.kernel), each, [memory.values(next(places), length) for _ in range(each.outputs)]) for each in work]
@@ -74,7 +75,7 @@ def run(
 
 
 def _interpreted(codes: pl.Series, columns: Mapping[str, pl.Series], work: Sequence[Work]) -> list[pl.Series]:
-    offsets = _offsets(codes).tolist()
+    offsets = offsets_of(codes).tolist()
     inputs = {name: _floats(values).data for name, values in columns.items()}  # numbers are read faster than of arrays
     found: list[pl.Series] = []
     for each in work:
@@ -82,14 +83,6 @@ def _interpreted(codes: pl.Series, columns: Mapping[str, pl.Series], work: Seque
         each.kernel(offsets, *(inputs[name] for name in each.inputs), *each.parameters, *(out.data for out in outs))
         found += [pl.Series(out).fill_nan(None) for out in outs]
     return found
-
-
-def _offsets(codes: pl.Series) -> npt.NDArray[np.int64]:
-    """Where each code's rows begin, and the end of the last."""
-    if codes.is_empty():
-        return np.zeros(1, np.int64)
-    begins = (codes != codes.shift(1)).fill_null(True).arg_true().to_numpy()
-    return np.append(begins, codes.len()).astype(np.int64)
 
 
 def _floats(values: pl.Series) -> Floats:
