@@ -22,6 +22,10 @@ BY_CODE = ("ts_code", "trade_date")
 """The key of rows by code and session."""
 
 
+_FEW = 4
+"""Rows that are less than such a part of all are fetched one by one; of more, the others are left out, which is faster."""
+
+
 class Stretches(NamedTuple):
     """The codes of rows of which a code's stand together, each once, in their order, and how many rows each has (Int64)."""
 
@@ -34,6 +38,15 @@ def stretches_of(codes: pl.Series) -> Stretches:
     begins = (codes != codes.shift(1)).fill_null(True).arg_true().cast(pl.Int64)
     ends = begins.shift(-1, fill_value=len(codes))
     return Stretches(codes.gather(begins), (ends - begins).alias("rows"))
+
+
+def within(stretches: Stretches, inside: pl.Series) -> Stretches:
+    """What is left of them where of their rows only those are of which `inside` says true."""
+    import numpy as np
+
+    before = np.append(0, np.cumsum(inside.to_numpy()))
+    lengths = pl.Series("rows", np.diff(before[offsets_of(stretches.lengths)]))
+    return Stretches(stretches.codes.filter(lengths > 0), lengths.filter(lengths > 0))
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,10 @@ class ByCode:
         found: Array = np.diff(self.offsets)
         return found
 
+    def stretches(self) -> Stretches:
+        """The codes, and how many rows each has."""
+        return Stretches(self.codes, pl.Series(self.lengths))
+
     def frame(self) -> pl.DataFrame:
         """The rows, each with its ts_code."""
         return self.rows.select(self.code_of_rows(), pl.all())
@@ -88,15 +105,15 @@ class ByCode:
         numbers = np.searchsorted(self.offsets, rows, side="right") - 1
         return self.rows[rows].select(self.codes.gather(pl.Series(numbers)).alias("ts_code"), pl.all())
 
-    def begun_at(self, begins: Array) -> Self:
-        """Of each code the rows from this number on, up to its last."""
+    def begun(self, rows: pl.DataFrame, begins: Array) -> pl.DataFrame:
+        """Columns of these rows: of each code the rows from this number on, up to its last."""
         import numpy as np
 
-        if np.array_equal(begins, self.offsets[:-1]):
-            return self
         lengths = self.offsets[1:] - begins
-        offsets = np.append(0, np.cumsum(lengths))
-        return replace(self, offsets=offsets, rows=self.rows[rows_from(begins, lengths)])
+        if lengths.sum() < rows.height // _FEW:
+            return rows[rows_from(begins, lengths)]
+        kept = np.arange(rows.height) >= np.repeat(begins, self.lengths)
+        return rows if kept.all() else rows.filter(pl.Series(kept))
 
     def counted_before(self, day: dt.date) -> Array:
         """Of each code the number of rows of before that day (int64)."""

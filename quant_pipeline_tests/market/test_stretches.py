@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from quant_pipeline.market.stretches import BY_CODE, ByCode, beside, beside_codes, by_code
+from quant_pipeline.market.stretches import BY_CODE, ByCode, beside, beside_codes, by_code, stretches_of, within
 
 FIRST = dt.date(2026, 1, 5)
 keys = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9)), unique=True, max_size=30)
@@ -52,9 +52,11 @@ def test_rows_before_a_day_are_counted_and_cut_by_code(day: int, counted: list[i
     rows = ByCode.of(_frame([("a", 0), ("a", 1), ("a", 2), ("b", 1), ("b", 4)], "bar"))
     found = rows.counted_before(FIRST + dt.timedelta(days=day))
     assert found.tolist() == counted
-    cut = rows.begun_at(rows.offsets[:-1] + found)
-    assert cut.frame()["trade_date"].to_list() == [each for each in rows.frame()["trade_date"] if (each - FIRST).days >= day]
-    assert cut.offsets[-1] == cut.rows.height
+    cut = rows.begun(rows.frame(), rows.offsets[:-1] + found)
+    assert cut.equals(rows.frame().filter(pl.col("trade_date") >= FIRST + dt.timedelta(days=day)))
+    inside = within(rows.stretches(), rows.rows["trade_date"] >= FIRST + dt.timedelta(days=day))
+    assert inside.codes.equals(stretches_of(cut["ts_code"]).codes)
+    assert inside.lengths.equals(stretches_of(cut["ts_code"]).lengths)
 
 
 @given(keys, st.integers(0, 9))

@@ -28,14 +28,14 @@ _AT_ONCE = 2
 @dataclass(frozen=True)
 class Part:
     """The rows of some sessions, sorted by their key, not read yet. `read`: these columns of them, every time the same rows;
-    `known`: whose rows they are, where that need not be read."""
+    `counted`: whose rows they are, where there is a shorter way than to read it."""
 
     read: Callable[[Sequence[str]], pl.DataFrame]
-    known: Stretches | None = None
+    counted: Callable[[], Stretches] | None = None
 
     def stretches(self) -> Stretches:
         """Whose rows they are."""
-        return self.known or stretches_of(self.read(["ts_code"])["ts_code"])
+        return self.counted() if self.counted else stretches_of(self.read(["ts_code"])["ts_code"])
 
 
 def together(
@@ -46,11 +46,11 @@ def together(
     `wanted`: says of codes which ones are, true or false; the rows of others are left out.
     """
     columns = list(types)
-    if len(parts) == 1 and wanted is None and parts[0].known is None:
-        return ByCode.of(parts[0].read(["ts_code", *columns]))
+    found = [part.stretches() for part in parts]
+    if len(parts) == 1 and wanted is None:
+        return ByCode(found[0].codes, offsets_of(found[0].lengths), parts[0].read(columns))
     import numpy as np  # a tenth of a second of every process that only opens the lake
 
-    found = [part.stretches() for part in parts]
     codes = pl.concat([each.codes for each in found])
     lengths = pl.concat([each.lengths for each in found]).to_numpy()
     left_out = pl.Series(np.zeros(len(codes), dtype=bool)) if wanted is None else ~wanted(codes)
@@ -78,7 +78,7 @@ def together(
 
 def followed(dataset: Dataset, earlier: ByCode, later: ByCode) -> ByCode:
     """The rows of both as one: of no code is a day of `earlier` after one of `later`."""
-    parts = [Part(table.rows.select, Stretches(table.codes, pl.Series(table.lengths))) for table in (earlier, later)]
+    parts = [Part(table.rows.select, table.stretches) for table in (earlier, later)]
     return together(parts, types_of(dataset, later.rows.columns))
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
-from quant_pipeline.market.stretches import BY_CODE, ByCode, by_code
+from quant_pipeline.market.stretches import BY_CODE, ByCode, Stretches, by_code, within
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import Opened, file_of, kept_years, label_of, opened
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from quant_pipeline.warehouse.arrow import ArrowConnection
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_FEW_DAYS = dt.timedelta(days=3)
 _logger = logging.getLogger(__name__)
 Rows = TypeVar("Rows")
 
@@ -108,7 +109,7 @@ class Snapshot:
         unreadable: set[int] = set()
         while True:
             with ExitStack() as stack:
-                kept = {} if self._folder is None or "updated_at" in names else self._current(stack, dataset, start, end)
+                kept = self._current(stack, dataset, start, end) if self._kept(names, start, end) else {}
                 parts = {year: _part(found, year, start, end, codes) for year, found in kept.items() if year not in unreadable}
                 wanted = [*names, *(name for name in dataset.key if name not in names)]
                 parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes)
@@ -119,6 +120,12 @@ class Snapshot:
                         "a file of %s in the lake cannot be read, the table is read instead: %s", dataset.name, error.why
                     )
                     unreadable.add(error.year)
+
+    def _kept(self, names: Sequence[str], start: dt.date | None, end: dt.date | None) -> bool:
+        """Whether the lake has it, and has it sooner than the table: a file is read through for any day of its year."""
+        if self._folder is None or "updated_at" in names:
+            return False
+        return start is None or end is None or end - start >= _FEW_DAYS
 
     def label(self, dataset: Dataset, year: int) -> str:
         """What a file says that is current (`year`: EVERY_YEAR of a list)."""
@@ -165,23 +172,34 @@ class _Unreadable(Exception):
 
 def _part(found: Opened, year: int, start: dt.date | None, end: dt.date | None, codes: Sequence[str] | None) -> Part:
     """The file's rows of these days and codes. The part raises _Unreadable."""
-    conditions = []
+    days = []
     if start is not None and start > dt.date(year, 1, 1):
-        conditions.append(pl.col("trade_date") >= start)
+        days.append(pl.col("trade_date") >= start)
     if end is not None and end < dt.date(year, 12, 31):
-        conditions.append(pl.col("trade_date") <= end)
-    if codes is not None:
-        conditions.append(pl.col("ts_code").is_in(list(codes)))
+        days.append(pl.col("trade_date") <= end)
+    chosen = [] if codes is None else [pl.col("ts_code").is_in(list(codes))]
 
-    def read(columns: Sequence[str]) -> pl.DataFrame:
+    def collect(query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
         try:
             found.file.seek(0)
-            rows = pl.scan_parquet(found.file)
-            return (rows.filter(conditions) if conditions else rows).select(columns).collect()
+            return query(pl.scan_parquet(found.file)).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _Unreadable(year, error) from None
 
-    return Part(read, found.stretches if not conditions else None)
+    def read(columns: Sequence[str]) -> pl.DataFrame:
+        conditions = [*days, *chosen]
+        return collect(lambda rows: (rows.filter(conditions) if conditions else rows).select(columns))
+
+    def counted() -> Stretches:
+        """By the codes that the file tells, and its days: they are read in a fifth of the time of a code in each row."""
+        assert found.stretches is not None
+        kept = found.stretches
+        if days:
+            inside = collect(lambda rows: rows.select(within=pl.all_horizontal(days)))["within"]
+            kept = within(kept, inside)
+        return kept if codes is None else Stretches(*(each.filter(kept.codes.is_in(list(codes))) for each in kept))
+
+    return Part(read, None if found.stretches is None else counted)
 
 
 def _in_order(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
