@@ -17,7 +17,7 @@ from benchmarks.market import LAST, in_a_database
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.settings import Mode
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.panel import together
+from quant_pipeline.strategies.panel import all_of
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.warehouse.database import Database
@@ -54,10 +54,10 @@ def _fastest(url: str, folder: Path | None) -> str:
 def _timed(strategies: Sequence[Strategy], database: Database, folder: Path | None) -> tuple[float, str]:
     """Seconds of all, and what took them."""
     calendar, each = xshg(), {}
-    needs, lookback = together(strategy.needs for strategy in strategies), max(strategy.lookback for strategy in strategies)
+    sight = all_of(strategy.sight for strategy in strategies)
     began, processors, hits = time.perf_counter(), time.process_time(), 0
     with snapshot(database, folder) as stored:
-        market = read_market(stored, calendar, needs, [LAST], lookback)
+        market = read_market(stored, calendar, sight, [LAST])
         read = time.perf_counter()
         for strategy in strategies:
             started = time.perf_counter()

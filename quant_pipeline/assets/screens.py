@@ -27,7 +27,7 @@ from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy, StrategyError
-from quant_pipeline.strategies.panel import BARS, together
+from quant_pipeline.strategies.panel import BARS, Sight, all_of
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe, UniverseError
 from quant_pipeline.warehouse.panel import read_panel
@@ -121,13 +121,12 @@ class _Screening:
 
     def run(self, sessions: Sequence[dt.date]) -> None:
         """Marks all the sessions at once, and writes them one by one, each as a whole."""
-        needs, lookback = together([self.strategy.needs]), self.strategy.lookback
+        sight = self.strategy.sight
         if len(sessions) <= _SHARED:
-            needs = together([self.strategy.needs, *(each.needs for each in self.beside)])
-            lookback = max(lookback, *(each().lookback for each in self.beside))
+            sight = all_of([sight, *(each().sight for each in self.beside)])
         try:
             with self.warehouse.snapshot() as stored:
-                market = self.warehouse.market(stored, self.calendar, needs, sessions, lookback)
+                market = self.warehouse.market(stored, self.calendar, sight, sessions)
                 hits = screened(stored, self.calendar, self.strategy, self.universe, market)
         except (StrategyError, UniverseError) as error:
             raise Failed(str(error)) from None
@@ -226,9 +225,9 @@ def _drawn(
     strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: pl.DataFrame
 ) -> bytes:
     best = found.row(0, named=True)
-    needs, shown = together([strategy.needs, {DAILY_KLINE.name: BARS}]), calendar.window(session, _CHARTED_BARS)
+    sight, shown = all_of([strategy.sight, Sight.of({DAILY_KLINE.name: BARS}, 0)]), calendar.window(session, _CHARTED_BARS)
     with warehouse.snapshot() as stored:
-        bars = read_panel(stored, calendar, needs, shown, strategy.lookback, codes=[best["ts_code"]]).frame()
+        bars = read_panel(stored, calendar, sight, shown, codes=[best["ts_code"]]).frame()
     signals = strategy.judged(bars).select("ts_code", "trade_date", *strategy.lines)
     return picture(
         bars.join(signals, on=["ts_code", "trade_date"], how="left").sort("trade_date").tail(_CHARTED_BARS),

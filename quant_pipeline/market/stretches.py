@@ -123,6 +123,16 @@ class ByCode:
         found: Array = np.diff(earlier[self.offsets])
         return found
 
+    def day_before(self, day: dt.date, rows: int) -> pl.Series:
+        """Of each code the day of the row that stands so many before its first one of that day or later, of its first row where
+        it has fewer; null of a code that has none so late."""
+        import numpy as np
+
+        before = self.counted_before(day)
+        places = self.offsets[:-1] + np.maximum(before - rows, 0)
+        late = pl.Series(self.lengths > before)
+        return self.rows["trade_date"].gather(pl.Series(places).set(~late, None))
+
     def code_of_rows(self) -> pl.Series:
         """The column ts_code."""
         import numpy as np
@@ -132,12 +142,17 @@ class ByCode:
 
 
 def by_code(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows sorted by ts_code and trade_date; the frame itself where they are already.
+    """The rows sorted by ts_code and trade_date; the frame itself where they are already."""
+    import numpy as np
 
-    Numbers are sorted, not texts, by what is fast where some sorted frames stand one after the other.
-    """
-    (key,) = _keys(ByCode.of(frame)).rows
-    return frame if (key[1:] >= key[:-1]).all() else frame.rechunk()[key.argsort(kind="stable")]
+    keys = _keys(ByCode.of(frame))
+    (key,) = keys.rows
+    if (key[1:] >= key[:-1]).all():
+        return frame
+    places = _places_of(key, keys) if _roomy(keys) else None
+    if places is None or (order := places[places >= 0]).size < key.size:  # too far apart, or a key twice
+        order = np.argsort(key, kind="stable")
+    return frame.rechunk()[order]
 
 
 class _Keys(NamedTuple):
@@ -194,12 +209,25 @@ def _places(keys: _Keys, *, or_before: bool) -> Array:
     import numpy as np
 
     asked, known = keys.rows
-    if keys.codes * keys.days > _ROOM * (len(asked) + len(known)):
+    if not _roomy(keys):
         return np.searchsorted(known, asked, side="right") - 1
-    there = np.full(keys.codes * keys.days, -1, dtype=np.int32)
-    there[known] = np.arange(len(known), dtype=np.int32)
-    found: Array = (np.maximum.accumulate(there, out=there) if or_before else there)[asked]
+    places = _places_of(known, keys)
+    found: Array = (np.maximum.accumulate(places, out=places) if or_before else places)[asked]
     return found
+
+
+def _roomy(keys: _Keys) -> bool:
+    """Whether there is memory for all days of all codes: then nothing need be sorted or looked for."""
+    return keys.codes * keys.days <= _ROOM * sum(map(len, keys.rows))
+
+
+def _places_of(key: Array, keys: _Keys) -> Array:
+    """Of every day of every code the number of the row that has this key; -1: there is none."""
+    import numpy as np
+
+    places = np.full(keys.codes * keys.days, -1, dtype=np.int32)
+    places[key] = np.arange(len(key), dtype=np.int32)
+    return places
 
 
 def beside_codes(bars: ByCode, of_codes: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,6 @@ from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentenc
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import current
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.panel import together
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.warehouse.database import Database
@@ -72,7 +71,7 @@ def screen(
     session = _session(opened.database, date)
     calendar = opened.calendar()
     with opened.rows() as stored:
-        market = read_market(stored, calendar, together([chosen.needs]), [session], chosen.lookback)
+        market = read_market(stored, calendar, chosen.sight, [session])
         if market.bars.is_empty():
             command = f"quant-pipeline sync --start {session} --end {session}"
             words = say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command)

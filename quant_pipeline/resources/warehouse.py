@@ -1,7 +1,7 @@
 """The warehouse as a resource: PostgreSQL, embedded or given by QUANT_DATABASE_URL, its schema up to date."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import dagster as dg
@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 from quant_pipeline import settings
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.resources import opened
+from quant_pipeline.strategies.panel import Sight
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import Snapshot, folder_of, snapshot
 from quant_pipeline.warehouse.screening import Market, read_market
@@ -32,18 +33,11 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The rows of one moment, from the lake where it is current."""
         return snapshot(self.database, folder_of(settings.load()))
 
-    def market(
-        self,
-        stored: Snapshot,
-        calendar: Calendar,
-        needs: Mapping[str, Sequence[str]],
-        sessions: Sequence[dt.date],
-        lookback: int,
-    ) -> Market:
+    def market(self, stored: Snapshot, calendar: Calendar, sight: Sight, sessions: Sequence[dt.date]) -> Market:
         """What screens look at; the screens of one run that ask for the same sessions share one read."""
-        if self._market is None or not self._market.serves(stored, needs, sessions, lookback):
+        if self._market is None or not self._market.serves(stored, sight, sessions):
             self._market = None  # two of them need not be in memory
-            self._market = read_market(stored, calendar, needs, sessions, lookback)
+            self._market = read_market(stored, calendar, sight, sessions)
         return self._market
 
     def calendar(self) -> Calendar:

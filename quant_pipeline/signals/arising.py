@@ -17,7 +17,7 @@ from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS, STOCK_LI
 from quant_pipeline.signals.resolution import BUY, SELL
 from quant_pipeline.signals.rules import Rules
 from quant_pipeline.strategies.base import Strategy, StrategyError
-from quant_pipeline.strategies.panel import SharedPanel, together
+from quant_pipeline.strategies.panel import SharedPanel, all_of
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import folder_of, snapshot
@@ -109,14 +109,13 @@ def _sales(
     if not strategies:
         return [], failed
     days = sorted({day for each in strategies for day in asked[each]})
-    lookback = max(each.lookback for each in strategies.values())
-    needs = together(each.needs for each in strategies.values())
+    sight = all_of(each.sight for each in strategies.values())
     with snapshot(database, folder_of(settings.load())) as stored:
-        panel = SharedPanel(read_panel(stored, calendar, needs, days, lookback), days[0])
+        panel = SharedPanel(read_panel(stored, calendar, sight, days), days[0])
     found = []
     for (name, text), strategy in strategies.items():
         try:
-            judged = strategy.judged(panel.seen(strategy.needs, strategy.lookback))
+            judged = strategy.judged(panel.seen(strategy.sight))
         except StrategyError as error:
             _logger.warning("%s: its sales are left out: %s", name, error)
             failed[name] = str(error)

@@ -12,7 +12,7 @@ import pydantic
 
 from quant_pipeline.language import say
 from quant_pipeline.strategies.indicators.offsets import counted_once
-from quant_pipeline.strategies.panel import BARS, IN_UNIVERSE, Needs
+from quant_pipeline.strategies.panel import BARS, IN_UNIVERSE, Needs, Sight
 from quant_pipeline.wrong_values import problems
 
 _KEY = ("ts_code", "trade_date")
@@ -77,6 +77,16 @@ class Strategy(ABC):
     def lookback(self) -> int:
         """Its warm-up: how many of a code's own bars it must see before a bar, for that bar's numbers to be those of the
         code's whole history to 1e-6 of their size."""
+
+    @property
+    def shallower(self) -> Mapping[str, int]:
+        """Data set -> how many of those bars it looks at of that data set, where that is fewer. None by default."""
+        return {}
+
+    @property
+    def sight(self) -> Sight:
+        """What it looks at."""
+        return Sight.of(self.needs, self.lookback, self.shallower)
 
     @abstractmethod
     def signals(self, bars: pl.DataFrame) -> pl.DataFrame:

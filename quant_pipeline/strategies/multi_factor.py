@@ -16,6 +16,8 @@ from quant_pipeline.strategies.rotation import Every, Rotation, RotationParamete
 _WEIGHT = {"ge": -10, "le": 10}
 _FARTHEST = 3.0
 """Standard deviations beyond which a factor counts no more: one absurd ratio is no hundred good shares."""
+_TURNOVER = 20
+"""Bars of the mean turnover rate: nothing else of daily_basic is looked back at."""
 FACTORS: Mapping[str, str] = {
     "earnings": "盈利收益率",
     "book": "账面市值比",
@@ -78,6 +80,10 @@ class MultiFactor(Rotation):
         return 252
 
     @property
+    def shallower(self) -> Mapping[str, int]:
+        return {"daily_basic": _TURNOVER + self.lookback - self.span}
+
+    @property
     def figures(self) -> Sequence[str]:
         return ("rank", *(name for name in FACTORS if getattr(self.parameters, name)))
 
@@ -125,7 +131,7 @@ def _along_the_bars() -> dict[str, pl.Expr]:
         "momentum": ref(21, "close") / ref(252, "close") - 1,
         "reversal": 1 - close / ref(20, "close"),
         "volatility": -std(60, daily),
-        "turnover": -ma(20, "turnover_rate"),
+        "turnover": -ma(_TURNOVER, "turnover_rate"),
     }
 
 

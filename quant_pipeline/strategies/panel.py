@@ -51,6 +51,40 @@ def together(needs: Iterable[Needs]) -> dict[str, tuple[str, ...]]:
     }
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What strategies look at: `columns` of each data set, and how many of a code's bars before the first session (`back`) they
+    see of it."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    back: Mapping[str, int]
+
+    @classmethod
+    def of(cls, needs: Needs, lookback: int, shallower: Mapping[str, int] | None = None) -> Sight:
+        """The columns that are needed, so many bars back; of some data sets fewer. Bars always."""
+        columns = together([needs])
+        return cls(columns, {name: min(lookback, (shallower or {}).get(name, lookback)) for name in columns})
+
+    @property
+    def lookback(self) -> int:
+        """How many bars there are before the first session."""
+        return max(self.back.values())
+
+    def covers(self, other: Sight) -> bool:
+        """Whether all that the other looks at is here."""
+        return all(
+            name in self.columns and set(columns) <= set(self.columns[name]) and self.back[name] >= other.back[name]
+            for name, columns in other.columns.items()
+        )
+
+
+def all_of(sights: Iterable[Sight]) -> Sight:
+    """What several look at, as one."""
+    each = list(sights)
+    columns = together(sight.columns for sight in each)
+    return Sight(columns, {name: max(sight.back.get(name, 0) for sight in each) for name in columns})
+
+
 def look_at_needs(needs: Needs) -> None:
     """ValueError, a sentence, where a strategy needs what no panel can have."""
     taken: dict[str, str] = {}
@@ -101,13 +135,13 @@ class SharedPanel:
     whole: ByCode
     first: dt.date
 
-    def seen(self, needs: Needs, lookback: int) -> pl.DataFrame:
-        """The columns that a strategy `needs`, and of each code the `lookback` bars before the sessions: its marks are those
-        that it finds alone, and cost what its own bars cost."""
+    def seen(self, sight: Sight) -> pl.DataFrame:
+        """What one of them looks at: of each code as many bars as it takes, so that its marks are those that it finds alone,
+        and cost what its own bars cost."""
         import numpy as np  # a tenth of a second of every process that only declares strategies
 
-        columns = ["ts_code", "trade_date", *(name for each in together([needs]).values() for name in each), "raw_close"]
-        begins = self.whole.offsets[:-1] + np.maximum(self._before - lookback, 0)
+        columns = ["ts_code", "trade_date", *(name for each in sight.columns.values() for name in each), "raw_close"]
+        begins = self.whole.offsets[:-1] + np.maximum(self._before - sight.lookback, 0)
         return self.whole.begun(self._rows.select(columns), begins)
 
     @cached_property

@@ -22,7 +22,7 @@ from quant_pipeline.market.datasets import (
     THS_MEMBERS,
 )
 from quant_pipeline.strategies.base import Strategy
-from quant_pipeline.strategies.panel import IN_UNIVERSE, SharedPanel
+from quant_pipeline.strategies.panel import IN_UNIVERSE, SharedPanel, Sight
 from quant_pipeline.strategies.universe import Universe, chosen, needed
 from quant_pipeline.warehouse.lake import Snapshot
 from quant_pipeline.warehouse.panel import read_panel
@@ -41,38 +41,25 @@ class Market:
     code (ts_code, name, industry, concepts)."""
 
     sessions: tuple[dt.date, ...]
-    needs: Mapping[str, Sequence[str]]
-    lookback: int
+    sight: Sight
     states: Mapping[tuple[str, int], int]
     panel: SharedPanel
     bars: pl.DataFrame
     described: pl.DataFrame
 
-    def serves(self, stored: Snapshot, needs: Mapping[str, Sequence[str]], sessions: Sequence[dt.date], lookback: int) -> bool:
+    def serves(self, stored: Snapshot, sight: Sight, sessions: Sequence[dt.date]) -> bool:
         """Whether a screen finds all that it needs here, as it is stored now."""
-        return (
-            self.sessions == tuple(sessions)
-            and self.lookback >= lookback
-            and all(set(columns) <= set(self.needs.get(name, ())) for name, columns in needs.items())
-            and self.states == _states(stored, self.needs)
-        )
+        return self.sessions == tuple(sessions) and self.sight.covers(sight) and self.states == _states(stored, self.sight)
 
 
-def read_market(
-    stored: Snapshot,
-    calendar: Calendar,
-    needs: Mapping[str, Sequence[str]],
-    sessions: Sequence[dt.date],
-    lookback: int,
-) -> Market:
-    """What strategies look at that `need` this, `lookback` bars before the first session on."""
-    panel = read_panel(stored, calendar, needs, sessions, lookback)
+def read_market(stored: Snapshot, calendar: Calendar, sight: Sight, sessions: Sequence[dt.date]) -> Market:
+    """What strategies of this sight look at for these sessions."""
+    panel = read_panel(stored, calendar, sight, sessions)
     columns = [*_KEY, "close", "pct_chg", "amount"]
     bars = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
     _logger.info("read %d bars for the screens of %s to %s", panel.rows.height, sessions[0], sessions[-1])
-    return Market(
-        tuple(sessions), needs, lookback, _states(stored, needs), SharedPanel(panel, min(sessions)), bars, _described(stored)
-    )
+    shared = SharedPanel(panel, min(sessions))
+    return Market(tuple(sessions), sight, _states(stored, sight), shared, bars, _described(stored))
 
 
 def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe: Universe, market: Market) -> pl.DataFrame:
@@ -80,7 +67,7 @@ def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe:
 
     StrategyError, UniverseError: sentences, and there are no hits of any session.
     """
-    panel, asked = market.panel.seen(strategy.needs, strategy.lookback), None
+    panel, asked = market.panel.seen(strategy.sight), None
     if universe.chooses:
         asked = json.dumps(universe.asked, ensure_ascii=False)
         within = _within(stored, calendar, universe, market).with_columns(pl.lit(True).alias(IN_UNIVERSE))
@@ -130,6 +117,6 @@ def _described(stored: Snapshot) -> pl.DataFrame:
     return listed.join(of_code, on="ts_code", how="left")
 
 
-def _states(stored: Snapshot, needs: Mapping[str, Sequence[str]]) -> dict[tuple[str, int], int]:
-    names = {*needs, *(each.name for each in (DAILY_KLINE, ADJ_FACTOR, STOCK_LIST, THS_CONCEPTS, THS_MEMBERS))}
+def _states(stored: Snapshot, sight: Sight) -> dict[tuple[str, int], int]:
+    names = {*sight.columns, *(each.name for each in (DAILY_KLINE, ADJ_FACTOR, STOCK_LIST, THS_CONCEPTS, THS_MEMBERS))}
     return {key: total for key, total in stored.sums.items() if key[0] in names}

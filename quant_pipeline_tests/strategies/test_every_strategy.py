@@ -3,6 +3,7 @@ history, keeps codes apart unless it says that it compares, reads what it says i
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import numpy as np
@@ -28,6 +29,18 @@ every = pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.name)
 
 def _judged(strategy: Strategy, bars: pl.DataFrame) -> pl.DataFrame:
     return strategy.judged(bars)
+
+
+def _no_deeper(strategy: Strategy, first: dt.date) -> pl.DataFrame:
+    """The panel without what the strategy says that it does not look back at."""
+    before = (pl.col("trade_date") < first).sum().over("ts_code").cast(pl.Int64)
+    row = pl.int_range(pl.len(), dtype=pl.Int64).over("ts_code")
+    seen = {
+        column: pl.when(row >= before - bars).then(column)
+        for name, bars in strategy.shallower.items()
+        for column in strategy.needs[name]
+    }
+    return PANEL.with_columns(**seen)
 
 
 def _few(kind: type[Strategy]) -> Strategy:
@@ -69,7 +82,7 @@ def test_a_short_window_shows_what_all_of_history_shows(kind: type[Strategy]) ->
     bars = PANEL.filter(pl.col("trade_date") <= DAYS[-1])
     before = (pl.col("trade_date") < session).sum().over("ts_code").cast(pl.Int64)
     row = pl.int_range(pl.len(), dtype=pl.Int64).over("ts_code")
-    window = bars.filter(row >= before - strategy.lookback)
+    window = _no_deeper(strategy, session).filter(row >= before - strategy.lookback, pl.col("trade_date") <= DAYS[-1])
     of_last = pl.col("trade_date") >= session
     assert window.height < bars.height
     _same(_judged(strategy, window).filter(of_last), _judged(strategy, bars).filter(of_last), tolerance=1e-6)
@@ -78,7 +91,7 @@ def test_a_short_window_shows_what_all_of_history_shows(kind: type[Strategy]) ->
 @every
 def test_a_screen_of_a_shared_panel_shows_what_it_shows_of_all_of_history(kind: type[Strategy]) -> None:
     strategy, sessions = _few(kind), DAYS[-5:]
-    seen = SharedPanel(ByCode.of(PANEL), sessions[0]).seen(strategy.needs, strategy.lookback)
+    seen = SharedPanel(ByCode.of(_no_deeper(strategy, sessions[0])), sessions[0]).seen(strategy.sight)
     assert seen.filter(pl.col("trade_date") < sessions[0]).group_by("ts_code").len()["len"].max() == strategy.lookback
     assert seen.filter(pl.col("trade_date") >= sessions[0]).height == PANEL.filter(pl.col("trade_date") >= sessions[0]).height
     judged = _judged(strategy, PANEL)

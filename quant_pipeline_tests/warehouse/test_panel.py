@@ -6,7 +6,7 @@ import polars as pl
 
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.strategies.panel import together
+from quant_pipeline.strategies.panel import Sight, all_of
 from quant_pipeline.strategies.registry import BUILT_IN
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import snapshot
@@ -29,16 +29,25 @@ def test_a_halted_code_is_read_from_as_early_as_it_takes(warehouse: Database) ->
     rows = [{"ts_code": code, "trade_date": day} for code, days in TRADED.items() for day in days]
     store(warehouse, DAILY_KLINE, [row | bar for row in rows])
     store(warehouse, ADJ_FACTOR, [row | {"adj_factor": 1.0} for row in rows])
-    needs = together([{"daily_kline": ("close",)}])
+    store(warehouse, PRICE_LIMITS, [row | {"up_limit": 11.0, "down_limit": 9.0} for row in rows])
+    store(warehouse, DAILY_BASIC, [row | {"pb": 2.0} for row in rows])
+    sight = Sight.of(
+        {"daily_kline": ("close",), "price_limits": ("up_limit",), "daily_basic": ("pb",)}, LOOKBACK, {"daily_basic": 4}
+    )
     with snapshot(warehouse, None) as stored:
-        panel = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK).frame()
-        alone = read_panel(stored, xshg(), needs, SCREENED, LOOKBACK, codes=["600001.SH"]).frame()
+        panel = read_panel(stored, xshg(), sight, SCREENED).frame()
+        alone = read_panel(stored, xshg(), sight, SCREENED, codes=["600001.SH"]).frame()
     found = {code: tuple(panel.filter(ts_code=code)["trade_date"]) for code in TRADED}
     assert found["600000.SH"] == DAYS[-7:]
     assert found["600001.SH"] == (*DAYS[7:10], *DAYS[36:]), "five bars before the sessions, three of them before the halt"
     assert found["600002.SH"] == DAYS[36:]
     assert set(found["600003.SH"]) <= set(DAYS), "no bar in the sessions: none is looked for"
     assert panel.equals(panel.sort("ts_code", "trade_date"))
+    seen = panel.filter(pl.col("ts_code") != "600003.SH")
+    assert seen["up_limit"].null_count() == 0, "also of before the halt"
+    of_the_last = seen.group_by("ts_code").agg(pl.col("pb").tail(6).is_null().any())
+    assert not of_the_last["pb"].any(), "four bars before the sessions, whoever was halted"
+    assert panel.filter(ts_code="600000.SH")["pb"].to_list() == [None, *[2.0] * 6], "it is looked back at less far"
     assert alone.equals(panel.filter(ts_code="600001.SH"))
 
 
@@ -49,9 +58,9 @@ def test_every_built_in_strategy_finds_what_it_needs_in_the_tables(warehouse: Da
     limits = bars.with_columns(up_limit=(pl.col("pre_close") * 1.1).round(2), down_limit=(pl.col("pre_close") * 0.9).round(2))
     store(warehouse, PRICE_LIMITS, limits.head(30))  # the others' limits are not stored
     strategies = [kind() for kind in BUILT_IN]
-    needs, lookback = together(each.needs for each in strategies), max(each.lookback for each in strategies)
+    sight = all_of(each.sight for each in strategies)
     with snapshot(warehouse, None) as stored:
-        panel = read_panel(stored, xshg(), needs, SCREENED, lookback).frame()
+        panel = read_panel(stored, xshg(), sight, SCREENED).frame()
     assert panel.height == bars.height
     for strategy in strategies:
         judged = strategy.judged(panel)
