@@ -35,7 +35,7 @@ from quant_pipeline.sources.baostock_client import Account, Refused
 from quant_pipeline.sources.baostock_dividends import DIVIDEND_CALLS, gone_ex, received
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.context import Context, SourceSettings
-from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words, unreached
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.paging import MOST
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
@@ -339,6 +339,8 @@ class BaostockSource(Source):
         text = self.without_secrets(error.text if isinstance(error, ClientFailed) else in_words(error))
         if isinstance(error, ClientFailed) and error.kinds[0] == Refused.__name__:
             return refused(CODES, self.name, api, text)
+        if isinstance(error, ClientFailed) and (words := unreached(error.causes)) is not None:
+            return SourceError(FailureClass.UNREACHABLE, self.name, api, words)
         return SourceError(FailureClass.RETRYABLE, self.name, api, text)
 
 

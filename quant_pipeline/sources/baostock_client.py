@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from quant_pipeline.language import marked, told
+from quant_pipeline.sources.failures import in_words
 
 _LARGEST = 4 * 2**20
 """Bytes of one answer: the whole market's has less than one million."""
@@ -42,6 +43,10 @@ class Refused(Exception):
     def __init__(self, code: str, words: str) -> None:
         super().__init__(f"{code} {words}")
         self.code = code
+
+
+class Unreached(Exception):
+    """No connection to the server came about: the client says of that only that it received nothing."""
 
 
 class LostPage(Exception):
@@ -114,7 +119,7 @@ def _check(reply: Any) -> None:
 
 def _log_in(account: Account, silence: float) -> None:
     import baostock
-    from baostock.common import contants
+    from baostock.common import contants, context
     from baostock.util import socketutil
 
     if account.host:
@@ -124,7 +129,10 @@ def _log_in(account: Account, silence: float) -> None:
     socketutil.socket = SimpleNamespace(
         AF_INET=socket.AF_INET, SOCK_STREAM=socket.SOCK_STREAM, socket=partial(_GuardedSocket, silence)
     )
-    _check(baostock.login(account.user, account.password))
+    reply = baostock.login(account.user, account.password)
+    if (why := getattr(context.default_socket, "unconnected", None)) is not None:
+        raise Unreached(in_words(why)) from why
+    _check(reply)
 
 
 def drop() -> None:
@@ -143,7 +151,15 @@ class _GuardedSocket(socket.socket):
     def __init__(self, silence: float, family: int, kind: int) -> None:
         super().__init__(family, kind)
         self.settimeout(silence)
+        self.unconnected: OSError | None = None
         self._received = 0
+
+    def connect(self, address: Any, /) -> None:
+        try:
+            super().connect(address)
+        except OSError as error:  # which the client swallows
+            self.unconnected = error
+            raise
 
     def send(self, question: Any, flags: int = 0, /) -> int:
         self._received = 0

@@ -24,6 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
 from quant_pipeline.language import marked, told
+from quant_pipeline.sources.failures import causes_of, unreached
 
 LARGEST = 64 * 2**20
 """Bytes of an answer, unpacked. The largest true one (15,000 funds) has less than a tenth of that."""
@@ -143,6 +144,12 @@ def fault_in_words(error: requests.RequestException) -> str:
     match error:
         case TooLarge() | Redirected() | PrivateAddress():
             return str(error)
+        case requests.exceptions.SSLError() | requests.exceptions.ProxyError():
+            pass
+        case requests.exceptions.ConnectionError() | requests.exceptions.Timeout():
+            if (words := unreached(causes_of(error))) is not None:
+                return words
+    match error:
         case requests.exceptions.JSONDecodeError():
             return marked("the answer is not JSON (a gateway's or a block page)")
         case requests.exceptions.Timeout():

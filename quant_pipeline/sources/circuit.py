@@ -16,8 +16,10 @@ from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.policy import RatePolicy
 
 CLOSED = "closed"
-_FAILURES = frozenset({FailureClass.RETRYABLE.value, FailureClass.BANNED.value})
+_FAILURES = frozenset({FailureClass.RETRYABLE.value, FailureClass.UNREACHABLE.value, FailureClass.BANNED.value})
 """What counts: the source did not answer. A quota, an empty answer, a missing right are answers."""
+_NO_NET = 60.0
+"""Seconds: the longest rest of what could not be reached. A site that bans is left alone for long; a network comes back."""
 
 _FAILED = """
 WITH counted AS (
@@ -71,6 +73,7 @@ def note(connection: psycopg.Connection[Any], source: str, api: str, policy: Rat
     if outcome in _FAILURES:
         row = connection.execute(_FAILED, values | {"trip": policy.trip}).fetchone()
         if row and row[0]:
-            connection.execute(_OPEN, values | {"cool_down": policy.cool_down})
+            longest = _NO_NET if outcome == FailureClass.UNREACHABLE else policy.cool_down
+            connection.execute(_OPEN, values | {"cool_down": min(policy.cool_down, longest)})
     elif outcome != "broken_off" and connection.execute(_CLEAN, values).fetchone() is None:
         connection.execute(_SUCCEEDED, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from quant_pipeline.language import marked, told
@@ -13,6 +13,8 @@ class FailureClass(StrEnum):
 
     RETRYABLE = "retryable"
     """The net, the gateway, a passing fault: the same call may succeed."""
+    UNREACHABLE = "unreachable"
+    """No connection came about: the network, a name, the proxy or the server cannot be reached; nothing was asked."""
     RATE_LIMITED = "rate_limited"
     """The quota is used up: it may succeed after a known wait."""
     BANNED = "banned"
@@ -73,9 +75,34 @@ def in_words(error: BaseException) -> str:
     return said or marked("no reason was given")
 
 
+def causes_of(error: BaseException) -> Iterator[str]:
+    """The names of the exception's class and of those that it comes from, the outermost first."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield type(cause).__name__
+        cause = cause.__cause__ or cause.__context__
+
+
+def unreached(causes: Iterable[str]) -> str | None:
+    """In words that no connection came about, where one of the causes (names of classes) is that; else None.
+
+    By name: clients in processes of their own, and libraries below libraries, hand on nothing more.
+    """
+    names = frozenset(causes)
+    if names & _NO_NAME:
+        return marked("the network cannot be reached: the server's name is not found")
+    if names & _NO_LINE:
+        return marked("the network or the server cannot be reached: no connection came about")
+    return None
+
+
+_NO_NAME = frozenset({"NameResolutionError", "gaierror"})
+_NO_LINE = frozenset({"NewConnectionError", "ConnectTimeoutError", "NoConnection", "Unreached", "ConnectionRefusedError"})
 _LONGEST = 300
-_OUTAGES = frozenset({FailureClass.RETRYABLE, FailureClass.BANNED, FailureClass.CIRCUIT_OPEN})
-_PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED})
+_OUTAGES = frozenset({FailureClass.RETRYABLE, FailureClass.UNREACHABLE, FailureClass.BANNED, FailureClass.CIRCUIT_OPEN})
+_PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.UNREACHABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED})
 
 
 class Incomplete(Exception):

@@ -25,7 +25,7 @@ from quant_pipeline.market.codes import to_tushare
 from quant_pipeline.market.datasets import THS_CONCEPTS, THS_HOT, THS_INDUSTRIES, THS_MEMBERS
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.context import Context, SourceSettings
-from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
+from quant_pipeline.sources.failures import FailureClass, SourceError, causes_of, in_words, unreached
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.refusals import Refusal, refused
@@ -172,9 +172,9 @@ class ThsSource(Source):
         from quant_pipeline.sources import bounded_http
 
         if isinstance(error, requests.RequestException):
-            words = bounded_http.fault_in_words(error)
-        else:
-            words = told("the answer has not the interface's form: {error}", error=self.without_secrets(in_words(error)))
+            failure = FailureClass.UNREACHABLE if unreached(causes_of(error)) else FailureClass.RETRYABLE
+            return SourceError(failure, self.name, api, bounded_http.fault_in_words(error))
+        words = told("the answer has not the interface's form: {error}", error=self.without_secrets(in_words(error)))
         return SourceError(FailureClass.RETRYABLE, self.name, api, words)
 
 

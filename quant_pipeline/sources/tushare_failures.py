@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from quant_pipeline.language import told
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import FailureClass, SourceError, causes_of, unreached
 from quant_pipeline.sources.refusals import Refusal, Window, refused
 
 SOURCE = "tushare"
@@ -35,7 +35,8 @@ def classified(api: str, error: Exception, text: str, minute: float) -> SourceEr
     if isinstance(error, json.JSONDecodeError) and not isinstance(error, requests.RequestException):
         error = requests.exceptions.JSONDecodeError(error.msg, error.doc, error.pos)
     if isinstance(error, requests.RequestException):
-        return failed(bounded_http.fault_in_words(error))
+        words = bounded_http.fault_in_words(error)
+        return SourceError(FailureClass.UNREACHABLE, SOURCE, api, words) if unreached(causes_of(error)) else failed(words)
     if type(error) is not Exception:  # which is what the client raises for a refusal, and nothing else
         return failed(told("the answer has not the protocol's form: {error}", error=text))
     return refused(TEXTS, SOURCE, api, text, minute=minute)

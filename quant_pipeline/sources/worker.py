@@ -16,7 +16,7 @@ from socket import socketpair
 from typing import Any
 
 from quant_pipeline.language import marked, told
-from quant_pipeline.sources.failures import in_words
+from quant_pipeline.sources.failures import causes_of, in_words
 
 _FAREWELL = 2.0
 """Seconds that a client has to end by itself when it is asked to."""
@@ -46,12 +46,14 @@ class ClientDied(Exception):
 
 
 class ClientFailed(Exception):
-    """The client raised: `kinds` are the names of the exception's class and of its bases, nearest first."""
+    """The client raised: `kinds` are the names of the exception's class and of its bases, nearest first; `causes` those of
+    the exceptions that it comes from."""
 
-    def __init__(self, kinds: tuple[str, ...], text: str) -> None:
+    def __init__(self, kinds: tuple[str, ...], text: str, causes: tuple[str, ...] = ()) -> None:
         super().__init__(f"{kinds[0]}: {text}")
         self.kinds = kinds
         self.text = text
+        self.causes = causes
 
 
 class ClientProcess:
@@ -189,7 +191,7 @@ def answer_calls(module: str, line: Connection) -> None:
                 said: tuple[bool, Any] = (True, getattr(client, function)(*arguments))
             except Exception as error:
                 kinds = tuple(kind.__name__ for kind in type(error).__mro__ if kind not in (object, BaseException))
-                said = (False, (kinds, in_words(error)))
+                said = (False, (kinds, in_words(error), tuple(causes_of(error))))
             line.send(said)
 
 

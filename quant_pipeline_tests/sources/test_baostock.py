@@ -631,14 +631,6 @@ def test_an_answer_that_is_none_is_asked_again(source_at: SourceAt, garbage: byt
     assert failed.value.failure is FailureClass.RETRYABLE
 
 
-def test_nobody_at_the_port_is_the_net(source_at: SourceAt) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(SourceError, match="10002007") as failed:
-        source_at(port).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
-    assert failed.value.failure is FailureClass.RETRYABLE
-
-
 def test_periods_of_a_later_label_than_was_asked_for_are_left_out_and_so_are_earlier_ones() -> None:
     """A week is asked for from its Monday on, and the last one may end after the day that was asked for."""
     days = [dt.date(2026, 11, day) for day in (6, 13, 18)]

@@ -17,6 +17,7 @@ def _error(failure: FailureClass, text: str = "words", source: str = "tushare") 
         (FailureClass.RETRYABLE, True, True),
         (FailureClass.RATE_LIMITED, True, False),
         (FailureClass.BANNED, True, True),
+        (FailureClass.UNREACHABLE, True, True),
         (FailureClass.CIRCUIT_OPEN, False, True),
         (FailureClass.EMPTY, False, False),
         (FailureClass.PERMANENT_API, False, False),

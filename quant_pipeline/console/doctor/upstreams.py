@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from quant_pipeline.console.doctor.findings import Finding, Patient, State
-from quant_pipeline.language import say, say_many
+from quant_pipeline.language import marked, say, say_many
 from quant_pipeline.resources.source_check import Checked, ask, opened
 from quant_pipeline.sources import registry
 from quant_pipeline.sources.base import Source
@@ -61,8 +61,11 @@ def _advice(source: Source, failure: FailureClass) -> str:
     off = registry.priority_variable(source.name)
     if failure is FailureClass.RATE_LIMITED:
         return say("wait, or lower its pace in QUANT_RATE_LIMITS")
-    if failure is FailureClass.RETRYABLE:
+    if failure in (FailureClass.RETRYABLE, FailureClass.UNREACHABLE):
         return say("check the network and its address; `{variable}=0` leaves it out", variable=off)
+    if failure is FailureClass.BANNED:
+        advice = marked("ask it again in an hour, or from another address of the network; `{variable}=0` leaves it out")
+        return say(advice, variable=off)
     return say("check its token and the account's permissions; `{variable}=0` leaves it out", variable=off)
 
 

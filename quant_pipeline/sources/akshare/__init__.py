@@ -15,7 +15,7 @@ from quant_pipeline.sources.akshare.concept_pages import ConceptPages
 from quant_pipeline.sources.akshare.lists import AkshareLists
 from quant_pipeline.sources.base import Tally
 from quant_pipeline.sources.context import Context, SourceSettings
-from quant_pipeline.sources.failures import FailureClass, SourceError, in_words
+from quant_pipeline.sources.failures import FailureClass, SourceError, in_words, unreached
 from quant_pipeline.sources.frames import to_polars
 from quant_pipeline.sources.limiter import Limiter
 from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
@@ -100,6 +100,8 @@ class AkshareSource(AkshareBars, AkshareLists):
 def _class_of(api: str, error: ClientFailed) -> tuple[FailureClass, str]:
     """By the classes' names: a proxy in between turns a cut line into another class of the same family."""
     kinds = set(error.kinds)
+    if (words := unreached(error.causes)) is not None:
+        return FailureClass.UNREACHABLE, words
     if "Timeout" in kinds or "TimeoutError" in kinds:
         return FailureClass.RETRYABLE, marked("no answer in time")
     if kinds & {"ConnectionError", "ProxyError", "RemoteDisconnected", "ChunkedEncodingError"}:
