@@ -71,11 +71,11 @@ def _sources(access: Access) -> Iterator[Metric]:
 
 def _datasets(access: Access) -> Iterator[Metric]:
     from quant_pipeline.market import clock
-    from quant_pipeline.market.datasets import DATASETS
+    from quant_pipeline.market.datasets import OF_THE_LAKE
     from quant_pipeline.sync.insight.stats import stats_of
     from quant_pipeline.sync.insight.status import status_of
 
-    counted = stats_of(access.database, list(DATASETS.values()))
+    counted = stats_of(access.database, list(OF_THE_LAKE.values()))  # who scrapes every 15 s counts no ticks
     rows = counted.group_by("dataset", maintain_order=True).agg(pl.sum("rows"), pl.first("bytes")).to_dicts()
     yield _gauge("quant_dataset_rows", "Rows stored.", ("dataset",), "rows", rows)
     yield _gauge("quant_dataset_bytes", "Size of the table with its indexes.", ("dataset",), "bytes", rows)

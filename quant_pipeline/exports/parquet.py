@@ -27,7 +27,7 @@ from quant_pipeline.exports.folders import MANIFEST, refuse_another_s
 from quant_pipeline.exports.objects import ObjectStore, ObjectStoreSettings, open_store
 from quant_pipeline.language import marked, say
 from quant_pipeline.market import clock
-from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.market.datasets import OF_THE_LAKE
 from quant_pipeline.warehouse.lake import Snapshot, folder_of
 from quant_pipeline.warehouse.lake.files import file_of, opened, write
 
@@ -72,7 +72,7 @@ class Parquet(Export):
         store = store_of(origin, self.asked.to)
         known = files_of(store, origin)
         tags = {each.name: each.etag for each in store.list()}
-        datasets = chosen(self.asked.datasets, {each["dataset"] for each in known.values()}, tuple(DATASETS))
+        datasets = chosen(self.asked.datasets, {each["dataset"] for each in known.values()}, tuple(OF_THE_LAKE))
         with _staging(origin, store) as staged:
             with origin.rows() as stored:
                 parts = {_name(part): part for part in parts_of(stored, datasets)}

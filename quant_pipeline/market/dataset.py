@@ -77,6 +77,9 @@ class Dataset:
     """True: fetched from an outside source; False: computed here."""
     on_demand: bool = False
     """Fetched only before what leans on it, where that lacks it: no job and no command asks for it by itself."""
+    moment: str = ""
+    """The key's column of the moment within the session, where a code has rows by the thousand in each: these stand in their
+    table alone, not in the lake, and are exported only where they are named."""
 
     def __post_init__(self) -> None:
         names = self.column_names

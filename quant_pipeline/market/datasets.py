@@ -32,6 +32,7 @@ from quant_pipeline.market.lists import (
     STOCK_LIST,
     TRADE_CALENDAR,
 )
+from quant_pipeline.market.quoted import INTRADAY_QUOTES
 from quant_pipeline.market.reports import MARKET_OVERVIEW, RECONCILIATION
 from quant_pipeline.market.watchlists import THS_WATCHLIST, WATCHLISTS
 
@@ -100,12 +101,16 @@ DATASETS: dict[str, Dataset] = {
         PORTFOLIO_RISK,
         WATCHLISTS,
         THS_WATCHLIST,
+        INTRADAY_QUOTES,
     )
 }
 """Every data set by name, in the order in which one sync takes them."""
 
 SOURCED: dict[str, Dataset] = {name: dataset for name, dataset in DATASETS.items() if dataset.sourced and not dataset.on_demand}
 """Those that are fetched from a source because somebody asks for them."""
+
+OF_THE_LAKE: dict[str, Dataset] = {name: dataset for name, dataset in DATASETS.items() if not dataset.moment}
+"""Those that are kept as Parquet too."""
 
 FACTORS: dict[str, Dataset] = {ADJ_FACTOR.name: DAILY_KLINE, ETF_ADJ.name: ETF_DAILY}
 """Data set of factors -> the bars that are read with them: a session whose bars are there owes them."""
@@ -127,9 +132,11 @@ __all__ = [
     "INDEX_DAILY",
     "INDEX_LIST",
     "INDEX_WEIGHTS",
+    "INTRADAY_QUOTES",
     "MARKET_OVERVIEW",
     "MONTHLY_KLINE",
     "NAME_HISTORY",
+    "OF_THE_LAKE",
     "PORTFOLIO_RISK",
     "PRICE_LIMITS",
     "RECONCILIATION",

@@ -18,7 +18,7 @@ from functools import partial
 
 import psycopg
 
-from quant_pipeline.language import marked
+from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.quotes import hours
@@ -45,7 +45,10 @@ _CODE = re.compile(r"[0-9A-Z]{6}\.[A-Z]{2,3}")
 _NO_CODE = marked("it is no code; write 600000.SH")
 _MARKET = "000001.SZ"
 """A code whose hours are the market's."""
+_UNKEPT = marked("quotes go on, but are not kept in intraday_quotes: {why}")
 _logger = logging.getLogger(__name__)
+Keep = Callable[[Sequence[Quote]], object]
+"""Keeps quotes for later; it may raise whatever it likes."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,27 @@ class _Gathered:
     failures: list[SourceError] = field(default_factory=list)
     source: str | None = None
     complete: bool = True
+    unkept: str | None = None
+    """Why what it brought could not be kept, in words."""
 
 
 class Poller:
     """Polls once for each call of `poll`."""
 
     def __init__(
-        self, store: Store, process: str, find: Callable[[], Sources], calendar: Callable[[], Calendar], period: float = PERIOD
+        self,
+        store: Store,
+        process: str,
+        find: Callable[[], Sources],
+        calendar: Callable[[], Calendar],
+        period: float = PERIOD,
+        *,
+        keep: Keep | None = None,
     ) -> None:
-        """`find`: whom to ask, found anew after nobody answered · `calendar`: the exchange's, as it is known now."""
+        """`find`: whom to ask, found anew after nobody answered · `calendar`: the exchange's, as it is known now · `keep`: what
+        keeps the quotes for later; None: nothing does."""
         self._store, self._process, self._find, self._calendar, self._period = store, process, find, calendar, period
+        self._keep, self._keeps = keep, True
         self._sources: Sources | None = None
         self._market_due = 0.0
 
@@ -110,11 +124,30 @@ class Poller:
         gathered = _Gathered()
         self._by_code(self._sources.by_code, due, now, gathered)
         changed = self._store.publish(gathered.quotes)  # now: the market takes seconds
+        self._kept(gathered.quotes, gathered)
         if whole:
             self._market_due = time.monotonic() + MARKET_PERIOD
-            changed |= self._store.publish(self._whole_market(self._sources.market, frozenset(due), now, gathered))
+            market = self._whole_market(self._sources.market, frozenset(due), now, gathered)
+            changed |= self._store.publish(market)
+            self._kept(market, gathered)
         self._record(gathered, now)
         return changed
+
+    def _kept(self, quotes: Sequence[Quote], gathered: _Gathered) -> None:
+        """Keeps the quotes for later, where that is wanted. What fails here is told, and takes nothing from the live ones."""
+        if self._keep is None or not quotes:
+            return
+        try:
+            self._keep(quotes)
+        except Exception as error:
+            gathered.unkept = told(_UNKEPT, why=in_words(error))
+            if self._keeps:  # once: the state has it for as long as it lasts
+                _logger.warning("%s", gathered.unkept)
+            self._keeps = False
+        else:
+            if not self._keeps:
+                _logger.info("quotes: they are kept again in intraday_quotes")
+            self._keeps = True
 
     def _by_code(self, asked: Sequence[Upstream], codes: Sequence[str], now: dt.datetime, gathered: _Gathered) -> None:
         left = [code for code in codes if _CODE.fullmatch(code)]
@@ -163,7 +196,7 @@ class Poller:
             source=gathered.source,
             last_success=now if gathered.source is not None else None,
             next_retry=None if gathered.complete else now + dt.timedelta(seconds=max(self._period, wait)),
-            error="; ".join(dict.fromkeys(str(error) for error in failures)) or None,
+            error="; ".join(dict.fromkeys([*map(str, failures), *filter(None, [gathered.unkept])])) or None,
             refused=gathered.refused,
         )
 
@@ -183,18 +216,19 @@ def run(
     listed: Callable[[], Iterable[str]],
     *,
     period: float = PERIOD,
+    keep: Keep | None = None,
 ) -> None:
     """Polls every `period` seconds until `stop` is set, while no other process does; never raises.
 
     `hosts`: where the sites are, asked when somebody wants a quote (that may start a sandbox) · `listed`: the codes of the
-    whole market.
+    whole market · `keep`: keeps what comes for later.
     """
     while not stop.is_set():
         try:
             with closing(Presence(database.connect())) as presence:
                 limiter = Limiter(database.pool, presence)
                 find = partial(_found, hosts, limiter, listed)
-                poller = Poller(Store(database), presence.process, find, calendar, period)
+                poller = Poller(Store(database), presence.process, find, calendar, period, keep=keep)
                 _polling(stop, presence, poller, period)
         except (psycopg.Error, DatabaseError) as error:
             _logger.warning("quotes: the database cannot be had: %s", in_words(error))

@@ -12,6 +12,7 @@ class QuotesSettings(Variables):
 
     on: bool | None = Field(None, alias="QUANT_QUOTES")
     period: float = Field(3.0, ge=1.0, le=600.0, alias="QUANT_QUOTES_PERIOD")
+    stored: bool = Field(False, alias="QUANT_QUOTES_STORE")
     by_tushare: bool = Field(False, alias="QUANT_QUOTES_TUSHARE")
     tencent_url: str | None = Field(None, alias="TENCENT_QUOTES_URL")
     ranks_url: str | None = Field(None, alias="TENCENT_RANKS_URL")

@@ -10,7 +10,7 @@ import polars as pl
 
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.datasets import STOCK_LIST
-from quant_pipeline.quotes import poller
+from quant_pipeline.quotes import kept, poller
 from quant_pipeline.quotes.settings import QuotesSettings
 from quant_pipeline.resources import upstream
 from quant_pipeline.settings import Settings
@@ -34,4 +34,5 @@ def poll(settings: Settings, database: Callable[[], Database], calendar: Callabl
     if own.wanted(settings):
         opened = database()
         hosts = partial(upstream.quotes, settings)
-        poller.run(stop, opened, hosts, calendar, partial(listed, opened), period=own.period)
+        keep = partial(kept.keep, opened) if own.stored else None
+        poller.run(stop, opened, hosts, calendar, partial(listed, opened), period=own.period, keep=keep)

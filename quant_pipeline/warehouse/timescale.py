@@ -55,12 +55,13 @@ def statements(version: str | None, datasets: Iterable[Dataset] = tuple(DATASETS
 
 
 def _statements_of(dataset: Dataset) -> list[str]:
-    segments = ", ".join(name for name in dataset.key if name != "trade_date")
+    times = ["trade_date", *([dataset.moment] if dataset.moment else [])]
+    segments = ", ".join(name for name in dataset.key if name not in times)
     return [
         f"SELECT create_hypertable('{dataset.name}', by_range('trade_date', {_CHUNK}), "
         "create_default_indexes => false, if_not_exists => true, migrate_data => true)",
         f"ALTER TABLE {dataset.name} SET (timescaledb.enable_columnstore = true, "
-        f"timescaledb.segmentby = '{segments}', timescaledb.orderby = 'trade_date')",
+        f"timescaledb.segmentby = '{segments}', timescaledb.orderby = '{', '.join(times)}')",
         f"CALL add_columnstore_policy('{dataset.name}', after => {_OLD}, if_not_exists => true)",
     ]
 

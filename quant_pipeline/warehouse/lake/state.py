@@ -9,7 +9,7 @@ from pathlib import Path
 from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.market.datasets import OF_THE_LAKE
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake.files import file_of, kept_years, opened
 from quant_pipeline.warehouse.lake.snapshot import Snapshot, snapshot
@@ -40,7 +40,7 @@ def state(database: Database, folder: Path) -> list[KeptFile]:
     with snapshot(database, None) as stored:
         return [
             _kept(stored, folder, dataset, year)
-            for dataset in DATASETS.values()
+            for dataset in OF_THE_LAKE.values()
             for year in sorted({*years_of(stored, dataset), *kept_years(folder, dataset)})
         ]
 

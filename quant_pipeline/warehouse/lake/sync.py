@@ -12,7 +12,7 @@ import polars as pl
 
 from quant_pipeline.language import say
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.market.datasets import OF_THE_LAKE
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake.files import drop_unfinished, file_of, kept_years, opened, write
 from quant_pipeline.warehouse.lake.manifest import Manifest
@@ -43,7 +43,7 @@ def sync(
     database: Database,
     folder: Path,
     *,
-    datasets: Collection[Dataset] = tuple(DATASETS.values()),
+    datasets: Collection[Dataset] = tuple(OF_THE_LAKE.values()),
     told: Callable[[Written], None] = lambda _: None,
 ) -> list[Written]:
     """Writes what is out of date, each file whole or not at all; what it wrote, `told` as it is written.
@@ -72,7 +72,7 @@ def sync(
 def _looked_at(stored: Snapshot, folder: Path, manifest: Manifest, datasets: Collection[Dataset]) -> list[tuple[Dataset, int]]:
     """What is out of date; what is current goes into the manifest."""
     stale = []
-    for dataset in DATASETS.values():
+    for dataset in OF_THE_LAKE.values():
         for year in sorted({*years_of(stored, dataset), *kept_years(folder, dataset)}):
             path = file_of(folder, dataset, year)
             found = opened(path)
