@@ -26,8 +26,11 @@ _PUBLISHED = "SELECT cal_date, is_open = 1 AS open FROM trade_calendar WHERE exc
 
 def stored_calendar(database: Database, builtin: Calendar, today: dt.date) -> Calendar:
     """The built-in calendar, overruled by the stored one as far as that can be believed."""
-    published = published_days(database)
-    return builtin.overruled_by(published, today=today, traded=traded_days(database, builtin, published))
+    rows = read_sql(database, _PUBLISHED)
+    last = _last[0]
+    if last is None or last.builtin is not builtin or not last.rows.equals(rows):
+        last = _last[0] = _Weighed(rows, builtin)
+    return last.believed(today, _traded(database, last.differing))
 
 
 def published_days(database: Database) -> dict[dt.date, bool]:
@@ -37,8 +40,32 @@ def published_days(database: Database) -> dict[dt.date, bool]:
 
 def traded_days(database: Database, builtin: Calendar, published: Mapping[dt.date, bool]) -> frozenset[dt.date]:
     """Those of the published days for which it matters of which bars are stored."""
-    differing = differing_days(builtin, published)
-    return frozenset(read_sql(database, _TRADED, {"days": differing})["day"]) if differing else frozenset()
+    return _traded(database, differing_days(builtin, published))
+
+
+def _traded(database: Database, days: list[dt.date]) -> frozenset[dt.date]:
+    return frozenset(read_sql(database, _TRADED, {"days": days})["day"]) if days else frozenset()
+
+
+class _Weighed:
+    """The rows of a stored calendar and what has come of them: each step of a run and each page asks for the calendar anew,
+    and 13,000 days are weighed again only where a row, the day or a day's bars have changed."""
+
+    def __init__(self, rows: pl.DataFrame, builtin: Calendar) -> None:
+        self.rows, self.builtin = rows, builtin
+        self._published = dict(rows.iter_rows())
+        self.differing = differing_days(builtin, self._published)
+        self._believed: tuple[tuple[dt.date, frozenset[dt.date]], Calendar] | None = None
+
+    def believed(self, today: dt.date, traded: frozenset[dt.date]) -> Calendar:
+        asked, known = (today, traded), self._believed
+        if known is None or known[0] != asked:
+            known = self._believed = asked, self.builtin.overruled_by(self._published, today=today, traded=traded)
+        return known[1]
+
+
+_last: list[_Weighed | None] = [None]
+"""What was read last in this process."""
 
 
 def demand_believable(database: Database, checked: Checked, builtin: Calendar, today: dt.date) -> None:

@@ -117,6 +117,17 @@ def test_stored_bars_open_a_day_that_is_stored_as_closed(warehouse: Database) ->
     assert not calendar.is_session(TODAY)
 
 
+def test_it_is_weighed_again_where_a_row_or_the_day_changed_and_only_then(warehouse: Database) -> None:
+    store(warehouse, TRADE_CALENDAR, rows(published((TODAY, False))))
+    first = stored_calendar(warehouse, CALENDAR, TODAY)
+    assert not first.is_session(TODAY)
+    assert stored_calendar(warehouse, CALENDAR, TODAY) is first
+    ahead = stored_calendar(warehouse, CALENDAR, dt.date(2027, 1, 4))
+    assert ahead.doubted[TODAY] == "told closed, but it was a session"
+    store(warehouse, TRADE_CALENDAR, rows({TODAY: True}))
+    assert stored_calendar(warehouse, CALENDAR, TODAY).is_session(TODAY)
+
+
 def test_lies_in_the_table_do_not_outlive_the_next_true_answer(bench: Bench) -> None:
     lies = {dt.date(2100, 1, 1) + dt.timedelta(days=n): True for n in range(40_000)}
     store(bench.database, TRADE_CALENDAR, rows(dict.fromkeys(published(), False) | lies), source="akshare")
