@@ -507,6 +507,16 @@ def value_when(offsets: Offsets, condition: In, x: In, out: Out) -> None:
             out[i] = value
 
 
+def begins(texts: Sequence[int], rows: MutableSequence[int]) -> int:
+    """Writes the number of every row whose text, two numbers each, is not that of the row before; how many there are."""
+    found = 0
+    for row in range(len(texts) // 2):
+        if row == 0 or texts[2 * row] != texts[2 * row - 2] or texts[2 * row + 1] != texts[2 * row - 1]:
+            rows[found] = row
+            found += 1
+    return found
+
+
 def mark_none(offsets: Offsets, values: In, bits: MutableSequence[int], everywhere: bool) -> None:
     """Takes the bit of every NaN out of Arrow's bitmap of what is there; of those alone that a code begins with, unless
     `everywhere`."""

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from quant_pipeline.compiling import at_hand, compiled
+from quant_pipeline.strategies.indicators import kernels
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -39,17 +42,33 @@ def counted_once() -> Iterator[None]:
 
 def offsets_of(codes: pl.Series) -> npt.NDArray[np.int64]:
     """Where each code's rows begin, and the end of the last. A code's rows stand together."""
-    if not _scopes or codes.n_chunks() > 1 or codes.is_empty():
-        return _counted(codes)
+    if codes.n_chunks() > 1 or codes.is_empty() or codes.dtype != pl.String:
+        return _compared(codes)
     column = codes.to_arrow(compat_level=pl.CompatLevel.newest())  # the same memory, not a copy
+    if not _scopes:
+        return _counted(codes, column)
     place = (column.buffers()[1].address, column.offset, len(column))
     if (known := _known.get(place)) is None:
-        known = _known[place] = column, _counted(codes)
+        known = _known[place] = column, _counted(codes, column)
     return known[1]
 
 
-def _counted(codes: pl.Series) -> npt.NDArray[np.int64]:
+def _counted(codes: pl.Series, column: Any) -> npt.NDArray[np.int64]:
     import numpy as np  # a tenth of a second of every process that only declares strategies
+
+    validity, views, *longer = column.buffers()
+    if validity is not None or longer or not at_hand():
+        return _compared(codes)
+    # Arrow keeps a text of up to twelve bytes in sixteen, its length before it: two numbers are compared, not texts.
+    numbers = np.frombuffer(views, dtype=np.int64)[2 * column.offset : 2 * (column.offset + len(column))]
+    begins = np.empty(len(column) + 1, dtype=np.int64)
+    found = compiled(kernels.begins)(numbers, begins)
+    begins[found] = len(column)
+    return begins[: found + 1].copy()
+
+
+def _compared(codes: pl.Series) -> npt.NDArray[np.int64]:
+    import numpy as np
 
     if codes.is_empty():
         return np.zeros(1, np.int64)

@@ -24,6 +24,18 @@ def test_columns_of_one_length_are_told_apart_also_when_their_memory_is_given_ou
             assert offsets_of(pl.concat([frame, frame], rechunk=False)["ts_code"]).tolist()[-1] == 200
 
 
+@pytest.mark.parametrize(
+    "codes", [["a", "b"], ["600000.SH", "600000.SZ"], ["a name of more bytes", "a name of more byteS"], [None, "b"]]
+)
+def test_compiled_and_by_polars_they_are_the_same(codes: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    column = pl.Series("ts_code", [codes[0], codes[0], codes[1], codes[0], codes[1], codes[1]])
+    expected = [0, 1, 2, 3, 4, 6] if codes[0] is None else [0, 2, 3, 4, 6]
+    for known in (False, True):
+        monkeypatch.setattr(offsets, "at_hand", lambda known=known: known)
+        assert offsets_of(column).tolist() == expected
+        assert offsets_of(column.slice(2)).tolist() == [0, 1, 2, 4]
+
+
 class _Windows(Strategy):
     name, zh, doc, lookback = "windows", "窗口", "Many windows.", 10
     needs = {"daily_kline": ("close",)}  # noqa: RUF012
@@ -34,7 +46,7 @@ class _Windows(Strategy):
 
 def test_a_strategy_s_windows_count_them_once_and_nothing_is_kept_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     counted, count = [], offsets._counted
-    monkeypatch.setattr(offsets, "_counted", lambda codes: counted.append(len(codes)) or count(codes))
+    monkeypatch.setattr(offsets, "_counted", lambda codes, column: counted.append(len(codes)) or count(codes, column))
     bars = walks(60, 40).rechunk()
     found = _Windows().judged(bars)
     assert 1 <= len(counted) <= pl.thread_pool_size(), "threads that begin at once do not wait for each other"
