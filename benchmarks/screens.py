@@ -1,6 +1,6 @@
 """All registered screens over the whole market for one session, from the stored rows to the hits: one read for all.
 
-`python -m benchmarks.screens` stores 5,400 codes over the sessions that the longest warm-up takes; `--codes 500` fewer.
+`python -m benchmarks.screens` stores 5,400 codes over the two years that the longest warm-up takes; `--codes 500` fewer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import snapshot
 from quant_pipeline.warehouse.screening import read_market, screened
 
+SESSIONS = 460
+"""Of the last two years up to LAST: the lake's files are of whole years, and a screen reads them through."""
 ROUNDS = 3
 """The fastest is told: the first one compiles, or loads what was compiled."""
 SLOWEST = 5
@@ -33,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.screens", description=__doc__)
     parser.add_argument("--codes", type=int, default=5_400)
     codes = parser.parse_args(argv).codes
-    lookback = max(strategy.lookback for strategy in _strategies())
-    with in_a_database(codes, lookback + 2) as stored:
+    with in_a_database(codes, SESSIONS) as stored:
         for where, folder, reach in (("lake", stored.folder, 2), ("PostgreSQL", None, 4)):
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 print(f"from {where} (to reach: < {reach} s): {pool.submit(_fastest, stored.database.url, folder).result()}")

@@ -44,8 +44,8 @@ def within(stretches: Stretches, inside: pl.Series) -> Stretches:
     """What is left of them where of their rows only those are of which `inside` says true."""
     import numpy as np
 
-    before = np.append(0, np.cumsum(inside.to_numpy()))
-    lengths = pl.Series("rows", np.diff(before[offsets_of(stretches.lengths)]))
+    before = np.append(0, np.cumsum(inside.to_numpy(), dtype=np.int32))
+    lengths = pl.Series("rows", np.diff(before[offsets_of(stretches.lengths)]).astype(np.int64))
     return Stretches(stretches.codes.filter(lengths > 0), lengths.filter(lengths > 0))
 
 
@@ -119,8 +119,8 @@ class ByCode:
         """Of each code the number of rows of before that day (int64)."""
         import numpy as np
 
-        earlier = np.append(0, np.cumsum((self.rows["trade_date"] < day).to_numpy()))
-        found: Array = np.diff(earlier[self.offsets])
+        earlier = np.append(0, np.cumsum((self.rows["trade_date"] < day).to_numpy(), dtype=np.int32))
+        found: Array = np.diff(earlier[self.offsets]).astype(np.int64)
         return found
 
     def day_before(self, day: dt.date, rows: int) -> pl.Series:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import polars as pl
 
@@ -40,65 +40,71 @@ def read_panel(
 
     Of what is looked back at less far than bars are, the earlier rows are null.
     """
-    reading = _Reading(stored, calendar, min(sessions), max(sessions), codes)
-    bars = reading.bars(sight.columns[DAILY_KLINE.name], sight.lookback)
-    tables = {
-        DAILY_KLINE.name: bars,
-        ADJ_FACTOR.name: reading.beside(bars, ADJ_FACTOR, ("adj_factor",), sight.lookback),
+    reading = _Reading(calendar, min(sessions), max(sessions), codes)
+    columns = {name: each for name, each in sight.columns.items() if DATASETS[name].dated}
+    columns |= {ADJ_FACTOR.name: ("adj_factor",)}
+    back = {**sight.back, DAILY_KLINE.name: sight.lookback, ADJ_FACTOR.name: sight.lookback}
+    others = [name for name in columns if name != DAILY_KLINE.name]
+    with stored.twin() as twin, ThreadPoolExecutor(1) as thread:  # bars are half of all that is read
+        beside = thread.submit(lambda: {name: reading.rows(twin, DATASETS[name], columns[name], back[name]) for name in others})
+        bars = reading.bars(stored, columns[DAILY_KLINE.name], sight.lookback)
+        tables = {DAILY_KLINE.name: bars, **beside.result()}
+    for name in others:
+        tables[name] = reading.completed(stored, DATASETS[name], tables[name], bars, back[name])
+    lists = {
+        name: stored.read(DATASETS[name], codes=codes, columns=(*DATASETS[name].key, *each))
+        for name, each in sight.columns.items()
+        if name not in tables
     }
-    lists = {}
-    for name, columns in sight.columns.items():
-        dataset = DATASETS[name]
-        if not dataset.dated:
-            lists[name] = stored.read(dataset, codes=codes, columns=(*dataset.key, *columns))
-        elif name not in tables:
-            tables[name] = reading.beside(bars, dataset, columns, sight.back[name])
     return assembled(tables, lists)
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Of data sets by code and session: what is stored of the sessions from `first` to `last`, and of bars before."""
+    """Of data sets by code and session: what is stored of the sessions from `first` to `last`, and of so many bars before."""
 
-    stored: Snapshot
     calendar: Calendar
     first: dt.date
     last: dt.date
     codes: Sequence[str] | None
 
-    def bars(self, columns: Sequence[str], back: int) -> ByCode:
+    def rows(self, stored: Snapshot, dataset: Dataset, columns: Sequence[str], back: int) -> ByCode:
+        """The rows of the sessions in which a code has that many bars that was hardly halted."""
+        return stored.read_by_code(dataset, columns=columns, start=self._start(back), end=self.last, codes=self.codes)
+
+    def bars(self, stored: Snapshot, columns: Sequence[str], back: int) -> ByCode:
         """Bars, and of each code that has one in the sessions `back` before the first one."""
-        start = self._start(back)
-        read = partial(self.stored.read_by_code, DAILY_KLINE, columns=columns)
-        bars = read(start=start, end=self.last, codes=self.codes)
+        start, bars = self._start(back), self.rows(stored, DAILY_KLINE, columns, back)
         before = bars.counted_before(self.first)
         counted = pl.DataFrame({"ts_code": bars.codes, "lacking": back - before, "wanted": bars.lengths > before})
         short = counted.filter("wanted", pl.col("lacking") > 0)
         if short.is_empty():
             return bars
         asked = {"codes": short["ts_code"].to_list(), "lacking": short["lacking"].to_list(), "before": start}
-        since = self.stored.sql(_FURTHER, asked)
+        since = stored.sql(_FURTHER, asked)
         if since.is_empty():
             return bars
-        earliest = since["since"].min()
-        assert isinstance(earliest, dt.date)
-        further = read(start=earliest, end=start - _DAY, codes=since["ts_code"].to_list())
+        further = _earlier(stored, DAILY_KLINE, columns, since["since"], start, since["ts_code"])
         begins = beside_codes(further, since)["since"]
         return followed(DAILY_KLINE, further.without(further.rows["trade_date"] < begins), bars)
 
-    def beside(self, bars: ByCode, dataset: Dataset, columns: Sequence[str], back: int) -> ByCode:
-        """Rows of the data set, of each code from its bar on that is the `back`th before the first session."""
-        start = self._start(back)
-        read = partial(self.stored.read_by_code, dataset, columns=columns)
-        rows = read(start=start, end=self.last, codes=self.codes)
-        begins = bars.day_before(self.first, back)
-        short = begins.drop_nulls() < start
-        if not short.any():
+    def completed(self, stored: Snapshot, dataset: Dataset, rows: ByCode, bars: ByCode, back: int) -> ByCode:
+        """`rows` with those of each code from its bar on that is the `back`th before the first session."""
+        start, begins = self._start(back), bars.day_before(self.first, back)
+        short = bars.codes.filter(begins < start)
+        if short.is_empty():
             return rows
-        earliest = begins.min()
-        assert isinstance(earliest, dt.date)
-        further = read(start=earliest, end=start - _DAY, codes=bars.codes.filter(begins < start).to_list())
-        return followed(dataset, further, rows)
+        columns = [name for name in rows.rows.columns if name != "trade_date"]
+        return followed(dataset, _earlier(stored, dataset, columns, begins, start, short), rows)
 
     def _start(self, back: int) -> dt.date:
         return self.calendar.shift(self.first, -back - back // _HALTS)
+
+
+def _earlier(
+    stored: Snapshot, dataset: Dataset, columns: Sequence[str], begins: pl.Series, start: dt.date, codes: pl.Series
+) -> ByCode:
+    """The rows of these codes from the first of the days on, up to the one before `start`."""
+    earliest = begins.min()
+    assert isinstance(earliest, dt.date)
+    return stored.read_by_code(dataset, columns=columns, start=earliest, end=start - _DAY, codes=codes.to_list())

@@ -117,6 +117,12 @@ def test_rows_by_code_are_those_of_the_table(warehouse: Database, folder: Path, 
         for days in ((dt.date(2016, 3, 1), dt.date(2017, 1, 5)), (dt.date(2013, 1, 1), dt.date(2013, 2, 1))):
             part = stored.read_by_code(DAILY_KLINE, columns=columns, start=days[0], end=days[1])
             assert_frame_equal(part.frame(), expected.filter(pl.col("trade_date").is_between(*days)))
+            few = ["600001.SH", "600004.SH"]
+            part = stored.read_by_code(DAILY_KLINE, columns=columns, start=days[0], end=days[1], codes=few)
+            assert_frame_equal(
+                part.frame(), expected.filter(pl.col("trade_date").is_between(*days), pl.col("ts_code").is_in(few))
+            )
+            assert part.offsets[-1] == part.rows.height
 
 
 def test_years_that_did_not_change_are_not_written_again(filled: Database, folder: Path) -> None:
@@ -177,6 +183,10 @@ def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(filled: Database
         sync(filled, folder)
         assert_frame_equal(stored.read(DAILY_KLINE), before)
         assert stored.read(ADJ_FACTOR)["adj_factor"].unique().to_list() == [1.0]
+        with stored.twin() as twin, ThreadPoolExecutor(1) as thread:
+            beside = thread.submit(twin.read, DAILY_KLINE)
+            assert_frame_equal(stored.read(DAILY_KLINE), before)
+            assert_frame_equal(beside.result(), before)
     with snapshot(filled, folder) as stored:
         assert_frame_equal(stored.read(DAILY_KLINE), before.with_columns(pl.col("close") / 2))
         assert stored.read(ADJ_FACTOR)["adj_factor"].unique().to_list() == [2.0]

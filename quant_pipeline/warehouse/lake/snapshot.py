@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
+from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
@@ -39,7 +40,7 @@ def snapshot(database: Database, folder: Path | None) -> Iterator[Snapshot]:
     with refusals_in_words(), database.connect_arrow() as connection:
         connection.execute(_BEGIN)
         try:
-            yield Snapshot(connection, folder)
+            yield Snapshot(database, connection, folder)
         finally:
             connection.execute("ROLLBACK")
 
@@ -47,7 +48,8 @@ def snapshot(database: Database, folder: Path | None) -> Iterator[Snapshot]:
 class Snapshot:
     """One state of the database. One thread at a time; not to be used after its block."""
 
-    def __init__(self, connection: ArrowConnection, folder: Path | None) -> None:
+    def __init__(self, database: Database, connection: ArrowConnection, folder: Path | None) -> None:
+        self._database = database
         self._connection = connection
         self._folder = folder
         # The first statement is what fixes the moment: the states are those of the rows that will be read.
@@ -126,6 +128,18 @@ class Snapshot:
         if self._folder is None or "updated_at" in names:
             return False
         return start is None or end is None or end - start >= _FEW_DAYS
+
+    @contextmanager
+    def twin(self) -> Iterator[Snapshot]:
+        """The same state for another thread, while this one lasts."""
+        (state,) = self._connection.fetch("SELECT pg_export_snapshot()").row(0)
+        with self._database.connect_arrow() as connection:
+            connection.execute(_BEGIN)
+            try:
+                connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(state).as_string())
+                yield Snapshot(self._database, connection, self._folder)
+            finally:
+                connection.execute("ROLLBACK")
 
     def label(self, dataset: Dataset, year: int) -> str:
         """What a file says that is current (`year`: EVERY_YEAR of a list)."""
