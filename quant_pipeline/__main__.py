@@ -16,7 +16,10 @@ def _stop(number: int, frame: object) -> None:
 def main() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a background job's Ctrl-C is not meant for it
         signal.signal(signal.SIGINT, _stop)
-    from quant_pipeline.cli import main as command
+    from quant_pipeline.loading import uncollected
+
+    with uncollected():
+        from quant_pipeline.cli import main as command
 
     command(prog_name="quant-pipeline")
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from threading import Lock
+from types import ModuleType
+from typing import Any
 
 
 @contextmanager
@@ -19,3 +25,28 @@ def uncollected() -> Iterator[None]:
         gc.freeze()
         if collected:
             gc.enable()
+
+
+def only_looking() -> None:
+    """For a command that shows something small and ends: no garbage is looked for, and polars, which many modules name and
+    such a command hardly uses, is loaded when something of it is."""
+    gc.disable()
+    sys.modules.setdefault("polars", _Unloaded("polars"))
+
+
+class _Unloaded(ModuleType):
+    """Stands for a module in those that import it, until one of them uses it. (The standard library's LazyLoader loads at the
+    second import.)"""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = find_spec(name)
+
+    def __getattr__(self, name: str) -> Any:
+        with _ONE_AT_A_TIME:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+_ONE_AT_A_TIME = Lock()

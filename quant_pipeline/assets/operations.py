@@ -80,15 +80,18 @@ def sync_status(warehouse: WarehouseResource) -> dict[str, Any]:
 )
 def sync_history(warehouse: WarehouseResource) -> dict[str, Any]:
     page = history.runs(warehouse.database)
-    rows = page.rows.select(
-        pl.col("run").str.slice(0, 8).alias("运行 run"),
-        pl.col("started_at").dt.strftime("%m\u2011%d %H:%M").alias("开始 at"),
-        pl.col("trigger").str.replace("quant-pipeline ", "").alias("来自 by"),
-        pl.col("status").replace_strict(_STATUSES, default=pl.col("status")).alias("结果"),
-        pl.col("rows_inserted").alias("新增 new"),
-        pl.col("seconds").round(1).alias("秒 s"),
-    )
-    return {"page": page_link("sync"), "syncs": page.total, "last_syncs": table(rows)}
+    rows = [
+        {
+            "运行 run": row["run"][:8],
+            "开始 at": f"{row['started_at']:%m\u2011%d %H:%M}",
+            "来自 by": row["trigger"].replace("quant-pipeline ", ""),
+            "结果": _STATUSES.get(row["status"], row["status"]),
+            "新增 new": row["rows_inserted"],
+            "秒 s": round(row["seconds"], 1),
+        }
+        for row in page.rows
+    ]
+    return {"page": page_link("sync"), "syncs": page.total, "last_syncs": table(pl.DataFrame(rows))}
 
 
 @report(

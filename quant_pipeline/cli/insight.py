@@ -7,6 +7,7 @@ import click
 from quant_pipeline.cli import completing
 from quant_pipeline.cli.command import as_json, plain_errors, prepared, show, split, tell_lacking, upgraded
 from quant_pipeline.cli.help import Command, option
+from quant_pipeline.loading import only_looking
 
 
 @click.command(cls=Command)
@@ -25,6 +26,7 @@ def status(as_json: bool) -> None:
     quant-pipeline status --json | jq -r '.datasets[] | select(.stale) | .words'
     """
     with plain_errors():
+        only_looking()
         from quant_pipeline.console.insight import status_output
         from quant_pipeline.resources import opened
         from quant_pipeline.switches import switched_off
@@ -63,6 +65,7 @@ def history(begins: str | None, parts: bool, page: int, per_page: int | None, lo
     quant-pipeline history --logs --lines 200
     """
     with plain_errors():
+        only_looking()
         from quant_pipeline import logbook
         from quant_pipeline.console import insight
         from quant_pipeline.sync.insight import history as ledger
@@ -101,6 +104,7 @@ def sources(events: bool, reset: str | None, priority: str | None, as_json: bool
     quant-pipeline sources --priority tushare.daily=       (back to TUSHARE_PRIORITY)
     """
     with plain_errors():
+        only_looking()
         from quant_pipeline.console import sources as controls
 
         settings, console = prepared(as_json)
@@ -119,6 +123,7 @@ def stats(datasets: str | None, as_json: bool) -> None:
     quant-pipeline stats --datasets daily_kline,adj_factor --json
     """
     with plain_errors():
+        only_looking()
         from quant_pipeline.console.choices import known_datasets
         from quant_pipeline.console.insight import stats_output
         from quant_pipeline.market.datasets import DATASETS
@@ -126,4 +131,4 @@ def stats(datasets: str | None, as_json: bool) -> None:
 
         settings, console = prepared(as_json)
         chosen = tables.chosen(known_datasets(split(datasets), DATASETS))
-        show(stats_output(tables.stats_of(upgraded(), chosen)), settings, console, as_json)
+        show(stats_output(tables.figures_of(upgraded(), chosen)), settings, console, as_json)

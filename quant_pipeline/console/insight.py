@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from quant_pipeline.sync.insight.commands import commands_of, parts_of
 from quant_pipeline.sync.insight.history import Found, Page
 from quant_pipeline.sync.insight.running import RunningSync
 from quant_pipeline.sync.insight.status import BRING, RETRY, DatasetStatus, Standing, Status
+from quant_pipeline.warehouse.rows import Row
 
 _GAPS_SHOWN = 3
 
@@ -70,7 +70,7 @@ def log_output(folder: Path, lines: Sequence[str]) -> Output:
     return Output({"folder": str(folder), "lines": list(lines)}, shown, as_written=True)
 
 
-def history_output(page: Page, *, parts: bool = False) -> Output:
+def history_output(page: Page[list[Row]], *, parts: bool = False) -> Output:
     """A page of the last syncs: a row per call of a command (or per part of it: each job that it ran is one)."""
     shown = parts_of(page) if parts else commands_of(page)
     table = FittedTable(
@@ -114,7 +114,7 @@ def history_output(page: Page, *, parts: bool = False) -> Output:
     return Output(_paged(page) | {"runs": shown}, [table, *errors, *hint, _page_line(page, command)])
 
 
-def run_output(found: Found, page: Page) -> Output:
+def run_output(found: Found, page: Page[list[Row]]) -> Output:
     """A page of the units of one run, or of all runs of one command: failed ones first."""
     table = FittedTable(
         say("Run {run}", run=found.id),
@@ -132,7 +132,7 @@ def run_output(found: Found, page: Page) -> Output:
             Column(say("source"), rank=5),
         ),
     )
-    rows = page.rows.to_dicts()
+    rows = page.rows
     for row in rows:
         table.add(
             row["dataset"],
@@ -148,10 +148,9 @@ def run_output(found: Found, page: Page) -> Output:
     return Output({"run": found.id, "parts": found.runs} | _paged(page) | {"items": rows}, [table, *errors, more])
 
 
-def stats_output(stats: pl.DataFrame) -> Output:
+def stats_output(stats: Sequence[Row]) -> Output:
     """What the tables hold."""
-    rows = stats.to_dicts()
-    total, size = int(stats["rows"].sum()), int(stats.unique("dataset")["bytes"].sum())
+    total, size = sum(row["rows"] for row in stats), sum({row["dataset"]: row["bytes"] for row in stats}.values())
     table = FittedTable(
         say_many("Statistics: {count} row, {size} MB", "Statistics: {count:,} rows, {size} MB", total, size=_megabytes(size)),
         (
@@ -166,7 +165,7 @@ def stats_output(stats: pl.DataFrame) -> Output:
         ),
     )
     before = None
-    for row in rows:
+    for row in stats:
         first = row["dataset"] != before
         before = row["dataset"]
         table.add(
@@ -179,7 +178,7 @@ def stats_output(stats: pl.DataFrame) -> Output:
             f"{row['codes']:,}" if row["codes"] else "",
             _megabytes(row["bytes"]) if first else "",
         )
-    return Output({"stats": rows, "rows": total, "bytes": size}, [table])
+    return Output({"stats": list(stats), "rows": total, "bytes": size}, [table])
 
 
 def _running_facts(sync: RunningSync) -> dict[str, Any]:
@@ -265,11 +264,11 @@ def _span(start: dt.date, end: dt.date) -> str:
     return str(start) if start == end else f"{start} .. {end}"
 
 
-def _paged(page: Page) -> dict[str, int]:
+def _paged(page: Page[list[Row]]) -> dict[str, int]:
     return {"page": page.page, "pages": page.pages, "per_page": page.per_page, "total": page.total}
 
 
-def _page_line(page: Page, command: str) -> Text:
+def _page_line(page: Page[list[Row]], command: str) -> Text:
     line = say("Page {page} of {pages}, {total:,} in all", page=page.page, pages=page.pages, total=page.total)
     if page.page < page.pages:
         line += say(", next: {command}", command=f"{command} --page {page.page + 1}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import polars as pl
 
@@ -19,15 +20,17 @@ class ColumnType(StrEnum):
 
     @property
     def polars(self) -> pl.DataType:
-        return _POLARS[self]
+        return _in_polars()[self]
 
 
-_POLARS: dict[ColumnType, pl.DataType] = {
-    ColumnType.TEXT: pl.String(),
-    ColumnType.DATE: pl.Date(),
-    ColumnType.FLOAT: pl.Float64(),
-    ColumnType.INT: pl.Int64(),
-}
+@cache
+def _in_polars() -> dict[ColumnType, pl.DataType]:
+    return {
+        ColumnType.TEXT: pl.String(),
+        ColumnType.DATE: pl.Date(),
+        ColumnType.FLOAT: pl.Float64(),
+        ColumnType.INT: pl.Int64(),
+    }
 
 
 @dataclass(frozen=True)

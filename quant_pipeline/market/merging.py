@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-Merge = Callable[[pl.DataFrame], pl.DataFrame]
+Merge = Callable[["pl.DataFrame"], "pl.DataFrame"]
 
 
 def completed(key: Sequence[str], *, earliest: Sequence[str] = ()) -> Merge:

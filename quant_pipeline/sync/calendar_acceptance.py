@@ -26,16 +26,17 @@ _PUBLISHED = "SELECT cal_date, is_open = 1 AS open FROM trade_calendar WHERE exc
 
 def stored_calendar(database: Database, builtin: Calendar, today: dt.date) -> Calendar:
     """The built-in calendar, overruled by the stored one as far as that can be believed."""
-    rows = read_sql(database, _PUBLISHED)
+    published = published_days(database)
     last = _last[0]
-    if last is None or last.builtin is not builtin or not last.rows.equals(rows):
-        last = _last[0] = _Weighed(rows, builtin)
+    if last is None or last.builtin is not builtin or last.published != published:
+        last = _last[0] = _Weighed(published, builtin)
     return last.believed(today, _traded(database, last.differing))
 
 
 def published_days(database: Database) -> dict[dt.date, bool]:
     """The stored calendar: day -> open?"""
-    return dict(read_sql(database, _PUBLISHED).iter_rows())
+    with database.connect() as connection:
+        return dict(connection.execute(_PUBLISHED).fetchall())
 
 
 def traded_days(database: Database, builtin: Calendar, published: Mapping[dt.date, bool]) -> frozenset[dt.date]:
@@ -44,23 +45,25 @@ def traded_days(database: Database, builtin: Calendar, published: Mapping[dt.dat
 
 
 def _traded(database: Database, days: list[dt.date]) -> frozenset[dt.date]:
-    return frozenset(read_sql(database, _TRADED, {"days": days})["day"]) if days else frozenset()
+    if not days:
+        return frozenset()
+    with database.connect() as connection:
+        return frozenset(day for (day,) in connection.execute(_TRADED, {"days": days}).fetchall())
 
 
 class _Weighed:
     """The rows of a stored calendar and what has come of them: each step of a run and each page asks for the calendar anew,
     and 13,000 days are weighed again only where a row, the day or a day's bars have changed."""
 
-    def __init__(self, rows: pl.DataFrame, builtin: Calendar) -> None:
-        self.rows, self.builtin = rows, builtin
-        self._published = dict(rows.iter_rows())
-        self.differing = differing_days(builtin, self._published)
+    def __init__(self, published: Mapping[dt.date, bool], builtin: Calendar) -> None:
+        self.published, self.builtin = published, builtin
+        self.differing = differing_days(builtin, published)
         self._believed: tuple[tuple[dt.date, frozenset[dt.date]], Calendar] | None = None
 
     def believed(self, today: dt.date, traded: frozenset[dt.date]) -> Calendar:
         asked, known = (today, traded), self._believed
         if known is None or known[0] != asked:
-            known = self._believed = asked, self.builtin.overruled_by(self._published, today=today, traded=traded)
+            known = self._believed = asked, self.builtin.overruled_by(self.published, today=today, traded=traded)
         return known[1]
 
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import DatabaseError
-from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.rows import rows_of
 
 _DATES = ("trade_date", "cal_date")
 # Codes are counted as groups: both levels are hashed in parallel, where count(DISTINCT) would sort every row.
@@ -52,7 +52,8 @@ def counts_of(database: Database, datasets: Sequence[Dataset]) -> dict[str, list
 
 def _known(database: Database, names: Sequence[str]) -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
     """The tables' states as they are now, and the counts of those that stand as they were counted."""
-    rows = read_sql(database, _KEPT, {"names": list(names)}).rows()
+    with database.connect() as connection:
+        rows = connection.execute(_KEPT, {"names": list(names)}).fetchall()
     return (
         {name: state for name, state, _ in rows},
         {name: json.loads(counts) for name, _, counts in rows if counts is not None},
@@ -64,7 +65,8 @@ def _counted(database: Database, dataset: Dataset) -> list[dict[str, Any]]:
     date = next((sql.Identifier(name) for name in _DATES if name in names), sql.SQL("NULL::date"))
     code = sql.Identifier("ts_code") if "ts_code" in names else sql.SQL("NULL::text")
     query = sql.SQL(_BY_CODE).format(code=code, date=date, table=sql.Identifier(dataset.name))
-    return read_sql(database, query.as_string()).to_dicts()
+    with database.connect() as connection:
+        return rows_of(connection, query.as_string())
 
 
 def _keep(database: Database, counted: Mapping[str, tuple[str, list[dict[str, Any]]]]) -> None:

@@ -43,7 +43,7 @@ def test_a_signal_ends_the_whole_command(
     ((status, text),) = platform.rows("SELECT status, error FROM sync_runs WHERE id = %s", run.run_id)
     assert status == "failed"
     assert text.startswith("interrupted")
-    told = {row["run"]: row["status"] for row in history.runs(platform.database).rows.to_dicts()}
+    told = {row["run"]: row["status"] for row in history.runs(platform.database).rows}
     assert told[run.run_id] == "interrupted"
     assert platform.rows("SELECT count(*) FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}") == [(0,)]
 

@@ -28,7 +28,21 @@ def test_a_look_loads_no_more_than_it_needs(platform: Platform, command: str) ->
     xshg.xshg.cache_clear()
     xshg.xshg()  # remembered, too
     heavy = {"dagster", "pandas", "sqlalchemy", "alembic", "akshare", "tushare", "pyarrow", "numpy", "requests", "psycopg_pool"}
-    assert loaded_by(*command.split()) & heavy == set()
+    frames = {"polars", "adbc_driver_manager"} if command in ("status", "history", "stats") else set()
+    assert loaded_by(*command.split()) & (heavy | frames) == set()
+
+
+def test_polars_is_loaded_when_something_of_it_is_used_by_whichever_thread_comes_first() -> None:
+    script = (
+        "import gc, sys; from concurrent.futures import ThreadPoolExecutor; from quant_pipeline.loading import only_looking; "
+        "only_looking(); import polars as pl; from quant_pipeline.market import codes; "
+        "assert not gc.isenabled() and 'polars.dataframe' not in sys.modules; "
+        "pool = ThreadPoolExecutor(8); "
+        "print(*{each.result() for each in [pool.submit(lambda: str(pl.select(pl.lit(7)).item())) for _ in range(8)]}); "
+        "import polars; assert isinstance(pl.DataFrame(), polars.DataFrame) and polars is not pl"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["7"]
 
 
 def test_help_loads_next_to_nothing() -> None:

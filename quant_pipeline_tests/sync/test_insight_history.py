@@ -48,7 +48,7 @@ def sync(database: Database, ledger: Ledger, run: str, *, ended: bool = True, er
 def test_a_run_is_told_with_what_it_did_wrote_and_cost(warehouse: Database, ledger: Ledger) -> None:
     sync(warehouse, ledger, "run-1")
     execute(warehouse, "UPDATE sync_runs SET started_at = finished_at - interval '90 seconds'")
-    (row,) = history.runs(warehouse).rows.to_dicts()
+    (row,) = history.runs(warehouse).rows
     assert (row["run"], row["trigger"], row["status"], row["seconds"]) == ("run-1", "sync", "success_with_errors", 90.0)
     assert [row[f"units_{name}"] for name in ("planned", "skipped", "done", "failed")] == [4, 1, 2, 1]
     assert [row[f"rows_{name}"] for name in ("inserted", "updated", "unchanged", "rejected")] == [12, 6, 2, 4]
@@ -62,7 +62,7 @@ def test_a_run_is_told_with_what_it_did_wrote_and_cost(warehouse: Database, ledg
 def test_a_run_that_is_going_on_or_died_has_the_counts_of_what_it_committed(warehouse: Database, ledger: Ledger) -> None:
     sync(warehouse, ledger, "run-1", ended=False)
     for status in ("running", "died"):
-        (row,) = history.runs(warehouse).rows.to_dicts()
+        (row,) = history.runs(warehouse).rows
         assert (row["status"], row["finished_at"]) == (status, None)
         assert [row[name] for name in ("units_done", "units_failed", "rows_inserted", "calls")] == [2, 1, 12, 7]
         execute(warehouse, "UPDATE sync_runs SET presence = 0")  # nobody lives under it
@@ -73,7 +73,7 @@ def test_pages_go_from_the_latest_back_and_none_is_told_twice(warehouse: Databas
         ledger.begin(f"run-{number}", "sync", {})
         ledger.finish(f"run-{number}")
     pages = [history.runs(warehouse, page=page, per_page=3) for page in (1, 2, 3, 4)]
-    assert [page.rows["run"].to_list() for page in pages] == [
+    assert [[row["run"] for row in page.rows] for page in pages] == [
         ["run-6", "run-5", "run-4"],
         ["run-3", "run-2", "run-1"],
         ["run-0"],
@@ -85,7 +85,7 @@ def test_pages_go_from_the_latest_back_and_none_is_told_twice(warehouse: Databas
 
 def test_before_the_first_sync_there_is_one_empty_page(warehouse: Database) -> None:
     page = history.runs(warehouse)
-    assert (page.rows.height, page.total, page.pages) == (0, 0, 1)
+    assert (len(page.rows), page.total, page.pages) == (0, 0, 1)
 
 
 def test_the_units_of_a_run_are_told_with_the_failed_ones_first(warehouse: Database, ledger: Ledger) -> None:
@@ -93,15 +93,15 @@ def test_the_units_of_a_run_are_told_with_the_failed_ones_first(warehouse: Datab
     sync(warehouse, ledger, "run-2")
     page = history.items(warehouse, ["run-1"])
     assert page.total == 3
-    assert page.rows.select("dataset", "unit", "status").rows() == [
+    assert [(row["dataset"], row["unit"], row["status"]) for row in page.rows] == [
         ("adj_factor", "2026-11-20", "failed"),
         ("daily_kline", "2026-11-18", "success"),
         ("daily_kline", "2026-11-19", "success"),
     ]
-    failed = page.rows.row(0, named=True)
+    failed = page.rows[0]
     assert (failed["error_class"], failed["error"], failed["calls"]) == ("banned", "block page", 3)
     second = history.items(warehouse, ["run-1"], page=2, per_page=2)
-    assert (second.rows["unit"].to_list(), second.pages) == (["2026-11-19"], 2)
+    assert ([row["unit"] for row in second.rows], second.pages) == (["2026-11-19"], 2)
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(warehouse: Database, ledger: Ledger) -> None:

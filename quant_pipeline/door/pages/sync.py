@@ -63,7 +63,7 @@ def run(request: Request, begins: str, access: Reached, number: Number = 1) -> H
         command_tag=COMMAND_ID_TAG,
         parts=known.runs,
         units=units,
-        rows=units.rows.to_dicts(),
+        rows=units.rows,
         states=STATUSES,
         names={name: dataset.zh for name, dataset in DATASETS.items()},
     )

@@ -224,7 +224,7 @@ def statistics(access: Reached) -> Answer[PeriodStatistics]:
     for row in counted.drop_nulls("source").iter_rows(named=True):
         found[names[row["dataset"]]][row["source"]] = PeriodCount(count=row["rows"], latest_date=row["latest"])
     last = runs(access.database, per_page=1).rows
-    finished = last["finished_at"][0] if last.height else None
+    finished = last[0]["finished_at"] if last else None
     return Answer(data=PeriodStatistics(period_statistics=found, last_updated=finished))
 
 

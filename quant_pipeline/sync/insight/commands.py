@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from quant_pipeline.sync.insight.history import Page
+from quant_pipeline.warehouse.rows import Row
 
 _SUMMED = (
     "units_planned",
@@ -25,12 +26,12 @@ _FIRST_OF = ("running", "died", "interrupted")
 """One part that stands so, and the command does."""
 
 
-def parts_of(page: Page) -> list[dict[str, Any]]:
+def parts_of(page: Page[list[Row]]) -> list[dict[str, Any]]:
     """The page's rows, a run each: by_source is read, `parts` names the run itself."""
-    return [row | {"by_source": json.loads(row["by_source"]), "parts": [row["run"]]} for row in page.rows.iter_rows(named=True)]
+    return [row | {"by_source": json.loads(row["by_source"]), "parts": [row["run"]]} for row in page.rows]
 
 
-def commands_of(page: Page) -> list[dict[str, Any]]:
+def commands_of(page: Page[list[Row]]) -> list[dict[str, Any]]:
     """The runs of each call of a command as one row: its sums, from the start of the first to the end of the last."""
     calls: dict[str, list[Mapping[str, Any]]] = {}
     for row in parts_of(page):

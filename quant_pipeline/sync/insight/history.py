@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import polars as pl
+from typing import Any, Generic, TypeVar
 
 from quant_pipeline.language import marked, say
-from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.errors import Connection
 from quant_pipeline.warehouse.presence import ALIVE
-from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.rows import Row, rows_of
+
+Rows = TypeVar("Rows")
 
 STATUSES = {
     "success": marked("success"),
@@ -79,10 +80,10 @@ ORDER BY max(started_at) DESC LIMIT 5
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[Rows]):
     """A page of `rows`, of `total` in all; pages count from 1."""
 
-    rows: pl.DataFrame
+    rows: Rows
     page: int
     per_page: int
     total: int
@@ -100,37 +101,42 @@ class Found:
     runs: list[str]
 
 
-def runs(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page:
+def runs(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page[list[Row]]:
     """The syncs, the latest first: run, command (the id that the runs of one call of a command have in common; else its own),
     trigger, status (of the ledger, or `died`, `interrupted`), started_at, finished_at, seconds,
     units_planned, units_skipped, units_asked (those that were not done before: what the command itself speaks of),
     units_done_of_asked, units_done, units_failed, rows_inserted, rows_updated, rows_unchanged, rows_rejected,
     calls, by_source (JSON text), process, error. A running one has the counts of what it committed so far."""
-    total = read_sql(database, "SELECT count(*) FROM sync_runs").item()
-    return Page(_local(read_sql(database, _PAGE, _window(page, per_page))), page, per_page, total)
+    with database.connect() as connection:
+        total = _count(connection, "SELECT count(*) FROM sync_runs")
+        return Page(rows_of(connection, _PAGE, _window(page, per_page)), page, per_page, total)
 
 
-def by_command(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page:
+def by_command(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page[list[Row]]:
     """The same rows, of whole calls of commands: a page has the runs of `per_page` of them, and counts them."""
-    total = read_sql(database, "SELECT count(DISTINCT coalesce(command_id, id)) FROM sync_runs").item()
-    commands = read_sql(database, _COMMANDS, _window(page, per_page))["command"].to_list()
-    return Page(_local(read_sql(database, _OF_COMMANDS, {"commands": commands})), page, per_page, total)
+    with database.connect() as connection:
+        total = _count(connection, "SELECT count(DISTINCT coalesce(command_id, id)) FROM sync_runs")
+        commands = [row["command"] for row in rows_of(connection, _COMMANDS, _window(page, per_page))]
+        return Page(rows_of(connection, _OF_COMMANDS, {"commands": commands}), page, per_page, total)
 
 
-def items(database: Database, runs: Sequence[str], *, page: int = 1, per_page: int = PER_PAGE_OF_ITEMS) -> Page:
+def items(database: Database, runs: Sequence[str], *, page: int = 1, per_page: int = PER_PAGE_OF_ITEMS) -> Page[list[Row]]:
     """The units of these runs, failed ones first, then in order of commit: dataset, unit, status, source, rows, inserted,
     updated, unchanged, rejected, missing, attempts, calls, seconds, error_class, error, finished_at.
 
     `runs` are whole ids, as `run_of` gives them.
     """
     of_runs = {"runs": list(runs)}
-    total = read_sql(database, "SELECT count(*) FROM sync_items WHERE sync_run = ANY(%(runs)s)", of_runs).item()
-    return Page(_local(read_sql(database, _ITEMS, of_runs | _window(page, per_page))), page, per_page, total)
+    with database.connect() as connection:
+        total = _count(connection, "SELECT count(*) FROM sync_items WHERE sync_run = ANY(%(runs)s)", of_runs)
+        return Page(rows_of(connection, _ITEMS, of_runs | _window(page, per_page)), page, per_page, total)
 
 
 def run_of(database: Database, begins: str) -> Found:
     """The one run, or call of a command, whose id begins so; ValueError names those that there are."""
-    found = [Found(*row) for row in read_sql(database, _FOUND, {"begins": begins}).iter_rows()]
+    with database.connect() as connection:
+        found = [Found(row["name"], row["runs"]) for row in rows_of(connection, _FOUND, {"begins": begins})]
+        known = ", ".join(row["id"] for row in rows_of(connection, _KNOWN)) if not found else ""
     if exact := [each for each in found if each.id == begins]:
         return exact[0]
     if len(found) == 1:
@@ -138,7 +144,6 @@ def run_of(database: Database, begins: str) -> Found:
     if found:
         ids = ", ".join(each.id for each in found[:5]) + (", …" if len(found) > 5 else "")
         raise ValueError(say("several runs begin with {begins!r}: {ids}", begins=begins, ids=ids))
-    known = ", ".join(read_sql(database, _KNOWN)["id"].to_list())
     if not known:
         raise ValueError(say("no run begins with {begins!r}: nothing was synced yet", begins=begins))
     raise ValueError(say("no run begins with {begins!r}. The latest runs: {known}", begins=begins, known=known))
@@ -147,14 +152,15 @@ def run_of(database: Database, begins: str) -> Found:
 def bringer_of(database: Database, dataset: str, code: str, session: dt.date) -> str | None:
     """The last run that fetched the session's rows of the data set, or the code's own; None where no run is on record."""
     asked = {"dataset": dataset, "code": code, "session": session.isoformat()}
-    found = read_sql(database, _BRINGER, asked)
-    return found["sync_run"][0] if found.height else None
+    with database.connect() as connection:
+        found = rows_of(connection, _BRINGER, asked)
+    return found[0]["sync_run"] if found else None
 
 
 def _window(page: int, per_page: int) -> dict[str, int]:
     return {"count": per_page, "before": (page - 1) * per_page}
 
 
-def _local(rows: pl.DataFrame) -> pl.DataFrame:
-    """With moments in exchange time."""
-    return rows.with_columns(pl.selectors.datetime().dt.convert_time_zone(str(clock.EXCHANGE_ZONE)))
+def _count(connection: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> int:
+    ((total,),) = connection.execute(query.encode(), parameters).fetchall()
+    return int(total)

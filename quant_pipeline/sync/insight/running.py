@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.errors import Connection
 from quant_pipeline.warehouse.presence import ALIVE
 
 _RUNNING = f"""
@@ -65,5 +66,11 @@ class RunningSync:
 
 def running(database: Database) -> list[RunningSync]:
     """Every sync that is going on, the oldest first: the one that holds the slot, and runs from asset pages."""
-    with database.connect() as connection, connection.cursor(row_factory=class_row(RunningSync)) as cursor:
+    with database.connect() as connection:
+        return running_on(connection)
+
+
+def running_on(connection: Connection) -> list[RunningSync]:
+    """The same, over a connection that is there."""
+    with connection.cursor(row_factory=class_row(RunningSync)) as cursor:
         return cursor.execute(_RUNNING).fetchall()

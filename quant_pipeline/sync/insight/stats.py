@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 import polars as pl
@@ -9,19 +10,11 @@ import polars as pl
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.rows import Row
 from quant_pipeline.warehouse.table_counts import counts_of
 
+_NONE: Row = {"source": None, "rows": 0, "first": None, "latest": None, "codes": 0}
 _SIZES = "SELECT name AS dataset, pg_total_relation_size(name::regclass) AS bytes FROM unnest(%(names)s::text[]) AS name"
-_SCHEMA = {
-    "dataset": pl.String,
-    "zh": pl.String,
-    "source": pl.String,
-    "rows": pl.Int64,
-    "first": pl.String,
-    "latest": pl.String,
-    "codes": pl.Int64,
-}
 
 
 def chosen(names: Sequence[str]) -> list[Dataset]:
@@ -30,17 +23,35 @@ def chosen(names: Sequence[str]) -> list[Dataset]:
 
 
 def stats_of(database: Database, datasets: Sequence[Dataset]) -> pl.DataFrame:
+    """The same as `figures_of`, as a frame."""
+    types = {"zh": pl.String, "source": pl.String, "first": pl.Date, "latest": pl.Date}
+    return pl.DataFrame(figures_of(database, datasets), schema_overrides=types)
+
+
+def figures_of(database: Database, datasets: Sequence[Dataset]) -> list[Row]:
     """A row per data set and source: dataset, zh, source, rows, first, latest, codes, bytes.
 
     An empty table has one row without a source. `first` and `latest` are null for lists without dates, `codes` 0 where
     there are none; `bytes` is the whole table's, indexes included.
     """
     counts = counts_of(database, datasets)
-    rows = [
-        {"dataset": dataset.name, "zh": dataset.zh, **row}
+    with database.connect() as connection:
+        sizes = dict(connection.execute(_SIZES, {"names": [dataset.name for dataset in datasets]}).fetchall())
+    return [
+        {
+            "dataset": dataset.name,
+            "zh": dataset.zh,
+            "source": row["source"],
+            "rows": row["rows"],
+            "first": _day(row["first"]),
+            "latest": _day(row["latest"]),
+            "codes": row["codes"],
+            "bytes": sizes[dataset.name],
+        }
         for dataset in datasets
-        for row in counts[dataset.name] or [{"rows": 0, "codes": 0}]
+        for row in counts[dataset.name] or [_NONE]
     ]
-    found = pl.DataFrame(rows, schema=_SCHEMA).with_columns(pl.col("first", "latest").str.to_date())
-    sizes = read_sql(database, _SIZES, {"names": [dataset.name for dataset in datasets]})
-    return found.join(sizes, on="dataset", how="left", maintain_order="left")
+
+
+def _day(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)

@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
-import polars as pl
 from psycopg import sql
 
 from quant_pipeline.language import marked_many, say, say_many
@@ -16,17 +16,18 @@ from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import FACTORS, SOURCED
-from quant_pipeline.sync.insight.running import RunningSync, running
+from quant_pipeline.sync.insight.running import RunningSync, running_on
 from quant_pipeline.sync.ledger import DONE
 from quant_pipeline.sync.periods import LIST_MAY_BE_OLD, closed_labels
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.errors import Connection
+from quant_pipeline.warehouse.rows import rows_of
 
 # A list's units are named by the session as of which it was asked for: a later answer replaces an earlier failure.
 _SYNCED = f"""
 SELECT dataset, CASE WHEN dataset = ANY(%(lists)s) THEN right(unit, 10)::date ELSE trade_date END AS label,
        max(finished_at) AS synced_at
-FROM sync_items WHERE {DONE} GROUP BY 1, 2
+FROM sync_items WHERE {DONE} GROUP BY 1, 2 ORDER BY 2
 """
 _FAILED = f"""
 SELECT dataset, count(*) AS failed FROM (
@@ -144,14 +145,17 @@ class Status:
 def status_of(database: Database, calendar: Calendar, *, off: Collection[str] = ()) -> Status:
     """The status of every data set that has a source, and the syncs that are going on. Those in `off` are never stale."""
     lists = {"lists": [dataset.name for dataset in SOURCED.values() if not dataset.dated]}
-    synced = read_sql(database, _SYNCED, lists)
-    failed = dict(read_sql(database, _FAILED, lists).iter_rows())
-    whole = synced.drop_nulls("label")
-    labels = {name: frame["label"].sort().to_list() for (name,), frame in whole.partition_by("dataset", as_dict=True).items()}
-    stored = _stored(database, {name: days[-1] for name, days in labels.items() if name in SOURCED})
-    when = synced.group_by("dataset").agg(pl.max("synced_at").dt.convert_time_zone(str(clock.EXCHANGE_ZONE)))
-    synced_at = dict(when.iter_rows())
-    syncs = tuple(running(database))
+    labels: dict[str, list[dt.date]] = {}
+    synced_at: dict[str, dt.datetime] = {}
+    with database.connect() as connection:
+        for row in rows_of(connection, _SYNCED, lists):
+            name, at = row["dataset"], row["synced_at"]
+            synced_at[name] = max(synced_at.get(name, at), at)
+            if row["label"] is not None:
+                labels.setdefault(name, []).append(row["label"])
+        failed = {row["dataset"]: row["failed"] for row in rows_of(connection, _FAILED, lists)}
+        stored = _stored(connection, {name: days[-1] for name, days in labels.items() if name in SOURCED})
+        syncs = tuple(running_on(connection))
     return Status(
         at=clock.now(),
         latest=_latest(calendar),
@@ -224,13 +228,10 @@ def _missing(
     if not dataset.dated or not labels:
         return 0, ()
     before = [label for label in owed if label < labels[0]]
-    closed = closed_labels(dataset, calendar, labels[0], labels[-1])
-    due = pl.DataFrame({"label": [*before, *closed]}, schema={"label": pl.Date})
-    lacking = due.with_row_index("place").filter(~pl.col("label").is_in(list(labels)))
-    # Neighbours are as far from their place among all as from their place among those that lack.
-    stretch = pl.col("place").cast(pl.Int64) - pl.int_range(pl.len())
-    gaps = lacking.group_by(stretch, maintain_order=True).agg(first=pl.min("label"), last=pl.max("label"))
-    return lacking.height, tuple(gaps.select("first", "last").iter_rows())
+    there = set(labels)
+    stretches = groupby([*before, *closed_labels(dataset, calendar, labels[0], labels[-1])], there.__contains__)
+    gaps = [list(stretch) for whole, stretch in stretches if not whole]
+    return sum(map(len, gaps)), tuple((gap[0], gap[-1]) for gap in gaps)
 
 
 def _age(dataset: Dataset, calendar: Calendar, last: dt.date | None, *, in_parts: bool) -> tuple[int | None, bool, str]:
@@ -257,13 +258,12 @@ def _latest(calendar: Calendar) -> dt.date | None:
         return None
 
 
-def _stored(database: Database, last: Mapping[str, dt.date]) -> dict[str, dict[str, Any]]:
+def _stored(connection: Connection, last: Mapping[str, dt.date]) -> dict[str, dict[str, Any]]:
     """Rows and sources of each data set's last session (of a list: all of them), as the tables have them."""
     queries = [_stored_query(SOURCED[name], day) for name, day in last.items()]
     if not queries:
         return {}
-    found = read_sql(database, sql.SQL(" UNION ALL ").join(queries).as_string())
-    return {row["dataset"]: row for row in found.iter_rows(named=True)}
+    return {row["dataset"]: row for row in rows_of(connection, sql.SQL(" UNION ALL ").join(queries).as_string())}
 
 
 def _stored_query(dataset: Dataset, last: dt.date) -> sql.Composed:
