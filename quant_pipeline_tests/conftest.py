@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -95,11 +96,18 @@ def database(home: Path) -> Iterator[Database]:
 @pytest.fixture
 def warehouse(database: Database, home: Path) -> Iterator[Database]:
     """An upgraded, empty database of the test's own (a copy of the template)."""
+    with copied(database, home) as own:
+        yield own
+
+
+@contextmanager
+def copied(template: Database, home: Path) -> Iterator[Database]:
+    """A copy of a database that nobody is connected to; it is dropped at the end."""
     name = f"test_{next(_numbers)}"
-    server_url = urlsplit(database.url)._replace(path="/postgres").geturl()
+    server_url = urlsplit(template.url)._replace(path="/postgres").geturl()
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {database.name} STRATEGY FILE_COPY")
-        own = Database(urlsplit(database.url)._replace(path=f"/{name}").geturl(), Mode.SANDBOX, home=home)
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template.name} STRATEGY FILE_COPY")
+        own = Database(urlsplit(template.url)._replace(path=f"/{name}").geturl(), Mode.SANDBOX, home=home)
         yield own
         own.close()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,7 +22,8 @@ from quant_pipeline.market.datasets import (
     WEEKLY_KLINE,
 )
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox.rehearsal import Rehearsal
+from quant_pipeline.sandbox.rehearsal import Rehearsal, running
+from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.sources.akshare import AkshareSource
 from quant_pipeline.sources.baostock import BaostockSource
 from quant_pipeline.sources.derived import DerivedSource
@@ -33,7 +36,8 @@ from quant_pipeline.sync.reconcile import ROTATION, Heard, sample
 from quant_pipeline.sync.syncer import Request, Syncer
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
-from quant_pipeline_tests.sync.conftest import LATEST
+from quant_pipeline_tests.conftest import copied
+from quant_pipeline_tests.sync.conftest import LATEST, NOW
 from quant_pipeline_tests.sync.stored import execute
 
 _QUICK = RatePolicy(per_minute=None, per_second=None, concurrency=3, retries=1, backoff=0.01, trip=1000, timeout=60)
@@ -84,27 +88,43 @@ class Reconciling:
         return Counter(call["api"] for call in self.sandbox.calls(server=server))
 
 
-@pytest.fixture
-def market(warehouse: Database, sandbox: Rehearsal) -> Iterator[Reconciling]:
-    calendar, presence = xshg(), Presence(warehouse.connect())
-    limiter, ledger = Limiter(warehouse.pool, presence), Ledger(warehouse, presence)
-    ledger.begin("run", "test", {})
+@contextmanager
+def syncing(database: Database, sandbox: Rehearsal, run: str) -> Iterator[Syncer]:
+    calendar, presence = xshg(), Presence(database.connect())
+    limiter, ledger = Limiter(database.pool, presence), Ledger(database, presence)
+    ledger.begin(run, "test", {})
     sources = [
         TushareSource(sandbox.token, sandbox.tushare_url, calendar, limiter, POLICIES),
         BaostockSource(sandbox.host, sandbox.baostock_port, "anonymous", "123456", calendar, limiter, POLICIES),
-        AkshareSource(warehouse, sandbox.web_environment(), calendar, limiter, POLICIES),
-        DerivedSource(warehouse, calendar, limiter, POLICIES),
+        AkshareSource(database, sandbox.web_environment(), calendar, limiter, POLICIES),
+        DerivedSource(database, calendar, limiter, POLICIES),
     ]
-    ranking = Ranking(warehouse.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
-    syncer = Syncer(warehouse, calendar, sources, ranking, ledger, "run")
-    for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS, ADJ_FACTOR, DAILY_KLINE, WEEKLY_KLINE, MONTHLY_KLINE):
-        sources_of = ["tushare", "derived"] if dataset.periodic else ["tushare"]  # derived: the month that is running
-        outcome = syncer.sync(dataset, Request(sessions=SYNCED, sources=sources_of))
-        assert not outcome.failed, next(iter(outcome.failed.values())).error
-    yield Reconciling(warehouse, sandbox, syncer)
+    ranking = Ranking(database.pool, {"tushare": 1, "baostock": 2, "akshare": 3, "derived": 9}, fresh=0.0)
+    yield Syncer(database, calendar, sources, ranking, ledger, run)
     for source in sources:
         source.close()
     presence.close()
+
+
+@pytest.fixture(scope="module")
+def synced(database: Database, home: Path, exchange: Exchange) -> Iterator[Database]:
+    """The market that each test gets a copy of: nobody is connected to it."""
+    with copied(database, home) as own:
+        with pytest.MonkeyPatch.context() as patch, running(exchange, quotas={"*": None}) as sandbox:
+            patch.setenv("QUANT_NOW", NOW)
+            with syncing(own, sandbox, "before") as syncer:
+                for dataset in (TRADE_CALENDAR, STOCK_LIST, SUSPENSIONS, ADJ_FACTOR, DAILY_KLINE, WEEKLY_KLINE, MONTHLY_KLINE):
+                    sources = ["tushare", "derived"] if dataset.periodic else ["tushare"]  # derived: the month that is running
+                    outcome = syncer.sync(dataset, Request(sessions=SYNCED, sources=sources))
+                    assert not outcome.failed, next(iter(outcome.failed.values())).error
+        own.close()
+        yield own
+
+
+@pytest.fixture
+def market(synced: Database, home: Path, sandbox: Rehearsal) -> Iterator[Reconciling]:
+    with copied(synced, home) as own, syncing(own, sandbox, "run") as syncer:
+        yield Reconciling(own, sandbox, syncer)
 
 
 @given(codes=CODE_LISTS, first=st.integers(0, 20_000), rotation=st.integers(1, 60))
