@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -118,7 +119,20 @@ def load(*, or_here: bool = False) -> Settings:
     written = _paths_in_the_file()
     if not os.environ.get("QUANT_HOME") and "QUANT_HOME" not in written:
         written["QUANT_HOME"] = _home(or_here=or_here)
-    return _as_it_answers(read(Settings, written))
+    return _as_it_answers(_kept(_said(), tuple(sorted(written.items()))))
+
+
+def _said() -> Hashable:
+    """All that settings are made of, as it stands now."""
+    file = project.env_file()
+    return Path.cwd(), frozenset(os.environ.items()), file, file.read_bytes() if file is not None else b""
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(said: Hashable, written: tuple[tuple[str, Any], ...]) -> Settings:
+    """The settings that come of it: each event of a run asks for them, and to make them costs more than to write the event."""
+    del said
+    return read(Settings, dict(written))
 
 
 def _as_it_answers(current: Settings) -> Settings:

@@ -137,3 +137,16 @@ def test_a_home_that_cannot_be_used_is_a_sentence(folder: Path, monkeypatch: pyt
         monkeypatch.setenv("QUANT_HOME", str(path))
         result = CliRunner().invoke(main, ["db", "url"])
         assert (result.exit_code, result.stderr) == (1, f"quant-pipeline: {told}\n")
+
+
+def test_settings_are_made_once_until_something_they_are_made_of_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("QUANT_MODE=live\n")
+    first = settings.load()
+    assert settings.load() is first
+    (folder / ".env").write_text("QUANT_SERVE_PORT=8100\n")
+    assert (settings.load().mode, settings.load().serve_port) == ("sandbox", 8100)
+    monkeypatch.setenv("QUANT_SERVE_PORT", "8200")
+    assert settings.load().serve_port == 8200
+    monkeypatch.setenv("QUANT_HOME", "here")
+    monkeypatch.chdir(folder)
+    assert settings.load().home == folder / "here"
