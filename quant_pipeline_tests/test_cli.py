@@ -329,6 +329,12 @@ def test_dagster_s_tables_do_not_grow_with_the_range(shell: Platform) -> None:
     assert shell.rows(planned, facts["run_id"]) == [(1,)]
     checks = "SELECT count(*) FROM dagster.asset_check_executions WHERE run_id = %s"
     assert shell.rows(checks, facts["run_id"]) == [(len(checks_of(SOURCED["daily_kline"])),)]
+    longest = (
+        "SELECT max(length(event)) FROM dagster.event_logs"
+        " WHERE run_id = %s AND dagster_event_type = 'ASSET_CHECK_EVALUATION_PLANNED'"
+    )
+    ((characters,),) = shell.rows(longest, facts["run_id"])
+    assert characters < 5_000, "none names the days without a session"
 
 
 def test_sync_of_some_symbols_asks_for_these_alone_and_says_how_many_rows_came(shell: Platform) -> None:
