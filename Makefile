@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for v in 3.11 3.12 3.13 3.14; do command -v python$$v && break; done || command -v python3)
 READY := $(VENV)/.ready
 DOCS := $(VENV)/.docs
+# Every command is a process of its own: one that may not keep what it compiled compiles the whole platform anew.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell uv --version > /dev/null 2>&1 && command -v uv)
 # Of what pip says at length, a line that moves.
 define PROGRESS
@@ -36,7 +38,7 @@ endif
 
 $(DOCS): $(READY)
 	@echo "Adding what the documents are made with, what weighs portfolios, and a server of S3 for the tests …"
-	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio,s3]'
+	@$(if $(UV),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio,s3]'
 	@touch $@
 
 run: setup ## Run the main job: sync, check, screen, notify 运行主任务
