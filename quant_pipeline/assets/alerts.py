@@ -3,6 +3,7 @@
 What is told of a failed run, whoever notices it, and that its job is well again, stands here too.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -11,12 +12,16 @@ import dagster as dg
 from quant_pipeline import settings
 from quant_pipeline.alerts.rules import RUN_FAILED
 from quant_pipeline.notify.messages import run_failed
-from quant_pipeline.resources.dagster_private.names import ADHOC_JOB, HIDDEN
+from quant_pipeline.resources.dagster_private.names import ADHOC_JOB, COMMAND_TAG, HIDDEN
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 BY_HAND_TAG: Final = f"{HIDDEN}by_hand"
 """On runs at which somebody sits: what becomes of them is told there, and by no message."""
+_TYPED = "quant-pipeline "
+_NAMED = 4
+"""Data sets that a command is told with."""
+_JOB_BEHIND = re.compile(r" \(([^()]+)\)$")
 
 
 def failure_key(run_id: str, tags: Mapping[str, str]) -> str:
@@ -33,6 +38,7 @@ def tell_of_failure(notifier: NotifierResource, run: dg.DagsterRun, *, step: str
     current = settings.load()
     message = run_failed(
         job=shown_job(run.job_name),
+        command=_command(run),
         step=step,
         run_id=run.run_id,
         cause=cause,
@@ -49,15 +55,28 @@ def tell_of_recovery(notifier: NotifierResource, run: dg.DagsterRun) -> None:
     notifier.over(RUN_FAILED, _run_again_by(run))
 
 
+def _command(run: dg.DagsterRun) -> str:
+    """What the user typed, as far as it is known, of a command's run; else nothing."""
+    command = run.tags.get(COMMAND_TAG, "")
+    if not command.startswith(_TYPED):
+        return ""
+    assets = sorted(_selected(run))
+    return f"{command} --datasets {','.join(assets)}" if command.endswith(" sync") and len(assets) <= _NAMED else command
+
+
 def _subject(run: dg.DagsterRun) -> str:
-    """The job, and of one that was run in part, its assets."""
-    assets = _selected(run)
-    return shown_job(run.job_name) + (f": {', '.join(sorted(assets))}" if assets else "")
+    """The job, and of one that was run in part, its assets; of a command's run the command, and the job behind it."""
+    job, assets, command = shown_job(run.job_name), ", ".join(sorted(_selected(run))), run.tags.get(COMMAND_TAG, "")
+    if not command.startswith(_TYPED):
+        return f"{job}: {assets}" if assets else job
+    return f"{command}: {assets} ({job})" if assets else f"{command} ({job})"
 
 
 def _run_again_by(run: dg.DagsterRun) -> Callable[[str], bool]:
     def again(subject: str) -> bool:
         job, _, assets = subject.partition(": ")
+        if behind := _JOB_BEHIND.search(subject):
+            job, assets = behind[1], assets.removesuffix(behind[0])
         if job != shown_job(run.job_name):
             return False
         selected = _selected(run)

@@ -70,9 +70,15 @@ def _spoken(write: Callable[Parts, Message]) -> Callable[Parts, Message]:
 
 
 @_spoken
-def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, units_url: str, sandbox: bool) -> Message:
-    """A run failed; `step` is empty when it died outside of any. `units_url`: the page of all its units, the failed first."""
+def run_failed(
+    *, job: str, step: str, run_id: str, cause: str, ui_url: str, units_url: str, sandbox: bool, command: str = ""
+) -> Message:
+    """A run failed; `step` is empty when it died outside of any. `units_url`: the page of all its units, the failed first.
+
+    `command`: what the user typed, where the run is a part of that: it is called by it.
+    """
     lines = [
+        *([say("- Command: {command}", command=_inline(command))] if command else []),
         say("- Job: {job}", job=_inline(job)),
         *([say("- Step: {step}", step=_inline(step))] if step else []),
         say("- Cause:"),
@@ -82,11 +88,14 @@ def run_failed(*, job: str, step: str, run_id: str, cause: str, ui_url: str, uni
         say("**What to do**"),
         "",
         say("1. Open the run and read its log (the link is below)."),
-        say("2. Mend the cause and press Re-execute; committed data are not fetched again."),
+        say("2. Mend the cause and run the command again; committed data are not fetched again.")
+        if command
+        else say("2. Mend the cause and press Re-execute; committed data are not fetched again."),
         "",
         say("[All that failed]({url})", url=units_url) + " · " + _run_link(ui_url, run_id),
     ]
-    return _message(say("Run failed: {job}", job=job), lines, sandbox, Severity.CRITICAL, RUN_FAILED, f"{RUN_FAILED}:{job}")
+    title = say("Run failed: {job}", job=command or job)
+    return _message(title, lines, sandbox, Severity.CRITICAL, RUN_FAILED, f"{RUN_FAILED}:{job}")
 
 
 @_spoken

@@ -11,6 +11,7 @@ import pytest
 
 from quant_pipeline.alerts import book
 from quant_pipeline.definitions import defs
+from quant_pipeline.resources.dagster_private.names import COMMAND_TAG
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -64,6 +65,23 @@ def test_a_failed_run_is_an_alert_until_the_same_is_well_again(platform: Platfor
         ended(platform, well)
     assert [state for *_, state in standing(platform)] == ["resolved"]
     assert told(platform) == [("run_failed", "critical"), ("recovered", "info")]
+
+
+def test_a_command_s_failure_is_called_by_it_and_over_when_the_job_brings_the_same(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PUSHPLUS_TOKEN")  # whose quota of a minute the other tests need
+    platform.sandbox.order_fault("permission", api="namechange", times=None)
+    typed = {COMMAND_TAG: "quant-pipeline sync"}
+    platform.run((), "name_history", tags=typed, config={"name_history": {"force": True}})
+    assert standing(platform) == [("run_failed", "quant-pipeline sync: name_history (daily_sync)", "open")]
+    ((title,),) = platform.rows("SELECT title FROM messages")
+    assert title.endswith("quant-pipeline sync --datasets name_history")
+    ended(platform, platform.run((), "trade_calendar", tags=typed).run_id)
+    assert [state for *_, state in standing(platform)] == ["open"]
+    platform.sandbox.clear_faults()
+    ended(platform, platform.run((), "name_history", "trade_calendar").run_id)
+    assert [state for *_, state in standing(platform)] == ["resolved"]
 
 
 def test_what_nobody_wants_to_hear_of_is_neither_alert_nor_message(platform: Platform) -> None:

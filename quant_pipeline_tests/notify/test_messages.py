@@ -56,6 +56,23 @@ def _failed(cause: str = "boom", *, job: str = "daily_sync", step: str = "daily_
     return run_failed(job=job, step=step, run_id="abc-1", cause=cause, ui_url=UI, units_url=f"{UI}/sync/abc-1", sandbox=sandbox)
 
 
+def test_a_command_s_failure_is_called_by_what_was_typed() -> None:
+    message = run_failed(
+        job="daily_sync",
+        command="quant-pipeline sync --datasets etf_daily",
+        step="etf_daily",
+        run_id="abc-1",
+        cause="boom",
+        ui_url=UI,
+        units_url=UI,
+        sandbox=False,
+    )
+    assert message.title == "运行失败 Run failed：quant-pipeline sync --datasets etf_daily"
+    assert "命令 Command：quant-pipeline sync --datasets etf_daily" in _text(message)
+    assert "重新运行该命令" in _text(message)
+    assert "Re-execute" not in _text(message), "that is for who began it in Dagster's pages"
+
+
 def _screen(count: int = 1, *, sandbox: bool = False, compared: Compared | None = None, **values: object) -> Message:
     hit = {"ts_code": "600000.SH", "name": "浦发银行", "close": 10.5, "pct_chg": 2.944, "score": 0.0123, "figures": None}
     hits = pl.DataFrame([{**hit, **values}] * count, schema=SCHEMA)
