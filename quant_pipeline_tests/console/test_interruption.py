@@ -15,6 +15,7 @@ import pytest
 
 from quant_pipeline.console.interruption import STOPPED
 from quant_pipeline.sync.insight import history
+from quant_pipeline.sync.insight.commands import commands_of
 from quant_pipeline.warehouse import server
 from quant_pipeline_tests.assets.platform import Platform
 from quant_pipeline_tests.console.commanded import checkout, hanging, interrupt, started, until
@@ -45,6 +46,9 @@ def test_a_signal_ends_the_whole_command(
     assert text.startswith("interrupted")
     told = {row["run"]: row["status"] for row in history.runs(platform.database).rows}
     assert told[run.run_id] == "interrupted"
+    (call,) = commands_of(history.by_command(platform.database, per_page=1))
+    assert call["units_asked"] >= len(("name_history", "a week", "ths_concepts")), "jobs that it never came to count too"
+    assert call["units_done_of_asked"] == 0
     assert platform.rows("SELECT count(*) FROM messages WHERE dedupe_key = %s", f"run-failed:{run.run_id}") == [(0,)]
 
 

@@ -42,9 +42,9 @@ def commands_of(page: Page[list[Row]]) -> list[dict[str, Any]]:
 def _command(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first, last = runs[0], runs[-1]
     if len(runs) == 1:
-        return dict(first)
+        return _of_all_planned(dict(first))
     ends = [run["finished_at"] for run in runs]
-    return {
+    whole = {
         **first,
         "run": first["command"],
         "parts": [run["run"] for run in runs],
@@ -55,6 +55,14 @@ def _command(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "by_source": _merged([run["by_source"] for run in runs]),
         "error": "; ".join(dict.fromkeys(run["error"] for run in runs if run["error"])) or None,
     }
+    return _of_all_planned(whole)
+
+
+def _of_all_planned(row: dict[str, Any]) -> dict[str, Any]:
+    """Of a command that did not come to its end, what it never came to counts as asked for too."""
+    if row["status"] in _FIRST_OF:
+        row["units_asked"] = max(row["units_asked"], row["units_of_command"] or 0)
+    return row
 
 
 def _status_of(statuses: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ from quant_pipeline.warehouse.rows import Row, rows_of
 
 Rows = TypeVar("Rows")
 
+PLANNED_TAG = "quant/planned_units"
+"""Tag of a Dagster run of a command: how many units all runs of that call were to fetch; it is kept among its parameters."""
 STATUSES = {
     "success": marked("success"),
     "success_with_errors": marked("success with errors"),
@@ -37,6 +39,7 @@ SELECT id AS run, coalesce(command_id, id) AS command, trigger,
        extract(epoch FROM coalesce(finished_at, so_far.last_at, started_at) - started_at)::float8 AS seconds,
        units_planned, units_skipped, units_planned - units_skipped AS units_asked,
        least(coalesce(so_far.done, units_done), units_planned - units_skipped) AS units_done_of_asked,
+       (parameters #>> '{{tags,{PLANNED_TAG}}}')::bigint AS units_of_command,
        coalesce(so_far.done, units_done) AS units_done, coalesce(so_far.failed, units_failed) AS units_failed,
        coalesce(so_far.inserted, rows_inserted) AS rows_inserted, coalesce(so_far.updated, rows_updated) AS rows_updated,
        coalesce(so_far.unchanged, rows_unchanged) AS rows_unchanged,
@@ -105,7 +108,8 @@ def runs(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -> Page
     """The syncs, the latest first: run, command (the id that the runs of one call of a command have in common; else its own),
     trigger, status (of the ledger, or `died`, `interrupted`), started_at, finished_at, seconds,
     units_planned, units_skipped, units_asked (those that were not done before: what the command itself speaks of),
-    units_done_of_asked, units_done, units_failed, rows_inserted, rows_updated, rows_unchanged, rows_rejected,
+    units_done_of_asked, units_of_command (what all runs of the call were to fetch, null where nobody counted it), units_done,
+    units_failed, rows_inserted, rows_updated, rows_unchanged, rows_rejected,
     calls, by_source (JSON text), process, error. A running one has the counts of what it committed so far."""
     with database.connect() as connection:
         total = _count(connection, "SELECT count(*) FROM sync_runs")
