@@ -454,6 +454,20 @@ def test_a_command_that_fails_in_several_runs_sends_one_message(shell: Platform)
     assert len(facts["messages"]) == 1
 
 
+def test_where_nothing_failed_or_is_broken_that_is_said_and_no_run_is_made(shell: Platform) -> None:
+    report("sync", "--datasets", "daily_basic", "--days-back", "2", "--force")
+    made = "SELECT count(*) FROM sync_runs"
+    before = shell.rows(made)
+    for option, words in (("--retry-failed", "nothing failed at its last attempt"), ("--repair", "nothing is short, breaks a")):
+        done = invoke("sync", "--datasets", "daily_basic", option, "--days-back", "2")
+        assert words in done.output
+        assert "Checks" not in done.output
+        assert "screened" not in done.output, "that is what `run` says"
+    facts = report("sync", "--datasets", "daily_basic", "--retry-failed")
+    assert (facts["nothing_to_do"], facts["run_ids"], facts["status"]) == (True, [], "success")
+    assert shell.rows(made) == before
+
+
 def test_nothing_failed_is_said_by_a_dry_run_too(shell: Platform) -> None:
     del shell
     report("sync", "--datasets", "daily_basic", "--days-back", "2", "--force")

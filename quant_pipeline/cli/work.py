@@ -156,7 +156,7 @@ def sync(
             named=bool(datasets or periods),
         )
         if dry_run:
-            _show_plan(*commands.plan(order, console), console, as_json, failed=retry_failed)
+            _show_plan(*commands.plan(order, console), console, as_json, failed=retry_failed, repair=repair)
         else:
             with interruptible():
                 done = commands.sync(settings, console, order=order, began=began)
@@ -206,10 +206,12 @@ def sandbox(port: int, as_json: bool) -> None:
             end_now(128 + signal, marked("The sandbox is stopped; `run`, `sync` and `ui` start one when they need it."))
 
 
-def _show_plan(plans: list[Plan], problems: list[PlanError], console: Any, as_json: bool, *, failed: bool) -> None:
+def _show_plan(
+    plans: list[Plan], problems: list[PlanError], console: Any, as_json: bool, *, failed: bool, repair: bool
+) -> None:
     from quant_pipeline.console.render import plan_facts, show_plan
 
     if as_json:
         click.echo(json.dumps(plan_facts(plans, problems), ensure_ascii=False, indent=2))
     else:
-        show_plan(plans, problems, console, failed=failed)
+        show_plan(plans, problems, console, failed=failed, repair=repair)

@@ -37,7 +37,7 @@ from quant_pipeline.retelling import retold
 from quant_pipeline.selections import DAILY_SYNC, SCREENS
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
-from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE
+from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE, PLANNED_TAG
 from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request
@@ -139,7 +139,7 @@ def _all_of_run(
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
     beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
     with progress.shown(console, plans, _uncounted(problems), beside):
-        launched = _in_stages(todo, command_id)
+        launched = _in_stages(todo, _units(plans), command_id)
     if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
         tags = range_tags(Partition.SESSION, session, session)
         launched.append(launch(DAILY_SYNC, tags, selection=SCREENS, trigger="run", command_id=command_id))
@@ -207,13 +207,16 @@ def _all_of_sync(warehouse: WarehouseResource, console: Console, order: Order, c
         plans, problems, unserved = _planned(planning, order)
     if planning.unusable:
         _demand_any(order.datasets, unserved | {str(why).partition(":")[0]: str(why) for why in problems if not why.dataset})
-    show_total(plans, problems, console, failed=order.retry_failed)
+    show_total(plans, problems, console, failed=order.retry_failed, repair=order.repair)
+    if (order.retry_failed or order.repair) and not problems and not _units(plans):
+        return []  # a run would check again what nobody has touched
     with progress.shown(console, plans, _uncounted(problems)):
         return [
             _launched(
                 task,
                 options=order.options,
                 named=order.named,
+                planned=_units(plans),
                 queue=order.force,
                 trigger="sync",
                 command_id=command_id,
@@ -265,12 +268,16 @@ def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanErro
     return *planning.plans(served, order.windows, order.request, order.symbols), unserved
 
 
-def _in_stages(todo: Sequence[tasks.Task], command_id: str) -> list[Launched]:
+def _units(plans: Sequence[Plan]) -> int:
+    return sum(len(plan.units) for plan in plans)
+
+
+def _in_stages(todo: Sequence[tasks.Task], planned: int, command_id: str) -> list[Launched]:
     """Runs the tasks of `run`: at once what needs nothing of each other, so that the quotas of both are used."""
 
     def lane(stage: tasks.Stage) -> list[Launched]:
         of_stage = [task for task in todo if task.stage is stage]
-        return [_launched(task, screens=task.whole, trigger="run", command_id=command_id) for task in of_stage]
+        return [_launched(task, screens=task.whole, planned=planned, trigger="run", command_id=command_id) for task in of_stage]
 
     lists = lane(tasks.Stage.FIRST)
     return lists + side_by_side(partial(lane, tasks.Stage.MAIN), partial(lane, tasks.Stage.BESIDE))
@@ -282,14 +289,16 @@ def _launched(
     screens: bool = False,
     options: dict[str, Any] | None = None,
     named: bool = False,
+    planned: int,
     queue: bool = False,
     trigger: str,
     command_id: str,
 ) -> Launched:
-    """Runs a task."""
+    """Runs a task. `planned`: the units of all tasks of the command, by which one that is broken off is judged."""
     selection = [*(dataset.name for dataset in task.datasets), *(SCREENS if screens else [])]
     partition = next((dataset.partition for dataset in task.datasets if dataset.dated), Partition.SESSION)
     tags = range_tags(partition, task.window.start, task.window.end) | ({NAMED_TAG: "true"} if named else {})
+    tags |= {PLANNED_TAG: str(planned)}
     return launch(
         task.job,
         tags,

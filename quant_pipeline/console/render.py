@@ -45,7 +45,9 @@ def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> No
     if sandbox:
         title = Text.assemble((say("SANDBOX"), "bold yellow"), " ", say("simulated exchange, not the market"), " · ", title)
     console.rule(title)
-    if report.nothing_to_do:
+    if report.nothing_to_do and report.hits is None:
+        _notes(report, console)  # what `sync` was asked for was nothing, and it has said so
+    elif report.nothing_to_do:
         _say(console, say("Nothing to do: everything up to {session} is synced, checked and screened.", session=report.session))
         _notes(report, console)
     else:
@@ -86,8 +88,10 @@ def plan_facts(plans: Sequence[Plan], problems: Sequence[PlanError]) -> dict[str
     return {"plan": rows, **sums, "problems": [str(problem) for problem in problems]}
 
 
-def show_plan(plans: Sequence[Plan], problems: Sequence[PlanError], console: Console, *, failed: bool = False) -> None:
-    """Prints what a sync would fetch. `failed`: only what failed was asked for."""
+def show_plan(
+    plans: Sequence[Plan], problems: Sequence[PlanError], console: Console, *, failed: bool = False, repair: bool = False
+) -> None:
+    """Prints what a sync would fetch. `failed`, `repair`: only that was asked for."""
     facts = plan_facts(plans, problems)
     table = FittedTable(
         say("Plan (nothing was fetched)"),
@@ -112,7 +116,7 @@ def show_plan(plans: Sequence[Plan], problems: Sequence[PlanError], console: Con
             row["source"] or "-",
         )
     if not facts["units"]:
-        _say_nothing(problems, console, failed=failed)
+        _say_nothing(problems, console, failed=failed, repair=repair)
     else:
         console.print(table)
         _say(console, _cost(facts["calls"], facts["minutes"]))
@@ -121,8 +125,10 @@ def show_plan(plans: Sequence[Plan], problems: Sequence[PlanError], console: Con
     _warn_of_cost(problems, console)
 
 
-def show_total(plans: Sequence[Plan], problems: Sequence[PlanError], console: Console, *, failed: bool = False) -> None:
-    """Prints in a line what is about to begin; and what cannot be counted yet. `failed`: only what failed was asked for."""
+def show_total(
+    plans: Sequence[Plan], problems: Sequence[PlanError], console: Console, *, failed: bool = False, repair: bool = False
+) -> None:
+    """Prints in a line what is about to begin; and what cannot be counted yet. `failed`, `repair`: only that was asked for."""
     facts = plan_facts(plans, problems)
     steps = len({row["dataset"] for row in facts["plan"] if row["units"]})
     for problem in problems:
@@ -133,16 +139,18 @@ def show_total(plans: Sequence[Plan], problems: Sequence[PlanError], console: Co
         show_note(console, text)
     _warn_of_cost(problems, console)
     if not steps:
-        _say_nothing(problems, console, failed=failed)
+        _say_nothing(problems, console, failed=failed, repair=repair)
         return
     count = say_many("Plan: {count} data set", "Plan: {count} data sets", steps)
     units = say_many("{count} unit", "{count:,} units", facts["units"])
     _say(console, f"{count}, {units}, {_cost(facts['calls'], facts['minutes'])}")
 
 
-def _say_nothing(problems: Sequence[PlanError], console: Console, *, failed: bool) -> None:
+def _say_nothing(problems: Sequence[PlanError], console: Console, *, failed: bool, repair: bool) -> None:
     if failed:
         _say(console, say("Nothing to fetch: nothing failed at its last attempt."))
+    elif repair and not problems:
+        _say(console, say("Nothing to fetch: nothing is short, breaks a check or was restated."))
     elif not problems:
         _say(console, say("Nothing to fetch: all of it was synced before (--force fetches it again)."))
 

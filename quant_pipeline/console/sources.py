@@ -87,7 +87,8 @@ def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
             _event(row["kind"]),
             retold(row["reason"]),
         )
-    return Output({"events": rows, "done": list(done)}, [*_ticked(done), table])
+    shown = table if rows else Text(say("No event yet: no circuit opened, no source was put back, no other answered instead."))
+    return Output({"events": rows, "done": list(done)}, [*_ticked(done), shown])
 
 
 def known_apis(database: Database) -> dict[str, set[str]]:

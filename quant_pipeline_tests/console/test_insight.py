@@ -16,7 +16,7 @@ from quant_pipeline.cli import main
 from quant_pipeline.console.report import synced
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, SOURCED
 from quant_pipeline.sources.units import Unit
-from quant_pipeline.sync.ledger import Ledger, item_of, record
+from quant_pipeline.sync.ledger import PLANNED_TAG, Ledger, item_of, record
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
@@ -170,6 +170,21 @@ def test_one_call_of_a_command_is_one_row_of_history_and_its_id_can_be_pasted(le
     assert [run["run"] for run in facts("history", "--parts")["runs"]] == ["bbbb2222", "aaaa1111", RUN]
 
 
+def test_a_command_that_was_broken_off_is_told_by_all_that_it_was_to_do(ledger: Ledger, warehouse: Database) -> None:
+    ledger.finish(RUN)
+    for call, error in (("whole", None), ("broken", "interrupted: by hand")):
+        for run in (f"{call}-1", f"{call}-2"):
+            ledger.begin(run, "quant-pipeline run", {"tags": {PLANNED_TAG: "948"}}, command_id=call)
+            ledger.plan(run, planned=2, skipped=1)
+            with warehouse.connect() as connection:
+                record(connection, run, DAILY_KLINE, [item_of(Unit.session(EVE), source="tushare", rows=2, calls=1)])
+            ledger.finish(run, error)
+    broken, whole, before = facts("history")["runs"]
+    done = [(row["units_done_of_asked"], row["units_asked"]) for row in (broken, whole, before)]
+    assert done[:2] == [(2, 948), (2, 2)], "what a whole one planned and did not need was not lacking"
+    assert "2/948" in shown("history")
+
+
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
@@ -203,6 +218,13 @@ def test_failovers_since_a_run_began_are_in_its_report_and_among_the_events(ware
             )
     assert synced(warehouse, [RUN])["failovers"] == ["tushare.daily: daily_kline: baostock answered instead (HTTP 502)"]
     assert "baostock answered instead" in shown("sources", "--events")
+
+
+def test_where_no_source_had_an_event_that_is_said_in_place_of_an_empty_table() -> None:
+    assert facts("sources", "--events")["events"] == []
+    text = shown("sources", "--events")
+    assert "No event yet" in text
+    assert "reason" not in text
 
 
 def test_sources_are_told_set_and_reset(warehouse: Database) -> None:

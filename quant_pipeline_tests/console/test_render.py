@@ -59,7 +59,7 @@ def test_a_figure_that_could_not_be_counted_is_left_out_and_ends_nothing() -> No
 
 
 def test_nothing_to_do_is_said_in_words() -> None:
-    text = shown(nothing_to_do=True)
+    text = shown(nothing_to_do=True, hits=[])
     assert "Nothing to do" in text
     assert "2026-11-20" in text
     assert "Synced" not in text
