@@ -37,7 +37,8 @@ from quant_pipeline.retelling import retold
 from quant_pipeline.selections import DAILY_SYNC, SCREENS
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
-from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE, PLANNED_TAG
+from quant_pipeline.sync.insight.history import PLANNED_TAG
+from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE
 from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request

@@ -16,7 +16,8 @@ from quant_pipeline.cli import main
 from quant_pipeline.console.report import synced
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, SOURCED
 from quant_pipeline.sources.units import Unit
-from quant_pipeline.sync.ledger import PLANNED_TAG, Ledger, item_of, record
+from quant_pipeline.sync.insight.history import PLANNED_TAG
+from quant_pipeline.sync.ledger import Ledger, item_of, record
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
