@@ -51,8 +51,7 @@ def test_a_key_is_stored_as_a_digest_and_its_use_is_seen(door: str, warehouse: D
     assert keys.every(warehouse)[0].last_used_at is not None
     with warehouse.connect() as connection:
         (row,) = connection.execute("SELECT door_keys::text FROM door_keys").fetchall()
-    assert key.rpartition("_")[2] not in row[0]
-    assert key.split("_", 2)[2] not in row[0]
+    assert key.split("_", 2)[2] not in row[0], "a secret may have a _ of its own"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_killed_one_is_replaced(own_home: Path) -> None:
     first = health(service.ensure_running(own_home))["pid"]
     process = psutil.Process(int(str(first)))
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert health(service.ensure_running(own_home))["pid"] != first
 
 
@@ -93,7 +93,7 @@ def test_one_that_is_started_again_is_found_where_it_was_unless_somebody_took_it
     first = service.ensure_running(own_home)
     process = psutil.Process(int(str(health(first)["pid"])))
     process.kill()
-    process.wait(10)
+    process.wait(60)
     second = service.ensure_running(own_home)
     assert places(second) == places(first)
     service.stop(own_home)
@@ -107,7 +107,7 @@ def test_it_ends_with_its_home_folder(own_home: Path) -> None:
     addresses = service.ensure_running(own_home)
     process = psutil.Process(int(str(health(addresses)["pid"])))
     (own_home / "sandbox" / "server.json").unlink()
-    process.wait(10)
+    process.wait(60)
 
 
 def test_a_start_that_fails_shows_the_log(own_home: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_call_that_a_dying_sandbox_cut_is_made_again_to_the_next_one(own_home:
             arrived.wait(0.05)
         process = psutil.Process(pid)
         process.kill()
-        process.wait(10)
+        process.wait(60)
         service.ensure_running(own_home)
 
     replacing = threading.Thread(target=replace)
@@ -93,7 +93,7 @@ def test_one_that_had_to_take_other_ports_is_found_by_every_source_at_its_next_c
         pid = requests.get(f"{first.control_url}/health", headers=first.control_headers, timeout=30).json()["pid"]
         process = psutil.Process(pid)
         process.kill()
-        process.wait(10)
+        process.wait(60)
         for port in (first.port, first.baostock_port, first.proxy_port):
             taken = strangers.enter_context(socket.socket())
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
