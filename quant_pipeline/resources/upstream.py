@@ -61,8 +61,10 @@ def lacking(current: Settings) -> dict[str, str]:
 def _simulated(source: type[Source], current: Settings) -> bool:
     """Whether the sandbox stands in for the source's server: in sandbox mode, where its address is not set by hand."""
     kind = source.settings
-    by_hand = kind.address is not None and read(kind).model_dump(by_alias=True)[kind.address] is not None
-    return current.sandboxed and kind.address is not None and not by_hand
+    if not current.sandboxed or kind.address is None:
+        return False
+    written = read(kind)
+    return written.model_dump(by_alias=True)[kind.address] is None or not written.is_a_server
 
 
 def _of_sandbox(source: type[Source], addresses: Addresses) -> SourceSettings | None:

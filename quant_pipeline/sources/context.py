@@ -23,6 +23,12 @@ class SourceSettings(Variables):
     sandbox's server takes its place in sandbox mode, and nothing else of the user's is given to the source; a source that
     the sandbox does not simulate is left out there. None: the source asks no server (the warehouse, files)."""
 
+    @property
+    def is_a_server(self) -> bool:
+        """Whether the address that was set by hand is that of a server in the source's place. A machine's web proxy is none:
+        through it the sandbox would meet the real web."""
+        return True
+
 
 @dataclass(frozen=True)
 class Context:

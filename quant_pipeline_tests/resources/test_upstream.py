@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import Field, SecretStr
 
 from quant_pipeline.resources import upstream
@@ -62,17 +63,43 @@ def test_no_password_of_the_user_goes_to_the_sandbox_with_the_rest(monkeypatch: 
 
 
 @pytest.mark.usefixtures("sandbox_home")
-def test_akshare_finds_the_sandbox_s_sites_unless_a_proxy_is_set_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bundle", [None, "real", "nowhere"])
+def test_akshare_finds_the_sandbox_s_sites_whatever_proxy_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: str | None
+) -> None:
+    """Through it the real web would answer, and real bars stand among the simulated ones."""
     web = upstream.settings_of(AkshareSource, load())
     assert isinstance(web, AkshareSettings)
     assert web.environment["HTTPS_PROXY"].startswith("http://127.0.0.1:")
     assert Path(web.environment["REQUESTS_CA_BUNDLE"]).exists()
-    for variable in ("HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    by_hand = upstream.settings_of(AkshareSource, load())
-    assert isinstance(by_hand, AkshareSettings)
-    assert by_hand.environment == {"HTTPS_PROXY": "http://proxy.example:3128"}
+    for variable in ("HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:7890")  # a tool on this machine, with the whole web behind it
+    if bundle is not None:
+        certificates = tmp_path / "bundle.pem"
+        if bundle == "real":
+            trustme.CA(organization_name="A Real Authority").cert_pem.write_to_path(str(certificates))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates))
+    assert upstream.settings_of(AkshareSource, load()) == web
+
+
+@pytest.mark.usefixtures("sandbox_home")
+def test_a_proxy_set_by_hand_is_akshare_s_way_in_live_mode_and_another_sandbox_s_in_sandbox_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web = upstream.settings_of(AkshareSource, load())
+    assert isinstance(web, AkshareSettings)
+    for variable in ("HTTP_PROXY", "NO_PROXY", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    by_hand = {"HTTPS_PROXY": "http://127.0.0.1:3128", "REQUESTS_CA_BUNDLE": web.environment["REQUESTS_CA_BUNDLE"]}
+    for variable, value in by_hand.items():
+        monkeypatch.setenv(variable, value)
+    for mode in ("sandbox", "live"):
+        monkeypatch.setenv("QUANT_MODE", mode)
+        found = upstream.settings_of(AkshareSource, load())
+        assert isinstance(found, AkshareSettings)
+        assert found.environment == by_hand
 
 
 @pytest.mark.usefixtures("sandbox_home")

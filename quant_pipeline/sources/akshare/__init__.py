@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -26,6 +27,8 @@ _WEB = RatePolicy(
     per_minute=30, per_second=0.5, burst=2, concurrency=1, retries=1, backoff=3.0, timeout=60, trip=2, cool_down=1800
 )
 _CLIENT = "quant_pipeline.sources.akshare.client"
+_SANDBOX_AUTHORITY = "quant_pipeline SANDBOX"
+"""As `sandbox/servers/web/proxy.py` calls it, which nothing here may import."""
 _BLOCK_PAGES = frozenset(
     {"JSONDecodeError", "JSONParseException", "IndexError", "KeyError", "AttributeError", "SyntaxError", "JSEvalException"}
 )
@@ -46,6 +49,16 @@ class AkshareSettings(SourceSettings):
     def environment(self) -> dict[str, str]:
         """Those that are set, as a process finds them."""
         return self.model_dump(by_alias=True, exclude_none=True)
+
+    @property
+    def is_a_server(self) -> bool:
+        """Only a sandbox's proxy answers in the web sites' place: it is known by the authority that they are signed by."""
+        bundle = self.requests_ca_bundle or self.curl_ca_bundle
+        try:
+            authorities = ssl.create_default_context(cafile=bundle).get_ca_certs() if bundle else []
+        except OSError:  # no such file, or none of certificates
+            return False
+        return bool(authorities) and all(_SANDBOX_AUTHORITY in str(each["issuer"]) for each in authorities)
 
 
 class AkshareSource(AkshareBars, AkshareLists):

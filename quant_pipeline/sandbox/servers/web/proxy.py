@@ -25,6 +25,8 @@ from quant_pipeline.sandbox.servers.web.sites import site_of
 from quant_pipeline.sandbox.simulation.interface import Market
 
 SERVER = "akshare"
+AUTHORITY = "quant_pipeline SANDBOX"
+"""Who signs the sites: by this a pipeline knows that a proxy is a sandbox's, and not a way to the real web."""
 _LONGEST_HEAD = 64 * 1024
 _PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 502: "Bad Gateway"}
 _BLOCK_PAGE = "<html><head><title>访问受限</title></head><body>您的访问过于频繁，请稍后再试</body></html>"
@@ -50,7 +52,7 @@ class WebProxy:
     def __init__(self, market_thread: MarketThread, calls: CallLog, faults: Faults, ca_file: Path) -> None:
         self._market_thread, self._calls, self._faults = market_thread, calls, faults
         self._ca_file = ca_file
-        self._authority = trustme.CA()
+        self._authority = trustme.CA(organization_name=AUTHORITY)
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
