@@ -22,8 +22,8 @@ from quant_pipeline.market import clock
 from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
-from quant_pipeline.ths.accounts import DEFAULT, STATES, Account, Accounts, Event, State
-from quant_pipeline.ths.errors import ThsError
+from quant_pipeline.ths.accounts import STATES, Account, Accounts, Event, State
+from quant_pipeline.ths.errors import DEFAULT, ThsError
 from quant_pipeline.vault.errors import VaultError
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import retold
 from quant_pipeline.settings import Settings
 from quant_pipeline.ths import qr
-from quant_pipeline.ths.accounts import Account, State, login_command
-from quant_pipeline.ths.errors import ThsError
+from quant_pipeline.ths.accounts import Account, State
+from quant_pipeline.ths.errors import ThsError, login_command
 from quant_pipeline.ths.logins import Logins
 from quant_pipeline.ths.qr import Shown
 

@@ -11,7 +11,8 @@ from quant_pipeline.notify.messages import session_expired
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.ths import ThsResource
 from quant_pipeline.resources.warehouse import WarehouseResource
-from quant_pipeline.ths.accounts import STATES, Account, Accounts, State, login_command
+from quant_pipeline.ths.accounts import STATES, Account, Accounts, State
+from quant_pipeline.ths.errors import login_command
 
 JOB = "ths_relogin"
 

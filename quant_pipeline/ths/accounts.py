@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,11 +14,9 @@ from psycopg.rows import class_row
 
 from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
-from quant_pipeline.ths.errors import Failure, ThsError
+from quant_pipeline.ths.errors import DEFAULT, Failure, ThsError
 from quant_pipeline.warehouse.database import Database
 
-DEFAULT: Final = "default"
-"""The name of a user's only account."""
 A_DAY: Final = 6
 """Logins of an account that are begun by itself."""
 _LOCKS = 0x51504C + 7
@@ -238,11 +235,6 @@ class Alone:
         if self._connection is not None:
             with self._connection as connection:  # unlocked first: a server lets go of a closed one's locks in its own time
                 connection.execute("SELECT pg_advisory_unlock_all()")
-
-
-def login_command(method: str, account: str) -> str:
-    """The command that logs that account in: `method` as `qr` or `sms --code`."""
-    return f"quant-pipeline ths login {method}" + ("" if account == DEFAULT else f" --account {shlex.quote(account)}")
 
 
 def _update(connection: psycopg.Connection[Any], account: str, changes: Mapping[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from quant_pipeline.language import marked, told
 
@@ -46,38 +47,54 @@ class ThsError(RuntimeError):
         self.failure = failure
 
 
-def of_code(code: int, text: str) -> ThsError:
+DEFAULT: Final = "default"
+"""The name of a user's only account."""
+
+
+def login_command(method: str, account: str) -> str:
+    """The command that logs that account in: `method` as `qr` or `sms --code`."""
+    return f"quant-pipeline ths login {method}" + ("" if account == DEFAULT else f" --account {shlex.quote(account)}")
+
+
+def of_code(code: int, text: str, account: str = DEFAULT) -> ThsError:
     """What a web login's error code means; `text`: the server's own words, without secrets."""
-    failure, advice = _CODES.get(code, (Failure.REFUSED, _OTHER))
-    return ThsError(failure, told(advice, code=code, text=text or "-"))
+    failure, method, advice = _CODES.get(code, (Failure.REFUSED, "qr", _OTHER))
+    command, other = login_command(method, account), login_command("cookie", account)
+    return ThsError(failure, told(advice, code=code, text=text or "-", command=command, other=other))
 
 
 _OTHER = marked("THS refused: {text} ({code})")
-_CODES: dict[int, tuple[Failure, str]] = {
+_CODES: dict[int, tuple[Failure, str, str]] = {
     -11400: (
         Failure.SLIDER,
+        "qr",
         marked(
             "THS asks for a slider ({code}), which only a person can move and nothing here does: log in with "
-            "`quant-pipeline ths login qr`, or import your browser's cookies with `quant-pipeline ths login cookie`"
+            "`{command}`, or import your browser's cookies with `{other}`"
         ),
     ),
     -10510: (
         Failure.ANOTHER_WAY,
-        marked("THS wants an SMS for this login ({code}): log in with `quant-pipeline ths login sms`"),
+        "sms",
+        marked("THS wants an SMS for this login ({code}): log in with `{command}`"),
     ),
     -11032: (
         Failure.ANOTHER_WAY,
-        marked("THS holds this login for unusual ({code}, {text}): begin again later, or with `quant-pipeline ths login qr`"),
+        "qr",
+        marked("THS holds this login for unusual ({code}, {text}): begin again later, or with `{command}`"),
     ),
     -11043: (
         Failure.ANOTHER_WAY,
-        marked("THS does not take this way of logging in ({code}, {text}): use `quant-pipeline ths login qr`"),
+        "qr",
+        marked("THS does not take this way of logging in ({code}, {text}): use `{command}`"),
     ),
     -10500: (
         Failure.CODE,
-        marked("the code is wrong or too old ({code}, {text}): ask for another one with `quant-pipeline ths login sms`"),
+        "sms",
+        marked("the code is wrong or too old ({code}, {text}): ask for another one with `{command}`"),
     ),
 }
+"""Code -> what it means, by which way one then logs in, and the words."""
 
 
 def says_expired(status: int, body: Any) -> bool:

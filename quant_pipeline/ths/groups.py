@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from quant_pipeline.language import marked, told
-from quant_pipeline.ths.errors import Failure, ThsError, says_expired
+from quant_pipeline.ths.errors import Failure, ThsError, login_command, says_expired
 from quant_pipeline.ths.hosts import Hosts
 from quant_pipeline.ths.line import Line
 from quant_pipeline.ths.market_ids import Entry, alternatives
@@ -39,10 +39,11 @@ _LOST = 3
 class SessionExpired(ThsError):
     """The login is over: `answer` is what THS said."""
 
-    def __init__(self, answer: str) -> None:
+    def __init__(self, answer: str, account: str) -> None:
+        command = login_command("qr", account)
         super().__init__(
             Failure.EXPIRED,
-            told("the THS login has expired ({answer}): log in again with `quant-pipeline ths login qr`", answer=answer),
+            told("the THS login has expired ({answer}): log in again with `{command}`", answer=answer, command=command),
         )
         self.answer = answer
 
@@ -100,7 +101,7 @@ class Groups:
     """The groups of the account that the session is of."""
 
     def __init__(self, session: LoggedIn, hosts: Hosts) -> None:
-        self._line, self._hosts = Line(hosts, session.cookies), hosts
+        self._line, self._hosts = Line(hosts, session.cookies, account=session.account), hosts
         self._version: str | None = None
 
     def all(self) -> list[Group]:
@@ -227,7 +228,7 @@ class Groups:
             content = None
         if says_expired(answer.status_code, content):
             words = "" if content is None else self._line.said(content.get("status_msg") or content.get("errorMsg"))
-            raise SessionExpired(words or f"HTTP {answer.status_code}")
+            raise SessionExpired(words or f"HTTP {answer.status_code}", self._line.account)
         if not isinstance(content, Mapping):
             raise ThsError(Failure.UNREADABLE, _ANOTHER_FORM)
         return content

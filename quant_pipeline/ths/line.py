@@ -11,7 +11,7 @@ import requests
 
 from quant_pipeline.language import told
 from quant_pipeline.sources import bounded_http
-from quant_pipeline.ths.errors import Failure, ThsError
+from quant_pipeline.ths.errors import DEFAULT, Failure, ThsError
 from quant_pipeline.ths.hosts import Hosts
 
 _TIMEOUT = 15.0
@@ -24,8 +24,10 @@ _THS = "10jqka.com.cn"
 class Line:
     """The jar is sent to THS's own servers only: no redirect is followed but by `visit`, and that stays with them."""
 
-    def __init__(self, hosts: Hosts, cookies: Mapping[str, str] | None = None) -> None:
+    def __init__(self, hosts: Hosts, cookies: Mapping[str, str] | None = None, *, account: str = DEFAULT) -> None:
+        """`account`: whose line it is, as its user calls him: by that name commands are told."""
         self.hosts = hosts
+        self.account = account
         self.cookies: dict[str, str] = dict(cookies or {})
         self._secrets: set[str] = set()
 

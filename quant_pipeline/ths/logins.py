@@ -16,7 +16,7 @@ from quant_pipeline.market import clock
 from quant_pipeline.ths import cookies as jar
 from quant_pipeline.ths import password, qr, sms
 from quant_pipeline.ths.accounts import Account, Accounts, Alone, Method, State
-from quant_pipeline.ths.errors import Failure, ThsError
+from quant_pipeline.ths.errors import Failure, ThsError, login_command
 from quant_pipeline.ths.hosts import Hosts
 from quant_pipeline.ths.line import Line
 from quant_pipeline.ths.probe import who
@@ -67,7 +67,7 @@ class Logins:
     def by_password(self, account: str, *, by_itself: bool = False) -> Session:
         """With the name and password that lie in the vault; those that were not to be kept are gone after that, however it
         ends, as are those of a first login that failed. ThsError, VaultError."""
-        held = self._entrusted(THS_PASSWORD, account, marked("give the password first: `quant-pipeline ths login password`"))
+        held = self._entrusted(THS_PASSWORD, account, marked("give the password first: `{command}`"), "password")
         try:
             with self._logging_in(account, Method.PASSWORD, by_itself=by_itself) as (row, line):
                 password.log_in(line, held["name"], held["password"], row.device)
@@ -79,7 +79,7 @@ class Logins:
 
     def by_cookies(self, account: str) -> Session:
         """With the cookies that lie in the vault for it; they are tried before they are kept. ThsError, VaultError."""
-        held = self._entrusted(THS_COOKIES, account, marked("give the cookies first: `quant-pipeline ths login cookie`"))
+        held = self._entrusted(THS_COOKIES, account, marked("give the cookies first: `{command}`"), "cookie")
         try:
             with self._logging_in(account, Method.COOKIE) as (_, line):
                 line.cookies |= held
@@ -89,7 +89,7 @@ class Logins:
 
     def send_code(self, account: str, *, by_itself: bool = False) -> None:
         """Has a code sent to the number that lies in the vault; the account then waits for it. ThsError, VaultError."""
-        mobile = self._entrusted(THS_MOBILE, account, marked("give the number first: `quant-pipeline ths login sms`"))
+        mobile = self._entrusted(THS_MOBILE, account, marked("give the number first: `{command}`"), "sms")
         with self._logging_in(account, Method.SMS, by_itself=by_itself) as (_, line):
             sms.send(line, mobile)
             self.vault.put(THS_SMS, account, line.cookies, lives=CODE_LIFE)
@@ -105,9 +105,10 @@ class Logins:
         with Alone(self._database, account):
             row = self.accounts.named(account)
             if row.state is not State.WAITING_FOR_CODE or not self.vault.holds(THS_SMS, account):
-                raise ThsError(Failure.CODE, told("no code is waited for: ask for one with `quant-pipeline ths login sms`"))
-            code = self._entrusted(THS_CODE, account, marked("give the code first: `quant-pipeline ths login sms --code`"))
-            line = Line(self._hosts, self._entrusted(THS_SMS, account, _BROKEN_OFF))
+                command = login_command("sms", account)
+                raise ThsError(Failure.CODE, told("no code is waited for: ask for one with `{command}`", command=command))
+            code = self._entrusted(THS_CODE, account, marked("give the code first: `{command}`"), "sms --code")
+            line = Line(self._hosts, self._entrusted(THS_SMS, account, _BROKEN_OFF), account=account)
             self.vault.forget(THS_CODE, account)  # right or wrong, it is used
             try:
                 sms.check(line, self._entrusted(THS_MOBILE, account, _BROKEN_OFF), code)
@@ -134,7 +135,7 @@ class Logins:
         say, VaultError."""
         session = self.sessions.peek(account)
         try:
-            found = who(Line(self._hosts, session.cookies))
+            found = who(Line(self._hosts, session.cookies, account=account))
         except ThsError as error:
             failed = {"failed_at": clock.now(), "failure": str(error)}
             if error.failure is not Failure.EXPIRED:
@@ -158,7 +159,7 @@ class Logins:
             former = State.EXPIRED if row.state is State.LOGGING_IN else row.state  # of a process that died
             self.accounts.move(account, State.LOGGING_IN, marked("a login began"), method=method, by_itself=by_itself)
             try:
-                yield row, Line(self._hosts)
+                yield row, Line(self._hosts, account=account)
             except Exception as error:
                 why = str(error) if isinstance(error, ThsError | VaultError) else _BROKEN_OFF
                 failed = {"failed_at": clock.now(), "failure": why}
@@ -192,8 +193,9 @@ class Logins:
         )
         return self.sessions.peek(account)
 
-    def _entrusted(self, kind: str, account: str, otherwise: str) -> Any:
+    def _entrusted(self, kind: str, account: str, otherwise: str, method: str = "") -> Any:
+        """What lies in the vault; where it does not, ThsError in the words `otherwise`, with the command of the `method`."""
         try:
             return self.vault.get(kind, account)
         except NoRecord:
-            raise ThsError(Failure.REFUSED, otherwise) from None
+            raise ThsError(Failure.REFUSED, told(otherwise, command=login_command(method, account))) from None

@@ -13,7 +13,7 @@ from typing import Any
 from quant_pipeline.language import told
 from quant_pipeline.ths import cookies as jar
 from quant_pipeline.ths import password
-from quant_pipeline.ths.errors import Failure, ThsError
+from quant_pipeline.ths.errors import Failure, ThsError, login_command
 from quant_pipeline.ths.line import Line, json_of, unreadable
 
 LIFE = 120.0
@@ -69,7 +69,8 @@ def log_in(line: Line, device: str, show: Look) -> None:
         if _one(line, device, number, tell):
             return
         tell("expired")
-    text = told("nobody confirmed the QR code ({count} were shown): run `quant-pipeline ths login qr` again", count=CODES)
+    command = login_command("qr", line.account)
+    text = told("nobody confirmed the QR code ({count} were shown): run `{command}` again", count=CODES, command=command)
     raise ThsError(Failure.NOT_CONFIRMED, text)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from quant_pipeline.language import marked, told
 from quant_pipeline.market import clock
-from quant_pipeline.ths.accounts import Account, Accounts, Method, State, login_command
-from quant_pipeline.ths.errors import Failure, ThsError
+from quant_pipeline.ths.accounts import Account, Accounts, Method, State
+from quant_pipeline.ths.errors import Failure, ThsError, login_command
 from quant_pipeline.vault.errors import NoRecord
 from quant_pipeline.vault.kinds import THS_SESSION
 from quant_pipeline.vault.vault import Vault

@@ -7,7 +7,7 @@ import time
 
 from quant_pipeline.language import told
 from quant_pipeline.ths import cookies as jar
-from quant_pipeline.ths.errors import Failure, ThsError, of_code
+from quant_pipeline.ths.errors import Failure, ThsError, login_command, of_code
 from quant_pipeline.ths.line import Line, json_of, unreadable
 from quant_pipeline.ths.sealing import seal
 
@@ -45,7 +45,11 @@ def check(line: Line, mobile: str, code: str) -> None:
     written = re.sub(r"\s", "", code)
     if not _CODE.fullmatch(written):
         raise ThsError(
-            Failure.CODE, told("a code has four to eight digits: give it again with `quant-pipeline ths login sms --code`")
+            Failure.CODE,
+            told(
+                "a code has four to eight digits: give it again with `{command}`",
+                command=login_command("sms --code", line.account),
+            ),
         )
     line.hide(mobile, written)
     lock = seal(line)
@@ -71,4 +75,4 @@ def _accepted(line: Line, path: str, form: dict[str, str]) -> None:
     except (TypeError, ValueError):
         raise unreadable() from None
     if code != 0:
-        raise of_code(code, line.said(answer.get("errormsg", answer.get("errorMsg"))))
+        raise of_code(code, line.said(answer.get("errormsg", answer.get("errorMsg"))), line.account)

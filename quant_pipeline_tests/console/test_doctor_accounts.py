@@ -51,4 +51,8 @@ def test_a_login_that_is_not_there_is_optional_and_one_that_waits_is_told(patien
     known.move("default", Login.WAITING_FOR_PERSON, "as a test wants it")
     found = accounts.ths(patient)
     assert (found.state, found.facts) == (State.WARNING, {"default": "waiting_for_person"})
-    assert "quant-pipeline ths login qr" in found.advice
+    assert found.advice.endswith("`quant-pipeline ths login qr`")
+    known.begun("wang")
+    known.move("wang", Login.EXPIRED, "as a test wants it", changes={"logged_in_at": clock.now()})
+    known.move("default", Login.ACTIVE, "as a test wants it")
+    assert accounts.ths(patient).advice.endswith("`quant-pipeline ths login qr --account wang`")

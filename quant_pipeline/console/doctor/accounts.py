@@ -7,6 +7,7 @@ from quant_pipeline.language import say
 from quant_pipeline.retelling import retold
 from quant_pipeline.ths.accounts import STATES, Accounts
 from quant_pipeline.ths.accounts import State as Login
+from quant_pipeline.ths.errors import login_command
 from quant_pipeline.vault.errors import NoKey, VaultError
 from quant_pipeline.vault.vault import Vault
 
@@ -36,5 +37,7 @@ def ths(patient: Patient) -> Finding:
     words = ", ".join(f"{row.account} {say(STATES[row.state])}" for row in rows)
     if all(row.state is Login.ACTIVE for row in rows):
         return Finding("ths account", State.OK, words, facts=facts)
-    advice = say("see why with `quant-pipeline ths status`, log in with `quant-pipeline ths login qr`")
+    out = next(row.account for row in rows if row.state is not Login.ACTIVE)
+    command = login_command("qr", out)
+    advice = say("see why with `quant-pipeline ths status`, log in with `{command}`", command=command)
     return Finding("ths account", State.WARNING, words, advice, facts)

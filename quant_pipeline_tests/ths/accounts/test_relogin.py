@@ -251,6 +251,8 @@ def by_sms(logins: Logins, sandbox: Rehearsal) -> None:
 
 
 def test_every_code_of_a_web_login_has_its_class_and_advice() -> None:
+    from quant_pipeline.language import speaking
+    from quant_pipeline.retelling import retold
     from quant_pipeline.ths.errors import of_code, says_expired
 
     classes = {-11400: Failure.SLIDER, -10510: Failure.ANOTHER_WAY, -11032: Failure.ANOTHER_WAY, -11043: Failure.ANOTHER_WAY}
@@ -259,6 +261,11 @@ def test_every_code_of_a_web_login_has_its_class_and_advice() -> None:
         assert error.failure is failure
         assert isinstance(error, ThsError)
         assert str(code) in str(error)
+        named = str(of_code(code, "异常", "wang"))
+        assert named.count("--account wang") == named.count("quant-pipeline ths login"), "of several accounts it is this one"
+        assert "--account" not in str(error), "of a user's only one no name is needed"
+        with speaking("zh"):
+            assert retold(named) != named, "its words are known in Chinese with the account's name in them too"
     assert says_expired(401, None)
     assert says_expired(200, {"status_code": 401})
     assert says_expired(200, {"errorCode": -1, "errorMsg": "登录已失效"})
