@@ -10,7 +10,15 @@ from quant_pipeline.assets import ths_account
 from quant_pipeline.assets.alerts import BY_HAND_TAG
 from quant_pipeline.assets.receivers import invite
 from quant_pipeline.assets.signals import clean_signals
-from quant_pipeline.market.datasets import AUCTION, MONTHLY_KLINE, PRICE_LIMITS, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
+from quant_pipeline.market.datasets import (
+    AUCTION,
+    INTRADAY_QUOTES,
+    MONTHLY_KLINE,
+    PRICE_LIMITS,
+    SUSPENSIONS,
+    THS_HOT,
+    WEEKLY_KLINE,
+)
 from quant_pipeline.selections import (
     BY_MONTH,
     BY_SESSION,
@@ -71,6 +79,11 @@ monthly_verification = _job(
     "monthly_verification",
     dg.AssetSelection.assets(*(BY_MONTH or [MONTHLY_KLINE.name])),
     "All stored months once more 月线全历史校验.",
+)
+quotes_report = _job(
+    "quotes_report",
+    dg.AssetSelection.assets(INTRADAY_QUOTES.name),
+    "What was kept of the session's live quotes, and whether it ends as the daily bars 盘中快照汇总与核对.",
 )
 operations_report = _job(
     "operations_report", dg.AssetSelection.groups("operations"), "Status, history, sources and statistics 运行报告."
@@ -147,6 +160,7 @@ JOBS: list[AssetJob | dg.JobDefinition] = [
     verification,
     weekly_verification,
     monthly_verification,
+    quotes_report,
     operations_report,
     signals_cleanup,
     bind_receiver,

@@ -12,10 +12,12 @@ from quant_pipeline.market.clock import EXCHANGE_ZONE
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import AUCTION, INDEX_WEIGHTS, MONTHLY_KLINE, SUSPENSIONS, THS_HOT, WEEKLY_KLINE
 from quant_pipeline.partitions import key_of, range_tags
+from quant_pipeline.quotes.settings import QuotesSettings
 from quant_pipeline.resources.options import AGAIN_TAG, run_config_of
 from quant_pipeline.resources.sync import QUEUE_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.selections import BY_SESSION
+from quant_pipeline.settings import read as read_settings
 from quant_pipeline.switches import switched_off
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -180,6 +182,14 @@ def monthly_verification_schedule(at: dt.datetime, warehouse: WarehouseResource)
     return _repair(at, warehouse, jobs.monthly_verification, Partition.MONTH)
 
 
+@_schedule(jobs.quotes_report, "What was kept of the session's live quotes, beside its bars. 盘中快照汇总与核对")
+def quotes_report_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
+    """Today's quotes, where they are kept."""
+    if not read_settings(QuotesSettings).stored:
+        return dg.SkipReason("未开启留存: live quotes are not kept (QUANT_QUOTES_STORE=true in .env switches it on).")
+    return _on_a_session(at, warehouse.calendar(), lambda day: _of_session(jobs.quotes_report, day))
+
+
 @_schedule(jobs.operations_report, "Status, history, sources, statistics. 运行报告")
 def operations_report_schedule(at: dt.datetime, warehouse: WarehouseResource) -> _ANSWER:
     """The reports of the group operations: on closed days nothing changes that they could tell."""
@@ -206,6 +216,7 @@ SCHEDULES = [
     verification_schedule,
     weekly_verification_schedule,
     monthly_verification_schedule,
+    quotes_report_schedule,
     operations_report_schedule,
     signals_cleanup_schedule,
 ]

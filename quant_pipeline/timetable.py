@@ -60,6 +60,7 @@ DEFAULTS: dict[str, Times] = {
     "verification": Times(cron="0 4 1 * *"),
     "weekly_verification": Times(cron="20 4 1 * *"),
     "monthly_verification": Times(cron="30 4 1 * *"),
+    "quotes_report": Times(cron="30 18 * * *"),
     "operations_report": Times(cron="15 * * * *"),
     "signals_cleanup": Times(cron="30 6 * * *"),
 }

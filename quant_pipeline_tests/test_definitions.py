@@ -14,6 +14,7 @@ from quant_pipeline.backtest.settings import Settings
 from quant_pipeline.definitions import build_defs, defs
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import (
+    INTRADAY_QUOTES,
     MARKET_OVERVIEW,
     PORTFOLIO_RISK,
     RECONCILIATION,
@@ -38,7 +39,16 @@ DATASET_OF = {
     "screen_dual_ma": SCREEN_RESULTS,
     **{
         each.name: each
-        for each in (RECONCILIATION, MARKET_OVERVIEW, SIGNALS, SIGNAL_STATISTICS, PORTFOLIO_RISK, WATCHLISTS, THS_WATCHLIST)
+        for each in (
+            RECONCILIATION,
+            MARKET_OVERVIEW,
+            SIGNALS,
+            SIGNAL_STATISTICS,
+            PORTFOLIO_RISK,
+            WATCHLISTS,
+            THS_WATCHLIST,
+            INTRADAY_QUOTES,
+        )
     },
 }
 
@@ -63,6 +73,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "computed": "market_overview",
         "watchlists": "watchlists ths_watchlist",
         "signals": "signals signal_statistics portfolio_risk",
+        "quotes": "intraday_quotes",
         "quality": "reconciliation",
         "lake": "lake",
         "exports": "export_qlib export_parquet export_vnpy export_csv",
@@ -73,7 +84,8 @@ def test_the_names_that_users_type_are_these() -> None:
     repository = defs.get_repository_def()
     jobs = (
         "daily_sync pre_open_sync catch_up reference_sync auction_sync hot_sync "
-        "weekly_sync monthly_sync verification weekly_verification monthly_verification operations_report signals_cleanup"
+        "weekly_sync monthly_sync verification weekly_verification monthly_verification "
+        "quotes_report operations_report signals_cleanup"
     ).split()
     by_hand = "backtest_grid backtest_walk_forward ths_login_qr ths_login_sms ths_login_sms_code ths_login_password "
     by_hand += "ths_login_cookie ths_relogin bind_receiver"

@@ -74,6 +74,7 @@ def test_the_job_of_a_data_set_that_is_switched_off_says_so(
         ("pre_open_sync", "45 8 * * *"),
         ("auction_sync", "27 9 * * *"),
         ("hot_sync", "0 10-15 * * *"),
+        ("quotes_report", "30 18 * * *"),
     ],
 )
 def test_each_job_has_its_time_in_shanghai_and_runs_by_itself(job: str, cron: str) -> None:
@@ -116,6 +117,17 @@ def test_a_closed_day_is_skipped_with_the_reason(
     assert answer.skip_message is not None
     assert f"{day} 休市" in answer.skip_message
     assert last in answer.skip_message
+
+
+def test_kept_quotes_are_reported_only_where_they_are_kept(
+    warehouse_at: WarehouseResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = tick(warehouse_at, "2026-11-20T18:30+08:00", "quotes_report")
+    assert isinstance(answer, dg.SkipReason)
+    assert "QUANT_QUOTES_STORE=true" in str(answer.skip_message)
+    monkeypatch.setenv("QUANT_QUOTES_STORE", "true")
+    assert asked(warehouse_at, "2026-11-20T18:30+08:00", "quotes_report").partition_key == "2026-11-20"
+    assert isinstance(tick(warehouse_at, "2026-11-21T18:30+08:00", "quotes_report"), dg.SkipReason)
 
 
 def test_the_synced_calendar_overrules_the_built_in_one(

@@ -17,8 +17,11 @@ _SETTLED = dt.time(15, 1)
 """The closing auction's price comes some seconds after 15:00: until then it is asked for."""
 _AFTER_HOURS = dt.time(15, 30)
 """STAR and ChiNext trade at the closing price from 15:05 to 15:30: their volume grows."""
-_MORNING = (OPENING_AUCTION, dt.time(11, 30))
+_NOON = dt.time(11, 30)
+_MORNING = (OPENING_AUCTION, _NOON)
 _AFTERNOON = dt.time(13, 0)
+CONTINUOUS = ((OPEN, _NOON), (_AFTERNOON, dt.time(14, 57)))
+"""Continuous trading: what is traded at all has a new quote every few seconds. The closing auction has none."""
 
 
 def ends_late(ts_code: str) -> bool:
