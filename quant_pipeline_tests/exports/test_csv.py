@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,3 +76,43 @@ def test_another_export_s_place_and_the_other_mode_s_are_refused(exported: Expor
     live = Origin(Settings(QUANT_HOME=tmp_path, QUANT_MODE=Mode.LIVE), origin.database, origin.calendar)
     with pytest.raises(ExportError, match="of the mode sandbox"):
         Qlib(Qlib.Parameters(to=str(tmp_path / "there"))).run(live)
+
+
+_EXPORT = """
+import sys
+from pathlib import Path
+from quant_pipeline.exports.contract import Origin
+from quant_pipeline.exports.csv import Csv
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.settings import Mode, Settings
+from quant_pipeline.warehouse.database import Database
+
+def told(at):
+    if at.done == 2:
+        print(at.at, flush=True)
+        sys.stdin.read()
+
+settings = Settings(QUANT_HOME=Path(sys.argv[2]))
+Csv(Csv.Parameters()).run(Origin(settings, Database(sys.argv[1], Mode.SANDBOX), xshg()), told)
+"""
+
+
+def test_an_export_killed_in_the_middle_leaves_what_stood_and_the_next_makes_it_whole(
+    exported: Exported, origin: Origin
+) -> None:
+    exported(Csv)
+    before = {name: (place(origin) / name).read_bytes() for name in FIRST}
+    restate(origin, "UPDATE daily_kline SET close = close + 0.01, high = high + 0.01")
+    command = [sys.executable, "-c", _EXPORT, origin.database.url, str(origin.settings.home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline(), "two files of the new state are written"
+        process.kill()
+        process.wait(20)
+    assert len(list(place(origin).parent.glob(".csv.*"))) == 2, "the half one lies beside, under a name that nobody opens"
+    assert {name: (place(origin) / name).read_bytes() for name in FIRST} == before
+    assert set(exported(Csv).parts) == BARS
+    stored = read(origin.database, DAILY_KLINE, columns=[*DAILY_KLINE.column_names, "source"])
+    back = pl.concat(pl.read_csv(each, schema=stored.schema) for each in sorted(place(origin).glob("daily_kline/*.csv")))
+    assert_frame_equal(back.sort(DAILY_KLINE.key), stored)
+    assert not exported(Csv).changed
