@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class Server:
 
     What was whole once and is no more is started again; what is still starting is waited for. It begins when the server
     `behind` a socket answers, with its dearest `module` imported by then; where it is to be `due` first, it is not started
-    before that.
+    before that. Lines that hold `chatter` are not passed on.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Server:
     behind: Path | None = None
     module: str | None = None
     due: Callable[[], bool] = lambda: True
+    chatter: re.Pattern[bytes] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
     _was_whole: bool = field(default=False, init=False)
@@ -105,7 +107,7 @@ class Server:
 
     def _pass_on(self, output: IO[bytes]) -> None:
         for line in output:
-            if not self._hushed:
+            if not self._hushed and not (self.chatter is not None and self.chatter.search(line)):
                 sys.stderr.write(line.decode(errors="replace"))
                 sys.stderr.flush()
 

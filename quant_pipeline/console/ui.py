@@ -24,6 +24,7 @@ from quant_pipeline.console.ports import refuse_taken
 from quant_pipeline.console.supervision import Server, kept_running
 from quant_pipeline.language import marked, say
 from quant_pipeline.resources.daemon_presence import running_daemon
+from quant_pipeline.resources.dagster_private.chatter import SAYS_NOTHING
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import DatabaseError
@@ -132,6 +133,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
         (*code, "--socket", str(socket_path), *logged),
         _has_code,
         module="dagster",
+        chatter=None if as_json else SAYS_NOTHING,
     )
     return [
         code_server,

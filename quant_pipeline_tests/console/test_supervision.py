@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from quant_pipeline.console import supervision
 from quant_pipeline.console.supervision import Server, kept_running
+from quant_pipeline.resources.dagster_private.chatter import SAYS_NOTHING
 from quant_pipeline_tests.console.commanded import until
 
 SERVES = """
@@ -89,3 +91,31 @@ def test_a_server_ends_when_its_starter_is_killed(script: Path) -> None:
     starter.kill()
     starter.wait()
     until(lambda: gone(server), "its end")
+
+
+CHATTERS = """
+from types import SimpleNamespace
+from dagster._core.definitions.declarative_automation.automation_condition_evaluator import AutomationConditionEvaluator
+from dagster._core.definitions.instigation_logger import InstigationLogger
+records = SimpleNamespace(prefetch_asset_records=lambda keys: None)
+tick = SimpleNamespace(logger=InstigationLogger(), asset_records_to_prefetch=[1, 2, 3], instance_queryer=records)
+AutomationConditionEvaluator.prefetch(tick)
+tick.logger.info("a push is asked for")
+"""
+
+
+@pytest.mark.parametrize("chatter", [SAYS_NOTHING, None], ids=["for a person", "for a collector"])
+def test_what_dagster_says_each_minute_of_nothing_is_not_passed_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], chatter: re.Pattern[bytes] | None
+) -> None:
+    (tmp_path / "chatters.py").write_text(CHATTERS, encoding="utf-8")
+    said = ""
+
+    def heard() -> bool:
+        nonlocal said
+        said += capfd.readouterr().err
+        return "a push is asked for" in said
+
+    with kept_running([Server("one", tmp_path / "chatters.py", chatter=chatter)]):
+        until(heard, "its last line")
+    assert ("asset records" in said) is (chatter is None)
