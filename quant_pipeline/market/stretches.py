@@ -22,10 +22,6 @@ BY_CODE = ("ts_code", "trade_date")
 """The key of rows by code and session."""
 
 
-_FEW = 4
-"""Rows that are less than such a part of all are fetched one by one; of more, the others are left out, which is faster."""
-
-
 class Stretches(NamedTuple):
     """The codes of rows of which a code's stand together, each once, in their order, and how many rows each has (Int64)."""
 
@@ -104,16 +100,6 @@ class ByCode:
 
         numbers = np.searchsorted(self.offsets, rows, side="right") - 1
         return self.rows[rows].select(self.codes.gather(pl.Series(numbers)).alias("ts_code"), pl.all())
-
-    def begun(self, rows: pl.DataFrame, begins: Array) -> pl.DataFrame:
-        """Columns of these rows: of each code the rows from this number on, up to its last."""
-        import numpy as np
-
-        lengths = self.offsets[1:] - begins
-        if lengths.sum() < rows.height // _FEW:
-            return rows[rows_from(begins, lengths)]
-        kept = np.arange(rows.height) >= np.repeat(begins, self.lengths)
-        return rows if kept.all() else rows.filter(pl.Series(kept))
 
     def counted_before(self, day: dt.date) -> Array:
         """Of each code the number of rows of before that day (int64)."""

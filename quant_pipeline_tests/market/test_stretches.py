@@ -48,12 +48,11 @@ def test_what_stands_beside_a_bar_is_what_joins_find(bars: list[tuple[str, int]]
 
 
 @pytest.mark.parametrize(("day", "counted"), [(0, [0, 0]), (2, [2, 1]), (9, [3, 2])])
-def test_rows_before_a_day_are_counted_and_cut_by_code(day: int, counted: list[int]) -> None:
+def test_rows_before_a_day_and_from_it_on_are_counted_by_code(day: int, counted: list[int]) -> None:
     rows = ByCode.of(_frame([("a", 0), ("a", 1), ("a", 2), ("b", 1), ("b", 4)], "bar"))
     found = rows.counted_before(FIRST + dt.timedelta(days=day))
     assert found.tolist() == counted
-    cut = rows.begun(rows.frame(), rows.offsets[:-1] + found)
-    assert cut.equals(rows.frame().filter(pl.col("trade_date") >= FIRST + dt.timedelta(days=day)))
+    cut = rows.frame().filter(pl.col("trade_date") >= FIRST + dt.timedelta(days=day))
     inside = within(rows.stretches(), rows.rows["trade_date"] >= FIRST + dt.timedelta(days=day))
     assert inside.codes.equals(stretches_of(cut["ts_code"]).codes)
     assert inside.lengths.equals(stretches_of(cut["ts_code"]).lengths)
