@@ -1,7 +1,7 @@
 """A Dagster data platform for China A-shares.
 
 In a notebook: `import quant_pipeline as qp`, then `qp.bars("600000.SH")`, `qp.read("daily_basic")`, `qp.sql("SELECT …")`,
-`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.backtest("dual_ma")`, `qp.watchlist("core")`,
+`qp.panel("close")`, `qp.screen("dual_ma")`, `qp.screens()`, `qp.backtest("dual_ma")`, `qp.watchlist("core")`,
 `qp.indicators.add(bars, "MA5 MACD")`. Each is loaded when it is first named, so that the import alone costs nothing.
 """
 
@@ -18,12 +18,24 @@ if TYPE_CHECKING:
     from quant_pipeline.notebook.backtests import backtest
     from quant_pipeline.notebook.errors import NothingStored, QueryError
     from quant_pipeline.notebook.klines import bars, panel
-    from quant_pipeline.notebook.screens import screen
+    from quant_pipeline.notebook.screens import screen, screens
     from quant_pipeline.notebook.tables import read, sql
     from quant_pipeline.notebook.watchlists import watchlist
 
 __version__ = "0.1.0"
-__all__ = ["NothingStored", "QueryError", "backtest", "bars", "indicators", "panel", "read", "screen", "sql", "watchlist"]
+__all__ = [
+    "NothingStored",
+    "QueryError",
+    "backtest",
+    "bars",
+    "indicators",
+    "panel",
+    "read",
+    "screen",
+    "screens",
+    "sql",
+    "watchlist",
+]
 
 _PLACES = {
     "NothingStored": "quant_pipeline.notebook.errors",
@@ -32,6 +44,7 @@ _PLACES = {
     "panel": "quant_pipeline.notebook.klines",
     "read": "quant_pipeline.notebook.tables",
     "screen": "quant_pipeline.notebook.screens",
+    "screens": "quant_pipeline.notebook.screens",
     "sql": "quant_pipeline.notebook.tables",
     "watchlist": "quant_pipeline.notebook.watchlists",
 }

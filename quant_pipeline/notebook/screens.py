@@ -1,10 +1,12 @@
-"""`qp.screen`: what a strategy picks, computed here and now; nothing is written."""
+"""`qp.screen`, `qp.screens`: what a strategy picks, or each of them, computed here and now; nothing is written."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
@@ -18,11 +20,13 @@ from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentenc
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import current
 from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.panel import Sight, all_of
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.lake import Snapshot
 from quant_pipeline.warehouse.reads import read_sql
-from quant_pipeline.warehouse.screening import read_market, screened
+from quant_pipeline.warehouse.screening import Market, all_screened, read_market, screened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,20 +71,71 @@ def screen(
     """
     frame_kind(as_)
     chosen, among = strategy_of(strategy).with_parameters(parameters), _universe(universe)
-    opened = current()
-    session = _session(opened.database, date)
-    calendar = opened.calendar()
-    with opened.rows() as stored:
-        market = read_market(stored, calendar, chosen.sight, [session])
-        if market.bars.is_empty():
-            command = f"quant-pipeline sync --start {session} --end {session}"
-            words = say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command)
-            raise NothingStored(words)
+    calendar = current().calendar()
+    with _read(date, chosen.sight) as (stored, market):
         hits = screened(stored, calendar, chosen, among, market)
     figures = pl.DataFrame([json.loads(each) for each in hits["figures"]], schema=list(chosen.figures))
     figures = figures.with_columns(pl.col(pl.Null).cast(pl.Float64))  # of no hit, no kind is known
     own = [name for name in chosen.figures if name not in _TOLD]
     return given(pl.concat([hits.select(_TOLD), figures.select(own)], how="horizontal"), as_)
+
+
+@overload
+def screens(
+    date: Day | None = ...,
+    *,
+    strategies: Sequence[str | type[Strategy]] | None = ...,
+    universe: Mapping[str, Any] | None = ...,
+    as_: Literal["pandas"] = ...,
+) -> pd.DataFrame: ...
+@overload
+def screens(
+    date: Day | None = ...,
+    *,
+    strategies: Sequence[str | type[Strategy]] | None = ...,
+    universe: Mapping[str, Any] | None = ...,
+    as_: Literal["polars"],
+) -> pl.DataFrame: ...
+@in_sentences
+def screens(
+    date: Day | None = None,
+    *,
+    strategies: Sequence[str | type[Strategy]] | None = None,
+    universe: Mapping[str, Any] | None = None,
+    as_: Literal["pandas", "polars"] = "pandas",
+) -> pd.DataFrame | pl.DataFrame:
+    """The hits of many strategies in a session, over one read: screen, and the columns of `screen` without the figures.
+
+    `strategies`: names or classes, with their defaults; None: all that are registered · the rest as in `screen`. A strategy
+    that fails is warned of, and the others' hits are there. QueryError as in `screen`, and where all failed.
+    """
+    frame_kind(as_)
+    asked = registered().strategies.values() if strategies is None else map(strategy_of, strategies)
+    chosen, among = [each() for each in asked], _universe(universe)
+    if not chosen:
+        raise QueryError(say("no strategy is asked for. All: {names}", names=", ".join(registered().strategies)))
+    calendar = current().calendar()
+    with _read(date, all_of(each.sight for each in chosen)) as (stored, market):
+        hits, failed = all_screened(stored, calendar, chosen, among, market)
+    if len(failed) == len(chosen):
+        raise QueryError("; ".join(failed.values()))
+    for why in failed.values():
+        warnings.warn(why, stacklevel=2)
+    return given(hits.select("screen", *_TOLD), as_)
+
+
+@contextmanager
+def _read(date: Day | None, sight: Sight) -> Iterator[tuple[Snapshot, Market]]:
+    """What is looked at of the day, or of the newest one that is stored. NothingStored, in words."""
+    opened = current()
+    session = _session(opened.database, date)
+    with opened.rows() as stored:
+        market = read_market(stored, opened.calendar(), sight, [session])
+        if market.bars.is_empty():
+            command = f"quant-pipeline sync --start {session} --end {session}"
+            words = say("no bars of {session} are stored. Fetch them: {command}", session=session, command=command)
+            raise NothingStored(words)
+        yield stored, market
 
 
 def _universe(filters: Mapping[str, Any] | None) -> Universe:

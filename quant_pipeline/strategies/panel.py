@@ -40,11 +40,13 @@ _LIMITS = ("up_limit", "down_limit")
 
 
 def together(needs: Iterable[Needs]) -> dict[str, tuple[str, ...]]:
-    """What several strategies need, as one: data set -> columns, in the order of the data set. Bars and factors always."""
+    """What several strategies need, as one: data set -> columns, in the order of the data set. Bars always."""
     wanted: dict[str, set[str]] = {DAILY_KLINE.name: {"close"}}
     for each in needs:
         for name, columns in each.items():
             wanted.setdefault(name, set()).update(columns)
+    if PRICE_LIMITS.name in wanted:
+        wanted[PRICE_LIMITS.name].add("up_limit")  # it tells whether there is a limit at all
     return {
         name: tuple(column for column in DATASETS[name].column_names if column in columns and column not in DATASETS[name].key)
         for name, columns in wanted.items()

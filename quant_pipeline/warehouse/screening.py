@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import polars as pl
@@ -21,7 +22,7 @@ from quant_pipeline.market.datasets import (
     THS_CONCEPTS,
     THS_MEMBERS,
 )
-from quant_pipeline.strategies.base import Strategy
+from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import IN_UNIVERSE, SharedPanel, Sight
 from quant_pipeline.strategies.universe import Universe, chosen, needed
 from quant_pipeline.warehouse.lake import Snapshot
@@ -32,6 +33,7 @@ _CONCEPT = "N"
 _BETWEEN = "、"
 _DIGITS = 9
 """Of a score, that count: sums over longer windows differ behind them."""
+_AT_ONCE = 2
 _logger = logging.getLogger(__name__)
 
 
@@ -67,10 +69,33 @@ def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe:
 
     StrategyError, UniverseError: sentences, and there are no hits of any session.
     """
+    return _hits(strategy, universe, market, _within(stored, calendar, universe, market))
+
+
+def all_screened(
+    stored: Snapshot, calendar: Calendar, strategies: Sequence[Strategy], universe: Universe, market: Market
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The hits of all, in their order, as `screened` has them; and of those that failed, why: the others are not hurt.
+
+    Two at a time: while one waits for Python the other computes.
+    """
+    within = _within(stored, calendar, universe, market)
+    found, failed = [], {}
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        asked = [(each, threads.submit(_hits, each, universe, market, within)) for each in strategies]
+        for strategy, hits in asked:
+            try:
+                found.append(hits.result())
+            except StrategyError as error:
+                failed[strategy.name] = str(error)
+    schema = {column.name: column.type.polars for column in SCREEN_RESULTS.columns}
+    return (pl.concat(found) if found else pl.DataFrame(schema=schema)), failed
+
+
+def _hits(strategy: Strategy, universe: Universe, market: Market, within: pl.DataFrame | None) -> pl.DataFrame:
     panel, asked = market.panel.seen(strategy.sight), None
-    if universe.chooses:
+    if within is not None:
         asked = json.dumps(universe.asked, ensure_ascii=False)
-        within = _within(stored, calendar, universe, market).with_columns(pl.lit(True).alias(IN_UNIVERSE))
         panel = panel.join(within, on=_KEY, how="left", maintain_order="left").with_columns(
             pl.col(IN_UNIVERSE).fill_null(False)
         )
@@ -92,9 +117,12 @@ def screened(stored: Snapshot, calendar: Calendar, strategy: Strategy, universe:
     )
 
 
-def _within(stored: Snapshot, calendar: Calendar, universe: Universe, market: Market) -> pl.DataFrame:
+def _within(stored: Snapshot, calendar: Calendar, universe: Universe, market: Market) -> pl.DataFrame | None:
+    """The bars that may be picked, marked so; None: all may."""
+    if not universe.chooses:
+        return None
     tables = {dataset.name: _rows(stored, dataset, market.sessions) for dataset in needed(universe)}
-    return chosen(universe, market.bars, tables, calendar)
+    return chosen(universe, market.bars, tables, calendar).with_columns(pl.lit(True).alias(IN_UNIVERSE))
 
 
 def _rows(stored: Snapshot, dataset: Dataset, sessions: Sequence[dt.date]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import pytest
 import quant_pipeline as qp
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.strategies.dual_ma import DualMovingAverage
+from quant_pipeline.strategies.registry import registered
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.notebook.conftest import DAYS
 from quant_pipeline_tests.sync.stored import store
@@ -112,6 +113,13 @@ def test_sql_changes_nothing(query: str) -> None:
     assert qp.read("daily_kline").shape == before
 
 
+class _Failing(DualMovingAverage):
+    name = "failing"
+
+    def signals(self, bars: pl.DataFrame) -> pl.DataFrame:
+        raise ValueError("no such luck" if bars.height else "no bars")
+
+
 def test_a_screen_is_computed_and_not_written(stored: Database) -> None:
     rising = pl.DataFrame({"trade_date": DAYS}).with_row_index("at")
     close = pl.when(pl.col("at") < len(DAYS) - 1).then(20 - 0.1 * pl.col("at")).otherwise(40.0)
@@ -125,6 +133,17 @@ def test_a_screen_is_computed_and_not_written(stored: Database) -> None:
     assert qp.screen("dual_ma", DAYS[-2], fast=3, slow=10).empty
     with pytest.raises(qp.QueryError, match="the universe is empty on"):
         qp.screen("dual_ma", universe={"boards": ["star"]})
+    every = qp.screens(as_="polars")
+    alone = [qp.screen(name, as_="polars").select(every.columns[1:]) for name in registered().strategies]
+    assert every.select(every.columns[1:]).equals(pl.concat(alone))
+    assert every.height > 0
+    with pytest.warns(UserWarning, match="failing: it failed on these bars .no such luck."):
+        others = qp.screens(strategies=[_Failing, "dual_ma"])
+    assert set(others["screen"]) == {"dual_ma"}
+    with pytest.raises(qp.QueryError, match="no such luck"):
+        qp.screens(strategies=[_Failing])
+    with pytest.raises(qp.QueryError, match="no strategy is asked for"):
+        qp.screens(strategies=[])
     assert len(qp.screen("dual_ma", universe={"codes": ["000001.SZ"]}, fast=3, slow=10)) == 1
     assert qp.sql("SELECT count(*) AS hits FROM screen_results").iloc[0, 0] == 0
     assert qp.sql("SELECT count(*) AS messages FROM messages").iloc[0, 0] == 0
