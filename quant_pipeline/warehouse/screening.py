@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import (
@@ -59,7 +60,8 @@ def read_market(stored: Snapshot, calendar: Calendar, sight: Sight, sessions: Se
     panel = read_panel(stored, calendar, sight, sessions)
     columns = [*_KEY, "close", "pct_chg", "amount"]
     bars = stored.read(DAILY_KLINE, start=sessions[0], end=sessions[-1], columns=columns)
-    _logger.info("read %d bars for the screens of %s to %s", panel.rows.height, sessions[0], sessions[-1])
+    days = {"first": sessions[0], "last": sessions[-1]}
+    _logger.info(told("read {bars:,} bars for the screens of {first} to {last}", bars=panel.rows.height, **days))
     shared = SharedPanel(panel, min(sessions))
     return Market(tuple(sessions), sight, _states(stored, sight), shared, bars, _described(stored))
 
