@@ -49,7 +49,7 @@ def export_asset(kind: type[Export], *, by_itself: bool) -> dg.AssetsDefinition:
                 written = kind(asked).run(Origin(current, warehouse.database, warehouse.calendar()), _logged(context))
             except ExportError as error:
                 raise Failed(str(error)) from None
-        return dg.MaterializeResult(metadata=labelled(_metadata(written)))
+        return dg.MaterializeResult(metadata=shown(written))
 
     return export
 
@@ -67,8 +67,9 @@ def _logged(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
     return line
 
 
-def _metadata(written: Written) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def shown(written: Written) -> dict[str, Any]:
+    """What a materialization of an export says, whoever ran it."""
+    facts: dict[str, Any] = {
         "path": dg.MetadataValue.path(written.place),
         **origin(),
         "parts_written": len(written.parts),
@@ -78,12 +79,12 @@ def _metadata(written: Written) -> dict[str, Any]:
         "megabytes": round(written.bytes / 1e6, 1),
     }
     if not written.changed:
-        shown["note"] = "nothing changed, nothing was written 没有变动，未写入"
+        facts["note"] = "nothing changed, nothing was written 没有变动，未写入"
     if written.notes:
-        shown["notes"] = "; ".join(for_readers(note) for note in written.notes)
+        facts["notes"] = "; ".join(for_readers(note) for note in written.notes)
     if written.parts:
-        shown["parts"] = table(pl.DataFrame({"写入 written": list(written.parts[:_LISTED])}))
-    return shown
+        facts["parts"] = table(pl.DataFrame({"写入 written": list(written.parts[:_LISTED])}))
+    return labelled(facts)
 
 
 def _description(kind: type[Export]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,34 @@ def test_the_command_exports_says_so_and_a_second_one_that_nothing_changed(
     assert "Nothing changed, nothing was written" in again.stdout
     assert "qlib.init(" in again.stdout
     assert json.loads(CliRunner().invoke(main, ["export", "qlib", "--json"]).stdout)["changed"] is False
+
+
+def test_a_command_s_run_stands_on_the_asset_s_page_as_its_own(
+    filled: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path))
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(filled.instance))
+    place = tmp_path / "reported"
+    facts = json.loads(CliRunner().invoke(main, ["export", "csv", "--to", str(place), "--json"]).stdout)
+    told = _last(filled, "export_csv")
+    assert (told["path"], told["parts_written"], told["rows"]) == (str(place), len(facts["written"]), facts["rows"])
+    assert not facts["notes"]
+    assert filled.run([], "export_csv", job="__ASSET_JOB", config={"export_csv": {"to": str(place)}}).success
+    assert _last(filled, "export_csv").keys() >= {"path", "origin", "parts_written", "unchanged", "rows", "note"}
+
+
+def test_where_dagster_cannot_be_opened_the_export_is_written_and_a_note_says_so(
+    filled: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del filled
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("storage: {nonsense: 1}")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    done = CliRunner().invoke(main, ["export", "csv", "--to", str(tmp_path / "there"), "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert "does not show this run" in facts["notes"][-1]
+    assert (tmp_path / "there" / "manifest.json").is_file()
 
 
 def test_a_command_that_cannot_write_says_why_in_one_line(filled: Platform, tmp_path: Path) -> None:
