@@ -33,9 +33,18 @@ def checkout(folder: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def started(*arguments: str, python: Sequence[str] = ()) -> subprocess.Popen[str]:
-    command = [sys.executable, *python, "-m", "quant_pipeline", *arguments]
+    return spawned(*python, "-m", "quant_pipeline", *arguments)
+
+
+def spawned(*arguments: str) -> subprocess.Popen[str]:
+    """Python with these arguments, as a terminal starts it."""
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hearing, start_new_session=True
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hearing,
+        start_new_session=True,
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from quant_pipeline.sync.insight import history
 from quant_pipeline.sync.insight.commands import commands_of
 from quant_pipeline.warehouse import server
 from quant_pipeline_tests.assets.platform import Platform
-from quant_pipeline_tests.console.commanded import checkout, hanging, interrupt, started, until
+from quant_pipeline_tests.console.commanded import checkout, hanging, interrupt, spawned, started, until
 
 
 @pytest.fixture
@@ -131,13 +129,14 @@ def test_a_signal_ends_a_command_whose_main_thread_does_not_come_to_hear_it(busy
         "    except KeyboardInterrupt:\n"
         "        threading.Thread(target=print).start()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "busy\n"
-    assert interrupt(process, signal.SIGTERM) == f"quant-pipeline: {STOPPED}\n"
-    assert process.returncode == 143
+    process = spawned("-c", script)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "busy\n"
+        assert interrupt(process, signal.SIGTERM) == f"quant-pipeline: {STOPPED}\n"
+        assert process.returncode == 143
+    finally:
+        process.kill()
 
 
 @pytest.mark.usefixtures("instance")
