@@ -85,10 +85,9 @@ def upgrade(engine: sa.Engine, mode: Mode, *, again: bool = False) -> None:
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
     """A digest of all definitions (tables, views, triggers) and of every revision's name: equal means nothing to do."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     digest = hashlib.sha256()
     for definition in _definitions(metadata_of()):
-        digest.update(str(definition.compile(dialect=dialect)).encode())
+        digest.update(_in_any_order(definition).encode())
     for definition_text in (*DEFINITIONS, *table_changes.DEFINITIONS):
         digest.update(definition_text.encode())
     for revision in sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")):
@@ -102,6 +101,12 @@ def _definitions(metadata: sa.MetaData) -> Iterator[sa.schema.ExecutableDDLEleme
         yield SetTableComment(table)
         yield from (SetColumnComment(column) for column in table.columns if column.comment)
         yield from (CreateIndex(index) for index in sorted(table.indexes, key=lambda index: str(index.name)))
+
+
+def _in_any_order(definition: sa.schema.ExecutableDDLElement) -> str:
+    """The definition's lines, sorted: SQLAlchemy copies a table's constraints out of a set, in another order each time."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return "\n".join(sorted(line.strip(", \t") for line in str(definition.compile(dialect=dialect)).splitlines()))
 
 
 def lock(connection: sa.Connection) -> None:

@@ -208,3 +208,15 @@ def test_messages_that_waited_before_there_were_deliveries_go_on_waiting(warehou
     assert deliveries == [("pushplus", "delivered", None), ("pushplus", "accepted", "receipt"), ("pushplus", "failed", None)]
     counted = read_sql(warehouse, "SELECT count(*) AS calls FROM delivery_attempts WHERE account = 'pushplus'").item()
     assert counted == 2, "what was sent today counts against today's limit"
+
+
+def test_the_digest_of_the_tables_does_not_hang_on_the_order_of_their_constraints() -> None:
+    """SQLAlchemy copies them out of a set: processes of one version would not agree, and upgrade the tables in turns."""
+
+    def of(*constraints: sa.Constraint) -> sa.schema.CreateTable:
+        return sa.schema.CreateTable(sa.Table("sent", sa.MetaData(), sa.Column("message", sa.BigInteger), *constraints))
+
+    one = of(sa.UniqueConstraint("message"), sa.CheckConstraint("message > 0"))
+    other = of(sa.CheckConstraint("message > 0"), sa.UniqueConstraint("message"))
+    assert str(one.compile()) != str(other.compile())
+    assert schema._in_any_order(one) == schema._in_any_order(other) != schema._in_any_order(of(sa.UniqueConstraint("message")))
