@@ -31,7 +31,14 @@ def only_looking() -> None:
     """For a command that shows something small and ends: no garbage is looked for, and polars, which many modules name and
     such a command hardly uses, is loaded when something of it is."""
     gc.disable()
-    sys.modules.setdefault("polars", _Unloaded("polars"))
+    load_when_used("polars")
+
+
+def load_when_used(*names: str) -> None:
+    """These modules are loaded when something of them is used, by whichever thread; their import alone costs nothing."""
+    for name in names:
+        if name not in sys.modules:
+            sys.modules[name] = _Unloaded(name)
 
 
 class _Unloaded(ModuleType):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from quant_pipeline import door
 from quant_pipeline.market import xshg
 from quant_pipeline.warehouse import known_schema, schema
 from quant_pipeline.warehouse.database import Database
@@ -79,3 +80,14 @@ def test_tables_of_other_code_are_asked_again(warehouse: Database, tmp_path: Pat
         monkeypatch.setattr(known_schema, "_PACKAGE", Path(known_schema.__file__).parents[1])
         connection.execute("UPDATE quant_warehouse SET fingerprint = 'older'")
         assert not known_schema.is_current(connection, warehouse.mode)
+
+
+def test_our_own_pages_do_not_load_a_client_of_socket_io(tmp_path: Path) -> None:
+    door_main = Path(door.__file__).with_name("__main__.py")
+    lines = door_main.read_text(encoding="utf-8").partition("    host, port")[0]
+    script = tmp_path / "loads.py"
+    script.write_text(f"{lines}    print(*sys.modules)\n", encoding="utf-8")
+    told = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    loaded = set(told.stdout.split())
+    assert {"quant_pipeline.door.app", "socketio", "fastapi"} <= loaded
+    assert loaded & {"aiohttp.client", "pandas", "matplotlib", "dagster", "sqlalchemy", "numba"} == set()
