@@ -81,7 +81,7 @@ def test_the_next_command_ends_it_and_tells_of_it_once(platform: Platform, insta
     assert "进程被杀死" not in line, "who is at the terminal reads one language"
     told = platform.rows("SELECT title, content FROM messages WHERE dedupe_key = %s", failure_key(run.run_id, run.tags))
     ((title, content),) = told
-    assert "daily_sync" in title
+    assert "quant-pipeline sync --datasets name_history" in title
     assert "进程被杀死" in content
 
 

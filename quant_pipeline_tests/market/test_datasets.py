@@ -94,7 +94,7 @@ def test_bars_have_tushares_names_and_units() -> None:
 def test_computed_data_sets_have_no_source() -> None:
     assert {name for name, dataset in DATASETS.items() if not dataset.sourced} == {
         *("screen_results", "reconciliation", "market_overview", "signals", "signal_statistics", "portfolio_risk"),
-        *("watchlists", "ths_watchlist"),
+        *("watchlists", "ths_watchlist", "intraday_quotes"),
     }
 
 
