@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -39,7 +38,6 @@ from quant_pipeline.warehouse.lake import Snapshot
 
 _BARS = ("open", "close", "pre_close", "vol")
 _OF_VWAP = ("high", "low", "amount")
-_LIMITS = ("up_limit", "down_limit")
 _SPAN = "SELECT min(trade_date) AS first, max(trade_date) AS last FROM daily_kline"
 _CARRIED_OUT = "实施"
 _EXTRA = 30
@@ -96,14 +94,11 @@ def load(
     known = calendar.between(since, sessions[-1])
     own = (needs or {}).get(DAILY_KLINE.name, ())
     prices = dict.fromkeys((*_BARS, *(_OF_VWAP if Fill.VWAP in fills else ()), *(name for name in own if name in _OF_VWAP)))
-    with stored.twin() as twin, ThreadPoolExecutor(1) as thread:  # while the bars are put in order
-        beside = thread.submit(_factors, twin, known[0], known[-1], codes)
-        bars = _bars(stored, known[0], known[-1], codes, list(prices))
-        if bars.rows.is_empty():
-            raise BacktestError(_no_bars(sessions, codes))
-        limits = stored.read_by_code(PRICE_LIMITS, start=known[0], end=known[-1], codes=codes, columns=_LIMITS)
-        market = market_of(bars, known, limits)
-        factors = beside.result()
+    bars = _bars(stored, known[0], known[-1], codes, list(prices))
+    if bars.rows.is_empty():
+        raise BacktestError(_no_bars(sessions, codes))
+    limits = stored.read_by_code(PRICE_LIMITS, start=known[0], end=known[-1], codes=codes, columns=("up_limit", "down_limit"))
+    market = market_of(bars, known, limits)
     names = stored.read(NAME_HISTORY, codes=codes)
     notes, more = [], []
     if (lacking_sessions := gaps_of_bars(stored, market, len(known) - len(sessions), chosen=codes is not None)) is not None:
@@ -118,6 +113,7 @@ def load(
             notes.append(
                 say("{count:,} bars have no stored limits: counted by the exchange's rules of the day", count=counted.height)
             )
+    factors = _factors(stored, known[0], known[-1], codes)
     factor = aligned(market, factors, "adj_factor")
     steps = steps_of(market, factor, _dividends(stored, codes))
     panel = pl.DataFrame()
