@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from quant_pipeline.strategies.indicators import IndicatorError, add, crosses, ema, ma, running
+from quant_pipeline.strategies.indicators import IndicatorError, add, crosses, ema, ma, running, std
 from quant_pipeline.strategies.indicators.running import Buffers
 from quant_pipeline_tests.strategies.indicators.market import walks
 
@@ -41,6 +42,21 @@ def test_a_null_in_the_middle_is_none_until_it_has_left_the_window(way: str, mon
     assert shown["ma"].to_list() == [None, None, 2.0, None, None, None, 6.0, 7.0, None, None, None, 11.0]
     assert shown["ema"].is_null().arg_true().to_list() == [3, 8]
     assert shown["ema"][4] == (shown["ema"][2] + 5) / 2, "a recursion stays as it was"
+
+
+@pytest.mark.parametrize("window", [2, 20, 60])
+def test_deviations_that_run_along_are_those_of_each_window_after_jumps_standstills_and_gaps(window: int) -> None:
+    """Sums that were large a moment ago leave their rounding behind: they are counted anew."""
+    random = np.random.default_rng(window)
+    x = 10 * np.exp(np.cumsum(random.normal(0, 0.02, 900)))
+    x[100:103] *= 1e5
+    x[300:420] = x[300]
+    x[600] = np.nan
+    found = walks(900).with_columns(x=pl.Series(x)).select(std=std(window, "x"))["std"].to_numpy()
+    expected = np.full(x.size, np.nan)
+    expected[window - 1 :] = np.lib.stride_tricks.sliding_window_view(x.astype(np.longdouble), window).std(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+    assert (found[300 + window : 420] == 0).all(), "a price that stands still has none at all"
 
 
 def test_buffers_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
