@@ -13,7 +13,17 @@ import numpy as np
 import polars as pl
 
 from quant_pipeline.backtest.layout import NEVER, Array
-from quant_pipeline.backtest.passes import averaged, bounded, changes, in_shares, in_units, merged, numbered, taken, unexplained
+from quant_pipeline.backtest.passes import (
+    averaged,
+    bounded,
+    carried,
+    changes,
+    in_shares,
+    in_units,
+    merged,
+    numbered,
+    unexplained,
+)
 from quant_pipeline.backtest.settings import BacktestError
 from quant_pipeline.backtest.units import parts
 from quant_pipeline.language import say
@@ -133,7 +143,7 @@ class Steps:
 
 
 def steps_of(market: Market, factor: Array, dividends: pl.DataFrame | None = None) -> Steps:
-    """What happened to holders on ex-dates. `factor`: adj_factor per bar, NaN where unknown · `dividends`: ts_code, ex_date,
+    """What happened to holders on ex-dates. `factor`: adj_factor per bar (`factors_of`) · `dividends`: ts_code, ex_date,
     record_date, cash_div_tax [元 a share], stk_bo_rate, stk_co_rate, stk_div (their sum) [a share]; those carried out.
 
     A dividend whose ex-date lies in a halt is paid on it all the same. A factor step that no record explains, or not whole,
@@ -165,11 +175,18 @@ _TOLERANCE: Final = 0.005
 """Part of the close before by which a record's ex-rights price and the bar's own may differ, and still be one."""
 
 
-def aligned(market: Market, rows: ByCode, column: str) -> Array:
-    """A column of rows (sorted by code and trade_date) beside the market's bars; float64, NaN where it has none."""
-    places = _matching(market.codes, market.offsets, market.session, rows, market.sessions)
-    found: Array = taken(_floats(rows.rows[column], float("nan")), places)
+def factors_of(market: Market, factors: ByCode) -> Array:
+    """Per bar the factor of its session, or the code's last one before it; float64, NaN where it has none. `factors`:
+    trade_date, adj_factor, sorted by code and trade_date; rows that say what the one before said may be missing."""
+    days, values = factors.rows["trade_date"].to_physical().to_numpy(), _floats(factors.rows["adj_factor"], float("nan"))
+    found: Array = carried(market.offsets, market.day, _places(market.codes, factors), factors.offsets, days, values)
     return found
+
+
+def _places(codes: Sequence[str], rows: ByCode) -> Array:
+    """The number that each code has among these rows', -1: none."""
+    place = {code: number for number, code in enumerate(rows.codes.to_list())}
+    return np.array([place.get(code, -1) for code in codes], dtype=np.int64)
 
 
 def _numbers(days: pl.Series, sessions: Sequence[dt.date]) -> Array:
@@ -193,9 +210,8 @@ def _price(column: pl.Series) -> Array:
 
 def _matching(codes: Sequence[str], offsets: Array, session: Array, rows: ByCode, sessions: Sequence[dt.date]) -> Array:
     """Per bar the row that is of its code and session, -1 where there is none."""
-    place = {code: number for number, code in enumerate(rows.codes.to_list())}
-    of_code = np.array([place.get(code, -1) for code in codes], dtype=np.int64)
-    found: Array = merged(offsets, session, of_code, rows.offsets, _numbers(rows.rows["trade_date"], sessions))
+    days = _numbers(rows.rows["trade_date"], sessions)
+    found: Array = merged(offsets, session, _places(codes, rows), rows.offsets, days)
     return found
 
 

@@ -73,11 +73,19 @@ def merged(offsets: Array, session: Array, of_code: Array, starts: Array, days: 
 
 
 @compiled_when_called
-def taken(values: Array, rows: Array) -> Array:
-    """The values in these rows; NaN for -1."""
-    found = np.empty(rows.shape[0])
-    for place in range(rows.shape[0]):
-        found[place] = values[rows[place]] if rows[place] >= 0 else np.nan
+def carried(offsets: Array, day: Array, of_code: Array, starts: Array, days: Array, values: Array) -> Array:
+    """Per bar the value of the code's last row up to its day in another frame; NaN where there is none. As `merged`; `day` of
+    each bar, `days` and `values` of their rows."""
+    found = np.full(day.shape[0], np.nan)
+    for code in range(of_code.shape[0]):
+        if of_code[code] < 0:
+            continue
+        at, end, value = starts[of_code[code]], starts[of_code[code] + 1], np.nan
+        for row in range(offsets[code], offsets[code + 1]):
+            while at < end and days[at] <= day[row]:
+                value = values[at]
+                at += 1
+            found[row] = value
     return found
 
 

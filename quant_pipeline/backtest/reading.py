@@ -11,7 +11,7 @@ import polars as pl
 from quant_pipeline.backtest.counted_limits import counted_limits
 from quant_pipeline.backtest.gaps import gaps_of_bars, gaps_of_benchmark
 from quant_pipeline.backtest.layout import Exchange
-from quant_pipeline.backtest.market_data import Market, Steps, aligned, market_of, steps_of, with_limits, without_limits
+from quant_pipeline.backtest.market_data import Market, Steps, factors_of, market_of, steps_of, with_limits, without_limits
 from quant_pipeline.backtest.panel import Read, panel_of
 from quant_pipeline.backtest.settings import BacktestError, Fill, Settings
 from quant_pipeline.language import say
@@ -114,7 +114,7 @@ def load(
                 say("{count:,} bars have no stored limits: counted by the exchange's rules of the day", count=counted.height)
             )
     factors = _factors(stored, known[0], known[-1], codes)
-    factor = aligned(market, factors, "adj_factor")
+    factor = factors_of(market, factors)
     steps = steps_of(market, factor, _dividends(stored, codes))
     panel = pl.DataFrame()
     if needs is not None:
@@ -218,10 +218,13 @@ def _a_shares(codes: pl.Series) -> pl.Series:
 
 
 def _factors(stored: Snapshot, start: dt.date, end: dt.date, codes: Sequence[str] | None) -> ByCode:
-    shares = stored.read_by_code(ADJ_FACTOR, start=start, end=end, codes=codes, columns=("adj_factor",))
-    if codes is None:
-        return shares
-    return _joined(shares, stored.read_by_code(ETF_ADJ, start=start, end=end, codes=codes, columns=("adj_factor",)))
+    """Where they change, as all of them are a tenth of what is read."""
+    shares = stored.read_steps(ADJ_FACTOR, "adj_factor", start=start, end=end, codes=codes)
+    return (
+        shares
+        if codes is None
+        else _joined(shares, stored.read_steps(ETF_ADJ, "adj_factor", start=start, end=end, codes=codes))
+    )
 
 
 def _dividends(stored: Snapshot, codes: Sequence[str] | None) -> pl.DataFrame | None:

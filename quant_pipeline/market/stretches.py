@@ -7,6 +7,7 @@ compared in each of them.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -62,7 +63,16 @@ class ByCode:
     @classmethod
     def sorted(cls, frame: pl.DataFrame) -> Self:
         """The frame's rows, whatever their order."""
-        return cls.of(by_code(frame))
+        import numpy as np
+
+        codes = frame["ts_code"]
+        known = codes.unique().sort()
+        numbers = codes.cast(pl.Enum(known)).to_physical().to_numpy().astype(np.int64)
+        offsets = np.append(0, np.cumsum(np.bincount(numbers, minlength=len(known)))).astype(np.int64)
+        (days,), first, span = _spanned([frame["trade_date"]])
+        keys = _Keys([numbers * span - first + days], span, len(known))
+        order, rows = _order(keys), frame.drop("ts_code")
+        return cls(known, offsets, rows if order is None else rows.rechunk()[order])
 
     @property
     def lengths(self) -> Array:
@@ -80,6 +90,10 @@ class ByCode:
         """The rows, each with its ts_code."""
         return self.rows.select(self.code_of_rows(), pl.all())
 
+    def select(self, columns: Sequence[str]) -> pl.DataFrame:
+        """These columns, of which ts_code may be one."""
+        return (self.frame() if "ts_code" in columns else self.rows).select(columns)
+
     def beside(self, columns: pl.DataFrame) -> Self:
         """The rows with these columns beside them."""
         return replace(self, rows=self.rows.hstack(columns))
@@ -93,6 +107,14 @@ class ByCode:
         kept = ~left_out
         offsets = np.append(0, np.cumsum(kept.to_numpy(), dtype=np.int64))[self.offsets]
         return replace(self, offsets=offsets, rows=self.rows.filter(kept))
+
+    def steps(self, column: str) -> Self:
+        """Of each code its first row, and those whose value is not that of the row before."""
+        values = self.rows[column]
+        same = values.eq_missing(values.shift(1)).to_numpy(writable=True)
+        begins = self.offsets[:-1]
+        same[begins[begins < len(same)]] = False
+        return self.without(pl.Series(same)) if len(same) else self
 
     def at(self, rows: Array) -> pl.DataFrame:
         """The rows of these numbers, each with its ts_code."""
@@ -127,20 +149,6 @@ class ByCode:
         return self.codes.gather(pl.Series(numbers)).alias("ts_code")
 
 
-def by_code(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows sorted by ts_code and trade_date; the frame itself where they are already."""
-    import numpy as np
-
-    keys = _keys(ByCode.of(frame))
-    (key,) = keys.rows
-    if (key[1:] >= key[:-1]).all():
-        return frame
-    places = _places_of(key, keys) if _roomy(keys) else None
-    if places is None or (order := places[places >= 0]).size < key.size:  # too far apart, or a key twice
-        order = np.argsort(key, kind="stable")
-    return frame.rechunk()[order]
-
-
 class _Keys(NamedTuple):
     """Of the rows of some tables a number each for its ts_code and trade_date, the same in all tables: in order as the two
     are, a code's `days` apart from the next one's; `codes`: of how many codes in all."""
@@ -153,15 +161,33 @@ class _Keys(NamedTuple):
 def _keys(*tables: ByCode) -> _Keys:
     import numpy as np
 
-    days = [table.rows["trade_date"].cast(pl.Date).to_physical().to_numpy() for table in tables]
-    bounds = [bound for each in days if each.size for bound in (int(each.min()), int(each.max()))] or [0]
-    first, span = min(bounds), max(bounds) - min(bounds) + 1
+    days, first, span = _spanned([table.rows["trade_date"] for table in tables])
     kind = pl.Enum(pl.concat([table.codes for table in tables]).unique().sort())
     rows = []
     for table, each in zip(tables, days, strict=True):
         numbers = table.codes.cast(kind).to_physical().to_numpy().astype(np.int64) * span - first
         rows.append(np.repeat(numbers, table.lengths) + each)
     return _Keys(rows, span, len(kind.categories))
+
+
+def _spanned(days: Sequence[pl.Series]) -> tuple[list[Array], int, int]:
+    """The days as numbers, the first of all, and how many there are from it to the last."""
+    found = [each.cast(pl.Date).to_physical().to_numpy() for each in days]
+    bounds = [bound for each in found if each.size for bound in (int(each.min()), int(each.max()))] or [0]
+    return found, min(bounds), max(bounds) - min(bounds) + 1
+
+
+def _order(keys: _Keys) -> Array | None:
+    """The rows of the one table by their key, in the order that they have where it is the same; None: they are so already."""
+    import numpy as np
+
+    (key,) = keys.rows
+    if (key[1:] >= key[:-1]).all():
+        return None
+    places = _places_of(key, keys) if _roomy(keys) else None
+    if places is None or (order := places[places >= 0]).size < key.size:  # too far apart, or a key twice
+        return np.argsort(key, kind="stable")
+    return order
 
 
 def beside(bars: ByCode, rows: ByCode, *, or_before: bool = False) -> pl.DataFrame:
@@ -185,6 +211,8 @@ def beside(bars: ByCode, rows: ByCode, *, or_before: bool = False) -> pl.DataFra
     return others.select(pl.all().gather(pl.Series(places).set(pl.Series(~there), None)))
 
 
+_FEW = 16
+"""Rows that are less than such a part of the others are looked for among these, not these among them."""
 _ROOM = 4
 """Days of codes per row up to which a table of all days is filled rather than each row looked for: rows by session have two."""
 
@@ -195,6 +223,8 @@ def _places(keys: _Keys, *, or_before: bool) -> Array:
     import numpy as np
 
     asked, known = keys.rows
+    if or_before and len(known) * _FEW < len(asked):
+        return np.repeat(np.arange(-1, len(known)), np.diff(np.searchsorted(asked, known), prepend=0, append=len(asked)))
     if not _roomy(keys):
         return np.searchsorted(known, asked, side="right") - 1
     places = _places_of(known, keys)

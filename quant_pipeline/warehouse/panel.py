@@ -70,7 +70,10 @@ class _Reading:
 
     def rows(self, stored: Snapshot, dataset: Dataset, columns: Sequence[str], back: int) -> ByCode:
         """The rows of the sessions in which a code has that many bars that was hardly halted."""
-        return stored.read_by_code(dataset, columns=columns, start=self._start(back), end=self.last, codes=self.codes)
+        start = self._start(back)
+        if dataset is ADJ_FACTOR:
+            return stored.read_steps(dataset, "adj_factor", start=start, end=self.last, codes=self.codes)
+        return stored.read_by_code(dataset, columns=columns, start=start, end=self.last, codes=self.codes)
 
     def bars(self, stored: Snapshot, columns: Sequence[str], back: int) -> ByCode:
         """Bars, and of each code that has one in the sessions `back` before the first one."""

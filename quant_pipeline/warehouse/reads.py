@@ -14,6 +14,7 @@ from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.codes import CodeError, parse
 from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.stretches import BY_CODE
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import DatabaseError, refusals_in_words
 
@@ -62,6 +63,47 @@ def named(dataset: Dataset, columns: Sequence[str] | None) -> list[str]:
 
 def statement_of(dataset: Dataset, columns: Sequence[str], days: Days, codes: Sequence[str] | None) -> str:
     """The SELECT of these columns, of the days from the first to the last (both included; None: no bound) and the codes."""
+    return (
+        sql.SQL("SELECT {} FROM {}{}").format(_listed(columns), sql.Identifier(dataset.name), _where(days, codes)).as_string()
+    )
+
+
+_STEPS = """
+WITH held AS (
+    SELECT {key}, {values}, min(trade_date) AS trade_date, max(trade_date) AS last FROM {table}{where} GROUP BY {key}, {values}
+), again AS (
+    SELECT ts_code FROM (
+        SELECT ts_code, last >= lead(trade_date) OVER (PARTITION BY ts_code ORDER BY trade_date) AS among FROM held
+    ) AS followed WHERE among
+)
+SELECT {columns} FROM held WHERE ts_code <> ALL (ARRAY(SELECT ts_code FROM again))
+UNION ALL
+SELECT {columns} FROM {table}{and} ts_code = ANY (ARRAY(SELECT ts_code FROM again))
+"""
+"""Values that a code has had again after another one are not told apart by the grouping: of such a code all rows are sent."""
+
+
+def steps_statement(dataset: Dataset, columns: Sequence[str], days: Days, codes: Sequence[str] | None) -> str:
+    """As `statement_of`, of ts_code, trade_date and what seldom changes: rows that say what the code's row before said are left
+    out by the server, but for few."""
+    where = _where(days, codes)
+    parts = {
+        "key": sql.Identifier("ts_code"),
+        "values": _listed([name for name in columns if name not in BY_CODE]),
+        "columns": _listed(columns),
+        "table": sql.Identifier(dataset.name),
+        "where": where,
+        "and": where + sql.SQL(" AND") if where.as_string() else sql.SQL(" WHERE"),
+    }
+    return sql.SQL(_STEPS).format(**parts).as_string()
+
+
+def _listed(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _where(days: Days, codes: Sequence[str] | None) -> sql.Composed:
+    """Of the statement, with a blank before it; empty where all rows are wanted."""
     start, end = days
     conditions = []
     if start is not None:
@@ -70,12 +112,7 @@ def statement_of(dataset: Dataset, columns: Sequence[str], days: Days, codes: Se
         conditions.append(sql.SQL("trade_date <= {}").format(end))
     if codes is not None:
         conditions.append(sql.SQL("ts_code = ANY({})").format(list(codes)))
-    statement = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(dataset.name)
-    )
-    if conditions:
-        statement += sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions)
-    return statement.as_string()
+    return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions) if conditions else sql.Composed([])
 
 
 def read_window(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import polars as pl
-from polars.testing import assert_frame_equal
+import datetime as dt
 
-from quant_pipeline.backtest.market_data import aligned, market_of
+import polars as pl
+from polars.testing import assert_frame_equal, assert_series_equal
+
+from quant_pipeline.backtest.market_data import factors_of, market_of, steps_of
 from quant_pipeline.backtest.panel import Read, panel_of
 from quant_pipeline.market.stretches import ByCode
 from quant_pipeline.strategies.panel import assembled
@@ -35,7 +37,7 @@ def test_it_is_what_is_assembled_for_screens() -> None:
     read = Read(ByCode.of(bars), ByCode.of(factors), [ByCode.of(limits)])
     market = market_of(read.bars, sessions, read.limits[0])
     expected = assembled(tables, lists).frame()
-    factor = aligned(market, read.factors, "adj_factor")
+    factor = factors_of(market, read.factors)
     found = panel_of(market, read, factor, needs, {"stock_list": names})
     assert_frame_equal(found.select(expected.columns), expected)
     assert found["up_limit"].null_count() == 2  # without limit, and unknown
@@ -43,5 +45,24 @@ def test_it_is_what_is_assembled_for_screens() -> None:
     assert_frame_equal(beyond.select(expected.columns), expected)
     lacking = bars.select("ts_code", "trade_date", adj_factor=pl.when(pl.int_range(pl.len()) != 0).then(1.0)).drop_nulls()
     read = Read(read.bars, ByCode.of(lacking), read.limits)
-    found = panel_of(market, read, aligned(market, read.factors, "adj_factor"), needs, {"stock_list": names})
+    found = panel_of(market, read, factors_of(market, read.factors), needs, {"stock_list": names})
     assert_frame_equal(found.select(expected.columns), assembled({**tables, "adj_factor": read.factors}, lists).frame())
+
+
+def test_a_session_without_a_factor_has_the_one_before_so_that_no_step_is_lost() -> None:
+    """The factor of B changes on the fourth day; those of days before are missing, but for one of before the first bar."""
+    sessions = days(5)
+    keys = [(code, day) for code in (A, B) for day in sessions]
+    bars = pl.DataFrame(keys, schema={"ts_code": pl.String, "trade_date": pl.Date}, orient="row").with_columns(
+        open=10.0, close=10.0, pre_close=None, vol=100.0
+    )
+    told = [(B, sessions[0] - dt.timedelta(days=1), 1.0), (B, sessions[3], 2.0), (B, sessions[4], 2.0)]
+    schema = {"ts_code": pl.String, "trade_date": pl.Date, "adj_factor": pl.Float64}
+    market = market_of(ByCode.sorted(bars), sessions)
+    factor = factors_of(market, ByCode.of(pl.DataFrame(told, schema=schema, orient="row")))
+    expected = {A: [float("nan")] * 5, B: [1.0, 1.0, 1.0, 2.0, 2.0]}
+    assert_series_equal(pl.Series(factor), pl.Series([value for code in market.codes for value in expected[code]]))
+    steps = steps_of(market, factor)
+    assert [(market.codes[code], market.sessions[day]) for code, day in zip(steps.code, steps.session, strict=True)] == [
+        (B, sessions[3])
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from quant_pipeline.backtest import run
-from quant_pipeline.backtest.market_data import aligned, market_of, steps_of
+from quant_pipeline.backtest.market_data import factors_of, market_of, steps_of
 from quant_pipeline.backtest.orders import from_signals
 from quant_pipeline.backtest.reading import Loaded
 from quant_pipeline.backtest.result import Frames, frames_of
@@ -74,7 +74,7 @@ def world(
     records = pl.DataFrame(told, schema_overrides=schema) if told else None
     return Loaded(
         market=market,
-        steps=steps_of(market, aligned(market, ByCode.of(pl.DataFrame(factor)), "adj_factor"), records),
+        steps=steps_of(market, factors_of(market, ByCode.of(pl.DataFrame(factor))), records),
         delisted=delisted or {},
         names=pl.DataFrame(
             names,

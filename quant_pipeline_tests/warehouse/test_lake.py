@@ -18,6 +18,7 @@ from polars.testing import assert_frame_equal
 
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, SCREEN_RESULTS, STOCK_LIST
+from quant_pipeline.market.stretches import beside
 from quant_pipeline.settings import Mode, Settings
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import files, snapshot, sync
@@ -123,6 +124,35 @@ def test_rows_by_code_are_those_of_the_table(warehouse: Database, folder: Path, 
                 part.frame(), expected.filter(pl.col("trade_date").is_between(*days), pl.col("ts_code").is_in(few))
             )
             assert part.offsets[-1] == part.rows.height
+    with snapshot(warehouse, None) as stored:  # a long range is read in two, beside each other
+        days = (dt.date(2015, 2, 1), dt.date(2017, 1, 5))
+        part = stored.read_by_code(DAILY_KLINE, columns=columns, start=days[0], end=days[1])
+        assert_frame_equal(part.frame(), expected.filter(pl.col("trade_date").is_between(*days)))
+
+
+FACTORS = BARS.select("ts_code", "trade_date", adj_factor=pl.int_range(pl.len()).over("ts_code") // 150 + 1.0)
+
+
+@pytest.mark.parametrize("codes", [None, ["600001.SH", "600003.SH"]])
+@pytest.mark.parametrize("where", ["the lake", "one year of the table", "the table"])
+def test_steps_of_factors_say_what_all_rows_say(warehouse: Database, folder: Path, where: str, codes: list[str] | None) -> None:
+    """One code has a factor that it had before another one; of one the factors of some days are missing."""
+    returned = (pl.col("ts_code") == "600001.SH") & (pl.col("adj_factor") == 3.0)
+    missing = (pl.col("ts_code") == "600003.SH") & pl.col("trade_date").is_between(dt.date(2015, 8, 1), dt.date(2016, 2, 1))
+    factors = FACTORS.filter(~missing).with_columns(adj_factor=pl.when(returned).then(1.0).otherwise("adj_factor"))
+    with warehouse.connect() as connection:
+        upsert(connection, ADJ_FACTOR, factors, source="tushare")
+    sync(warehouse, folder, datasets=[ADJ_FACTOR])
+    if where == "one year of the table":
+        with warehouse.connect() as connection:
+            connection.execute("UPDATE adj_factor SET adj_factor = adj_factor + 1 WHERE trade_date = '2016-06-01'")
+    with snapshot(warehouse, None if where == "the table" else folder) as stored:
+        for start, end in RANGES:
+            rows = stored.read_by_code(ADJ_FACTOR, columns=["adj_factor"], start=start, end=end, codes=codes)
+            steps = stored.read_steps(ADJ_FACTOR, "adj_factor", start=start, end=end, codes=codes)
+            assert_frame_equal(beside(rows, steps, or_before=True), rows.rows.select("adj_factor"))
+            assert steps.codes.equals(rows.codes)
+            assert steps.rows.height <= 10 * len(rows.codes)
 
 
 def test_years_that_did_not_change_are_not_written_again(filled: Database, folder: Path) -> None:

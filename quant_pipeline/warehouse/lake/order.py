@@ -38,6 +38,17 @@ class Part:
         return self.counted() if self.counted else stretches_of(self.read(["ts_code"])["ts_code"])
 
 
+def part_of(table: ByCode) -> Part:
+    """Rows that are here already."""
+    return Part(table.select, table.stretches)
+
+
+def steps_of(part: Part, column: str) -> Part:
+    """Of the part each code's first row, and those whose value is not that of the row before: trade_date and this column."""
+    codes, lengths = part.stretches()
+    return part_of(ByCode(codes, offsets_of(lengths), part.read(["trade_date", column])).steps(column))
+
+
 def together(
     parts: Sequence[Part], types: Mapping[str, pl.DataType], wanted: Callable[[pl.Series], pl.Series] | None = None
 ) -> ByCode:
@@ -78,7 +89,7 @@ def together(
 
 def followed(dataset: Dataset, earlier: ByCode, later: ByCode) -> ByCode:
     """The rows of both as one: of no code is a day of `earlier` after one of `later`."""
-    parts = [Part(table.rows.select, table.stretches) for table in (earlier, later)]
+    parts = [part_of(table) for table in (earlier, later)]
     return together(parts, types_of(dataset, later.rows.columns))
 
 

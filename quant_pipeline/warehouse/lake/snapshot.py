@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,12 +15,12 @@ from psycopg import sql
 
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
-from quant_pipeline.market.stretches import BY_CODE, ByCode, Stretches, by_code, within
+from quant_pipeline.market.stretches import BY_CODE, ByCode, Stretches, within
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import Opened, file_of, kept_years, label_of, opened
-from quant_pipeline.warehouse.lake.order import Part, together, types_of
-from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of
+from quant_pipeline.warehouse.lake.order import Part, part_of, steps_of, together, types_of
+from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of, steps_statement
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _FEW_DAYS = dt.timedelta(days=3)
+_LONG, _DAY = dt.timedelta(days=90), dt.timedelta(days=1)
 _logger = logging.getLogger(__name__)
 Rows = TypeVar("Rows")
+Statement = Callable[[Dataset, Sequence[str], Days, Sequence[str] | None], str]
 
 
 @contextmanager
@@ -96,6 +99,26 @@ class Snapshot:
         names = ["trade_date", *(name for name in named(dataset, columns) if name not in BY_CODE)]
         return self._read(dataset, names, start, end, codes, lambda parts: together(parts, types_of(dataset, names), wanted))
 
+    def read_steps(
+        self,
+        dataset: Dataset,
+        column: str,
+        *,
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        codes: Sequence[str] | None = None,
+    ) -> ByCode:
+        """As `read_by_code`, of a column that seldom changes: only the rows from which on a code has another value than before.
+
+        A row that says the same again may be among them. Whole markets' factors are a hundredth of their rows so.
+        """
+        names = ["trade_date", *named(dataset, [column])]
+
+        def whole(parts: Sequence[Part]) -> ByCode:
+            return together([steps_of(part, column) for part in parts], types_of(dataset, names))
+
+        return self._read(dataset, names, start, end, codes, whole, steps_statement)
+
     def _read(
         self,
         dataset: Dataset,
@@ -104,8 +127,10 @@ class Snapshot:
         end: dt.date | None,
         codes: Sequence[str] | None,
         whole: Callable[[Sequence[Part]], Rows],
+        statement: Statement = statement_of,
     ) -> Rows:
-        """What `whole` makes of the parts, which follow each other in time; of a file that cannot be read the table is."""
+        """What `whole` makes of the parts, which follow each other in time; of a file that cannot be read the table is, by the
+        statement."""
         if codes is not None:
             codes = [spelled(dataset, code) for code in codes]
         unreadable: set[int] = set()
@@ -114,7 +139,7 @@ class Snapshot:
                 kept = self._current(stack, dataset, start, end) if self._kept(names, start, end) else {}
                 parts = {year: _part(found, year, start, end, codes) for year, found in kept.items() if year not in unreadable}
                 wanted = [*names, *(name for name in dataset.key if name not in names)]
-                parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes)
+                parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes, statement)
                 try:
                     return whole([parts[year] for year in sorted(parts)])
                 except _Unreadable as error:
@@ -165,15 +190,37 @@ class Snapshot:
         return current
 
     def _stored(
-        self, dataset: Dataset, columns: Sequence[str], days: Sequence[Days], codes: Sequence[str] | None
+        self,
+        dataset: Dataset,
+        columns: Sequence[str],
+        days: Sequence[Days],
+        codes: Sequence[str] | None,
+        statement: Statement,
     ) -> dict[int, Part]:
         """The rows of these days from PostgreSQL, under the year in which each range begins."""
-        return {
-            (first.year if first else EVERY_YEAR): Part(
-                _in_order(self.sql(statement_of(dataset, columns, (first, last), codes)), dataset).select
-            )
-            for first, last in days
-        }
+        parts = {}
+        for first, last in days:
+            ranges = _halves(first, last) if statement is statement_of and codes is None else [(first, last)]
+            rows = self._rows([statement(dataset, columns, each, codes) for each in ranges])
+            part = part_of(ByCode.sorted(rows)) if dataset.key == BY_CODE else Part(rows.sort(dataset.key).select)
+            parts[first.year if first else EVERY_YEAR] = part
+        return parts
+
+    def _rows(self, statements: Sequence[str]) -> pl.DataFrame:
+        """The rows of all, the second one's beside those of the first."""
+        if len(statements) == 1:
+            return self.sql(statements[0])
+        with self.twin() as twin, ThreadPoolExecutor(1) as thread:
+            second = thread.submit(twin.sql, statements[1])
+            return pl.concat([self.sql(statements[0]), second.result()])
+
+
+def _halves(first: dt.date | None, last: dt.date | None) -> list[Days]:
+    """The range in two that are read beside each other, where it is long enough for that to be faster."""
+    if first is None or last is None or last - first < _LONG:
+        return [(first, last)]
+    middle = first + (last - first) / 2
+    return [(first, middle), (middle + _DAY, last)]
 
 
 class _Unreadable(Exception):
@@ -214,10 +261,6 @@ def _part(found: Opened, year: int, start: dt.date | None, end: dt.date | None, 
         return kept if codes is None else Stretches(*(each.filter(kept.codes.is_in(list(codes))) for each in kept))
 
     return Part(read, None if found.stretches is None else counted)
-
-
-def _in_order(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
-    return by_code(rows) if dataset.key == BY_CODE else rows.sort(dataset.key)
 
 
 def _days(dataset: Dataset, start: dt.date | None, end: dt.date | None, without: Collection[int]) -> list[Days]:
