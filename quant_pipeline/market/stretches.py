@@ -98,6 +98,15 @@ class ByCode:
         """The rows with these columns beside them."""
         return replace(self, rows=self.rows.hstack(columns))
 
+    def filled(self, more: ByCode) -> Self:
+        """The rows with the values of `more`, each row of which is one of them, in the columns that it has."""
+        import numpy as np
+
+        known, asked = _keys(more, self).rows
+        places = np.searchsorted(asked, known)
+        columns = [self.rows[name].scatter(places, more.rows[name]) for name in more.rows.columns if name != "trade_date"]
+        return replace(self, rows=self.rows.with_columns(columns))
+
     def without(self, left_out: pl.Series) -> Self:
         """The rows of which `left_out` says false."""
         import numpy as np

@@ -80,7 +80,7 @@ class Strategy(ABC):
 
     @property
     def shallower(self) -> Mapping[str, int]:
-        """Data set -> how many of those bars it looks at of that data set, where that is fewer. None by default."""
+        """Column -> how many of those bars it looks at of that column, where that is fewer. None by default."""
         return {}
 
     @property

@@ -81,7 +81,7 @@ class MultiFactor(Rotation):
 
     @property
     def shallower(self) -> Mapping[str, int]:
-        return {"daily_basic": _TURNOVER + self.lookback - self.span}
+        return dict.fromkeys(self.needs["daily_basic"], _TURNOVER + self.lookback - self.span)
 
     @property
     def figures(self) -> Sequence[str]:

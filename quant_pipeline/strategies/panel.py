@@ -56,26 +56,29 @@ def together(needs: Iterable[Needs]) -> dict[str, tuple[str, ...]]:
 @dataclass(frozen=True)
 class Sight:
     """What strategies look at: `columns` of each data set, and how many of a code's bars before the first session (`back`) they
-    see of it."""
+    see of each column, and at all (`lookback`)."""
 
     columns: Mapping[str, tuple[str, ...]]
     back: Mapping[str, int]
+    lookback: int
 
     @classmethod
     def of(cls, needs: Needs, lookback: int, shallower: Mapping[str, int] | None = None) -> Sight:
-        """The columns that are needed, so many bars back; of some data sets fewer. Bars always."""
+        """The columns that are needed, so many bars back; of some columns fewer. Bars and their close always."""
         columns = together([needs])
-        return cls(columns, {name: min(lookback, (shallower or {}).get(name, lookback)) for name in columns})
+        less = {name: bars for name, bars in (shallower or {}).items() if name != "close"}
+        return cls(columns, {name: min(lookback, less.get(name, lookback)) for name in _flat(columns)}, lookback)
 
-    @property
-    def lookback(self) -> int:
-        """How many bars there are before the first session."""
-        return max(self.back.values())
+    def back_of(self, dataset: str) -> int:
+        """How many bars back any column of the data set is seen."""
+        return max(self.back[name] for name in self.columns[dataset])
 
     def covers(self, other: Sight) -> bool:
         """Whether all that the other looks at is here."""
-        return all(
-            name in self.columns and set(columns) <= set(self.columns[name]) and self.back[name] >= other.back[name]
+        return self.lookback >= other.lookback and all(
+            name in self.columns
+            and set(columns) <= set(self.columns[name])
+            and all(self.back[c] >= other.back[c] for c in columns)
             for name, columns in other.columns.items()
         )
 
@@ -84,7 +87,12 @@ def all_of(sights: Iterable[Sight]) -> Sight:
     """What several look at, as one."""
     each = list(sights)
     columns = together(sight.columns for sight in each)
-    return Sight(columns, {name: max(sight.back.get(name, 0) for sight in each) for name in columns})
+    back = {name: max(sight.back.get(name, 0) for sight in each) for name in _flat(columns)}
+    return Sight(columns, back, max(sight.lookback for sight in each))
+
+
+def _flat(columns: Needs) -> list[str]:
+    return [name for each in columns.values() for name in each]
 
 
 def look_at_needs(needs: Needs) -> None:

@@ -214,6 +214,10 @@ class BackToYearLine(EntryScreen):
         return max(int(self.parameters.average) + self._WINDOW, self.leaving)
 
     @property
+    def shallower(self) -> Mapping[str, int]:
+        return {"vol": self._WINDOW}
+
+    @property
     def lines(self) -> Sequence[str]:
         return ("average",)
 
@@ -434,6 +438,10 @@ class LowAtrGrowth(EntryScreen):
     @property
     def lookback(self) -> int:
         return max(int(self.parameters.bars), self.leaving)
+
+    @property
+    def shallower(self) -> Mapping[str, int]:
+        return {"pct_chg": self._WINDOW}
 
     def looked_at(self, bars: pl.DataFrame) -> pl.DataFrame:
         top, bottom = highest(self._WINDOW, "close"), lowest(self._WINDOW, "close")

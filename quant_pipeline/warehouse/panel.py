@@ -42,12 +42,12 @@ def read_panel(
     """
     reading = _Reading(calendar, min(sessions), max(sessions), codes)
     columns = {name: each for name, each in sight.columns.items() if DATASETS[name].dated}
+    back = {name: sight.back_of(name) for name in columns} | {ADJ_FACTOR.name: sight.lookback}
     columns |= {ADJ_FACTOR.name: ("adj_factor",)}
-    back = {**sight.back, DAILY_KLINE.name: sight.lookback, ADJ_FACTOR.name: sight.lookback}
     others = [name for name in columns if name != DAILY_KLINE.name]
     with stored.twin() as twin, ThreadPoolExecutor(1) as thread:  # bars are half of all that is read
         beside = thread.submit(lambda: {name: reading.rows(twin, DATASETS[name], columns[name], back[name]) for name in others})
-        bars = reading.bars(stored, columns[DAILY_KLINE.name], sight.lookback)
+        bars = reading.bars(stored, sight)
         tables = {DAILY_KLINE.name: bars, **beside.result()}
     for name in others:
         tables[name] = reading.completed(stored, DATASETS[name], tables[name], bars, back[name])
@@ -75,9 +75,10 @@ class _Reading:
             return stored.read_steps(dataset, "adj_factor", start=start, end=self.last, codes=self.codes)
         return stored.read_by_code(dataset, columns=columns, start=start, end=self.last, codes=self.codes)
 
-    def bars(self, stored: Snapshot, columns: Sequence[str], back: int) -> ByCode:
-        """Bars, and of each code that has one in the sessions `back` before the first one."""
-        start, bars = self._start(back), self.rows(stored, DAILY_KLINE, columns, back)
+    def bars(self, stored: Snapshot, sight: Sight) -> ByCode:
+        """Bars, and of each code that has one in the sessions as many before the first one as are looked back at."""
+        back, columns = sight.lookback, sight.columns[DAILY_KLINE.name]
+        start, bars = self._start(back), self._bars(stored, sight)
         before = bars.counted_before(self.first)
         counted = pl.DataFrame({"ts_code": bars.codes, "lacking": back - before, "wanted": bars.lengths > before})
         short = counted.filter("wanted", pl.col("lacking") > 0)
@@ -90,6 +91,26 @@ class _Reading:
         further = _earlier(stored, DAILY_KLINE, columns, since["since"], start, since["ts_code"])
         begins = beside_codes(further, since)["since"]
         return followed(DAILY_KLINE, further.without(further.rows["trade_date"] < begins), bars)
+
+    def _bars(self, stored: Snapshot, sight: Sight) -> ByCode:
+        """The bars of the sessions in which a code has as many as are looked back at, unless it was halted.
+
+        Most columns are looked at less than half as far back as the closes: of earlier bars they are left out, but for codes
+        whose bars within that sight reach so far back.
+        """
+        columns, back = sight.columns[DAILY_KLINE.name], sight.lookback
+        near = {name: sight.back[name] for name in columns if sight.back[name] * 2 < back}
+        start = self._start(back)
+        if not near or self.codes is not None:
+            return self.rows(stored, DAILY_KLINE, columns, back)
+        since = self._start(max(near.values()))
+        bars = stored.read_by_code(DAILY_KLINE, columns=columns, start=start, end=self.last, since=dict.fromkeys(near, since))
+        halted = bars.day_before(self.first, max(near.values())) < since
+        if not bars.rows.select(pl.col(*near).null_count()).sum_horizontal().item() or not halted.any():
+            return bars
+        asked = bars.codes.filter(halted)
+        more = stored.read_by_code(DAILY_KLINE, columns=list(near), start=start, end=since - _DAY, codes=asked.to_list())
+        return bars.filled(more)
 
     def completed(self, stored: Snapshot, dataset: Dataset, rows: ByCode, bars: ByCode, back: int) -> ByCode:
         """`rows` with those of each code from its bar on that is the `back`th before the first session."""

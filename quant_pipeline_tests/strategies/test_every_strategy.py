@@ -35,11 +35,7 @@ def _no_deeper(strategy: Strategy, first: dt.date) -> pl.DataFrame:
     """The panel without what the strategy says that it does not look back at."""
     before = (pl.col("trade_date") < first).sum().over("ts_code").cast(pl.Int64)
     row = pl.int_range(pl.len(), dtype=pl.Int64).over("ts_code")
-    seen = {
-        column: pl.when(row >= before - bars).then(column)
-        for name, bars in strategy.shallower.items()
-        for column in strategy.needs[name]
-    }
+    seen = {column: pl.when(row >= before - bars).then(column) for column, bars in strategy.shallower.items()}
     return PANEL.with_columns(**seen)
 
 

@@ -31,9 +31,7 @@ def test_a_halted_code_is_read_from_as_early_as_it_takes(warehouse: Database) ->
     store(warehouse, ADJ_FACTOR, [row | {"adj_factor": 1.0} for row in rows])
     store(warehouse, PRICE_LIMITS, [row | {"up_limit": 11.0, "down_limit": 9.0} for row in rows])
     store(warehouse, DAILY_BASIC, [row | {"pb": 2.0} for row in rows])
-    sight = Sight.of(
-        {"daily_kline": ("close",), "price_limits": ("up_limit",), "daily_basic": ("pb",)}, LOOKBACK, {"daily_basic": 4}
-    )
+    sight = Sight.of({"daily_kline": ("close",), "price_limits": ("up_limit",), "daily_basic": ("pb",)}, LOOKBACK, {"pb": 4})
     with snapshot(warehouse, None) as stored:
         panel = read_panel(stored, xshg(), sight, SCREENED).frame()
         alone = read_panel(stored, xshg(), sight, SCREENED, codes=["600001.SH"]).frame()
@@ -49,6 +47,28 @@ def test_a_halted_code_is_read_from_as_early_as_it_takes(warehouse: Database) ->
     assert not of_the_last["pb"].any(), "four bars before the sessions, whoever was halted"
     assert panel.filter(ts_code="600000.SH")["pb"].to_list() == [None, *[2.0] * 6], "it is looked back at less far"
     assert alone.equals(panel.filter(ts_code="600001.SH"))
+
+
+def test_what_is_looked_at_less_far_is_there_as_far_whoever_was_halted(warehouse: Database) -> None:
+    """Of a long range the earlier part is read without such columns."""
+    days = xshg().window(LATEST, 160)
+    traded = {"600000.SH": days, "600001.SH": (*days[:60], *days[150:]), "600002.SH": (*days[:30], *days[155:])}
+    rows = [
+        {"ts_code": code, "trade_date": day, "close": float(place + 1), "vol": float(place + 1), "open": 1.0}
+        for code, each in traded.items()
+        for place, day in enumerate(each)
+    ]
+    store(warehouse, DAILY_KLINE, [row | {"high": 1000.0, "low": 0.5, "amount": 1.0} for row in rows])
+    store(warehouse, ADJ_FACTOR, [{"ts_code": r["ts_code"], "trade_date": r["trade_date"], "adj_factor": 1.0} for r in rows])
+    sight = Sight.of({"daily_kline": ("close", "vol", "open")}, 120, {"vol": 20, "open": 10})
+    with snapshot(warehouse, None) as stored:
+        panel = read_panel(stored, xshg(), sight, [LATEST]).frame()
+    assert panel["close"].null_count() == 0
+    assert panel["vol"].null_count(), "the earlier ones of who was not halted are left out"
+    for code, each in traded.items():
+        seen = panel.filter(ts_code=code).tail(21)
+        assert seen["vol"].to_list() == seen["close"].to_list(), code
+        assert seen["trade_date"].to_list() == list(each[-21:]), code
 
 
 def test_every_built_in_strategy_finds_what_it_needs_in_the_tables(warehouse: Database) -> None:

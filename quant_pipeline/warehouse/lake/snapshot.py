@@ -20,7 +20,8 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import refusals_in_words
 from quant_pipeline.warehouse.lake.files import Opened, file_of, kept_years, label_of, opened
 from quant_pipeline.warehouse.lake.order import Part, part_of, steps_of, together, types_of
-from quant_pipeline.warehouse.reads import Days, bound, named, spelled, statement_of, steps_statement
+from quant_pipeline.warehouse.lake.statements import Statements, halves, one, steps
+from quant_pipeline.warehouse.reads import Days, bound, named, spelled
 from quant_pipeline.warehouse.table_changes import EVERY_YEAR, state_of, states_query
 
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _FEW_DAYS = dt.timedelta(days=3)
-_LONG, _DAY = dt.timedelta(days=90), dt.timedelta(days=1)
 _logger = logging.getLogger(__name__)
 Rows = TypeVar("Rows")
-Statement = Callable[[Dataset, Sequence[str], Days, Sequence[str] | None], str]
 
 
 @contextmanager
@@ -91,13 +90,19 @@ class Snapshot:
         end: dt.date | None = None,
         codes: Sequence[str] | None = None,
         wanted: Callable[[pl.Series], pl.Series] | None = None,
+        since: Mapping[str, dt.date] | None = None,
     ) -> ByCode:
         """As `read`, of a data set by ts_code and trade_date, for whole markets over years: these columns, and trade_date.
 
-        `wanted`: says of codes which ones are, true or false; the rows of others are left out.
+        `wanted`: says of codes which ones are, true or false; the rows of others are left out · `since`: columns that nobody
+        looks at before that day: they may be null there.
         """
         names = ["trade_date", *(name for name in named(dataset, columns) if name not in BY_CODE)]
-        return self._read(dataset, names, start, end, codes, lambda parts: together(parts, types_of(dataset, names), wanted))
+
+        def whole(parts: Sequence[Part]) -> ByCode:
+            return together(parts, types_of(dataset, names), wanted)
+
+        return self._read(dataset, names, start, end, codes, whole, halves(since or {}))
 
     def read_steps(
         self,
@@ -117,7 +122,7 @@ class Snapshot:
         def whole(parts: Sequence[Part]) -> ByCode:
             return together([steps_of(part, column) for part in parts], types_of(dataset, names))
 
-        return self._read(dataset, names, start, end, codes, whole, steps_statement)
+        return self._read(dataset, names, start, end, codes, whole, steps)
 
     def _read(
         self,
@@ -127,10 +132,11 @@ class Snapshot:
         end: dt.date | None,
         codes: Sequence[str] | None,
         whole: Callable[[Sequence[Part]], Rows],
-        statement: Statement = statement_of,
+        asked: Statements = one,
     ) -> Rows:
-        """What `whole` makes of the parts, which follow each other in time; of a file that cannot be read the table is, by the
-        statement."""
+        """What `whole` makes of the parts, which follow each other in time; of a file that cannot be read the table is.
+
+        `asked`: what the table is asked for."""
         if codes is not None:
             codes = [spelled(dataset, code) for code in codes]
         unreadable: set[int] = set()
@@ -139,7 +145,7 @@ class Snapshot:
                 kept = self._current(stack, dataset, start, end) if self._kept(names, start, end) else {}
                 parts = {year: _part(found, year, start, end, codes) for year, found in kept.items() if year not in unreadable}
                 wanted = [*names, *(name for name in dataset.key if name not in names)]
-                parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes, statement)
+                parts |= self._stored(dataset, wanted, _days(dataset, start, end, parts), codes, asked)
                 try:
                     return whole([parts[year] for year in sorted(parts)])
                 except _Unreadable as error:
@@ -195,32 +201,23 @@ class Snapshot:
         columns: Sequence[str],
         days: Sequence[Days],
         codes: Sequence[str] | None,
-        statement: Statement,
+        asked: Statements,
     ) -> dict[int, Part]:
         """The rows of these days from PostgreSQL, under the year in which each range begins."""
         parts = {}
         for first, last in days:
-            ranges = _halves(first, last) if statement is statement_of and codes is None else [(first, last)]
-            rows = self._rows([statement(dataset, columns, each, codes) for each in ranges])
+            rows = self._rows(asked(dataset, columns, (first, last), codes))
             part = part_of(ByCode.sorted(rows)) if dataset.key == BY_CODE else Part(rows.sort(dataset.key).select)
             parts[first.year if first else EVERY_YEAR] = part
         return parts
 
     def _rows(self, statements: Sequence[str]) -> pl.DataFrame:
-        """The rows of all, the second one's beside those of the first."""
+        """The rows of both, or the one; null in columns that only one has."""
         if len(statements) == 1:
             return self.sql(statements[0])
         with self.twin() as twin, ThreadPoolExecutor(1) as thread:
             second = thread.submit(twin.sql, statements[1])
-            return pl.concat([self.sql(statements[0]), second.result()])
-
-
-def _halves(first: dt.date | None, last: dt.date | None) -> list[Days]:
-    """The range in two that are read beside each other, where it is long enough for that to be faster."""
-    if first is None or last is None or last - first < _LONG:
-        return [(first, last)]
-    middle = first + (last - first) / 2
-    return [(first, middle), (middle + _DAY, last)]
+            return pl.concat([self.sql(statements[0]), second.result()], how="diagonal")
 
 
 class _Unreadable(Exception):
