@@ -19,7 +19,7 @@ from quant_pipeline.console.aftermath import clear_up, conclude
 from quant_pipeline.console.launch import Launched, launch, side_by_side
 from quant_pipeline.console.notes import show_note
 from quant_pipeline.console.nothing_to_do import OVERVIEW, refuse_when_busy
-from quant_pipeline.console.past_session import past_session
+from quant_pipeline.console.past_session import past_session, without_the_newest
 from quant_pipeline.console.planning import Planner, planner
 from quant_pipeline.console.render import show_total
 from quant_pipeline.console.windows import Window, session_of, taken_instead
@@ -125,6 +125,7 @@ def _run(
     with held(database, command_id, queue=False, trigger="quant-pipeline run"):
         launched, skipped = _all_of_run(warehouse, calendar, session, console, unmade, command_id)
     conclude(warehouse, launched)
+    launched = [without_the_newest(calendar, session, each) for each in launched]
     return _report(settings, database, session, launched, began, command_id=command_id, screened=True, skipped=skipped)
 
 
@@ -198,6 +199,7 @@ def _sync(settings: Settings, console: Console, *, order: Order, began: float) -
     with held(database, command_id, queue=order.force, trigger="quant-pipeline sync"):
         launched = _all_of_sync(warehouse, console, order, command_id)
     conclude(warehouse, launched)
+    launched = [without_the_newest(warehouse.calendar(), order.last_session, each) for each in launched]
     return _report(settings, database, order.last_session, launched, began, command_id=command_id, screened=False)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
+from quant_pipeline.console.launch import Launched
 from quant_pipeline.console.tasks import Task
 from quant_pipeline.language import say, say_many
 from quant_pipeline.market.calendar import Calendar
+from quant_pipeline.sync.checks.freshness import FRESH
 
 
 def past_session(calendar: Calendar, session: dt.date, todo: Sequence[Task]) -> list[str]:
@@ -36,3 +39,11 @@ def past_session(calendar: Calendar, session: dt.date, todo: Sequence[Task]) -> 
             session=session,
         ),
     ]
+
+
+def without_the_newest(calendar: Calendar, session: dt.date, launched: Launched) -> Launched:
+    """The run as its command tells of it: where what was asked for ends before the newest session, nobody waits for that one,
+    and that it is not there is no finding. Dagster's pages keep it, which show how the tables stand."""
+    if session >= calendar.latest_known():
+        return launched
+    return replace(launched, checks=tuple(check for check in launched.checks if check.check_name != FRESH.name))

@@ -83,5 +83,6 @@ THS_HOT = Dataset(
     rules=(rules.code_is_tushare, rules.rank_positive),
     coverage=Coverage.SOME,
     after=("trade_calendar", "stock_list"),
+    first=dt.date(2020, 1, 1),  # hot lists are made of what an app's users look at: no source says that it has older ones
     ready=dt.time(9, 30),
 )

@@ -69,6 +69,8 @@ class Dataset:
     """Only these of the universe are synced, unless others are named."""
     ready: dt.time = DATA_READY
     """When, on the session's own day, the sources have its rows."""
+    first: dt.date | None = None
+    """Before this day nobody has a row of it: nothing is owed, and nobody is asked. None: the lists' first days say it."""
     boards: tuple[Board, ...] = ()
     """Only codes of these boards owe a row; empty: all of the universe."""
     whole: bool = False

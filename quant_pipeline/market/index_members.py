@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 from quant_pipeline.market import rules
@@ -34,5 +35,6 @@ INDEX_WEIGHTS = Dataset(
     ),
     coverage=Coverage.SOME,
     after=("trade_calendar",),
+    first=dt.date(2004, 1, 2),  # 上证50, the first of the four
     whole=True,
 )

@@ -256,16 +256,19 @@ class Engine:
         window = {"start": plan.labels[0], "end": plan.labels[-1]}
         stored = read_sql(self._database, _SOURCES_OF.format(table=plan.dataset.name), window)
         rows = {day: (count, sources) for day, count, sources in stored.iter_rows()}
+        # Where nobody owes a row, none is lacking; but where no list says who lives, that is not known.
+        counts = dict.fromkeys(plan.labels, (0, 0)) if roster.listed.height else {}
         for due in roster.stored(self._database, plan.labels):
-            counts = due.group_by("trade_date").agg(owed=pl.len(), missing=pl.col("missing").sum()).sort("trade_date")
-            for label, owed, missing in counts.iter_rows():
-                if owed_at_all and missing > roster.may_lack([label], owed):
-                    continue
-                count, sources = rows.get(label, (0, None))
-                item = item_of(Unit.session(label), source=sources, rows=count, missing=missing if owed_at_all else 0)
-                record(connection, self._run, plan.dataset, [item])
-                outcome.complete[Unit.session(label)] = item
-                report(Unit.session(label), item)
+            by_label = due.group_by("trade_date").agg(owed=pl.len(), missing=pl.col("missing").sum())
+            counts |= {label: (owed, missing) for label, owed, missing in by_label.iter_rows()}
+        for label, (owed, missing) in counts.items():
+            if owed_at_all and missing > roster.may_lack([label], owed):
+                continue
+            count, sources = rows.get(label, (0, None))
+            item = item_of(Unit.session(label), source=sources, rows=count, missing=missing if owed_at_all else 0)
+            record(connection, self._run, plan.dataset, [item])
+            outcome.complete[Unit.session(label)] = item
+            report(Unit.session(label), item)
 
     def _fetch(
         self,

@@ -38,7 +38,7 @@ CHUNK = 250
 """Sessions whose rows are counted at once: it bounds the memory of a long range."""
 
 _CHUNK = {Partition.WEEK: 50, Partition.MONTH: 12}
-_NONE = pl.DataFrame(schema={"ts_code": pl.String, "list_date": pl.Date, "delist_date": pl.Date})
+_NONE = pl.DataFrame(schema={"ts_code": pl.String, "list_date": pl.Date, "delist_date": pl.Date, "back_to": pl.Date})
 _REMEMBERED = 64
 """Sessions whose codes are kept: an answer is judged by them, and its gaps are counted by them."""
 _KEY = ["ts_code", "trade_date"]
@@ -51,8 +51,10 @@ SELECT DISTINCT unit, ts_code FROM sync_items
 WHERE dataset = 'suspensions' AND status = 'success' AND right(unit, 10)::date >= %(start)s
   AND (ts_code IS NOT NULL OR trade_date <= %(end)s)
 """
-_FIRST_DAY = {"index_list": "coalesce(base_date, list_date) + 1"}
-"""The first day on which a code of the list owes a row, where it is not `list_date`: an index since the day after its base."""
+_FIRST_DAY = {"index_list": "coalesce(list_date, base_date + 1)"}
+"""The first day on which a code of the list owes a row, where that is not `list_date`: an index since it is published."""
+_BACK_TO = {"index_list": "least(list_date, base_date + 1)"}
+"""Since when a code of the list may have rows that it does not owe: an index counted back to its base, by some sources."""
 _END = {"index_list": "exp_date + 1"}
 """The first day on which it owes none any more, where that is not `delist_date`."""
 
@@ -77,6 +79,8 @@ class Roster:
     halts_known_of: dict[str, list[Span]] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     """Every code that the lists name, with or without a first day."""
+    back_to: dict[str, dt.date] = field(default_factory=dict)
+    """The codes that may have rows before they owe any -> since when: they are asked for them, and need not have them."""
     _codes: dict[dt.date, pl.Series] = field(default_factory=dict, compare=False, repr=False)
     _lacked: dict[str, pl.Series] = field(default_factory=dict, compare=False, repr=False)
 
@@ -93,13 +97,17 @@ class Roster:
             found = found.filter(board_of(pl.col("ts_code")).is_in([board.value for board in dataset.boards]))
         named = [read_sql(database, f"SELECT ts_code FROM {name}")["ts_code"] for name in dataset.universe]
         known = frozenset(code for codes in named for code in codes)
-        roster = cls(dataset, calendar, found.drop_nulls("list_date").sort("ts_code"), known=known)
+        dated = found.drop_nulls("list_date").sort("ts_code")
+        earlier = dated.filter(pl.col("back_to") < pl.col("list_date")).select("ts_code", "back_to")
+        lives, back_to = dated.drop("back_to"), dict(earlier.iter_rows())
+        roster = cls(dataset, calendar, lives, known=known, back_to=back_to)
         if start is None or end is None:
             return roster
         window = {"start": span_of(dataset, calendar, start)[0], "end": end}
         synced = read_sql(database, _HALTS_KNOWN, window)
         sessions, of_codes = _halts_known(synced)
-        return cls(dataset, calendar, roster.listed, read_sql(database, _HALTED, window), frozenset(sessions), of_codes, known)
+        halted = read_sql(database, _HALTED, window)
+        return cls(dataset, calendar, lives, halted, frozenset(sessions), of_codes, known, back_to)
 
     # --- who owes ----------------------------------------------------------------------------------------------------
 
@@ -152,9 +160,20 @@ class Roster:
         return of_code.due(labels)["trade_date"].to_list() if of_code.listed.height and labels else []
 
     def listed_between(self, start: dt.date, end: dt.date) -> list[str]:
-        """The codes that were listed at some time from `start` to `end`: whom to ask for one by one."""
-        alive = (pl.col("list_date") <= end) & (pl.col("delist_date").is_null() | (pl.col("delist_date") > start))
+        """The codes that may have rows of some day from `start` to `end`: whom to ask for one by one."""
+        since = pl.col("ts_code").replace_strict(self.back_to, default=pl.col("list_date"), return_dtype=pl.Date)
+        alive = (since <= end) & (pl.col("delist_date").is_null() | (pl.col("delist_date") > start))
         return self.listed.filter(alive)["ts_code"].to_list()
+
+    def too_early(self, label: dt.date) -> bool:
+        """Whether there can be no row of that session (week, month): the data set began later, or its first code did. False
+        where the lists that would say so are not there."""
+        firsts = [day for day in (self.dataset.first, self._first_of_codes) if day is not None]
+        return any(label < day for day in firsts)
+
+    @cached_property
+    def _first_of_codes(self) -> dt.date | None:
+        return min([*self.listed["list_date"], *self.back_to.values()], default=None)
 
     def rows_on(self, labels: Sequence[dt.date]) -> list[int]:
         """How many codes were listed on each of the days: about as many rows has its answer."""
@@ -250,7 +269,11 @@ def _lives(universe: Dataset) -> str:
     first = _FIRST_DAY.get(universe.name, "list_date")
     end = _END.get(universe.name, "delist_date" if "delist_date" in names else "NULL::date")
     paused = " WHERE list_status <> 'P'" if "list_status" in names else ""
-    return f"SELECT ts_code, ({first})::date AS list_date, ({end})::date AS delist_date FROM {universe.name}{paused}"
+    back_to = _BACK_TO.get(universe.name, "NULL")
+    return (
+        f"SELECT ts_code, ({first})::date AS list_date, ({end})::date AS delist_date, ({back_to})::date AS back_to "
+        f"FROM {universe.name}{paused}"
+    )
 
 
 def _halts_known(synced: pl.DataFrame) -> tuple[list[dt.date], dict[str, list[Span]]]:

@@ -113,7 +113,8 @@ class Syncer:
         """
         request = self._without_awaited(dataset, request)
         router = self._router(request)
-        plans = self._plans(dataset, router, request, self._done(dataset, request))
+        done = {*self._done(dataset, request), *self._too_early(dataset, request)}
+        plans = self._plans(dataset, router, request, done)
         if not request.again:
             plans = [self._lacking(each) for each in plans]
         references = self._references(dataset, router, plans, request) if any(plan.units for plan in plans) else []
@@ -134,11 +135,13 @@ class Syncer:
         done = self._done(dataset, request)
         if self._anything_to_do(dataset, request, done):
             self._sync_lists(router, engine, dataset)
-        plans = self._plans(dataset, router, request, done)
-        if any(plan.units for plan in plans):
-            self._sync_days(router, engine, dataset, plans, request)
+        early = [unit for unit in self._too_early(dataset, request) if unit not in done]
         outcome = Outcome(before=done)
         self._ledger.plan(self._run, len(done), len(done))
+        self._record_too_early(dataset, early, outcome, on_committed)
+        plans = self._plans(dataset, router, request, {*done, *early})
+        if any(plan.units for plan in plans):
+            self._sync_days(router, engine, dataset, plans, request)
         self._refuse_unknown(dataset, request, outcome)
         for planned in plans:
             _logger.info("Plan: %s", planned, extra={"plan": planned})
@@ -165,9 +168,44 @@ class Syncer:
         known = self._ledger.done(dataset, units)
         return {unit: known[str(unit)] for unit in units if str(unit) in known}
 
+    def _too_early(self, dataset: Dataset, request: Request) -> list[Unit]:
+        """The sessions (weeks, months) asked for of which there can be no row: they are owed by nobody, and asked of nobody."""
+        if not dataset.dated or request.codes or request.repair:
+            return []
+        if request.failed:
+            units = [unit for unit in self._failed_units(dataset, request) if unit.grain is Grain.SESSION]
+        else:
+            units = [Unit.session(label) for label in labels_of(dataset, self._calendar, request.sessions)]
+        if not units:
+            return []
+        roster = Roster.load(self._database, dataset, self._calendar)
+        return [unit for unit in units if roster.too_early(unit.start)]
+
+    def _record_too_early(
+        self, dataset: Dataset, early: Sequence[Unit], outcome: Outcome, on_committed: OnCommitted | None
+    ) -> None:
+        """Records them as synced, with no row and no call: nobody waits for them any more."""
+        if not early:
+            return
+        text = told(
+            "{dataset}: before its first day there is nothing to fetch: {span}",
+            dataset=dataset.name,
+            span=str(early[0]) if len(early) == 1 else f"{early[0]} .. {early[-1]} ({len(early)})",
+        )
+        _logger.info(text)
+        items = {unit: item_of(unit) for unit in early}
+        with self._database.connect() as connection:
+            record(connection, self._run, dataset, items.values())
+        self._ledger.plan(self._run, len(early), 0)
+        outcome.synced |= items
+        for unit, item in items.items():
+            if on_committed is not None:
+                on_committed(unit, item)
+
     def _plans(self, dataset: Dataset, router: Router, request: Request, done: Collection[Unit]) -> list[Plan]:
         if request.failed:
-            return self._plans_for(dataset, router, self._failed_units(dataset, request))
+            failed = [unit for unit in self._failed_units(dataset, request) if unit not in done]
+            return self._plans_for(dataset, router, failed)
         if not dataset.dated:
             asked = self._groups(dataset, request)
             return [plan_list(dataset, router, as_of=self.as_of(dataset), rows=self._stored(dataset), groups=asked)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+import dagster as dg
 import pytest
 
-from quant_pipeline.console.past_session import past_session
+from quant_pipeline.console.launch import Launched
+from quant_pipeline.console.past_session import past_session, without_the_newest
 from quant_pipeline.console.tasks import missing_tasks
 from quant_pipeline.language import speaking
 from quant_pipeline.market.xshg import xshg
@@ -48,3 +50,15 @@ def test_where_only_lists_lack_no_session_is_said_to_be_fetched(warehouse: Datab
     record(warehouse, BY_SESSION, CALENDAR.window(FAR, 121))
     lists = [task for task in missing_tasks(warehouse, CALENDAR, FAR) if not any(each.dated for each in task.datasets)]
     assert "No session's data are missing" in past_session(CALENDAR, FAR, lists)[0]
+
+
+def test_that_the_newest_session_is_not_there_is_no_finding_where_nobody_asked_for_it() -> None:
+    names = ("fresh", "row_count")
+    checks = [dg.AssetCheckEvaluation(dg.AssetKey("daily_kline"), name, False, {}) for name in names]  # type: ignore[arg-type]
+    launched = Launched("run", True, (), tuple(checks))
+
+    def found(session: dt.date) -> list[str]:
+        return [check.check_name for check in without_the_newest(CALENDAR, session, launched).checks_failed]
+
+    assert found(FAR) == ["row_count"]
+    assert found(LATEST) == ["fresh", "row_count"]

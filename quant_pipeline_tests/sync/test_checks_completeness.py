@@ -108,6 +108,13 @@ def test_funds_that_are_not_listed_on_the_day_owe_nothing(warehouse: Database) -
     assert judged(warehouse, ETF_DAILY, "row_count", [LATEST]).text == "0 of 1 rows due are missing"
 
 
+def test_before_the_first_of_its_codes_no_row_is_due(warehouse: Database) -> None:
+    store(warehouse, CONVERTIBLE_BONDS, [{"ts_code": code, "list_date": LATEST} for code in BONDS])
+    before = [day for day in sessions(2) if day < LATEST]
+    verdict = judged(warehouse, CB_DAILY, "row_count", before)
+    assert (verdict.passed, verdict.looked_at, verdict.text) == (True, 0, "no row is due")
+
+
 def test_an_auction_is_not_owed_by_a_suspended_code(warehouse: Database) -> None:
     store(warehouse, STOCK_LIST, [{"ts_code": code, "list_status": "L", "list_date": LISTED} for code in CODES])
     store(warehouse, AUCTION, bars(CODES[:30], [LATEST]))

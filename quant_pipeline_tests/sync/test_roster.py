@@ -19,6 +19,7 @@ from quant_pipeline.market.datasets import (
     STOCK_LIST,
     SUSPENSIONS,
     THS_CONCEPTS,
+    THS_HOT,
     THS_INDUSTRIES,
     THS_MEMBERS,
     WEEKLY_KLINE,
@@ -234,8 +235,8 @@ def test_the_halts_that_are_known_are_those_that_were_synced_well(warehouse: Dat
     assert Roster.load(warehouse, WEEKLY_KLINE, xshg(), FRI, FRI).halted.height == 1, "the whole week of the label"
 
 
-def test_an_index_owes_from_the_day_after_its_base_until_it_expired(warehouse: Database) -> None:
-    first, second, third = INDEX_DAILY.codes[:3]
+def test_an_index_owes_since_it_is_published_until_it_expired_and_is_asked_since_its_base(warehouse: Database) -> None:
+    first, second, third, fourth = INDEX_DAILY.codes[:4]
     store(
         warehouse,
         INDEX_LIST,
@@ -243,16 +244,29 @@ def test_an_index_owes_from_the_day_after_its_base_until_it_expired(warehouse: D
             {"ts_code": first, "base_date": MON, "list_date": FRI},
             {"ts_code": second, "list_date": TUE},
             {"ts_code": third, "base_date": OLD, "exp_date": THU},
+            {"ts_code": fourth, "base_date": FRI, "list_date": FRI},
         ],
     )
     of = Roster.load(warehouse, INDEX_DAILY, xshg())
-    assert [set(of.codes(day)) for day in (MON, TUE, WED, THU, FRI)] == [
+    assert [set(of.codes(day)) for day in WEEK] == [
         {third},
-        {first, third},
-        {first, second, third},
-        {first, second, third},
-        {first, second},
+        {second, third},
+        {second, third},
+        {second, third},
+        {first, second, fourth},
     ]
+    assert of.listed_between(MON, MON) == [third], "an index is counted from the day after its base on"
+    assert of.listed_between(TUE, TUE) == sorted([first, second, third])
+
+
+def test_before_its_first_day_a_data_set_owes_nothing_and_nobody_is_asked() -> None:
+    of = roster((A, TUE, THU), (B, WED, None))
+    assert [of.too_early(day) for day in WEEK] == [True, False, False, False, False]
+    assert not roster().too_early(MON), "without the list nobody knows"
+    back = roster((A, THU, None), dataset=INDEX_DAILY, back_to={A: TUE})
+    assert [back.too_early(day) for day in WEEK] == [True, False, False, False, False]
+    hot = roster(dataset=THS_HOT)
+    assert (hot.too_early(dt.date(2012, 6, 15)), hot.too_early(MON)) == (True, False)
 
 
 def test_what_is_stored_is_held_against_what_is_due_chunk_by_chunk(

@@ -10,6 +10,7 @@ import pytest
 
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
+    CB_DAILY,
     DAILY_KLINE,
     DIVIDENDS,
     INDEX_DAILY,
@@ -440,3 +441,44 @@ def test_a_first_calendar_is_planned_with_its_pages(bench: Bench, syncer: Syncer
     (planned,) = syncer.plan(TRADE_CALENDAR, Request())
     syncer.sync(TRADE_CALENDAR, Request())
     assert planned.calls == _made(bench, "trade_cal") > 1
+
+
+def test_sessions_before_the_first_code_are_done_without_a_call(bench: Bench, syncer: Syncer) -> None:
+    before = bench.calendar.between(dt.date(2012, 6, 14), dt.date(2012, 6, 15))
+    told: list[tuple[Unit, int]] = []
+    outcome = syncer.sync(
+        CB_DAILY, Request(sessions=before), on_committed=lambda unit, item: told.append((unit, item.rows + item.calls))
+    )
+    assert not outcome.failed
+    assert told == [(Unit.session(day), 0) for day in before]
+    assert _made(bench, "cb_basic") == 1, "the list says when the first bond came"
+    assert _made(bench, "cb_daily") == 0
+    assert not any(plan.units for plan in syncer.plan(CB_DAILY, Request(sessions=before)))
+    again = syncer.sync(CB_DAILY, Request(sessions=before))
+    assert (len(again.synced), len(again.before)) == (0, 2), "nobody waits for them any more"
+
+
+def test_what_failed_though_it_could_not_be_there_is_done_when_it_is_tried_again(bench: Bench, syncer: Syncer) -> None:
+    day = dt.date(2012, 6, 15)
+    lists = syncer.sync(CB_DAILY, Request(sessions=[day]))
+    assert len(lists.synced) == 1
+    with bench.database.connect() as connection:
+        failed = [item_of(Unit.session(day), status=ItemStatus.FAILED, error_class="empty", error="no good row came")]
+        record(connection, bench.run, CB_DAILY, failed)
+    assert [unit.start for unit in bench.ledger.failed(CB_DAILY)] == [day]
+    assert not syncer.sync(CB_DAILY, Request(failed=True)).failed
+    assert bench.ledger.failed(CB_DAILY) == []
+    assert _made(bench, "cb_daily") == 0
+
+
+def test_an_index_that_was_not_published_yet_is_asked_and_need_not_be_there(bench: Bench, syncer: Syncer) -> None:
+    syncer.sync(INDEX_LIST, Request())
+    earlier, latest = bench.sessions(2)
+    with bench.database.connect() as connection:
+        connection.execute("UPDATE index_list SET list_date = %s, base_date = '2004-12-31'", (latest,))
+    bench.sandbox.order_fault("empty", api="index_daily", times=1000)
+    outcome = syncer.sync(INDEX_DAILY, Request(sessions=[earlier]))
+    assert not outcome.failed
+    assert _made(bench, "index_daily") == len(INDEX_DAILY.codes), "a source that counts it back to its base may have it"
+    assert syncer.sync(INDEX_DAILY, Request(sessions=[earlier])).before, "none was owed, so none is lacking"
+    assert syncer.sync(INDEX_DAILY, Request(sessions=[latest])).failed

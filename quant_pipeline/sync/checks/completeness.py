@@ -44,9 +44,11 @@ def _row_count(scope: Scope) -> Verdict:
     roster = _roster(scope)
     if roster is None:
         return Verdict(True, marked("no session to look at"))
-    found = list(_counts(scope, roster))
-    if not found or roster.listed.is_empty():
+    if roster.listed.is_empty():
         return Verdict(True, told("no {lists} to count against", lists=" or ".join(scope.dataset.universe)))
+    found = list(_counts(scope, roster))
+    if not found:
+        return Verdict(True, marked("no row is due"))
     boards = pl.concat(found)
     due, missing, tolerated = pl.col("due"), pl.col("missing"), pl.col("tolerated")
     session_short = missing.sum().over("trade_date") > tolerated * due.sum().over("trade_date")
@@ -114,6 +116,8 @@ def _counts(scope: Scope, roster: Roster) -> Iterator[pl.DataFrame]:
     """trade_date, board, due, missing, first (some of the missing codes), tolerated."""
     for due in _stored(scope, roster):
         tolerated = {day: _tolerated(scope, roster, day) for day in due["trade_date"].unique()}
+        if not tolerated:
+            continue
         yield (
             due.group_by("trade_date", board_of(pl.col("ts_code")).fill_null(_OTHER).alias("board"))
             .agg(

@@ -45,7 +45,7 @@ def _no_future_row(scope: Scope) -> Verdict:
 
 def _fresh(scope: Scope) -> Verdict:
     # Where a session may rightly have no row, only the ledger knows that it was asked for.
-    last = _last_synced(scope) if scope.dataset.coverage is Coverage.ANY else _last(scope)
+    last = (None if scope.dataset.coverage is Coverage.ANY else _last(scope)) or _last_synced(scope)
     latest = scope.calendar.latest()  # the last complete session: what is ready in the morning is fetched with the rest
     if last is None:
         return Verdict(False, told("nothing is synced yet; the latest session is {latest}", latest=latest))
