@@ -180,6 +180,9 @@ def _ready() -> Database:
 def ui(host: str, port: int, as_json: bool) -> None:
     """The Dagster web UI with daemon, schedules and sensors."""
     with plain_errors():
+        from quant_pipeline.console.nursery import nursery
+
+        nursed = nursery()  # it loads Dagster while this process finds out whether it may start
         from rich.console import Console
 
         from quant_pipeline.console import ui as servers
@@ -189,7 +192,8 @@ def ui(host: str, port: int, as_json: bool) -> None:
         with interruptible(servers.STOPPED, servers.FAREWELL):
             settings = read_settings()
             enter_project()
-            servers.serve(servers.Place(host, port), settings, _ready, Console(stderr=True), as_json=as_json)
+            place = servers.Place(host, port)
+            servers.serve(place, settings, _ready, Console(stderr=True), nursery=nursed, as_json=as_json)
 
 
 @click.command(cls=Command)

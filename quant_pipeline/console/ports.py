@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import psutil
 
+from quant_pipeline.forked import titled
 from quant_pipeline.language import say
 from quant_pipeline.warehouse.presence import Taken
 
@@ -64,5 +65,5 @@ def _holder(port: int) -> str:
 
 def _name(process: psutil.Process) -> str:
     """The script's name where it is one of Python's: "python" says nothing."""
-    scripts = (part for part in process.cmdline()[1:] if part.endswith(("dagster-webserver", "quant-pipeline")))
+    scripts = (part for part in titled(process)[1:] if part.endswith(("dagster-webserver", "quant-pipeline")))
     return next((part.rpartition("/")[2] for part in scripts), process.name())

@@ -18,6 +18,8 @@ from typing import IO
 
 import psutil
 
+from quant_pipeline.console.nursery import Nursery
+from quant_pipeline.forked import Before, Forked
 from quant_pipeline.language import say
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +37,8 @@ class Server:
 
     What was whole once and is no more is started again; what is still starting is waited for. It begins when the server
     `behind` a socket answers, with its dearest `module` imported by then; where it is to be `due` first, it is not started
-    before that. Lines that hold `chatter` are not passed on.
+    before that. Lines that hold `chatter` are not passed on. One that is `nursed` is forked there, and does `before` as its
+    first.
     """
 
     name: str
@@ -46,7 +49,9 @@ class Server:
     module: str | None = None
     due: Callable[[], bool] = lambda: True
     chatter: re.Pattern[bytes] | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    nursed: Nursery | None = None
+    before: Before | None = None
+    process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
     _was_whole: bool = field(default=False, init=False)
     _pause: float = field(default=0.0, init=False)
@@ -58,12 +63,18 @@ class Server:
         module = () if self.module is None else ("--module", self.module)
         leash = ("-m", "quant_pipeline.console.tethered", "--tether", str(tether), *behind, *module)
         command = [sys.executable, *leash, str(self.script), *self.arguments]
-        # A session of its own: Ctrl-C reaches the supervisor alone, which ends them in order.
-        self.process = subprocess.Popen(
-            command, pass_fds=[tether], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert self.process.stdout is not None
-        threading.Thread(target=self._pass_on, args=(self.process.stdout,), name=f"output of {self.name}", daemon=True).start()
+        said, says = os.pipe()
+        try:
+            if self.nursed is not None:
+                self.process = self.nursed.fork(command, tether, says, self.before, os.environ)
+            else:  # a session of its own: Ctrl-C reaches the supervisor alone, which ends them in order
+                self.process = subprocess.Popen(
+                    command, pass_fds=[tether], start_new_session=True, stdout=says, stderr=subprocess.STDOUT
+                )
+        finally:
+            os.close(says)
+        output = os.fdopen(said, "rb")
+        threading.Thread(target=self._pass_on, args=(output,), name=f"output of {self.name}", daemon=True).start()
         self._since, self._was_whole = time.monotonic(), False
 
     def look_after(self, tether: int) -> None:
@@ -111,7 +122,7 @@ class Server:
                 sys.stderr.write(line.decode(errors="replace"))
                 sys.stderr.flush()
 
-    def _fine(self, process: subprocess.Popen[bytes]) -> bool:
+    def _fine(self, process: subprocess.Popen[bytes] | Forked) -> bool:
         if process.poll() is not None:
             return False
         try:

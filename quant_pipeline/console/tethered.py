@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from quant_pipeline.loading import uncollected
 
@@ -43,15 +44,16 @@ def _wait_behind(path: str) -> None:
                 return
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None, tether: int | None = None) -> None:
+    """Of the arguments `given` (None: the process's); `tether`: what FD's number is in this process, where it was forked."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tether", type=int, required=True)
     parser.add_argument("--behind")
     parser.add_argument("--module")
     parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
-    threading.Thread(target=_follow, args=(options.tether,), name="tether", daemon=True).start()
+    options = parser.parse_args(given)
+    threading.Thread(target=_follow, args=(options.tether if tether is None else tether,), name="tether", daemon=True).start()
     if options.module:
         with uncollected():
             importlib.import_module(options.module)
@@ -62,6 +64,11 @@ def main() -> None:
     runpy.run_path(options.script, run_name="__main__")
 
 
+def wait_for_the_end() -> None:
+    """From here on Ctrl-C ends the process at once: until the script takes over there is nothing to close."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # until the script takes over there is nothing to close
+    wait_for_the_end()
     main()

@@ -20,11 +20,15 @@ import psutil
 from rich.console import Console
 
 from quant_pipeline import answering, door
+from quant_pipeline.console import tethered
+from quant_pipeline.console.nursery import Nursery
 from quant_pipeline.console.ports import refuse_taken
 from quant_pipeline.console.supervision import Server, kept_running
+from quant_pipeline.forked import titled
 from quant_pipeline.language import marked, say
 from quant_pipeline.resources.daemon_presence import running_daemon
 from quant_pipeline.resources.dagster_private.chatter import SAYS_NOTHING
+from quant_pipeline.resources.dagster_private.code_ahead import load_code_ahead
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import DatabaseError
@@ -69,13 +73,20 @@ class Place:
         return answering.address(self.host, self.port)
 
 
-def serve(place: Place, settings: Settings, opened: Callable[[], Database], console: Console, *, as_json: bool) -> NoReturn:
+def serve(
+    place: Place,
+    settings: Settings,
+    opened: Callable[[], Database],
+    console: Console,
+    *,
+    nursery: Nursery | None,
+    as_json: bool,
+) -> NoReturn:
     """Serves until this process is interrupted. Taken when the port, or the place on the same database, is another's.
 
     The code server stands apart from the others, which find it at its socket: so each can be started again without the
-    others. Our own pages answer first: they need nothing of Dagster's. Its webserver loads its modules beside the code, once
-    the code server has loaded its own (a laptop has two cores), and begins when that answers; the daemon begins when the
-    webserver answers.
+    others. Our own pages answer first: they need nothing of Dagster's, whose servers are forked from the `nursery`. Its
+    webserver loads its modules beside the code, and begins when that answers; the daemon begins when the webserver answers.
     """
     scripts = Path(sys.executable).parent
     if not (scripts / "dagster-webserver").exists():
@@ -96,7 +107,7 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
         answering.said(settings.home, settings.mode, where),
     ):
         answered: list[bool] = []
-        servers = _servers(scripts, Path(folder), place, as_json=as_json, answers=lambda: bool(answered))
+        servers = _servers(scripts, Path(folder), place, nursery, as_json=as_json, answers=lambda: bool(answered))
         with kept_running(servers) as look_after_them:
             if not console.is_terminal:
                 console.print(starting)
@@ -119,7 +130,9 @@ def serve(place: Place, settings: Settings, opened: Callable[[], Database], cons
                     _inbox(settings)
 
 
-def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answers: Callable[[], bool]) -> Sequence[Server]:
+def _servers(
+    scripts: Path, folder: Path, place: Place, nursery: Nursery | None, *, as_json: bool, answers: Callable[[], bool]
+) -> Sequence[Server]:
     socket_path, workspace = folder / "code", folder / "workspace.yaml"
     location = {"grpc_server": {"socket": str(socket_path), "location_name": _LOCATION}}
     workspace.write_text(json.dumps({"load_from": [location]}), encoding="utf-8")
@@ -134,10 +147,12 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
         _has_code,
         module="dagster",
         chatter=None if as_json else SAYS_NOTHING,
+        nursed=nursery,
+        before=None if nursery is None else load_code_ahead,
     )
     return [
-        code_server,
         Server("pages", Path(door.__file__).with_name("__main__.py"), (place.host, str(place.port + 1))),
+        code_server,
         Server(
             "webserver",
             scripts / "dagster-webserver",
@@ -147,7 +162,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             ),
             behind=socket_path,
             module="dagster_webserver.cli",
-            due=lambda: _runs(code_server, _has_code),
+            nursed=nursery,
         ),
         Server(
             "daemon",
@@ -156,6 +171,7 @@ def _servers(scripts: Path, folder: Path, place: Place, *, as_json: bool, answer
             behind=socket_path,
             module="dagster",
             due=answers,
+            nursed=nursery,
         ),
     ]
 
@@ -230,7 +246,7 @@ def _refuse_a_second_daemon(database: Database) -> None:
 def _is_left_behind(daemon: str) -> bool:
     host, _, pid = daemon.rpartition(":")
     with suppress(psutil.Error, ValueError):
-        return host == socket.gethostname() and "quant_pipeline.console.tethered" in psutil.Process(int(pid)).cmdline()
+        return host == socket.gethostname() and tethered.__name__ in titled(psutil.Process(int(pid)))
     return host == socket.gethostname()  # it has ended since
 
 
@@ -246,12 +262,6 @@ def _kept(presence: Presence, database: Database, address: str) -> Presence:
         return presence
 
 
-def _runs(server: Server, whole: Callable[[psutil.Process], bool]) -> bool:
-    with suppress(psutil.Error):
-        return server.process is not None and whole(psutil.Process(server.process.pid))
-    return False
-
-
 def _has_code(code_server: psutil.Process) -> bool:
     """The server that others talk to has another one behind it, which holds the code and starts the runs."""
-    return any("grpc" in child.cmdline() for child in code_server.children() if child.status() != psutil.STATUS_ZOMBIE)
+    return any("grpc" in titled(child) for child in code_server.children())

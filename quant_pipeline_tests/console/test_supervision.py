@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from quant_pipeline.console import supervision
+from quant_pipeline.console.nursery import Nursery, nursery
 from quant_pipeline.console.supervision import Server, kept_running
+from quant_pipeline.forked import titled
 from quant_pipeline.resources.dagster_private.chatter import SAYS_NOTHING
 from quant_pipeline_tests.console.commanded import until
 
@@ -34,6 +36,12 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "serves.py"
 
 
+@pytest.fixture(params=["forked", "started"])
+def nursed(request: pytest.FixtureRequest) -> Nursery | None:
+    """Where servers are not forked, both are started."""
+    return nursery() if request.param == "forked" else None
+
+
 def pids(script: Path) -> list[int]:
     return [int(path.name) for path in (script.parent / "pids").iterdir() if path.read_text()]
 
@@ -42,8 +50,8 @@ def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_server_that_is_killed_is_started_again_and_ends_with_its_supervisor(script: Path) -> None:
-    with kept_running([Server("one", script, [str(script.parent / "pids")])]) as look:
+def test_a_server_that_is_killed_is_started_again_and_ends_with_its_supervisor(script: Path, nursed: Nursery | None) -> None:
+    with kept_running([Server("one", script, [str(script.parent / "pids")], nursed=nursed)]) as look:
         until(lambda: len(pids(script)) == 1, "the server")
         (first,) = pids(script)
         look()
@@ -60,8 +68,9 @@ def test_a_server_that_is_killed_is_started_again_and_ends_with_its_supervisor(s
     assert gone(second)
 
 
-def test_a_server_that_loses_its_part_is_started_again(script: Path) -> None:
-    server = Server("two", script, [str(script.parent / "pids"), "--part"], lambda process: any(_alive(process)))
+def test_a_server_that_loses_its_part_is_started_again(script: Path, nursed: Nursery | None) -> None:
+    arguments = [str(script.parent / "pids"), "--part"]
+    server = Server("two", script, arguments, lambda process: any(_alive(process)), nursed=nursed)
     with kept_running([server]) as look:
         until(lambda: len(pids(script)) == 1, "the server")
         (first,) = pids(script)
@@ -80,17 +89,60 @@ def _alive(process: psutil.Process) -> list[bool]:
     return [True for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_server_ends_when_its_starter_is_killed(script: Path) -> None:
+@pytest.mark.parametrize("nursed", ["nursery()", "None"])
+def test_a_server_ends_when_its_starter_is_killed(script: Path, nursed: str) -> None:
     starts = (
         "import sys, time; from pathlib import Path; from quant_pipeline.console.supervision import Server, kept_running\n"
-        "with kept_running([Server('x', Path(sys.argv[1]), [sys.argv[2]])]):\n    time.sleep(1000)"
+        "from quant_pipeline.console.nursery import nursery\n"
+        f"with kept_running([Server('x', Path(sys.argv[1]), [sys.argv[2]], nursed={nursed})]):\n    time.sleep(1000)"
     )
     starter = subprocess.Popen([sys.executable, "-c", starts, str(script), str(script.parent / "pids")])
     until(lambda: len(pids(script)) == 1, "the server")
     (server,) = pids(script)
+    others = psutil.Process(starter.pid).children(recursive=True)
     starter.kill()
     starter.wait()
     until(lambda: gone(server), "its end")
+    until(lambda: all(gone(each.pid) for each in others), "the end of what forked it")
+
+
+TELLS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, lambda *_: (print("asked to end"), sys.exit(7)))
+print("dagster" in sys.modules, os.getsid(0) == os.getpid(), os.environ["TOLD"], sys.argv[1], signal.pthread_sigmask(0, []))
+print("to stderr", file=sys.stderr, flush=True)
+import atexit; atexit.register(print, "left in order", flush=True)
+sys.stdout.flush()
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="servers are forked on Linux alone")
+def test_a_forked_server_is_as_one_that_is_started_but_for_what_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tells.py").write_text(TELLS, encoding="utf-8")
+    forks = Nursery()
+    monkeypatch.setenv("TOLD", "after the nursery was made")
+    server, said = Server("one", tmp_path / "tells.py", ["an argument"], nursed=forks), ""
+
+    def heard(text: str) -> bool:
+        nonlocal said
+        said += capfd.readouterr().err
+        return text in said
+
+    with kept_running([server]):
+        until(lambda: heard("to stderr"), "what it says")
+        process = server.process
+        assert process is not None
+        shown = psutil.Process(process.pid)
+        assert {"quant_pipeline.console.tethered", str(tmp_path / "tells.py")} <= {*titled(shown)}
+        assert shown.parent().num_threads() == 1, "a process with threads is not to be forked"
+        process.send_signal(2)
+        assert process.wait(30) == 7
+        until(lambda: heard("left in order"), "its last words")
+    assert "True True after the nursery was made an argument set()" in said
+    assert "asked to end" in said
 
 
 CHATTERS = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +18,14 @@ from dagster._daemon.types import DaemonHeartbeat
 
 from quant_pipeline import settings
 from quant_pipeline.console import ui
+from quant_pipeline.forked import titled
 from quant_pipeline.resources.daemon_presence import DaemonPresence, running_daemon
 from quant_pipeline.sandbox import service
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import Platform
 from quant_pipeline_tests.console.commanded import checkout, started
 
+RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "quant_pipeline") { __typename } }'
 LOCATION = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 
 
@@ -118,6 +121,13 @@ def test_a_daemon_of_the_same_database_stands_in_its_way(platform: Platform, ins
     platform.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()")
 
 
+def _holders_of_code(pid: int, *, forked: bool) -> list[psutil.Process]:
+    """Of Dagster's code: the title of one that was forked is one text."""
+    words = 1 if forked else 5
+    every = psutil.Process(pid).children(recursive=True)
+    return [each for each in every if "grpc" in titled(each) and min(len([*filter(None, each.cmdline())]), 5) == words]
+
+
 @pytest.mark.usefixtures("instance")
 def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
     platform: Platform, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,6 +148,10 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         told = requests.post(f"{address}/graphql", json={"query": LOCATION}, timeout=60).json()
         (entry,) = told["data"]["workspaceOrError"]["locationEntries"]
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", "the code was there before the pages"
+        if sys.platform == "linux":
+            assert len(_holders_of_code(process.pid, forked=True)) == 1, "the code was loaded before it was asked for"
+        requests.post(f"{address}/graphql", json={"query": RELOAD}, timeout=60).raise_for_status()
+        assert len(_holders_of_code(process.pid, forked=False)) == 1, "code that is loaded again is loaded anew"
         inbox = process.stderr.readline().strip().removeprefix("SANDBOX inbox ")
         assert "SANDBOX" in requests.get(inbox, timeout=60).text
         assert process.stderr.readline().startswith("Ctrl-C stops")
