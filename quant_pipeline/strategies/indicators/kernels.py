@@ -300,11 +300,20 @@ def kdj(offsets: Offsets, high: In, low: In, close: In, n: int, fast: float, slo
         for i in range(last - first):
             tops[i] = highs[i]
             bottoms[i] = lows[i]
-        for back in range(1, n):  # loops without a choice, so that several bars are compared at once
-            for i in range(last - first - back):
-                tops[i + back] = max(tops[i + back], highs[i])
-            for i in range(last - first - back):
-                bottoms[i + back] = min(bottoms[i + back], lows[i])
+        back = 1  # loops without a choice, so that several bars are compared at once; four of the window in a pass
+        while back + 3 < n:
+            for i in range(last - first - back - 3):
+                later = max(max(tops[i + back + 3], highs[i + 3]), highs[i + 2])
+                tops[i + back + 3] = max(max(later, highs[i + 1]), highs[i])
+            for i in range(last - first - back - 3):
+                later = min(min(bottoms[i + back + 3], lows[i + 3]), lows[i + 2])
+                bottoms[i + back + 3] = min(min(later, lows[i + 1]), lows[i])
+            back += 4
+        for shift in range(back, n):
+            for i in range(last - first - shift):
+                tops[i + shift] = max(tops[i + shift], highs[i])
+            for i in range(last - first - shift):
+                bottoms[i + shift] = min(bottoms[i + shift], lows[i])
         for i in range(last - first):
             width = tops[i] - bottoms[i]
             js[i] = (closes[i] - bottoms[i]) / width * 100.0 if width > 0.0 else NAN

@@ -68,6 +68,9 @@ CASES: dict[str, tuple[Callable[[], object], Callable[[Columns], object]]] = {
     "rsi": (lambda: rsi(14), lambda b: mytt.RSI(b["close"], 14)),
     "rsi 6": (lambda: rsi(6), lambda b: mytt.RSI(b["close"], 6)),
     "kdj": (kdj, lambda b: mytt.KDJ(b["close"], b["high"], b["low"])),
+    "kdj 3": (lambda: kdj(3), lambda b: mytt.KDJ(b["close"], b["high"], b["low"], 3)),
+    "kdj 8": (lambda: kdj(8), lambda b: mytt.KDJ(b["close"], b["high"], b["low"], 8)),
+    "kdj 14": (lambda: kdj(14), lambda b: mytt.KDJ(b["close"], b["high"], b["low"], 14)),
     "boll": (boll, lambda b: _turned(mytt.BOLL(b["close"]))),
     "atr": (lambda: atr(14), lambda b: mytt.ATR(b["close"], b["high"], b["low"], 14)),
     "cci": (cci, lambda b: mytt.CCI(b["close"], b["high"], b["low"])),
@@ -167,7 +170,7 @@ def test_as_mytt(name: str) -> None:
     _agree(walks(600, 3, 1, 250, 28, flat=0.0), name)
 
 
-HOLED = {"kdj", "cci", "wr", "dmi", "vr"}
+HOLED = {"kdj", "kdj 3", "kdj 8", "kdj 14", "cci", "wr", "dmi", "vr"}
 """Where MyTT divides by nothing its average forgets the bar in its own way, or everything after it is lost: see below."""
 
 
