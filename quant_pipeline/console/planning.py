@@ -17,7 +17,7 @@ from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, SourceError
 from quant_pipeline.sources.question import cheapest, hasty
 from quant_pipeline.sources.rights import refused_before
-from quant_pipeline.sources.router import KEYS, left_out
+from quant_pipeline.sources.router import KEYS, left_out, noted
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.plan import Plan, PlanError
 from quant_pipeline.sync.symbols import codes_of
@@ -102,6 +102,7 @@ def _refused(source: Source, calendar: Calendar) -> str | None:
     except SourceError as error:
         if error.failure is FailureClass.PERMANENT_SOURCE:
             return left_out(source, error)
+        noted(error)
     return None
 
 

@@ -90,6 +90,8 @@ class Tally:
     """The calls of the answer that is being looked at, as `source_calls` numbers them."""
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when nobody wants the answer any more: the call under way ends, and no other is made."""
+    once: bool = False
+    """Whether a call that fails is not made again: it only tries whether there is a line."""
 
 
 class Source(ABC):
@@ -101,6 +103,8 @@ class Source(ABC):
     name: ClassVar[str]
     shares: ClassVar[bool] = True
     """Whether it takes its share of a long plan beside others; a source that bans is only asked for what they lack."""
+    local: ClassVar[bool] = False
+    """Whether it answers out of what is stored: that it does says nothing about the network."""
     default_priority: ClassVar[int]
     """Where the environment does not rank it (`<NAME>_PRIORITY`): 1 is first, 0 is off."""
     default_policies: ClassVar[Mapping[str, RatePolicy]]
@@ -229,7 +233,8 @@ class Source(ABC):
         """One call at the source's pace, tried again while its failure is a passing one."""
         policy = policy_for(self._policies, self.name, api)
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(policy.retries + 1) | tenacity.stop_when_event_set(tally.stopped),
+            stop=tenacity.stop_after_attempt(1 if tally.once else policy.retries + 1)
+            | tenacity.stop_when_event_set(tally.stopped),
             wait=_pause(policy),
             sleep=tenacity.sleep_using_event(tally.stopped),
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, SourceError) and error.passing),

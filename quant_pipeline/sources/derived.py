@@ -77,6 +77,7 @@ class DerivedSource(Source):
 
     name = "derived"
     shares = False
+    local = True
     default_priority = 9
     default_policies: ClassVar = {"*": RatePolicy(per_minute=None, per_second=None, concurrency=2, retries=0, timeout=300)}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from quant_pipeline.language import told
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.codes import CodeError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.validation import Checked, SpecError
 from quant_pipeline.sources.base import Source, Tally
 from quant_pipeline.sources.failures import FailureClass, Implausible, Incomplete, SourceError, Unanswered
+from quant_pipeline.sources.known import Known, Line
 from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.registry import priority_variable, registered
 from quant_pipeline.sources.units import Grain, Unit
@@ -29,9 +29,16 @@ can only be taken when every source says the same."""
 _logger = logging.getLogger(__name__)
 KEYS = ("_TOKEN", "_KEY", "_USER", "_PASSWORD")
 """How the settings end that a source knows its user by."""
+_STOPS = ".。 "
+"""What a source's own sentence may end with: ours goes on with a full stop."""
 _NAP = 1.0
 _LONGEST_PAUSE = 16.0
-_out_of_command: ContextVar[dict[tuple[str, str], SourceError] | None] = ContextVar("out_of_command", default=None)
+_WAITS = marked("No source answers; trying again for up to {seconds:.0f} s: {why}")
+_WAITED = marked(
+    "No source answered for {seconds:.0f} s: what is left fails at once, and comes with the next run. The sources are still "
+    "tried now and then ({why})"
+)
+_known_to_command: ContextVar[Known | None] = ContextVar("known_to_command", default=None)
 
 
 @dataclass(frozen=True)
@@ -48,19 +55,25 @@ class Answer:
 
 @contextmanager
 def one_command() -> Iterator[None]:
-    """Within it, routers know of each other's permanent failures: the runs of one command."""
-    token = _out_of_command.set({})
+    """Within it, routers know what the others have found out: the runs of one command."""
+    token = _known_to_command.set(Known())
     try:
         yield
     finally:
-        _out_of_command.reset(token)
+        _known_to_command.reset(token)
 
 
 def left_out(source: Source, error: SourceError) -> str:
     """Has no router of this command ask the source; why, and which setting mends it."""
-    if (out := _out_of_command.get()) is not None:
-        out[source.name, "*"] = error
+    if (known := _known_to_command.get()) is not None:
+        known.out[source.name, "*"] = error
     return _advice(source, "*", None, error)
+
+
+def noted(error: SourceError) -> None:
+    """Has every router of this command know of a failure that was met outside of them: that no line comes about, say."""
+    if (known := _known_to_command.get()) is not None:
+        known.failed(error)
 
 
 class Router:
@@ -68,8 +81,9 @@ class Router:
 
     A permanent failure takes the source (or that API of it) out for the router's life, or that of the command
     (`one_command`), so that a wrong token costs one call, and is told once. Where every source is only resting (an open
-    circuit), units wait, for `patience` seconds in a row altogether: an outage of a minute fails nothing, and one of an hour
-    does not hold up a thousand units.
+    circuit, or no line to it), units wait, for `patience` seconds in a row altogether, of all routers of a command: an outage
+    of a minute fails nothing, and one of an hour does not hold up a thousand units, nor each job again. A source that cannot
+    be reached is tried now and then.
     """
 
     def __init__(
@@ -88,11 +102,10 @@ class Router:
         self._owners = tuple(owners) or self._sources
         self._ranking = ranking
         self._patience = patience
-        shared = _out_of_command.get()
-        self._out: dict[tuple[str, str], SourceError] = {} if shared is None else shared
+        shared = _known_to_command.get()
+        self._known = Known() if shared is None else shared
         self._busy: Counter[str] = Counter()
         self._failed_over: set[tuple[str, str]] = set()
-        self._resting_since: float | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
@@ -178,7 +191,7 @@ class Router:
                         if isinstance(outcome.__cause__, Implausible):
                             doubtful.append((source, outcome.__cause__))
                         continue
-                    self._resting_since = None
+                    self._known.answered(source.name, source.servings[dataset.name].api)
                     self._note_failovers(dataset, unit, failures, source)
                     return Answer(source.name, outcome, tally.calls, attempts, tally.seconds)
             if _all_say_so(doubtful):
@@ -271,28 +284,26 @@ class Router:
 
     def _rest(self, failures: Sequence[SourceError]) -> float | None:
         """Seconds to wait until a resting source may be asked again; None when waiting is no use, or was long enough."""
-        resting = [error.wait for error in failures if error.failure is FailureClass.CIRCUIT_OPEN]
-        with self._lock:
-            now = time.monotonic()
-            since = self._resting_since if self._resting_since is not None else now
-            if not resting or now + min(resting) - since > self._patience:
-                return None
-            first, self._resting_since = self._resting_since is None, since
-        if first:
-            why = "; ".join(map(str, failures))
-            _logger.warning(
-                told("No source answers; trying again for up to {seconds:.0f} s: {why}", seconds=self._patience, why=why)
-            )
-        return min(*resting, _NAP)
+        wait = self._known.wait(failures, self._patience)
+        if wait is None:
+            return None
+        if wait.news:
+            text = _WAITED if wait.seconds is None else _WAITS
+            _logger.warning(told(text, seconds=wait.total, why="; ".join(map(str, failures))))
+        return None if wait.seconds is None else min(wait.seconds, _NAP)
 
     def _ask(self, source: Source, dataset: Dataset, unit: Unit, judge: Judge, tally: Tally) -> Checked:
         api = source.servings[dataset.name].api
         known = self._known_failure(source, dataset)
         if known is not None:
             raise known
+        tally.once = self._known.line(source.name, api) is Line.TRIED
         try:
             frame = source.fetch(dataset, unit, tally)
+            if not source.local:
+                self._known.reached(source.name)
         except SourceError as error:
+            self._known.failed(error)
             if error.failure is FailureClass.PERMANENT_SOURCE:
                 self._leave_out(source, "*", dataset, error)
             elif error.failure is FailureClass.PERMANENT_API:
@@ -313,31 +324,33 @@ class Router:
     def _leave_out(self, source: Source, api: str, dataset: Dataset, error: SourceError) -> None:
         """From now on it is not asked in this run; the first time, says so and which setting mends it."""
         with self._lock:
-            new = (source.name, api) not in self._out
-            self._out[source.name, api] = error
+            new = (source.name, api) not in self._known.out
+            self._known.out[source.name, api] = error
         if new:
             _logger.warning(_advice(source, api, dataset, error))
 
     def _known_failure(self, source: Source, dataset: Dataset) -> SourceError | None:
         """The permanent failure of the source, or of the API that serves the data set."""
-        return self._out.get((source.name, "*")) or self._out.get((source.name, source.servings[dataset.name].api))
+        out = self._known.out
+        return out.get((source.name, "*")) or out.get((source.name, source.servings[dataset.name].api))
 
 
 def _advice(source: Source, api: str, dataset: Dataset | None, error: SourceError) -> str:
     off = priority_variable(source.name)
+    ends = str(error).rstrip(_STOPS)
     if api != "*" and dataset is not None:
         return told(
             "{error}. It is not asked for {dataset} again in this run: the next source is; where there is none, "
             "QUANT_WITHOUT={dataset} leaves it out",
-            error=error,
+            error=ends,
             dataset=dataset.name,
         )
     keys = [field.alias for field in source.settings.model_fields.values() if field.alias and field.alias.endswith(KEYS)]
     if not keys:
-        return told("{error}. It is not asked again in this run. {off}=0 leaves it out", error=error, off=off)
+        return told("{error}. It is not asked again in this run. {off}=0 leaves it out", error=ends, off=off)
     return told(
         "{error}. It is not asked again in this run. Look at {settings} in .env; {off}=0 leaves it out",
-        error=error,
+        error=ends,
         settings=", ".join(keys),
         off=off,
     )

@@ -10,11 +10,13 @@ import polars as pl
 import pytest
 from pydantic import Field
 
+from quant_pipeline.language import speaking
 from quant_pipeline.market import codes
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, WEEKLY_KLINE
 from quant_pipeline.market.validation import Checked
 from quant_pipeline.market.xshg import xshg
+from quant_pipeline.retelling import retold
 from quant_pipeline.settings import Variables
 from quant_pipeline.sources import controls
 from quant_pipeline.sources.base import Source, Tally, serves
@@ -254,7 +256,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the router slept, on a clock that only its naps move."""
     slept: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: 1000.0 + sum(slept))
-    monkeypatch.setattr("quant_pipeline.sources.router.time", clock)
+    monkeypatch.setattr("quant_pipeline.sources.known.time", clock)
     monkeypatch.setattr(Router, "_nap", lambda _, seconds: slept.append(seconds))
     return slept
 
@@ -483,6 +485,60 @@ def test_patience_is_for_all_units_together_until_one_is_answered(naps: list[flo
     with pytest.raises(Unanswered):
         router.fetch(DAILY_KLINE, UNIT, judge)
     assert naps == [1.0] * 4, "after an answer it is patient again"
+
+
+def no_line(name: str) -> Answer:
+    def answer() -> pl.DataFrame:
+        raise SourceError(FailureClass.UNREACHABLE, name, "daily", "no connection came about")
+
+    return answer
+
+
+def test_that_there_is_no_network_is_found_out_once_for_all_routers_of_a_command(
+    naps: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = Told(no_line("first")), Other(no_line("second"))
+    with one_command():
+        for sources in ([first], [first, second], [second]):
+            with pytest.raises(Unanswered) as raised:
+                Router(sources).fetch(DAILY_KLINE, UNIT, judge)
+            assert raised.value.outage
+        assert (sum(naps), first.asked, second.asked) == (60.0, 5, 1), "another job, and another source, wait no more"
+        waits, waited = (record.getMessage() for record in caplog.records)
+        assert waits.startswith("No source answers; trying again for up to 60 s: first.daily: no connection came about")
+        assert waited.startswith("No source answered for 60 s: what is left fails at once")
+        naps.append(60.0)
+        first.answer = good
+        router = Router([first, second])
+        assert router.fetch(DAILY_KLINE, UNIT, judge).source == "first", "it is still tried now and then"
+        first.answer = no_line("first")
+        with pytest.raises(Unanswered):
+            router.fetch(DAILY_KLINE, UNIT, judge)
+        assert sum(naps) > 120.0, "after an answer there is patience again"
+    with one_command():
+        second.asked = 0
+        Router([second, Told()]).fetch(DAILY_KLINE, UNIT, judge)
+        assert second.asked == 1, "the next command finds out for itself"
+
+
+def test_the_answers_of_one_source_renew_no_patience_with_another(naps: list[float]) -> None:
+    away, there = Told(no_line("first")), Other()
+    with one_command():
+        for _ in range(4):
+            with pytest.raises(Unanswered):
+                Router([away], patience=100.0).fetch(DAILY_KLINE, UNIT, judge)
+            assert Router([away, there]).fetch(DAILY_KLINE, UNIT, judge).source == "second"
+    assert sum(naps) <= 100.0
+
+
+def test_a_source_s_own_full_stop_is_not_followed_by_ours(caplog: pytest.LogCaptureFixture) -> None:
+    def refuses() -> pl.DataFrame:
+        raise SourceError(FailureClass.PERMANENT_API, "first", "daily", "抱歉，您没有接口访问权限。")
+
+    Router([Told(refuses), Other()]).fetch(DAILY_KLINE, UNIT, judge)
+    assert "抱歉，您没有接口访问权限. It is not asked for daily_kline again in this run" in caplog.text
+    with speaking("zh"):
+        assert "。。" not in retold(caplog.records[0].getMessage())
 
 
 def test_a_failure_that_is_no_rest_is_not_waited_for(naps: list[float]) -> None:
