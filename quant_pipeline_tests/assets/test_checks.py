@@ -35,7 +35,7 @@ COPY_TO = (
 def synced(platform: Platform) -> Platform:
     """Four sessions of every data set (all of the month for the bars that make it), and a copy of each table to put back."""
     month = platform.calendar.between(dt.date(2026, 11, 2), LATEST)
-    assert platform.alone(month, "suspensions", "daily_kline").success
+    platform.fill(month, "suspensions", "daily_kline")
     platform.everything(platform.sessions(SESSIONS))
     platform.execute("CREATE SCHEMA kept")
     for table in TABLES:

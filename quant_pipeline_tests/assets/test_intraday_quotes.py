@@ -32,7 +32,7 @@ TIMES = ("10:30:00", "10:30:30", "11:20:00", "14:59:00", "15:00:00")
 def codes(platform: Platform) -> list[str]:
     """Three shares that traded; the first two were watched to the close, the third to 14:59."""
     lists = ("trade_calendar", "stock_list", "suspensions")
-    assert platform.alone(platform.sessions(1), *lists, DAILY_KLINE.name).success
+    platform.fill(platform.sessions(1), *lists, DAILY_KLINE.name)
     return read(platform.database, DAILY_KLINE, start=LATEST, columns=["ts_code"])["ts_code"].to_list()[:3]
 
 

@@ -14,7 +14,7 @@ from quant_pipeline_tests.assets.platform import LATEST, Platform, plain, texts
 
 def test_weeks_and_months_are_materialized_by_their_own_keys(platform: Platform) -> None:
     first = dt.date(2026, 10, 26)
-    assert platform.run(platform.calendar.between(first, LATEST), "suspensions", "daily_kline").success
+    platform.fill(platform.calendar.between(first, LATEST), "suspensions", "daily_kline")
     tags = range_tags(Partition.WEEK, first, LATEST)
     result = platform.run([], "weekly_kline", job="weekly_sync", tags=tags)
     assert result.success, texts(result)

@@ -54,8 +54,7 @@ class WrongColumns(Raises):
 
 @pytest.fixture(scope="module")
 def synced(platform: Platform) -> Platform:
-    result = platform.alone(platform.sessions(45), *NEEDED)
-    assert result.success
+    platform.fill(platform.sessions(45), *NEEDED)
     return platform
 
 

@@ -91,8 +91,8 @@ class Site:
 @pytest.fixture(scope="module")
 def site(platform: Platform) -> Iterator[Site]:
     """Bars of twenty-three sessions; of the latest one everything, of it and the one before the screen too."""
-    assert platform.run(platform.sessions(SESSIONS), *BARS).success
-    assert platform.alone([LATEST], *LATEST_ALONE).success
+    platform.fill(platform.sessions(SESSIONS), *BARS)
+    assert platform.run([LATEST], *LATEST_ALONE).success
     assert platform.run(platform.sessions(SCREENED), "screen_dual_ma", config=QUICK_CROSS).success
     assert platform.run([LATEST], "market_overview").success
     current = settings.load()

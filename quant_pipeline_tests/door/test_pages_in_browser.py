@@ -68,7 +68,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(platform: Platform) -> Iterator[Site]:
-    assert platform.alone(platform.sessions(30), *DATASETS).success
+    platform.fill(platform.sessions(30), *DATASETS)
     assert platform.run(platform.sessions(2), "screen_dual_ma", config={"screen_dual_ma": {"fast": 1, "slow": 2}}).success
     assert platform.run(platform.sessions(2), "signals", "signal_statistics").success
     assert platform.run(platform.sessions(2), "portfolio_risk").success

@@ -30,7 +30,7 @@ WHERE signal_decisions.decided_on = %s ORDER BY signal_decisions.decision <> 'ac
 
 @pytest.fixture(scope="module")
 def site(platform: Platform) -> Iterator[tuple[Platform, str]]:
-    assert platform.alone(platform.sessions(12), *DATASETS).success
+    platform.fill(platform.sessions(12), *DATASETS)
     parameters = {"screen_dual_ma": {"fast": 1, "slow": 2}}
     made = platform.run(platform.sessions(3), "screen_dual_ma", "signals", "signal_statistics", config=parameters)
     assert made.success

@@ -11,8 +11,6 @@ from quant_pipeline.strategies.alpha158 import COLUMNS, LOOKBACK, WINDOWS, alpha
 from quant_pipeline_tests.strategies.shared import market
 
 PANEL = market(codes=3, sessions=110)
-FOUND = alpha158(PANEL)
-FEATURES = FOUND.columns[2:]
 N = 10
 
 
@@ -75,34 +73,40 @@ def _weighted(bars: pd.DataFrame) -> pd.Series:
     return (bars["close"] / bars["before"] - 1).abs() * bars["vol"]
 
 
-def test_there_are_158_in_qlib_s_names_and_order() -> None:
-    assert len(FEATURES) == 158
-    assert FEATURES[:13] == "KMID KLEN KMID2 KUP KUP2 KLOW KLOW2 KSFT KSFT2 OPEN0 HIGH0 LOW0 VWAP0".split()
-    assert FEATURES[13:23] == [*(f"ROC{n}" for n in WINDOWS), *(f"MA{n}" for n in WINDOWS)]
-    assert FEATURES[-1] == "VSUMD60"
-    assert FOUND.select(pl.col(FEATURES).is_nan().any()).row(0) == (False,) * 158
+@pytest.fixture(scope="module")
+def found() -> pl.DataFrame:
+    return alpha158(PANEL)
+
+
+def test_there_are_158_in_qlib_s_names_and_order(found: pl.DataFrame) -> None:
+    features = found.columns[2:]
+    assert len(features) == 158
+    assert features[:13] == "KMID KLEN KMID2 KUP KUP2 KLOW KLOW2 KSFT KSFT2 OPEN0 HIGH0 LOW0 VWAP0".split()
+    assert features[13:23] == [*(f"ROC{n}" for n in WINDOWS), *(f"MA{n}" for n in WINDOWS)]
+    assert features[-1] == "VSUMD60"
+    assert found.select(pl.col(features).is_nan().any()).row(0) == (False,) * 158
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_as_qlib_defines_it(name: str) -> None:
+def test_as_qlib_defines_it(name: str, found: pl.DataFrame) -> None:
     for code in PANEL["ts_code"].unique():
         expected = EXPECTED[name](_own(code)).to_numpy()
-        found = FOUND.filter(ts_code=code)[name].to_numpy()
-        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
+        ours = found.filter(ts_code=code)[name].to_numpy()
+        np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
-def test_it_takes_no_more_bars_and_columns_than_it_says() -> None:
+def test_it_takes_no_more_bars_and_columns_than_it_says(found: pl.DataFrame) -> None:
     last = PANEL.group_by("ts_code", maintain_order=True).tail(LOOKBACK + 1).select("ts_code", "trade_date", *COLUMNS)
     ends = alpha158(last).group_by("ts_code", maintain_order=True).tail(1)
-    whole = FOUND.group_by("ts_code", maintain_order=True).tail(1)
-    for name in FEATURES:
+    whole = found.group_by("ts_code", maintain_order=True).tail(1)
+    for name in found.columns[2:]:
         np.testing.assert_allclose(ends[name].to_numpy(), whole[name].to_numpy(), rtol=1e-6, atol=1e-9, err_msg=name)
 
 
-def test_nothing_comes_from_later_but_the_label() -> None:
+def test_nothing_comes_from_later_but_the_label(found: pl.DataFrame) -> None:
     cut = PANEL["trade_date"].unique().sort()[80]
     early = PANEL.filter(pl.col("trade_date") <= cut)
-    assert alpha158(early).equals(FOUND.filter(pl.col("trade_date") <= cut))
+    assert alpha158(early).equals(found.filter(pl.col("trade_date") <= cut))
     of_one = label(PANEL).filter(ts_code=PANEL["ts_code"][0])
     close = PANEL.filter(ts_code=PANEL["ts_code"][0])["close"]
     assert of_one["LABEL0"][0] == pytest.approx(close[2] / close[1] - 1)

@@ -82,7 +82,7 @@ def test_a_password_is_in_no_answer_no_log_and_no_table(rest: Rest, caplog: pyte
 
 def test_codes_are_pushed_into_a_group_of_the_phone(rest: Rest) -> None:
     body = {"stock_codes": ["000043", "600000"], "group_name": "观察"}
-    assert rest.platform.alone(rest.platform.sessions(1), "stock_list").success
+    rest.platform.fill((), "stock_list")
     codes = [each["ts_code"] for each in rest.get("/api/stocks?per_page=2")["items"]]
     body["stock_codes"] = codes
     early = rest.ask("POST", "/api/watchlist/push", json=body, status=400)

@@ -47,7 +47,7 @@ STARTS = (
 
 @pytest.fixture(scope="module")
 def url(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    assert platform.alone(platform.sessions(3), "stock_list", "suspensions", "daily_kline", "adj_factor").success
+    platform.fill(platform.sessions(3), "stock_list", "suspensions", "daily_kline", "adj_factor")
     times = tmp_path_factory.mktemp("times") / "schedules.toml"
     times.touch()  # whatever a stranger sends, it is not the checkout's file that is written
     with pytest.MonkeyPatch.context() as patch:

@@ -29,7 +29,7 @@ Figures = dict[str, list[tuple[dict[str, str], float]]]
 @pytest.fixture(scope="module")
 def rest(platform: Platform) -> Iterator[Rest]:
     names = ("stock_list", "name_history", "suspensions", "daily_kline", "adj_factor", "price_limits", "index_daily")
-    assert platform.alone(platform.sessions(12), *names).success
+    platform.fill(platform.sessions(12), *names)
     parameters = {"screen_dual_ma": {"fast": 1, "slow": 2}}
     assert platform.run(platform.sessions(3), "screen_dual_ma", "signals", "signal_statistics", config=parameters).success
     with served(settings.load(), platform.database) as url:

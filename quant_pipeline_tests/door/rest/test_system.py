@@ -43,7 +43,7 @@ url = "https://127.0.0.1:9/hook-s3cret-of-mine"
 
 @pytest.fixture(scope="module")
 def rest(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
-    assert platform.alone(platform.sessions(3), "stock_list", "suspensions", "daily_kline", "adj_factor").success
+    platform.fill(platform.sessions(3), "stock_list", "suspensions", "daily_kline", "adj_factor")
     file = tmp_path_factory.mktemp("channels") / "channels.toml"
     file.write_text(CHANNELS, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:

@@ -13,8 +13,7 @@ import requests
 from tushare.pro.client import DataApi
 
 from quant_pipeline import settings
-from quant_pipeline.market.dataset import Partition
-from quant_pipeline.partitions import range_tags
+from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.sandbox.simulation.exchange import Exchange
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
@@ -62,11 +61,10 @@ def client(url: str, token: str) -> Any:
 def door(database: Database, home: Path, exchange: Exchange) -> Iterator[Door]:
     """Made once for the whole folder, not to be written to."""
     with installed(database, home, exchange) as platform:
-        platform.everything(platform.sessions(SESSIONS))
+        platform.fill(platform.sessions(SESSIONS), *SOURCED)
         august = platform.calendar.between(*AUGUST)
-        assert platform.alone(august, "suspensions", "daily_kline", "adj_factor", "daily_basic", "dividends").success
-        for kind, name in ((Partition.WEEK, "weekly_kline"), (Partition.MONTH, "monthly_kline")):
-            assert platform.alone([], name, tags=range_tags(kind, *AUGUST)).success
+        bars = ("daily_kline", "weekly_kline", "monthly_kline")
+        platform.fill(august, "suspensions", "adj_factor", "daily_basic", "dividends", *bars)
         current = settings.load()
         with served(current, platform.database) as url:
             yield Door(platform, url, current)
