@@ -466,6 +466,7 @@ def test_where_nothing_failed_or_is_broken_that_is_said_and_no_run_is_made(shell
     facts = report("sync", "--datasets", "daily_basic", "--retry-failed")
     assert (facts["nothing_to_do"], facts["run_ids"], facts["status"]) == (True, [], "success")
     assert shell.rows(made) == before
+    assert loaded_by("sync", "--datasets", "daily_basic", "--retry-failed") & {"dagster", "dagster_shared", "pandas"} == set()
 
 
 def test_nothing_failed_is_said_by_a_dry_run_too(shell: Platform) -> None:

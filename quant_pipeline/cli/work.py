@@ -108,15 +108,16 @@ def sync(
         from quant_pipeline.console import choices, windows
         from quant_pipeline.console.interruption import interruptible
         from quant_pipeline.console.notes import show_note
+        from quant_pipeline.console.nothing_to_do import nothing_failed
         from quant_pipeline.console.wanted import widen
         from quant_pipeline.market.datasets import SOURCED
-        from quant_pipeline.resources.warehouse import WarehouseResource
+        from quant_pipeline.resources import opened
         from quant_pipeline.warehouse.listings import listings
 
         settings, console = prepared(as_json)
-        warehouse = WarehouseResource()
-        named, calendar = choices.chosen_datasets(split(datasets), split(periods)), warehouse.calendar()
-        asked = choices.known_symbols(split(symbols), named, listings(warehouse.database) if symbols else [])
+        database = opened.database()
+        named, calendar = choices.chosen_datasets(split(datasets), split(periods)), opened.calendar(database)
+        asked = choices.known_symbols(split(symbols), named, listings(database) if symbols else [])
         chosen = choices.with_symbols(named, asked.codes)
         notes = [*choices.taken_for(split(datasets), SOURCED), *asked.notes]
         notes += windows.shifted(calendar, start=start.date() if start else None, end=end.date() if end else None)
@@ -127,7 +128,7 @@ def sync(
 
         def window(dataset: Dataset) -> Window:
             if windowless and (retry_failed or repair):
-                return windows.stored_window(warehouse.database, calendar, only_lists=only_lists)
+                return windows.stored_window(database, calendar, only_lists=only_lists)
             return windows.asked_window(
                 calendar,
                 start=start.date() if start else None,
@@ -141,7 +142,13 @@ def sync(
         spans = {dataset.name: window(dataset) for dataset in chosen}
         if not dry_run:
             starts = [spans[dataset.name].start for dataset in chosen if dataset.dated and not windowless]
-            widen(warehouse.database, calendar, min(starts) if starts else None)
+            widen(database, calendar, min(starts) if starts else None)
+        from_sources = choices.chosen_sources(split(sources))
+        if retry_failed and not dry_run:
+            windows_of = {dataset: spans[dataset.name] for dataset in chosen}
+            if (done := nothing_failed(settings, console, database, windows_of, began=began)) is not None:
+                finish(done, settings, console, as_json)
+                return
         with uncollected():
             from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
 
@@ -149,7 +156,7 @@ def sync(
             datasets=chosen,
             windows=spans,
             symbols=asked.codes,
-            sources=choices.chosen_sources(split(sources)),
+            sources=from_sources,
             force=force,
             retry_failed=retry_failed,
             repair=repair,

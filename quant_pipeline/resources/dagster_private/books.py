@@ -29,9 +29,14 @@ def all_made(connection: psycopg.Connection[Any], assets: Collection[str], parti
     False also where that cannot be told: then Dagster is asked.
     """
     keys = [json.dumps([asset]) for asset in assets]
-    if not _one(connection, _THERE) or _one(connection, _GOING_ON):
+    if not none_going_on(connection):
         return False
     return len(connection.execute(_MADE, (keys, partition)).fetchall()) == len(keys)
+
+
+def none_going_on(connection: psycopg.Connection[Any]) -> bool:
+    """Whether no run goes on (or has died). False also where that cannot be told."""
+    return _one(connection, _THERE) and not _one(connection, _GOING_ON)
 
 
 def _one(connection: psycopg.Connection[Any], query: str) -> bool:
