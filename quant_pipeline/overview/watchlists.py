@@ -57,12 +57,16 @@ class Group:
 def watched(database: Database, latest: dt.date) -> tuple[dict[str, list[Item]], dict[str, Last]]:
     """Every list, and the last bar of every code that has one of the last weeks."""
     known = lists(database)
-    codes = sorted({each.code for items in known.values() for each in items})
+    return known, last_bars(database, sorted({each.code for items in known.values() for each in items}), latest)
+
+
+def last_bars(database: Database, codes: Sequence[str], latest: dt.date) -> dict[str, Last]:
+    """The last bar of each of these shares, funds, bonds and indexes that has one of the last weeks."""
     if not codes:
-        return known, {}
+        return {}
     with database.connect() as connection:
-        rows = connection.execute(_LAST, {"codes": codes, "since": latest - _OLD}).fetchall()
-    return known, {code: Last(day, close, change) for code, day, close, change in rows}
+        rows = connection.execute(_LAST, {"codes": list(codes), "since": latest - _OLD}).fetchall()
+    return {code: Last(day, close, change) for code, day, close, change in rows}
 
 
 def lines(database: Database, items: Sequence[Item], latest: dt.date, count: int) -> dict[str, list[float]]:

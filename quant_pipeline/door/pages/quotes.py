@@ -14,8 +14,12 @@ from quant_pipeline.door.access import Reached
 from quant_pipeline.door.feed.client import texts_in
 from quant_pipeline.door.feed.feeds import Feeds
 from quant_pipeline.door.rendering import page
+from quant_pipeline.market import clock
 from quant_pipeline.market.bars import CORE_INDEXES
+from quant_pipeline.market.calendar import Calendar, CalendarError
 from quant_pipeline.market.listings import Kind
+from quant_pipeline.overview.watchlists import Last, last_bars
+from quant_pipeline.quotes.hours import is_due
 from quant_pipeline.quotes.hub import MOST_CODES
 from quant_pipeline.quotes.quote import Quote
 from quant_pipeline.quotes.store import Store
@@ -28,13 +32,14 @@ SOURCES = {"tencent": "腾讯", "sina": "新浪", "tushare": "Tushare"}
 
 @dataclass(frozen=True)
 class _Row:
-    """A code, what the lists call it, and its last quote."""
+    """A code, what the lists call it, and its last quote; without one its last bar, so that a night shows the closes."""
 
     code: str
     name: str
     digits: int
     hand: int
     quote: Quote | None
+    bar: Last | None
 
 
 @router.get("/quotes")
@@ -53,13 +58,14 @@ def quotes(
     meant = feeds.codes.meant(wanted[:MOST_CODES])
     store = Store(access.database)
     last = store.latest(meant.codes)
+    bars = last_bars(access.database, [code for code in meant.codes if code not in last], access.calendar().latest_known())
     names = {each.code: each.name for each in known.get(taken, ())}
     rows = []
     for code in meant.codes:
         listing, quote = feeds.codes.listing(code), last.get(code)
         name = (listing.name if listing else "") or names.get(code) or (quote.name if quote else None) or code
         kind = listing.kind if listing else Kind.STOCK
-        rows.append(_Row(code, name, digits_of(kind), hand_of(kind), quote))
+        rows.append(_Row(code, name, digits_of(kind), hand_of(kind), quote, bars.get(code)))
     return page(
         request,
         "quotes.html",
@@ -74,4 +80,13 @@ def quotes(
         indexes=not typed and not taken,
         state=store.state(),
         sources=SOURCES,
+        closes=max((bar.trade_date for bar in bars.values()), default=None),
+        due=any(_is_due(code, access.calendar()) for code in meant.codes),
     )
+
+
+def _is_due(code: str, calendar: Calendar) -> bool:
+    try:
+        return is_due(code, clock.now(), calendar)
+    except CalendarError:  # it has no word on today: a quote may come
+        return True

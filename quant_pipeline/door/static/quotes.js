@@ -47,7 +47,7 @@
   }
 
   function order() {
-    const key = { place: (code) => -rows.get(code).place, pct: (code) => known.get(code)?.pct_chg ?? -Infinity, amount: (code) => known.get(code)?.amount ?? -Infinity }[by];
+    const key = { place: (code) => -rows.get(code).place, pct: (code) => known.get(code)?.pct_chg ?? Number(rows.get(code).row.dataset.pct ?? -Infinity), amount: (code) => known.get(code)?.amount ?? -Infinity }[by];
     const wanted = [...rows.keys()].sort((one, other) => key(other) - key(one) || rows.get(one).place - rows.get(other).place);
     wanted.forEach((code, place) => {
       if (body.rows[place] !== rows.get(code).row) body.insertBefore(rows.get(code).row, body.rows[place] ?? null);
@@ -65,6 +65,7 @@
     let now = state, text;
     if (state === "waiting") text = "连接中 connecting";
     else if (state === "lost") text = "连接已断，重连中 connection lost, trying again";
+    else if (!newest && body.dataset.closes && !("due" in body.dataset)) { now = "closed"; text = `未开盘，以下为 ${body.dataset.closes} 收盘 closed, these are closes`; }
     else if (!newest) text = "已连接，尚无行情 connected, no quote yet";
     else if (stale) { now = "stale"; text = `${stale} 个陈旧 stale · ${sources[newest.source] ?? newest.source} · ${ago}`; }
     else if (closed) { now = "closed"; text = `已收盘 closed · ${sources[newest.source] ?? newest.source}`; }
@@ -86,6 +87,7 @@
     },
   });
   sort.hidden = false;
+  order();
   sort.addEventListener("click", (event) => {
     if (!event.target.dataset.by) return;
     by = event.target.dataset.by;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import re
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 import requests
 
 from quant_pipeline.market import clock
+from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.market.search import Named
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse import watchlists
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.door.feed.conftest import Door
 from quant_pipeline_tests.door.served import served
+from quant_pipeline_tests.sync.stored import store
 
 
 def get(url: str, **options: Any) -> str:
@@ -47,6 +50,17 @@ def test_a_row_has_the_last_quote_and_says_when_it_is_stale(door: Door, monkeypa
     assert 'class="stale"' not in page
     monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-20T10:31:00")
     assert 'class="stale"' in get(f"{door.url}/quotes?codes=600000")
+
+
+def test_a_code_without_a_quote_shows_its_last_close_and_says_of_which_day(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = {"ts_code": "688981.SH", "trade_date": dt.date(2026, 11, 19), "close": 88.76, "pct_chg": -1.25}
+    store(door.database, DAILY_KLINE, [bar | {"open": 88.0, "high": 89.0, "low": 87.0, "vol": 1.0, "amount": 1.0}])
+    page = get(f"{door.url}/quotes?codes=688981,000001")
+    for text in ("88.76", "−1.25%", "11-19 收盘", 'data-closes="2026-11-19" data-due'):
+        assert text in page, text
+    monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-20T20:00:00")
+    assert "data-due" not in get(f"{door.url}/quotes?codes=688981")
+    assert "data-closes" not in get(f"{door.url}/quotes?codes=600000"), "what has a quote needs none"
 
 
 def test_the_navigation_leads_there_and_where_quotes_are_off_it_says_so(
