@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quant_pipeline.loading import uncollected
+from quant_pipeline.loading import load_when_used, uncollected
 
+load_when_used("polars")  # who computes with it is a run, which is another process; a location declares
 with uncollected():
     import dagster as dg
 

@@ -53,7 +53,8 @@ class _Unloaded(ModuleType):
         with _ONE_AT_A_TIME:
             if sys.modules.get(self.__name__) is self:
                 del sys.modules[self.__name__]
-        return getattr(import_module(self.__name__), name)
+        self.__dict__[name] = found = getattr(import_module(self.__name__), name)
+        return found
 
 
 _ONE_AT_A_TIME = Lock()

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import polars as pl
-
 from quant_pipeline.language import marked, say, told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.notify.severity import Severity
@@ -19,6 +17,7 @@ from quant_pipeline.sources import registry
 from quant_pipeline.sync.insight import health
 from quant_pipeline.sync.insight.status import status_of
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.rows import Row
 
 _GIGABYTE = 1e9
 SCARCE = 5.0
@@ -43,7 +42,7 @@ class Sight:
     settings: Settings
 
     @cached_property
-    def health(self) -> pl.DataFrame:
+    def health(self) -> list[Row]:
         """Of sources, and of the services beside them that were called within the hour."""
         priorities = dict(registry.priorities())
         with self.database.connect() as connection:

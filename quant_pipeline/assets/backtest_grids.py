@@ -135,7 +135,7 @@ def grid_compared(hands: list[list[dict[str, Any]]]) -> Iterator[dg.Output[None]
     yield dg.Output(None, metadata=labelled(shown))
 
 
-def _compared(rows: list[dict[str, Any]]) -> pl.DataFrame:
+def _compared(rows: list[dict[str, Any]]) -> "pl.DataFrame":
     return pl.DataFrame([{"#": place, "参数 point": _point(row), **_told(row["figures"])} for place, row in enumerate(rows, 1)])
 
 

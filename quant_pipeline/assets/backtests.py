@@ -174,7 +174,7 @@ def _drawn(strategy: type[Strategy], result: "Result") -> bytes:
     )
 
 
-def _unfilled(result: "Result") -> pl.DataFrame:
+def _unfilled(result: "Result") -> "pl.DataFrame":
     from quant_pipeline.backtest.reasons import Reason, Side, Status
 
     lacking = result.frames.orders.filter(pl.col("status") != "filled")

@@ -134,7 +134,7 @@ def ends_as_the_bar(
     )
 
 
-def _differing(compared: pl.DataFrame) -> pl.DataFrame:
+def _differing(compared: "pl.DataFrame") -> "pl.DataFrame":
     """A row per value that differs by more than two honest sources may: trade_date, ts_code, field, quoted, stored."""
     tolerances = TOLERANCES[DAILY_KLINE.name]
     parts = [

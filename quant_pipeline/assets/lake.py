@@ -52,7 +52,7 @@ def lake(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=labelled(shown))
 
 
-def _table(written: list[Written]) -> pl.DataFrame:
+def _table(written: list[Written]) -> "pl.DataFrame":
     schema = {"数据集 data set": pl.String, "年份 year": pl.Int64, "行数 rows": pl.Int64, "KB": pl.Int64}
     rows = [(each.dataset, each.year or None, each.rows, round(each.bytes / 1e3)) for each in written[:_LISTED]]
     return pl.DataFrame(rows, schema=schema, orient="row")

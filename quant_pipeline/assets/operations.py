@@ -1,7 +1,7 @@
 """Operations: what the platform tells of itself, as reports in the UI. They write no rows."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,6 +23,7 @@ from quant_pipeline.switches import switched_off
 from quant_pipeline.sync.insight import history, stats
 from quant_pipeline.sync.insight.health import health_of, prune, troubles
 from quant_pipeline.sync.insight.status import DatasetStatus, status_of
+from quant_pipeline.warehouse.rows import Row
 
 _STATUSES = {status: chinese(words) for status, words in history.STATUSES.items()}
 _CIRCUITS = {state: chinese(words) for state, words in controls.CIRCUITS.items()}
@@ -102,18 +103,18 @@ def source_health(warehouse: WarehouseResource) -> dict[str, Any]:
     current = settings.load()
     health = health_of(warehouse.database, registry.policies(current.rate_limits), registry.priorities())
     found = troubles(health)
-    by_api = health.filter(pl.col("api") != controls.WHOLE)
+    by_api = [row for row in health if row["api"] != controls.WHOLE]
     forgotten = prune(warehouse.database)
     return {
         "page": page_link("sync"),
         "unhealthy": len(found),
         "troubles": "; ".join(f"{name}: {for_readers(words)}" for name, words in found.items()) or "none 无",
-        "calls_last_hour": int(by_api["calls_hour"].sum()),
-        "calls_last_day": int(by_api["calls_day"].sum()),
+        "calls_last_hour": sum(row["calls_hour"] for row in by_api),
+        "calls_last_day": sum(row["calls_day"] for row in by_api),
         "pruned_calls": forgotten,
-        "sources": table(_of_sources(health)),
-        "quotas": table(_quotas(health)),
-        "events": table(_moves(controls.events(warehouse.database))),
+        "sources": table(_of_sources(_frame(health, _HEALTH))),
+        "quotas": table(_quotas(_frame(health, _HEALTH))),
+        "events": table(_moves(_frame(controls.events(warehouse.database), _EVENTS))),
     }
 
 
@@ -193,12 +194,26 @@ def _day(day: dt.date | None, latest: dt.date | None) -> str:
 
 
 # Cells break at blanks alone: long names may break after their underscores too.
-_API = pl.concat_str("source", pl.lit(" "), pl.col("api").str.replace_all("_", "_\u200b")).alias("数据源 API")
+def _api() -> "pl.Expr":
+    return pl.concat_str("source", pl.lit(" "), pl.col("api").str.replace_all("_", "_\u200b")).alias("数据源 API")
 
 
-def _of_sources(health: pl.DataFrame) -> pl.DataFrame:
+_HEALTH = {
+    **dict.fromkeys(("source", "api", "circuit"), "String"),
+    **dict.fromkeys(("priority", "calls_day", "calls_minute", "quota"), "Int64"),
+    **dict.fromkeys(("success_rate", "quota_used"), "Float64"),
+}
+"""Of what is shown of each: a column that is empty has its type all the same."""
+_EVENTS = {**dict.fromkeys(("source", "api", "kind", "reason"), "String"), "at": "Datetime"}
+
+
+def _frame(rows: Sequence[Row], types: Mapping[str, str]) -> "pl.DataFrame":
+    return pl.DataFrame({name: pl.Series([row[name] for row in rows], dtype=getattr(pl, kind)) for name, kind in types.items()})
+
+
+def _of_sources(health: "pl.DataFrame") -> "pl.DataFrame":
     return health.select(
-        _API,
+        _api(),
         pl.col("priority").alias("优先"),
         pl.col("circuit").replace_strict(_CIRCUITS, default=pl.col("circuit")).alias("熔断"),
         pl.col("success_rate").round(0).alias("成功 %"),
@@ -206,26 +221,26 @@ def _of_sources(health: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _quotas(health: pl.DataFrame) -> pl.DataFrame:
+def _quotas(health: "pl.DataFrame") -> "pl.DataFrame":
     """Of those that have one."""
     return health.filter((pl.col("api") != controls.WHOLE) & pl.col("quota").is_not_null()).select(
-        _API,
+        _api(),
         pl.col("calls_minute").alias("本分钟"),
         pl.col("quota").alias("配额/分"),
         pl.col("quota_used").round(0).alias("已用 %"),
     )
 
 
-def _moves(events: pl.DataFrame) -> pl.DataFrame:
+def _moves(events: "pl.DataFrame") -> "pl.DataFrame":
     return events.select(
         pl.col("at").dt.strftime("%m\u2011%d %H:%M").alias("时间"),
-        _API,
+        _api(),
         _in_words("kind", lambda kind: chinese(controls.EVENTS.get(kind, kind))).alias("变动"),
         _in_words("reason", for_readers).str.slice(0, 60).str.replace_all("_", "_\u200b").alias("原因 why"),
     )
 
 
-def _of_alerts(found: pl.DataFrame) -> pl.DataFrame:
+def _of_alerts(found: "pl.DataFrame") -> "pl.DataFrame":
     return found.select(
         pl.col("id"),
         _in_words("rule", lambda name: chinese(RULES[name].title) if name in RULES else name).alias("告警 alert"),
@@ -235,7 +250,7 @@ def _of_alerts(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_rules(found: pl.DataFrame) -> pl.DataFrame:
+def _of_rules(found: "pl.DataFrame") -> "pl.DataFrame":
     return found.select(
         pl.col("rule").str.replace_all("_", "_\u200b").alias("规则 rule"),
         pl.when("enabled").then(pl.lit("启用 on")).otherwise(pl.lit("停用 off")).alias("状态"),
@@ -244,7 +259,7 @@ def _of_rules(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_channels(found: pl.DataFrame) -> pl.DataFrame:
+def _of_channels(found: "pl.DataFrame") -> "pl.DataFrame":
     states = {"well": "正常 ok", "resting": "暂停 resting", "day": "今日用尽 used up"}
     return found.select(
         pl.col("channel").alias("渠道"),
@@ -255,11 +270,11 @@ def _of_channels(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _in_words(column: str, words: Callable[[str], str]) -> pl.Expr:
+def _in_words(column: str, words: Callable[[str], str]) -> "pl.Expr":
     return pl.col(column).map_elements(words, return_dtype=pl.String)
 
 
-def _amounts(found: pl.DataFrame) -> pl.DataFrame:
+def _amounts(found: "pl.DataFrame") -> "pl.DataFrame":
     return found.select(
         pl.concat_str("dataset", pl.lit(" "), "zh").alias("数据集 data set"),
         pl.col("source").fill_null("—").alias("来源"),

@@ -146,7 +146,7 @@ def sources_agree(
     )
 
 
-def _findings(database: Database, run: str, start: dt.date, end: dt.date) -> pl.DataFrame:
+def _findings(database: Database, run: str, start: dt.date, end: dt.date) -> "pl.DataFrame":
     """The differences of these sessions, the run's own first."""
     return read_sql(database, _FINDINGS, {"run": run, "start": start, "end": end})
 
@@ -154,7 +154,7 @@ def _findings(database: Database, run: str, start: dt.date, end: dt.date) -> pl.
 _SILENT = marked("{source} did not answer {count} times for {dataset}: {error}")
 
 
-def _text(found: pl.DataFrame, heard: pl.DataFrame) -> str:
+def _text(found: "pl.DataFrame", heard: "pl.DataFrame") -> str:
     """What differs, what was compared, and what could not be."""
     if heard.is_empty() and found.is_empty():
         return marked("no second source could be asked: nothing was compared")

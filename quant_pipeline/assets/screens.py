@@ -168,7 +168,7 @@ def _announce(
     notifier: NotifierResource,
     strategy: Strategy,
     session: dt.date,
-    found: pl.DataFrame,
+    found: "pl.DataFrame",
     compared: Compared | None,
     run_id: str,
 ) -> None:
@@ -194,7 +194,7 @@ def _shown(
     warehouse: WarehouseResource,
     calendar: Calendar,
     session: dt.date,
-    found: pl.DataFrame,
+    found: "pl.DataFrame",
     compared: Compared | None,
 ) -> dict[str, Any]:
     """The hits as a table, and the best one's picture with the lines that the strategy declares, the next ones beside it."""
@@ -205,7 +205,7 @@ def _shown(
     return {"hits": listed, "charts": charts}
 
 
-def _listed(found: pl.DataFrame, compared: Compared | None) -> pl.DataFrame:
+def _listed(found: "pl.DataFrame", compared: Compared | None) -> "pl.DataFrame":
     """As a person reads it: what is new is marked so, of the concepts the first ones are named."""
     new = pl.col("ts_code").is_in([] if compared is None else list(compared.new))
     return found.select(
@@ -222,7 +222,7 @@ def _listed(found: pl.DataFrame, compared: Compared | None) -> pl.DataFrame:
 
 
 def _drawn(
-    strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: pl.DataFrame
+    strategy: Strategy, warehouse: WarehouseResource, calendar: Calendar, session: dt.date, found: "pl.DataFrame"
 ) -> bytes:
     best = found.row(0, named=True)
     sight, shown = all_of([strategy.sight, Sight.of({DAILY_KLINE.name: BARS}, 0)]), calendar.window(session, _CHARTED_BARS)

@@ -164,5 +164,5 @@ def _told(routed: Routed, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _counts(rows: pl.DataFrame, written: Upserted) -> dict[str, Any]:
+def _counts(rows: "pl.DataFrame", written: Upserted) -> dict[str, Any]:
     return origin() | {"dagster/row_count": rows.height, "inserted": written.inserted, "updated": written.updated}

@@ -147,7 +147,7 @@ def _times(row: Account) -> dict[str, Any]:
     }
 
 
-def _failures(rows: Sequence[Account]) -> pl.DataFrame:
+def _failures(rows: Sequence[Account]) -> "pl.DataFrame":
     told = [
         {"账户 account": row.account, "时间 at": _moment(row.failed_at), "原因 why": for_readers(row.failure)}
         for row in rows
@@ -156,7 +156,7 @@ def _failures(rows: Sequence[Account]) -> pl.DataFrame:
     return pl.DataFrame(told)
 
 
-def _moves(events: Sequence[Event]) -> pl.DataFrame:
+def _moves(events: Sequence[Event]) -> "pl.DataFrame":
     told = [
         {
             "时间 at": _moment(event.at),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
 from rich.text import Text
 
 from quant_pipeline.console.insight import Output
@@ -18,6 +17,7 @@ from quant_pipeline.sources.controls import CIRCUITS, EVENTS, WHOLE
 from quant_pipeline.sources.registry import policies, priorities, registered
 from quant_pipeline.sync.insight.health import SLOW_ABOVE, UNHEALTHY_BELOW, health_of, troubles
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.rows import Row
 
 
 def sources(database: Database, settings: Settings, *, events: bool, reset: str | None, priority: str | None) -> Output:
@@ -39,9 +39,8 @@ def sources(database: Database, settings: Settings, *, events: bool, reset: str 
     return sources_output(health, troubles(health), done)
 
 
-def sources_output(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequence[str] = ()) -> Output:
+def sources_output(rows: Sequence[Row], troubles: Mapping[str, str], done: Sequence[str] = ()) -> Output:
     """Each source's and API's health; above it what was just `done` by hand, below it what deserves a look."""
-    rows = health.to_dicts()
     table = FittedTable(
         say("Sources: rate and times are those of the last 50 calls"),
         (
@@ -66,7 +65,7 @@ def sources_output(health: pl.DataFrame, troubles: Mapping[str, str], done: Sequ
     return Output(facts, [*_ticked(done), table, *notes])
 
 
-def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
+def events_output(rows: Sequence[Row], done: Sequence[str] = ()) -> Output:
     """The last moves and changes of circuits."""
     table = FittedTable(
         say("Events: priorities, circuits, failovers"),
@@ -78,7 +77,6 @@ def events_output(events: pl.DataFrame, done: Sequence[str] = ()) -> Output:
             Column(say("reason"), words=24),
         ),
     )
-    rows = events.to_dicts()
     for row in rows:
         table.add(
             f"{row['at']:%m-%d %H:%M:%S}",

@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from quant_pipeline.door.access import Access
+from quant_pipeline.warehouse.rows import Row
 
 _STATES = ("pending", "failed", "folded", "logged", "accepted", "delivered")
 
@@ -24,7 +25,7 @@ def collected(access: Access) -> list[Metric]:
     return [*registry.collect(), *access.traffic.registry.collect(), *_process().collect()]
 
 
-def health(access: Access) -> pl.DataFrame:
+def health(access: Access) -> list[Row]:
     """How the sources fare, and the services that were called within the hour."""
     from quant_pipeline.alerts.rules import Sight
 
@@ -53,7 +54,7 @@ class _Of(Collector):
 def _sources(access: Access) -> Iterator[Metric]:
     from quant_pipeline.sync.insight.health import outcomes
 
-    rows = health(access).to_dicts()
+    rows = health(access)
     by = ("source", "api")
     yield _gauge("quant_source_calls_day", "Calls of the last 24 hours, by what came of them.", (*by, "outcome"), "calls",
                  outcomes(access.database).to_dicts())  # fmt: skip

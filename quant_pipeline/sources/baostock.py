@@ -51,10 +51,8 @@ _DAILY = (Grain.SESSION, Grain.CODE)
 _DAILY_FIELDS = "date,code,open,high,low,close,preclose,volume,amount,tradestatus,pctChg"
 _BASIC_FIELDS = "date,code,close,turn,tradestatus,peTTM,pbMRQ,psTTM"
 _PERIOD_FIELDS = "date,code,open,high,low,close,volume,amount,pctChg"
-_CORE_INDEX = pl.col("ts_code").is_in([code for code in INDEX_DAILY.codes if not code.endswith(".BJ")])
 _MEMBERS = {"000016.SH": "query_sz50_stocks", "000300.SH": "query_hs300_stocks", "000905.SH": "query_zz500_stocks"}
 _PAGE = 2000
-_SUSPENDED = pl.col("tradestatus") == "0"
 _MARKETS = {
     Board.SSE_MAIN.value: ("主板", "SSE"),
     Board.SZSE_MAIN.value: ("主板", "SZSE"),
@@ -64,7 +62,20 @@ _MARKETS = {
 """The boards of the A-shares that BaoStock has: their `market` and `exchange` in the stock list."""
 _UNKNOWN_BOARD = Board.UNKNOWN.value
 """A prefix that nobody knows yet: taken, if the code is of Shanghai or Shenzhen."""
-_ITS_OWN = codes.board_of(pl.col("ts_code")).is_in([*_MARKETS, _UNKNOWN_BOARD]) & ~pl.col("ts_code").str.ends_with(".BJ")
+
+
+def _its_own() -> pl.Expr:
+    return codes.board_of(pl.col("ts_code")).is_in([*_MARKETS, _UNKNOWN_BOARD]) & ~pl.col("ts_code").str.ends_with(".BJ")
+
+
+def _core_index() -> pl.Expr:
+    return pl.col("ts_code").is_in([code for code in INDEX_DAILY.codes if not code.endswith(".BJ")])
+
+
+def _suspended() -> pl.Expr:
+    return pl.col("tradestatus") == "0"
+
+
 CODES = (
     Refusal(r"^10001011", FailureClass.RATE_LIMITED, Window.DAY, whole=True),  # 黑名单用户: parallel calls, or a shared address
     Refusal(r"^10001005", FailureClass.RATE_LIMITED, wait=300.0, whole=True),  # 账号登陆数达到上限
@@ -167,7 +178,7 @@ class BaostockSource(Source):
             pl.lit("SSE").alias("exchange"), "cal_date", "is_open", pretrade_date=session.shift(1).forward_fill()
         )
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=_PAGE, only=_ITS_OWN)
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=_PAGE, only=_its_own)
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit
         stocks = self._query("query_stock_basic", tally).filter(pl.col("type") == "1")
@@ -185,7 +196,7 @@ class BaostockSource(Source):
             delist_date="outDate",
         )
 
-    @serves(INDEX_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=_PAGE, only=_CORE_INDEX)
+    @serves(INDEX_LIST, by=(Grain.SNAPSHOT,), api="query_stock_basic", page=_PAGE, only=_core_index)
     def index_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """Code, name and first day of Shanghai's and Shenzhen's indexes, the core ones among them."""
         del unit
@@ -204,13 +215,13 @@ class BaostockSource(Source):
 
     @serves(DAILY_KLINE, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)
     def daily_kline(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        rows = self._days(unit, _DAILY_FIELDS, tally).filter(~_SUSPENDED)
+        rows = self._days(unit, _DAILY_FIELDS, tally).filter(~_suspended())
         return _bars(rows, pre_close=_number("preclose"))
 
     @serves(DAILY_BASIC, by=(Grain.CODE,), api=_HISTORY, page=_PAGE)
     def daily_basic(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """Turnover and the ratios that BaoStock has; the other columns are null. A ratio to a loss is null, as Tushare's is."""
-        rows = self._days(unit, _BASIC_FIELDS, tally).filter(~_SUSPENDED)
+        rows = self._days(unit, _BASIC_FIELDS, tally).filter(~_suspended())
         theirs = {"turnover_rate": "turn", "pe_ttm": "peTTM", "pb": "pbMRQ", "ps_ttm": "psTTM"}
         known = {"ts_code": pl.col("ts_code"), "trade_date": pl.col("date"), "close": _number("close")} | {
             name: _positive(column) for name, column in theirs.items()
@@ -219,7 +230,7 @@ class BaostockSource(Source):
 
     @serves(SUSPENSIONS, by=_DAILY, api=_WHOLE_MARKET, page=_PAGE, session_calls=1)
     def suspensions(self, unit: Unit, tally: Tally) -> pl.DataFrame:
-        halted = self._days(unit, "date,code,tradestatus", tally).filter(_SUSPENDED)
+        halted = self._days(unit, "date,code,tradestatus", tally).filter(_suspended())
         no_time = pl.lit(None, pl.String).alias("suspend_timing")
         return halted.select("ts_code", no_time, trade_date="date", suspend_type=pl.lit("S"))
 
@@ -351,7 +362,7 @@ def _account(settings: BaostockSettings) -> Account:
 def _a_shares(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of A-shares, with their ts_code."""
     rows = rows.with_columns(codes.to_tushare(pl.col("code")).alias("ts_code"))
-    return rows.filter(_ITS_OWN)
+    return rows.filter(_its_own())
 
 
 def _bars(rows: pl.DataFrame, *, pre_close: pl.Expr) -> pl.DataFrame:

@@ -25,7 +25,9 @@ from quant_pipeline.sources.policy import Policies, RatePolicy, policy_for
 from quant_pipeline.sources.units import Grain, Unit, is_running
 from quant_pipeline.warehouse.errors import DatabaseError
 
-Fetcher = TypeVar("Fetcher", bound=Callable[..., pl.DataFrame])
+Fetcher = TypeVar("Fetcher", bound="Callable[..., pl.DataFrame]")
+Only = Callable[[], "pl.Expr"]
+"""A condition on a data set's rows. It is made when it is needed: whoever looks at the sources alone does not load polars."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Serving:
     """The calls of an answer by session, where it is not made up as the others are."""
     most: int = MOST
     """The rows that one question's answer cannot exceed: more of them, and the server does not come to an end."""
-    only: pl.Expr | None = field(default=None, compare=False)
+    only: Only | None = field(default=None, compare=False)
     """Which of the data set's rows the source has at all (no delisted stocks, say); None: all of them."""
 
     def calls_for(self, rows: int, grain: Grain) -> int:
@@ -65,7 +67,7 @@ def serves(
     asks: int = 1,
     session_calls: int | None = None,
     most: int = MOST,
-    only: pl.Expr | None = None,
+    only: Only | None = None,
 ) -> Callable[[Fetcher], Fetcher]:
     """Marks a method `(self, unit: Unit, tally: Tally) -> pl.DataFrame` as the one that serves the data set.
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import polars as pl
-
 from quant_pipeline.language import marked, say
-from quant_pipeline.market import clock
 from quant_pipeline.warehouse.database import Database
-from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.rows import Row, rows_of
 
 WHOLE = "*"
 """The API that stands for all of a source's."""
@@ -114,8 +111,11 @@ def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[Source
 
 def called_apis(database: Database) -> dict[str, list[str]]:
     """source -> its APIs that were ever called."""
-    rows = read_sql(database, _APIS)
-    return {source: frame["api"].to_list() for (source,), frame in rows.partition_by("source", as_dict=True).items()}
+    called: dict[str, list[str]] = {}
+    with database.connect() as connection:
+        for source, api in connection.execute(_APIS):
+            called.setdefault(source, []).append(api)
+    return called
 
 
 def reset(database: Database, target: SourceApi) -> list[str]:
@@ -138,7 +138,7 @@ def set_priority(database: Database, target: SourceApi, priority: int | None) ->
         return connection.execute(_SET, vars(target) | {"priority": priority}).rowcount > 0
 
 
-def events(database: Database, count: int = 50) -> pl.DataFrame:
+def events(database: Database, count: int = 50) -> list[Row]:
     """The last moves and changes of circuits, the latest first: at, source, api, kind, reason."""
-    rows = read_sql(database, _EVENTS, {"count": count})
-    return rows.with_columns(pl.col("at").dt.convert_time_zone(str(clock.EXCHANGE_ZONE)))
+    with database.connect() as connection:
+        return rows_of(connection, _EVENTS, {"count": count})

@@ -23,7 +23,7 @@ from quant_pipeline.sources.ranking import Ranking
 from quant_pipeline.sources.registry import priority_variable, registered
 from quant_pipeline.sources.units import Grain, Unit
 
-Judge = Callable[[pl.DataFrame, Source], Checked]
+Judge = Callable[["pl.DataFrame", Source], Checked]
 """Validates a source's frame; raises Incomplete (or SpecError) for an answer that cannot be taken, Implausible for one that
 can only be taken when every source says the same."""
 _logger = logging.getLogger(__name__)

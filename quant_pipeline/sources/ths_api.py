@@ -105,7 +105,12 @@ class ThsSource(Source):
         return (self._key,)
 
     @serves(
-        THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="ths-index-list", page=_WHOLE, asks=2, only=pl.col("type").is_in(["N", "R"])
+        THS_CONCEPTS,
+        by=(Grain.SNAPSHOT,),
+        api="ths-index-list",
+        page=_WHOLE,
+        asks=2,
+        only=lambda: pl.col("type").is_in(["N", "R"]),
     )
     def ths_concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         del unit

@@ -37,7 +37,7 @@ BOARDS: Final = {
     "bse": (Board.BSE,),
 }
 """The boards by the names that people type."""
-Tables = Mapping[str, pl.DataFrame]
+Tables = Mapping[str, "pl.DataFrame"]
 _KEY = ("ts_code", "trade_date")
 
 

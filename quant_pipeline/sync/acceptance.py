@@ -75,7 +75,7 @@ class ListAcceptance:
         of_group = "WHERE ts_code = %(group)s" if unit.grain is Grain.MEMBERS else ""
         rows = read_sql(self._database, f"SELECT * FROM {self._dataset.name} {of_group}", {"group": unit.ts_code})
         only = source.servings[self._dataset.name].only
-        return rows.height if only is None else rows.filter(only).height
+        return rows.height if only is None else rows.filter(only()).height
 
 
 class RowsAcceptance:

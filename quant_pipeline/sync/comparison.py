@@ -15,7 +15,6 @@ from quant_pipeline.market.reports import RECONCILIATION
 AFTER_HOURS_SINCE = dt.date(2026, 7, 6)
 """From here on Shanghai and Shenzhen trade at the fixed price after hours, which Tushare's vol and amount leave out."""
 _KEY = ["ts_code", "trade_date"]
-_ABROAD = pl.col("ts_code").str.ends_with(".BJ")
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Tolerance:
     def of(self, value: pl.Expr) -> pl.Expr:
         share = pl.lit(self.relative)
         if self.after_hours is not None:
-            late = (pl.col("trade_date") >= AFTER_HOURS_SINCE) & ~_ABROAD
+            late = (pl.col("trade_date") >= AFTER_HOURS_SINCE) & ~pl.col("ts_code").str.ends_with(".BJ")
             share = pl.when(late).then(self.after_hours).otherwise(self.relative)
         return pl.max_horizontal(pl.lit(self.absolute), share * value.abs())
 
@@ -71,17 +70,20 @@ TOLERANCES: Mapping[str, Mapping[str, Tolerance]] = {
 """data set -> field -> how far two honest sources may be apart, and why. `change` is close less pre_close: both are here."""
 RATIOS = frozenset({ADJ_FACTOR.name})
 """The data sets whose values have no base in common: the ratio to the row before is compared."""
-_VALUES = {
-    "ts_code": pl.String(),
-    "trade_date": pl.Date(),
-    "field": pl.String(),
-    "stored_source": pl.String(),
-    "second_source": pl.String(),
-    "stored": pl.Float64(),
-    "second": pl.Float64(),
-    "difference": pl.Float64(),
-    "tolerated": pl.Float64(),
-}
+
+
+def _types() -> dict[str, pl.DataType]:
+    return {
+        "ts_code": pl.String(),
+        "trade_date": pl.Date(),
+        "field": pl.String(),
+        "stored_source": pl.String(),
+        "second_source": pl.String(),
+        "stored": pl.Float64(),
+        "second": pl.Float64(),
+        "difference": pl.Float64(),
+        "tolerated": pl.Float64(),
+    }
 
 
 def compared_fields(dataset: Dataset) -> tuple[str, ...]:
@@ -117,7 +119,7 @@ def compare(dataset: Dataset, stored: pl.DataFrame, second: pl.DataFrame, second
     if dataset.name in RATIOS:
         pairs = _as_ratios(pairs, compared_fields(dataset))
     values = [_values(pairs, field, tolerance, second_source) for field, tolerance in TOLERANCES[dataset.name].items()]
-    return Comparison(dataset, pl.concat([pl.DataFrame(schema=_VALUES), *values]))
+    return Comparison(dataset, pl.concat([pl.DataFrame(schema=_types()), *values]))
 
 
 def _as_ratios(pairs: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:

@@ -23,7 +23,6 @@ from quant_pipeline.sync.store import Fetched
 MOST_CODES = 800
 """Gaps of more codes than these are no gaps: the other sources are slow, and would not like it."""
 _KEY = ["ts_code", "trade_date"]
-_SCHEMA = {"ts_code": pl.String, "trade_date": pl.Date}
 _OWING = (Coverage.MARKET, Coverage.EVERY)
 """Where a code that owes a row is asked of the next sources; in thin markets only refused rows are."""
 
@@ -42,6 +41,10 @@ _NOBODY_S = (
 
 Key = tuple[str, dt.date]
 """A row that lacks: code, session (or label of the period)."""
+
+
+def _schema() -> pl.Schema:
+    return pl.Schema({"ts_code": pl.String, "trade_date": pl.Date})
 
 
 @dataclass
@@ -133,7 +136,7 @@ class Gaps:
         came = wanted & _keys(rows)
         for gap in self._gaps.values():
             gap.lacking -= came
-        keys = pl.DataFrame(sorted(came), schema=_SCHEMA, orient="row")
+        keys = pl.DataFrame(sorted(came), schema=_schema(), orient="row")
         return rows.join(keys, on=_KEY, how="semi")
 
     def cost(self, unit: Unit, item: Item) -> None:
@@ -175,12 +178,12 @@ class Gaps:
     def _due(self, unit: Unit) -> pl.DataFrame:
         """ts_code, trade_date of the rows that the unit owes."""
         if not self._dataset.universe or unit.grain not in (Grain.SESSION, Grain.CODE):
-            return pl.DataFrame(schema=_SCHEMA)
+            return pl.DataFrame(schema=_schema())
         if unit.grain is Grain.SESSION:
             return self._roster.codes(unit.start).to_frame("ts_code").with_columns(trade_date=pl.lit(unit.start))
         labels = labels_of_unit(self._dataset, self._calendar, unit)
         days = self._roster.sessions(unit.ts_code or "", labels)
-        return pl.DataFrame({"ts_code": [unit.ts_code] * len(days), "trade_date": days}, schema=_SCHEMA)
+        return pl.DataFrame({"ts_code": [unit.ts_code] * len(days), "trade_date": days}, schema=_schema())
 
 
 def _keys(rows: pl.DataFrame) -> set[Key]:

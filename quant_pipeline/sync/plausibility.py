@@ -46,7 +46,6 @@ _NO_TRADE = 1.0
 _KEPT = 64
 """Sessions whose bars are kept: more than there are workers."""
 _BEFORE = "_before"
-_PRICE = pl.coalesce("pre_close", "close")
 _OTHER_CLOSE = marked("its previous close is {ratio} times the stored close {close}")
 _BAR = ("open", "high", "low", "close", "vol", "amount")
 
@@ -54,6 +53,10 @@ _LIMITED = """
 SELECT DISTINCT trade_date FROM sync_items
 WHERE dataset = 'price_limits' AND status <> 'failed' AND trade_date BETWEEN %(start)s AND %(end)s
 """
+
+
+def _price() -> pl.Expr:
+    return pl.coalesce("pre_close", "close")
 
 
 class Plausibility:
@@ -131,7 +134,7 @@ class Plausibility:
         if former is not None:
             rows = rows.join(former, on="ts_code", how="left", suffix=_BEFORE, maintain_order="left")
             self._compare(session, rows, checked)
-            ratio = _PRICE / pl.col(f"close{_BEFORE}")
+            ratio = _price() / pl.col(f"close{_BEFORE}")
             words = pl.format(told(_OTHER_CLOSE, ratio="{}", close="{}"), ratio.round(3), f"close{_BEFORE}")
             impossible.append((_out_of(ratio, OTHER_SCALE), words))
         if not impossible:
@@ -151,7 +154,7 @@ class Plausibility:
         found = both.select(
             codes=pl.col(f"close{_BEFORE}").count(),
             same=same.sum(),
-            scaled=_out_of(_PRICE / pl.col(f"close{_BEFORE}"), OTHER_SCALE).sum(),
+            scaled=_out_of(_price() / pl.col(f"close{_BEFORE}"), OTHER_SCALE).sum(),
             wild=(
                 pl.all_horizontal(traded)
                 & (

@@ -18,7 +18,6 @@ from quant_pipeline.sync.roster import Roster
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
-_ROW = {"trade_date": pl.Date, "ts_code": pl.String}
 _NOT_WHOLE = """
 SELECT DISTINCT unit FROM (
     SELECT DISTINCT ON (unit) unit, trade_date, ts_code, status, missing, rejected FROM sync_items
@@ -33,6 +32,10 @@ WHERE dataset = 'adj_factor' AND former ->> 'adj_factor' IS NOT NULL
   AND (key ->> 'trade_date')::date BETWEEN %(start)s AND %(end)s
   AND replaced_by NOT LIKE 'new code %%' AND replaced_at > now() - interval '40 days'
 """
+
+
+def _row() -> pl.Schema:
+    return pl.Schema({"trade_date": pl.Date, "ts_code": pl.String})
 
 
 def units(
@@ -85,7 +88,7 @@ def _days_of(unit: Unit, dataset: Dataset, calendar: Calendar) -> Sequence[dt.da
 
 def _lacking(database: Database, dataset: Dataset, calendar: Calendar, labels: Sequence[dt.date]) -> pl.DataFrame:
     """trade_date, ts_code of the rows that are due and not stored."""
-    none = pl.DataFrame(schema=_ROW)
+    none = pl.DataFrame(schema=_row())
     if dataset.coverage not in (Coverage.MARKET, Coverage.EVERY):
         return none
     roster = Roster.load(database, dataset, calendar, labels[0], labels[-1])
@@ -100,4 +103,4 @@ def _failing(database: Database, dataset: Dataset, calendar: Calendar, labels: S
     named = [verdict.offending for verdict in verdicts if not verdict.passed and "trade_date" in verdict.offending.columns]
     code = [rows.get_column("ts_code", default=pl.Series([None] * rows.height, dtype=pl.String)) for rows in named]
     parts = [rows.select("trade_date").with_columns(ts_code=codes) for rows, codes in zip(named, code, strict=True)]
-    return pl.concat([pl.DataFrame(schema=_ROW), *parts])
+    return pl.concat([pl.DataFrame(schema=_row()), *parts])

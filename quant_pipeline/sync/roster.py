@@ -38,7 +38,6 @@ CHUNK = 250
 """Sessions whose rows are counted at once: it bounds the memory of a long range."""
 
 _CHUNK = {Partition.WEEK: 50, Partition.MONTH: 12}
-_NONE = pl.DataFrame(schema={"ts_code": pl.String, "list_date": pl.Date, "delist_date": pl.Date, "back_to": pl.Date})
 _REMEMBERED = 64
 """Sessions whose codes are kept: an answer is judged by them, and its gaps are counted by them."""
 _KEY = ["ts_code", "trade_date"]
@@ -89,7 +88,8 @@ class Roster:
         cls, database: Database, dataset: Dataset, calendar: Calendar, start: dt.date | None = None, end: dt.date | None = None
     ) -> Roster:
         """What the warehouse knows; halts only of the labels from `start` to `end`, where these are given."""
-        listed = [_NONE, *(read_sql(database, _lives(DATASETS[name])) for name in _dated_lists(dataset))]
+        none = pl.DataFrame(schema={"ts_code": pl.String, "list_date": pl.Date, "delist_date": pl.Date, "back_to": pl.Date})
+        listed = [none, *(read_sql(database, _lives(DATASETS[name])) for name in _dated_lists(dataset))]
         found = pl.concat(listed)
         if dataset.codes:
             found = found.filter(pl.col("ts_code").is_in(dataset.codes))

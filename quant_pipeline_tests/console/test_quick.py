@@ -29,7 +29,7 @@ def test_a_look_loads_no_more_than_it_needs(platform: Platform, command: str) ->
     xshg.xshg.cache_clear()
     xshg.xshg()  # remembered, too
     heavy = {"dagster", "pandas", "sqlalchemy", "alembic", "akshare", "tushare", "pyarrow", "numpy", "requests", "psycopg_pool"}
-    frames = {"polars", "adbc_driver_manager"} if command in ("status", "history", "stats") else set()
+    frames = {"polars", "adbc_driver_manager"} if command in ("status", "history", "sources", "stats") else set()
     assert loaded_by(*command.split()) & (heavy | frames) == set()
 
 
@@ -55,12 +55,23 @@ def test_a_code_location_loads_what_declares_assets_and_not_what_computes_them()
     xshg.xshg()  # remembered
     script = (
         "import gc, sys, quant_pipeline.definitions; assert gc.isenabled(); "
-        "print(*{name.partition('.')[0] for name in sys.modules})"
+        "print(*{name.partition('.')[0] for name in sys.modules}, *sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(told.stdout.split())
-    assert {"dagster", "polars"} <= loaded
-    computing = {"numpy", "numba", "pandas", "pyarrow", "matplotlib", "plotly", "adbc_driver_manager", "cryptography", "jinja2"}
+    assert {"dagster", "quant_pipeline.assets.screens", "quant_pipeline.sources.baostock"} <= loaded
+    computing = {
+        "polars.dataframe",
+        "numpy",
+        "numba",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+        "plotly",
+        "adbc_driver_manager",
+        "cryptography",
+        "jinja2",
+    }
     serving = {"fastapi", "uvicorn", "dagster_webserver", "requests", "httpx", "tushare", "akshare", "baostock", "sqlalchemy"}
     assert loaded & (computing | serving) == set()
 

@@ -24,7 +24,7 @@ def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 
 def told(database: Database) -> list[tuple[Any, ...]]:
-    return controls.events(database).select("source", "api", "kind", "reason").rows()
+    return [(row["source"], row["api"], row["kind"], row["reason"]) for row in controls.events(database)]
 
 
 def test_a_reset_lets_calls_through_again_and_is_written_down(warehouse: Database) -> None:
@@ -103,7 +103,7 @@ def test_taking_away_what_was_never_set_is_no_event(warehouse: Database) -> None
 def test_events_are_the_latest_first_and_no_more_than_asked_for(warehouse: Database) -> None:
     for wanted in range(1, 6):
         controls.set_priority(warehouse, SourceApi("ths"), wanted)
-    assert [reason[9] for reason in controls.events(warehouse, 3)["reason"]] == ["5", "4", "3"]
+    assert [row["reason"][9] for row in controls.events(warehouse, 3)] == ["5", "4", "3"]
 
 
 def test_places_are_typed_as_a_source_or_one_of_its_apis() -> None:

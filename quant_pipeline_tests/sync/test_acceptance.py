@@ -78,7 +78,7 @@ class Part(Whole):
     def gives_not(self, dataset: Dataset, unit: Unit) -> frozenset[dt.date]:
         return frozenset({FRI}) if dataset is DAILY_KLINE and unit.grain is Grain.CODE else frozenset()
 
-    @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="concepts", page=100, only=pl.col("type") == "N")
+    @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api="concepts", page=100, only=lambda: pl.col("type") == "N")
     def concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         raise NotImplementedError
 

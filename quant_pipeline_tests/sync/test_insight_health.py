@@ -43,13 +43,14 @@ def execute(database: Database, statement: str) -> None:
 
 def of(database: Database, api: str = "daily", source: str = "tushare") -> dict[str, Any]:
     health = health_of(database, POLICIES, PRIORITIES)
-    (row,) = (row for row in health.to_dicts() if (row["source"], row["api"]) == (source, api))
+    (row,) = (row for row in health if (row["source"], row["api"]) == (source, api))
     return row
 
 
 def test_every_source_is_there_before_its_first_call_in_order_of_priority(warehouse: Database) -> None:
     health = health_of(warehouse, POLICIES, PRIORITIES)
-    assert health.select("source", "api", "priority", "circuit", "calls_day", "judged").rows() == [
+    names = ("source", "api", "priority", "circuit", "calls_day", "judged")
+    assert [tuple(row[name] for name in names) for row in health] == [
         ("tushare", "*", 1, "closed", 0, 0),
         ("baostock", "*", 2, "closed", 0, 0),
         ("ths", "*", 0, "closed", 0, 0),
@@ -96,17 +97,17 @@ def test_an_alert_takes_ten_calls_and_a_rate_under_ninety_or_more_than_five_seco
     calls(warehouse, good, seconds=seconds)
     calls(warehouse, bad, "retryable", seconds=seconds)
     found = unhealthy(health_of(warehouse, POLICIES, PRIORITIES))
-    assert found.select("source", "api").rows() == ([("tushare", "daily")] if alarming else [])
+    assert [(row["source"], row["api"]) for row in found] == ([("tushare", "daily")] if alarming else [])
 
 
 def test_what_nobody_has_called_for_an_hour_tells_nothing_new(warehouse: Database) -> None:
     calls(warehouse, 20, "retryable", ago=3700)
     execute(warehouse, "UPDATE source_state SET circuit = 'open', retry_at = now() - interval '1 hour'")
     health = health_of(warehouse, POLICIES, PRIORITIES)
-    assert (unhealthy(health).height, open_circuits(health).height) == (0, 0)
+    assert (len(unhealthy(health)), len(open_circuits(health))) == (0, 0)
     calls(warehouse, 1, "retryable")
     health = health_of(warehouse, POLICIES, PRIORITIES)
-    assert (unhealthy(health).height, open_circuits(health).height) == (1, 1)
+    assert (len(unhealthy(health)), len(open_circuits(health))) == (1, 1)
 
 
 def test_a_circuit_tells_since_when_until_when_and_why(warehouse: Database) -> None:
@@ -159,13 +160,13 @@ def test_a_priority_of_the_api_goes_before_the_source_s_and_both_before_the_envi
         (5, False),
         (0, True),
     ]
-    order = health_of(warehouse, POLICIES, PRIORITIES)["source"].unique(maintain_order=True).to_list()
-    assert order == ["baostock", "tushare", "ths"]
+    order = dict.fromkeys(row["source"] for row in health_of(warehouse, POLICIES, PRIORITIES))
+    assert [*order] == ["baostock", "tushare", "ths"]
 
 
 def test_what_is_no_source_of_data_is_left_out(warehouse: Database) -> None:
     calls(warehouse, 1, source="pushplus", api="send")
-    assert "pushplus" not in health_of(warehouse, POLICIES, PRIORITIES)["source"].to_list()
+    assert "pushplus" not in {row["source"] for row in health_of(warehouse, POLICIES, PRIORITIES)}
 
 
 def test_calls_older_than_seven_days_are_pruned(warehouse: Database) -> None:

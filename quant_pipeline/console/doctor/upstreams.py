@@ -75,7 +75,7 @@ def _off(ranks: Mapping[str, int]) -> list[str]:
 
 def _quotas(patient: Patient, paces: Policies, ranks: dict[str, int]) -> dict[tuple[str, Any], str]:
     """(source, API) -> how much of its quota is used, in words."""
-    rows = health_of(patient.desk, paces, ranks).to_dicts()
+    rows = health_of(patient.desk, paces, ranks)
     return {
         (row["source"], row["api"]): _SEPARATOR
         + say("{used} of {quota} calls a minute used", used=row["calls_minute"], quota=row["quota"])

@@ -31,7 +31,7 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
         off=access.settings.without,
         bring=BRING,
         retry=RETRY,
-        sources=health.to_dicts(),
+        sources=health,
         whole=controls.WHOLE,
         slow_above=SLOW_ABOVE,
         unhealthy_below=UNHEALTHY_BELOW,
@@ -39,7 +39,7 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
         circuits=controls.CIRCUITS,
         moves=controls.EVENTS,
         states=STATUSES,
-        events=controls.events(database, 15).to_dicts(),
+        events=controls.events(database, 15),
         history=history,
         runs=commands_of(history),
     )

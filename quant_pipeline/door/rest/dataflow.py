@@ -130,7 +130,8 @@ def metrics(access: Reached) -> Answer[list[SourceFlow]]:
                     .iter_rows()
                 ),
             )
-            for row in figures.health(access).filter(pl.col("api") == WHOLE).iter_rows(named=True)
+            for row in figures.health(access)
+            if row["api"] == WHOLE
         ]
     )
 

@@ -160,9 +160,7 @@ def change(asked: Rule, access: Reached) -> Answer[RuleTold]:
 @router.get("/performance")
 def performance(access: Reached) -> Answer[list[Speed]]:
     """Calls, success rate and times of each source and its APIs, as `quant-pipeline sources` tells them."""
-    return Answer(
-        data=[Speed(**{name: row[name] for name in Speed.model_fields}) for row in figures.health(access).iter_rows(named=True)]
-    )
+    return Answer(data=[Speed(**{name: row[name] for name in Speed.model_fields}) for row in figures.health(access)])
 
 
 @router.get("/health")
@@ -179,9 +177,7 @@ def health(access: Reached) -> Answer[Wellbeing]:
     told = Wellbeing(
         status="ok",
         stale=[each.dataset for each in now.datasets if each.stale],
-        circuits_open=[
-            f"{source}/{api}" for source, api in open_circuits(figures.health(access)).select("source", "api").rows()
-        ],
+        circuits_open=[f"{row['source']}/{row['api']}" for row in open_circuits(figures.health(access))],
         alerts_critical=[f"{row['rule']}: {row['subject']}" for row in critical],
         messages_failed=listing.count(database, status="failed"),
     )

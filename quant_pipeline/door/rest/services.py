@@ -224,7 +224,7 @@ def _ranks(access: Access) -> dict[str, int]:
     from quant_pipeline.sync.insight.health import health_of
 
     health = health_of(access.database, registry.policies(access.settings.rate_limits), registry.priorities())
-    return {row["source"]: row["priority"] for row in health.to_dicts() if row["api"] == WHOLE}
+    return {row["source"]: row["priority"] for row in health if row["api"] == WHOLE}
 
 
 def _of_source(access: Access, known: Service) -> ServiceConfig:

@@ -201,7 +201,7 @@ def sources(access: Reached) -> Answer[list[SourceStatus]]:
 
     ranks = registry.priorities()
     health = health_of(access.database, registry.policies(access.settings.rate_limits), ranks)
-    cut, lacking = set(open_circuits(health)["source"]), upstream.lacking(access.settings)
+    cut, lacking = {row["source"] for row in open_circuits(health)}, upstream.lacking(access.settings)
     told = []
     for name, kind in registry.registered().sources.items():
         why = lacking.get(name) or ("熔断中，稍后自动重试" if name in cut else "" if ranks[name] else "已关闭（优先级 0）")

@@ -29,7 +29,7 @@ _LOOK_BACK = dt.timedelta(days=90)
 _SWEEP = 240.0
 """Seconds that the client takes longer than for one answer to turn the 60 pages of the whole market, pausing at each."""
 
-Route = Callable[[Unit, Tally], pl.DataFrame]
+Route = Callable[[Unit, Tally], "pl.DataFrame"]
 
 
 class AkshareBars(Source):
@@ -121,7 +121,7 @@ class AkshareBars(Source):
             if not _within(unit, bars).is_empty():
                 return bars
         if len(failures) < len(routes):
-            return pl.DataFrame(schema=kline.RAW)
+            return pl.DataFrame(schema=kline.raw_schema())
         last = failures[-1]
         said = "; ".join(f"{error.api}: {error.text}" for error in failures)
         wait = min(error.wait for error in failures if error.failure is last.failure)

@@ -10,21 +10,24 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.sources.units import Unit
 
-RAW = pl.Schema(
-    {
-        "trade_date": pl.Date,
-        **dict.fromkeys(("open", "high", "low", "close", "vol", "amount", "before"), pl.Float64),
-    }
-)
-"""A route's bars in our units, oldest first; `before` is the close of the bar before, as it was then."""
 _LOT = 100.0
 _CHANGES = ("pre_close", "change", "pct_chg")
+
+
+def raw_schema() -> pl.Schema:
+    """RAW, a route's bars in our units, oldest first; `before` is the close of the bar before, as it was then."""
+    return pl.Schema(
+        {
+            "trade_date": pl.Date,
+            **dict.fromkeys(("open", "high", "low", "close", "vol", "amount", "before"), pl.Float64),
+        }
+    )
 
 
 def from_eastmoney(bars: pl.DataFrame) -> pl.DataFrame:
     """RAW of stock_zh_a_hist: 手 and 元. Its changes are counted from the raw close before, on ex-dates too."""
     if not bars.columns:
-        return pl.DataFrame(schema=RAW)
+        return pl.DataFrame(schema=raw_schema())
     return _raw(
         bars.sort("日期"),
         trade_date="日期",
@@ -41,7 +44,7 @@ def from_eastmoney(bars: pl.DataFrame) -> pl.DataFrame:
 def from_plain(bars: pl.DataFrame) -> pl.DataFrame:
     """RAW of stock_zh_a_hist_tx and stock_zh_a_daily: 元, and volume in 股 or 手, which each row shows by its mean price."""
     if bars.is_empty():
-        return pl.DataFrame(schema=RAW)
+        return pl.DataFrame(schema=raw_schema())
     traded = bars.filter(pl.col("volume") > 0).sort("date")
     price = pl.col("amount") / pl.col("volume")
     # 0: in 股 · 1: in 手 · -1: the client took 股 for 手
@@ -60,7 +63,7 @@ def from_plain(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _raw(bars: pl.DataFrame, **columns: pl.Expr | str) -> pl.DataFrame:
-    return bars.select(**columns).cast(RAW)
+    return bars.select(**columns).cast(raw_schema())
 
 
 def steps_of(factors: pl.DataFrame) -> pl.DataFrame:

@@ -38,7 +38,6 @@ _CONCEPTS = 400
 """About as many concepts as there are: each has a page, which is read once."""
 _TELL = 50
 """After so many pages it is logged how far the reading is."""
-_LISTED, _LISTED_FUND = pl.col("list_status") == "L", pl.col("status") == "L"
 _BOARDS = {
     codes.Board.SSE_MAIN.value: ("主板", "SSE"),
     codes.Board.STAR.value: ("科创板", "SSE"),
@@ -60,7 +59,7 @@ class AkshareLists(Source):
     def ask(self, site: str, function: str, *arguments: str, tally: Tally) -> pl.DataFrame:
         """The answer of a function in the client's process, at the pace of the web site that it asks."""
 
-    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api=EXCHANGES, page=_WHOLE, only=_LISTED)
+    @serves(STOCK_LIST, by=(Grain.SNAPSHOT,), api=EXCHANGES, page=_WHOLE, only=lambda: pl.col("list_status") == "L")
     def stock_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """The listed ones only: code, name, market and exchange."""
         del unit
@@ -80,7 +79,7 @@ class AkshareLists(Source):
             raise SourceError(FailureClass.EMPTY, self.name, EXCHANGES, text)
         return stocks
 
-    @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, asks=_CONCEPTS, only=pl.col("type") == "N")
+    @serves(THS_CONCEPTS, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, asks=_CONCEPTS, only=lambda: pl.col("type") == "N")
     def ths_concepts(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """Concepts only, no regions: code and name. The list gives the numbers of pages; those not known yet are read, one
         call each, and what was read is kept whatever comes after. A page without a code is left out."""
@@ -100,13 +99,13 @@ class AkshareLists(Source):
         named = listed.filter(pl.col("code").is_in(list(known)))
         return _boards(pl.col("code").replace_strict(known, return_dtype=pl.String), "N", named)
 
-    @serves(THS_INDUSTRIES, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, only=pl.col("ts_code").str.starts_with("881"))
+    @serves(THS_INDUSTRIES, by=(Grain.SNAPSHOT,), api=THS, page=_WHOLE, only=lambda: pl.col("ts_code").str.starts_with("881"))
     def ths_industries(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """The industries of the second level: code and name."""
         del unit
         return _boards(pl.col("code") + _BOARD, "I", self.ask(THS, "ths_industries", tally=tally))
 
-    @serves(ETF_LIST, by=(Grain.SNAPSHOT,), api=EASTMONEY, page=_WHOLE, only=_LISTED_FUND)
+    @serves(ETF_LIST, by=(Grain.SNAPSHOT,), api=EASTMONEY, page=_WHOLE, only=lambda: pl.col("status") == "L")
     def etf_list(self, unit: Unit, tally: Tally) -> pl.DataFrame:
         """The listed ones only: code and name."""
         del unit

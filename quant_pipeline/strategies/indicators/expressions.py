@@ -17,7 +17,7 @@ import polars as pl
 from quant_pipeline.strategies.indicators import kernels
 from quant_pipeline.strategies.indicators.work import Work
 
-Column: TypeAlias = str | pl.Expr
+Column: TypeAlias = "str | pl.Expr"
 
 
 def ref(bars: int = 1, of: Column = "close") -> pl.Expr:

@@ -32,7 +32,7 @@ class Verdict:
     passed: bool
     text: str
     looked_at: int = 0
-    offending: pl.DataFrame = field(default_factory=pl.DataFrame)
+    offending: pl.DataFrame = field(default_factory=lambda: pl.DataFrame())
     news: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
 
 from quant_pipeline.language import say
-from quant_pipeline.market import clock
 from quant_pipeline.sources.policy import Policies, policy_for
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
+from quant_pipeline.warehouse.rows import Row, rows_of
 
 LAST = 50
 """Calls that success rate and times are counted over."""
@@ -93,44 +94,48 @@ WHERE finished_at > now() - interval '24 hours' GROUP BY source, api, outcome OR
 _PRUNE = f"DELETE FROM source_calls WHERE finished_at < now() - interval '{KEPT_DAYS} days'"
 
 
-def health_of(database: Database, policies: Policies, priorities: Mapping[str, int]) -> pl.DataFrame:
+def health_of(database: Database, policies: Policies, priorities: Mapping[str, int]) -> list[Row]:
     """A row per source (api `*`: the source as a whole) and per API that was ever called, in order of priority.
 
     source, api, priority (the table's, else the environment's), set (whether it is the table's), circuit, open_since,
-    retry_at, blocked_until, demoted_at, reason, calls_minute, quota (calls a minute, null: none), quota_used (%),
+    retry_at, blocked_until, demoted_at, reason, calls_minute, quota (calls a minute, None: none), quota_used (%),
     calls_hour, calls_day, and over the last 50 calls: judged (how many they are), success_rate (%), seconds_avg,
     seconds_p95. `priorities`: those of the environment.
     """
-    states = read_sql(database, _STATES, {"sources": list(priorities)})
-    called = states.filter(pl.col("api") != _WHOLE).select("source", "api", "per_minute")
-    paced = [policy_for(policies, source, api) for source, api, _ in called.iter_rows()]
-    values = {"sources": called["source"].to_list(), "apis": called["api"].to_list(), "spans": [each.minute for each in paced]}
-    quotas = called.with_columns(pl.Series("quota", [each.per_minute for each in paced], pl.Int64))
-    by_api = read_sql(database, _CALLS, values).join(
-        # The source itself may have named a lower quota than the policy's.
-        quotas.select("source", "api", quota=pl.min_horizontal("quota", "per_minute")),
-        on=["source", "api"],
-    )
-    by_source = by_api.group_by("source").agg(pl.sum("calls_minute", "calls_hour", "calls_day"))
-    known = pl.DataFrame({"source": list(priorities), "environment": list(priorities.values())})
-    whole = known.join(by_source, on="source", how="left").with_columns(pl.col("^calls_.*$").fill_null(0), api=pl.lit(_WHOLE))
-    rows = pl.concat([whole, by_api.join(known, on="source")], how="diagonal_relaxed").join(
-        states.drop("per_minute"), on=["source", "api"], how="left"
-    )
-    of_source = states.filter(pl.col("api") == _WHOLE).select("source", of_source="priority")
-    place = pl.coalesce("of_source", "environment")
-    return (
-        rows.join(of_source, on="source", how="left")
-        .with_columns(set=pl.col("priority").is_not_null(), priority=pl.coalesce("priority", place))
-        .with_columns(
-            pl.col("circuit").fill_null("closed"),
-            pl.col("judged").fill_null(0),
-            pl.selectors.datetime().dt.convert_time_zone(str(clock.EXCHANGE_ZONE)),
-            quota_used=pl.col("calls_minute") / pl.col("quota") * 100,
-        )
-        .sort(place == 0, place, "source", pl.col("api") != _WHOLE, "api")
-        .select(_COLUMNS)
-    )
+    with database.connect() as connection:
+        states = {(row["source"], row["api"]): row for row in rows_of(connection, _STATES, {"sources": [*priorities]})}
+        called = [key for key in states if key[1] != _WHOLE]
+        paces = {key: policy_for(policies, *key) for key in called}
+        values = {
+            "sources": [source for source, _ in called],
+            "apis": [api for _, api in called],
+            "spans": [float(pace.minute) for pace in paces.values()],
+        }
+        calls = {(row["source"], row["api"]): row for row in rows_of(connection, _CALLS, values)}
+    rows = []
+    for source, environment in priorities.items():
+        of_source = states.get((source, _WHOLE), {}).get("priority")
+        place = environment if of_source is None else of_source
+        of_apis = [counted for key, counted in calls.items() if key[0] == source]
+        sums = {name: sum(each[name] for each in of_apis) for name in ("calls_minute", "calls_hour", "calls_day")}
+        for counted in ({"source": source, "api": _WHOLE, **sums}, *of_apis):
+            key = (source, counted["api"])
+            state = states.get(key, {})
+            own = state.get("priority")
+            # The source itself may have named a lower quota than the policy's.
+            bounds = (paces[key].per_minute, state["per_minute"]) if key in paces else ()
+            quota = min((each for each in bounds if each is not None), default=None)
+            derived = {
+                "priority": place if own is None else own,
+                "set": own is not None,
+                "circuit": state.get("circuit") or "closed",
+                "judged": counted.get("judged") or 0,
+                "quota": quota,
+                "quota_used": counted["calls_minute"] / quota * 100 if quota else None,
+            }
+            row = {**state, **counted, **derived}
+            rows.append(((place == 0, place, source, key[1] != _WHOLE, key[1]), {name: row.get(name) for name in _COLUMNS}))
+    return [row for _, row in sorted(rows, key=itemgetter(0))]
 
 
 def outcomes(database: Database) -> pl.DataFrame:
@@ -138,36 +143,35 @@ def outcomes(database: Database) -> pl.DataFrame:
     return read_sql(database, _OUTCOMES)
 
 
-def unhealthy(health: pl.DataFrame) -> pl.DataFrame:
+def unhealthy(health: Iterable[Row]) -> list[Row]:
     """Those APIs of `health_of` that deserve an alert: at least 10 calls judged, of which fewer than 90 % succeeded or that
     took more than 5 s on average. One that nobody has called for an hour tells nothing new."""
-    return health.filter(_JUDGED, _fails(UNHEALTHY_BELOW) | _is_slow(SLOW_ABOVE))
+    return [row for row in health if _is_judged(row) and (_fails(row, UNHEALTHY_BELOW) or _is_slow(row, SLOW_ABOVE))]
 
 
-def open_circuits(health: pl.DataFrame) -> pl.DataFrame:
+def open_circuits(health: Iterable[Row]) -> list[Row]:
     """Those APIs that are left alone after repeated failures, and were called within the hour."""
-    return health.filter(pl.col("circuit") != "closed", pl.col("calls_hour") > 0)
+    return [row for row in health if row["circuit"] != "closed" and row["calls_hour"]]
 
 
-def troubles(health: pl.DataFrame) -> dict[str, str]:
+def troubles(health: Collection[Row]) -> dict[str, str]:
     """`source.api` -> what is wrong with it, in words: unhealthy ones and open circuits."""
-    rows = pl.concat([open_circuits(health), unhealthy(health)]).unique(["source", "api"], maintain_order=True)
-    return {_name(row): _words(row) for row in rows.iter_rows(named=True)}
+    return {_name(row): _words(row) for row in (*open_circuits(health), *unhealthy(health))}
 
 
-def failing(health: pl.DataFrame, below: float = UNHEALTHY_BELOW) -> dict[str, str]:
+def failing(health: Iterable[Row], below: float = UNHEALTHY_BELOW) -> dict[str, str]:
     """`source.api` -> in words, where fewer calls succeeded than `below` (%)."""
-    return {_name(row): _share(row) for row in health.filter(_JUDGED, _fails(below)).iter_rows(named=True)}
+    return {_name(row): _share(row) for row in health if _is_judged(row) and _fails(row, below)}
 
 
-def slow(health: pl.DataFrame, above: float = SLOW_ABOVE) -> dict[str, str]:
+def slow(health: Iterable[Row], above: float = SLOW_ABOVE) -> dict[str, str]:
     """`source.api` -> in words, where a call took longer than `above` (seconds) on average."""
-    return {_name(row): _pace(row) for row in health.filter(_JUDGED, _is_slow(above)).iter_rows(named=True)}
+    return {_name(row): _pace(row) for row in health if _is_judged(row) and _is_slow(row, above)}
 
 
-def cut_off(health: pl.DataFrame) -> dict[str, str]:
+def cut_off(health: Iterable[Row]) -> dict[str, str]:
     """`source.api` -> in words, where the circuit is open."""
-    return {_name(row): _circuit(row) for row in open_circuits(health).iter_rows(named=True)}
+    return {_name(row): _circuit(row) for row in open_circuits(health)}
 
 
 def prune(database: Database) -> int:
@@ -176,15 +180,16 @@ def prune(database: Database) -> int:
         return connection.execute(_PRUNE).rowcount
 
 
-_JUDGED = (pl.col("judged") >= ENOUGH) & (pl.col("calls_hour") > 0)
+def _is_judged(row: Row) -> bool:
+    return bool(row["judged"] >= ENOUGH and row["calls_hour"])
 
 
-def _fails(below: float) -> pl.Expr:
-    return pl.col("success_rate") < below
+def _fails(row: Row, below: float) -> bool:
+    return bool(row["success_rate"] < below)
 
 
-def _is_slow(above: float) -> pl.Expr:
-    return pl.col("seconds_avg") > above
+def _is_slow(row: Row, above: float) -> bool:
+    return bool(row["seconds_avg"] > above)
 
 
 def _name(row: Mapping[str, Any]) -> str:
