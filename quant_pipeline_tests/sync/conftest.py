@@ -31,8 +31,9 @@ _QUICK = RatePolicy(per_minute=None, per_second=None, concurrency=4, retries=2, 
 QUICK: Policies = {"tushare": {"*": _QUICK}}
 NOW = "2026-11-20T18:00"
 LATEST = dt.date(2026, 11, 20)
-_CALENDAR: dict[str, bytes] = {}
-"""Table -> its rows of the calendar's sync, as PostgreSQL copies them; empty until a test of this worker has synced it."""
+_LISTS = (STOCK_LIST, BSE_MAPPING, NAME_HISTORY)
+_KEPT: dict[tuple[object, ...], dict[str, bytes]] = {}
+"""Data sets and sessions -> table -> its rows after their sync, as PostgreSQL copies them: of the one exchange below."""
 
 
 @dataclass
@@ -81,29 +82,38 @@ class Bench:
         return plan_rows(dataset, router, Roster.load(self.database, dataset, self.calendar), labels, codes=codes)
 
     def reference(self, sessions: tuple[dt.date, ...]) -> None:
-        """Syncs what bars are judged against."""
-        self._calendar()
-        for dataset in (STOCK_LIST, BSE_MAPPING, NAME_HISTORY):
-            self.sync(dataset)
-        self.sync(SUSPENSIONS, sessions)
-
-    def _calendar(self) -> None:
-        """Thirty-six years of days: fetched, checked and stored once in a worker, then copied with their record. Whose test
-        counts the calls syncs them before."""
+        """Syncs what bars are judged against: once in a worker, then it is copied with its record. Whose test counts the calls
+        syncs the calendar before: then the others are synced too."""
         if self.rows("SELECT 1 FROM trade_calendar LIMIT 1"):
+            for dataset in _LISTS:
+                self.sync(dataset)
+            self.sync(SUSPENSIONS, sessions)
             return
+        self._once((TRADE_CALENDAR,))
+        self._once(_LISTS)
+        self._once((SUSPENSIONS,), sessions)
+
+    def _once(self, datasets: tuple[Dataset, ...], sessions: tuple[dt.date, ...] = ()) -> None:
+        """Copies the data sets' rows and record, or syncs them where no test of this worker has yet."""
+        names = [dataset.name for dataset in datasets]
+        kept = _KEPT.setdefault((*names, *sessions), {})
         with self.database.connect() as connection, connection.cursor() as cursor:
-            for table, rows in _CALENDAR.items():
+            for table, rows in kept.items():
                 with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
                     copy.write(rows)
-        if _CALENDAR:
+        if kept:
             return
-        assert not self.sync(TRADE_CALENDAR).failed
+        for dataset in datasets:
+            assert not self.sync(dataset, sessions).failed
         with self.database.connect() as connection, connection.cursor() as cursor:
-            for table, condition in (("trade_calendar", "true"), ("sync_items", "dataset = 'trade_calendar'")):
-                chosen = sql.SQL("COPY (SELECT * FROM {} WHERE " + condition + ") TO STDOUT").format(sql.Identifier(table))
-                with cursor.copy(chosen) as copy:
-                    _CALENDAR[table] = b"".join(copy)
+            of_these = sql.SQL("WHERE dataset IN ({})").format(sql.SQL(", ").join(map(sql.Literal, names)))
+            chosen = dict.fromkeys(names, sql.SQL("")) | {"sync_items": of_these}
+            if datasets == _LISTS:
+                chosen["code_changes"] = sql.SQL("")  # what the lists say of codes
+            for table, which in chosen.items():
+                rows = sql.SQL("COPY (SELECT * FROM {} {}) TO STDOUT").format(sql.Identifier(table), which)
+                with cursor.copy(rows) as copy:
+                    kept[table] = b"".join(copy)
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         with self.database.connect() as connection:
