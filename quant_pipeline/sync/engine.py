@@ -25,6 +25,7 @@ from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import ProgressLog
 from quant_pipeline.sync.roster import Roster
 from quant_pipeline.sync.store import Fetched, Store
+from quant_pipeline.sync.synced import synced_before
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -88,9 +89,9 @@ class Engine:
         failure is recorded and does not stop the others. Codes that an answer lacks are asked of the next sources; a unit
         that lacks too many waits for them before it counts. Memory holds a few units, however long the plan.
         """
-        before = {} if again or force else self._ledger.done(plan.dataset, plan.units)
-        outcome = Outcome(before={unit: before[str(unit)] for unit in plan.units if str(unit) in before})
-        todo = [unit for unit in plan.units if str(unit) not in before]
+        done = {} if again or force else self._synced_before(plan)
+        outcome = Outcome(before=done)
+        todo = [unit for unit in plan.units if unit not in done]
         self._ledger.plan(self._run, len(plan.units), len(outcome.before))
         if not todo:
             return outcome
@@ -100,6 +101,9 @@ class Engine:
             self._router.stop()
             raise
         return outcome
+
+    def _synced_before(self, plan: Plan) -> dict[Unit, Item]:
+        return synced_before(self._database, self._calendar, self._ledger, plan.dataset, plan.units)
 
     def _sync(self, plan: Plan, todo: Sequence[Unit], outcome: Outcome, force: bool, report: OnCommitted) -> None:
         accept, roster = self._acceptance(plan, todo)

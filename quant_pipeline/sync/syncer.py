@@ -27,6 +27,7 @@ from quant_pipeline.sync.plan import Plan, PlanError, plan_list, plan_rows, plan
 from quant_pipeline.sync.reconcile import Heard, reconcile
 from quant_pipeline.sync.references import lists_of, needs_halts, needs_marks
 from quant_pipeline.sync.roster import Roster, groups
+from quant_pipeline.sync.synced import synced_before
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -165,8 +166,7 @@ class Syncer:
         if request.again or request.codes or not dataset.dated:
             return {}
         units = [Unit.session(label) for label in labels_of(dataset, self._calendar, request.sessions)]
-        known = self._ledger.done(dataset, units)
-        return {unit: known[str(unit)] for unit in units if str(unit) in known}
+        return self._synced_before(dataset, units)
 
     def _too_early(self, dataset: Dataset, request: Request) -> list[Unit]:
         """The sessions (weeks, months) asked for of which there can be no row: they are owed by nobody, and asked of nobody."""
@@ -287,8 +287,11 @@ class Syncer:
 
     def _lacking(self, planned: Plan) -> Plan:
         """The plan without its units that were done before."""
-        known = self._ledger.done(planned.dataset, planned.units)
-        return planned.of([unit for unit in planned.units if str(unit) not in known])
+        known = self._synced_before(planned.dataset, planned.units)
+        return planned.of([unit for unit in planned.units if unit not in known])
+
+    def _synced_before(self, dataset: Dataset, units: Sequence[Unit]) -> dict[Unit, Item]:
+        return synced_before(self._database, self._calendar, self._ledger, dataset, units)
 
     def _not_planned(self, planned: Plan) -> Plan:
         """The plan without its units that this syncer has planned before."""

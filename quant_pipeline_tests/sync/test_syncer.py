@@ -11,6 +11,7 @@ import pytest
 from quant_pipeline.market.datasets import (
     ADJ_FACTOR,
     CB_DAILY,
+    CONVERTIBLE_BONDS,
     DAILY_KLINE,
     DIVIDENDS,
     INDEX_DAILY,
@@ -456,6 +457,19 @@ def test_sessions_before_the_first_code_are_done_without_a_call(bench: Bench, sy
     assert not any(plan.units for plan in syncer.plan(CB_DAILY, Request(sessions=before)))
     again = syncer.sync(CB_DAILY, Request(sessions=before))
     assert (len(again.synced), len(again.before)) == (0, 2), "nobody waits for them any more"
+
+
+def test_sessions_before_the_first_code_are_asked_for_once_the_list_knows_an_earlier_one(bench: Bench, syncer: Syncer) -> None:
+    syncer.sync(CONVERTIBLE_BONDS, Request())
+    earlier, latest = bench.sessions(2)
+    with bench.database.connect() as connection:
+        connection.execute("UPDATE convertible_bonds SET list_date = greatest(list_date, %s)", (latest,))
+    assert syncer.sync(CB_DAILY, Request(sessions=[earlier])).total("rows") == 0, "the list is short: nothing is owed"
+    assert _made(bench, "cb_daily") == 0
+    with bench.database.connect() as connection:
+        connection.execute("UPDATE convertible_bonds SET list_date = '2020-01-02'")
+    assert syncer.sync(CB_DAILY, Request(sessions=[earlier])).total("rows") == 10
+    assert not any(each.units for each in syncer.plan(CB_DAILY, Request(sessions=[earlier])))
 
 
 def test_what_failed_though_it_could_not_be_there_is_done_when_it_is_tried_again(bench: Bench, syncer: Syncer) -> None:
