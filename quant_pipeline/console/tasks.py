@@ -29,6 +29,9 @@ from quant_pipeline.warehouse.database import Database
 
 FIRST_RUN_EXTRA_SESSIONS = 5
 """Of what no screen needs (funds, bonds, auctions, hot lists) the first run takes these; `sync` brings the rest."""
+_FARTHEST_BACK = 250
+"""So many sessions before those that it looks at may a hole reach that `run` fills by itself: a year without a run. What lies
+farther back was asked for alone (`run --date`), and is no reason to fetch all the years in between."""
 _SCREENED = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"}
 _MISSING = f"""
 SELECT day.unit FROM unnest(%(units)s::text[]) AS day (unit)
@@ -71,8 +74,8 @@ class Task:
 def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, without: Collection[str] = ()) -> list[Task]:
     """What `run` has to do up to the session `end`: from the first session that lacks something on; empty when nothing does.
 
-    It looks at the last 121 sessions (5 for what no screen needs), and further back to the last session synced before them,
-    so that months without a run leave no hole. Data sets `without` a source in use are not waited for.
+    It looks at the last 121 sessions (5 for what no screen needs), and further back, a year at the most, to the last session
+    synced before them, so that months without a run leave no hole. Data sets `without` a source in use are not waited for.
     """
     daily = [SOURCED[name] for name in BY_SESSION if name not in without]
     lists = [SOURCED[name] for name in DAILY_LISTS if name not in without]
@@ -135,7 +138,7 @@ def asked_tasks(datasets: Sequence[Dataset], windows: Mapping[str, Window]) -> l
 def _sessions(database: Database, calendar: Calendar, end: dt.date, count: int, marked_by: str) -> list[Unit]:
     """The last sessions, and further back to the last one before them for which `marked_by` was synced."""
     sessions = calendar.window(end, count)
-    reached = _synced_before(database, sessions[0], marked_by)
+    reached = _synced_before(database, calendar.window(sessions[0], _FARTHEST_BACK)[0], sessions[0], marked_by)
     return [Unit.session(day) for day in (calendar.between(reached, end) if reached is not None else sessions)]
 
 
@@ -146,8 +149,11 @@ def _first_missing(database: Database, units: list[Unit], datasets: Sequence[Dat
     return dt.date.fromisoformat(row[0]) if row else None
 
 
-def _synced_before(database: Database, session: dt.date, dataset: str) -> dt.date | None:
-    query = "SELECT max(trade_date) FROM sync_items WHERE status = 'success' AND trade_date < %s AND dataset = %s"
+def _synced_before(database: Database, since: dt.date, session: dt.date, dataset: str) -> dt.date | None:
+    query = (
+        "SELECT max(trade_date) FROM sync_items "
+        "WHERE status = 'success' AND trade_date >= %s AND trade_date < %s AND dataset = %s"
+    )
     with database.connect() as connection:
-        row = connection.execute(query, (session, dataset)).fetchone()
+        row = connection.execute(query, (since, session, dataset)).fetchone()
     return row[0] if row else None

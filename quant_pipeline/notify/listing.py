@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from quant_pipeline.language import marked, say
 from quant_pipeline.market import clock
+from quant_pipeline.retelling import retold
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -121,10 +122,20 @@ def _why(row: dict[str, Any]) -> str:
     if row["later"]:
         return say("not before {at}: quiet hours, or a digest that gathers", at=_moment(row["not_before"]))
     if row["for_the_day"]:
-        return say("the channel is used up for the day, until {at}: {why}", at=_moment(row["until"]), why=row["reason"])
+        return say("the channel is used up for the day, until {at}: {why}", at=_moment(row["until"]), why=_cause(row["reason"]))
     if row["resting"]:
-        return say("the channel rests until {at}: {why}", at=_moment(row["until"]), why=row["reason"])
+        return say("the channel rests until {at}: {why}", at=_moment(row["until"]), why=_cause(row["reason"]))
     return say("in turn: its channel's limits, or what is more urgent")
+
+
+_WORDS: Final = ("retryable", "permanent", "unknown", "limited_for_the_day")
+"""What stands before a service's answer in a kept reason, as the outbox writes it."""
+
+
+def _cause(reason: str | None) -> str:
+    """What the service answered, without our word for what follows from it (`retryable: …`), which stands in the state."""
+    word, colon, words = (reason or "").partition(": ")
+    return retold(words if colon and word in _WORDS else reason or "")
 
 
 def _moment(at: dt.datetime) -> str:

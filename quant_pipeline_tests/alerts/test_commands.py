@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from quant_pipeline.alerts import book
 from quant_pipeline.alerts.rules import RULES
@@ -104,6 +105,33 @@ def test_a_rule_is_set_and_says_by_whom(invoke: Invoke, warehouse: Database) -> 
     row = book.rules(warehouse).filter(rule="slow").to_dicts()[0]
     assert (row["threshold"], row["severity"], row["enabled"], row["changed_by"]) == (8.5, "warning", False, "li")
     assert facts(invoke("alerts", "rules", "--json"))["changed"] is None
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_messages_fit_every_width_and_cut_no_title(
+    invoke: Invoke, warehouse: Database, monkeypatch: pytest.MonkeyPatch, width: int, language: str
+) -> None:
+    titles = [
+        "【沙盒 SANDBOX】双均线金叉 选股 Screen 2026-11-26：211 只",
+        "Run failed: quant-pipeline sync --datasets daily_kline",
+    ]
+    with warehouse.connect() as connection:
+        for number, title in enumerate(titles):
+            kind = Severity.CRITICAL if number else Severity.INFO
+            outbox.enqueue(connection, str(number), Message(title, "text", severity=kind, kind="run_failed"))
+    outbox.deliver(warehouse, [PushPlus("t", "http://127.0.0.1:9", name="wechat_of_the_desk")])
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = invoke("messages", "--lang", language)
+    assert max(cell_len(line.rstrip()) for line in shown.splitlines()) <= width
+    assert "…" not in shown
+    for title in titles:
+        words = [word for word in title.split() if cell_len(word) <= 24]
+        assert all(word in shown for word in words), "each word stands in one piece"
+    assert ("无法建立连接" if language == "zh" else "cannot be reached") in shown or width < 160
+    assert "retryable" not in shown
+    if width > 100:  # the least of the columns gives way
+        assert "wechat_of_the_desk" in shown
 
 
 def test_messages_say_what_went_over_which_channel_and_what_waits_for_what(invoke: Invoke, warehouse: Database) -> None:

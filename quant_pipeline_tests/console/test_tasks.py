@@ -189,3 +189,13 @@ def test_the_boards_of_ths_are_part_of_a_run_and_their_members_once_a_week(wareh
     assert boards_of(warehouse) == ["ths_members"], "broken off in the middle"
     asked_for("2026-11-17", 9)
     assert boards_of(warehouse) == [], "since Tuesday of this week, but for one board that fails"
+
+
+def test_a_session_of_long_ago_that_was_asked_for_alone_brings_no_years(warehouse: Database) -> None:
+    complete(warehouse)
+    for dataset in ("daily_kline", "etf_daily"):
+        record(warehouse, [dataset], [dt.date(2012, 6, 15)])
+    assert missing(warehouse) == {}
+    half_a_year = CALENDAR.window(LAST_121[0], 120)[0]
+    record(warehouse, ["daily_kline"], [half_a_year])
+    assert missing(warehouse)["suspensions"].start == CALENDAR.between(half_a_year, LATEST)[0]

@@ -24,7 +24,7 @@ from quant_pipeline.notify.channels.contract import (
 )
 from quant_pipeline.notify.messages import Message, one_line
 from quant_pipeline.services.client import Client
-from quant_pipeline.services.result import Result
+from quant_pipeline.services.result import UNREACHED, Result
 from quant_pipeline.sources.failures import FailureClass
 from quant_pipeline.sources.policy import RatePolicy
 
@@ -142,9 +142,10 @@ def answer(result: Result) -> Answer:
     if not result.answered and result.sent:
         return Unknown(result.error_message)
     passing = result.failure in _PASSING  # else a wait is that of this message, and no other's
+    code = "" if result.error_code == UNREACHED else result.error_code  # the sentence says it in words
     return Refused(
         result.error_code,
-        f"{result.error_code} {result.error_message}".strip(),
+        f"{code} {result.error_message}".strip(),
         retryable=passing or result.wait > 0,
         retry_after=dt.timedelta(seconds=result.wait) if passing and result.wait else None,
         for_the_day=result.for_the_day,
