@@ -1,7 +1,8 @@
 """What the tables hold, counted: rows, dates and codes by source. A table that stands as it was counted is not counted again.
 
 Every change of a table leaves a mark in its transaction, whoever made it (table_changes.py). So the figures are kept beside
-the sum of the marks, and are shown for as long as that is the same: they are those that counting would give.
+the sum of the marks, and are shown for as long as that is the same: they are those that counting would give. A table of moments
+changes every few seconds while the exchange trades, and has rows by the million: its figures are up to an hour old then.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ FROM (
 GROUP BY source ORDER BY rows DESC, source
 """
 _KEPT = """
-SELECT dataset, state, counts::text AS counts FROM (
+SELECT now.dataset, now.state, counts::text AS counts FROM (
     SELECT dataset, sum(mark)::text AS state FROM table_changes WHERE dataset = ANY(%(names)s) GROUP BY dataset
-) AS now LEFT JOIN table_counts USING (dataset, state)
+) AS now LEFT JOIN table_counts AS kept ON kept.dataset = now.dataset AND (
+    kept.state = now.state OR kept.dataset = ANY(%(moving)s) AND kept.counted_at > clock_timestamp() - interval '1 hour'
+)
 """
 _KEEP = """
 INSERT INTO table_counts (dataset, state, counts) VALUES (%s, %s, %s)
@@ -43,17 +46,18 @@ def counts_of(database: Database, datasets: Sequence[Dataset]) -> dict[str, list
 
     No row of an empty table.
     """
-    states, counts = _known(database, [dataset.name for dataset in datasets])
+    states, counts = _known(database, datasets)
     counted = {dataset.name: _counted(database, dataset) for dataset in datasets if dataset.name not in counts}
     # By the states from before the count: what changed since is in the figures, perhaps, and they do not count for it.
     _keep(database, {name: (states[name], rows) for name, rows in counted.items() if name in states})
     return counts | counted
 
 
-def _known(database: Database, names: Sequence[str]) -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
+def _known(database: Database, datasets: Sequence[Dataset]) -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
     """The tables' states as they are now, and the counts of those that stand as they were counted."""
+    moving = [dataset.name for dataset in datasets if dataset.moment]
     with database.connect() as connection:
-        rows = connection.execute(_KEPT, {"names": list(names)}).fetchall()
+        rows = connection.execute(_KEPT, {"names": [dataset.name for dataset in datasets], "moving": moving}).fetchall()
     return (
         {name: state for name, state, _ in rows},
         {name: json.loads(counts) for name, _, counts in rows if counts is not None},

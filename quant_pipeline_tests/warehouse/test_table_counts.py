@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, STOCK_LIST
+from quant_pipeline.market.datasets import DAILY_KLINE, DATASETS, INTRADAY_QUOTES, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.table_counts import counts_of
 from quant_pipeline_tests.sync.stored import bars, store
@@ -88,3 +88,20 @@ def test_where_nothing_may_be_written_it_is_counted_each_time(counted: Database)
 
 def test_every_data_set_can_be_counted_and_an_empty_one_has_no_rows(warehouse: Database) -> None:
     assert counts_of(warehouse, list(DATASETS.values())) == {name: [] for name in DATASETS}
+
+
+def test_kept_quotes_that_come_every_few_seconds_are_counted_once_an_hour(warehouse: Database) -> None:
+    def quote(at: str) -> dict[str, Any]:
+        return {"ts_code": CODES[0], "trade_date": DAYS[0], "quote_time": at, "price": 8.0, "status": "trading"}
+
+    def count() -> int:
+        return sum(row["rows"] for row in counts_of(warehouse, [INTRADAY_QUOTES])[INTRADAY_QUOTES.name])
+
+    store(warehouse, INTRADAY_QUOTES, [quote("09:30:00")])
+    assert count() == 1
+    store(warehouse, INTRADAY_QUOTES, [quote("09:30:03")])
+    with warehouse.connect() as connection:
+        connection.execute("LOCK TABLE intraday_quotes IN ACCESS EXCLUSIVE MODE")  # who reads it waits for ever
+        assert count() == 1, "as it was counted a moment ago"
+    _execute(warehouse, "UPDATE table_counts SET counted_at = counted_at - interval '61 minutes'")
+    assert count() == 2
