@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.reduction import DupFd
 from typing import Any
 
 from quant_pipeline.console import tethered
 from quant_pipeline.forked import Before, Forked, standing_for
 
+_WARNINGS = "PYTHONWARNINGS"
 _LOADED = "quant_pipeline.resources.dagster_private.loaded_once"
 
 
@@ -28,6 +29,7 @@ class Nursery:
 
     def __init__(self) -> None:
         multiprocessing.set_forkserver_preload([_LOADED, __name__])
+        _start_tracker()
         # Ctrl-C is its supervisor's: this one does not hear it from its first moment on.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
@@ -51,6 +53,19 @@ class Nursery:
 def nursery() -> Nursery | None:
     """None where servers are not forked."""
     return Nursery() if sys.platform == "linux" else None
+
+
+def _start_tracker() -> None:
+    """The process that clears away what killed servers left: it does so without telling of it at our terminal."""
+    former = os.environ.get(_WARNINGS)
+    os.environ[_WARNINGS] = "ignore"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if former is None:
+            del os.environ[_WARNINGS]
+        else:
+            os.environ[_WARNINGS] = former
 
 
 class _Handed:

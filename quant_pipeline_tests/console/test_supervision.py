@@ -19,8 +19,9 @@ from quant_pipeline.resources.dagster_private.chatter import SAYS_NOTHING
 from quant_pipeline_tests.console.commanded import until
 
 SERVES = """
-import os, signal, subprocess, sys
+import multiprocessing, os, signal, subprocess, sys
 folder = sys.argv[1]
+opened = multiprocessing.get_context("spawn").Event() if "--opens" in sys.argv else None
 part = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) if "--part" in sys.argv else None
 with open(os.path.join(folder, str(os.getpid())), "w") as file:
     file.write(str(part.pid if part else 0))
@@ -89,21 +90,25 @@ def _alive(process: psutil.Process) -> list[bool]:
     return [True for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("nursed", ["nursery()", "None"])
-def test_a_server_ends_when_its_starter_is_killed(script: Path, nursed: str) -> None:
+@pytest.mark.parametrize(("nursed", "killed"), [("nursery()", False), ("nursery()", True), ("None", False)])
+def test_a_server_ends_when_its_starter_is_killed(script: Path, nursed: str, killed: bool) -> None:
     starts = (
         "import sys, time; from pathlib import Path; from quant_pipeline.console.supervision import Server, kept_running\n"
         "from quant_pipeline.console.nursery import nursery\n"
-        f"with kept_running([Server('x', Path(sys.argv[1]), [sys.argv[2]], nursed={nursed})]):\n    time.sleep(1000)"
+        f"with kept_running([Server('x', Path(sys.argv[1]), [sys.argv[2], '--opens'], nursed={nursed})]):\n    time.sleep(1000)"
     )
-    starter = subprocess.Popen([sys.executable, "-c", starts, str(script), str(script.parent / "pids")])
+    command = [sys.executable, "-c", starts, str(script), str(script.parent / "pids")]
+    starter = subprocess.Popen(command, stderr=subprocess.PIPE)
     until(lambda: len(pids(script)) == 1, "the server")
     (server,) = pids(script)
+    if killed:
+        os.kill(server, 9)
     others = psutil.Process(starter.pid).children(recursive=True)
     starter.kill()
     starter.wait()
     until(lambda: gone(server), "its end")
     until(lambda: all(gone(each.pid) for each in others), "the end of what forked it")
+    assert starter.communicate(timeout=60)[1] == b"", "what it had open is cleared away without a word"
 
 
 TELLS = """
