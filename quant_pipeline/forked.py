@@ -16,31 +16,47 @@ import setproctitle
 
 
 class Forked:
-    """A forked process, with the part of subprocess.Popen's face that those look at who started it."""
+    """A forked process, with the part of subprocess.Popen's face that those look at who started it.
+
+    It may outlive the process that forked it, which then has no word on how it ends.
+    """
 
     def __init__(self, process: BaseProcess, command: Sequence[str]) -> None:
-        self._process, self.args = process, command
-
-    @property
-    def pid(self) -> int:
-        return int(self._process.pid or 0)
+        self.pid, self.args = int(process.pid or 0), command
+        self._process = process
+        try:
+            self._itself: psutil.Process | None = psutil.Process(self.pid)
+        except psutil.NoSuchProcess:  # it has ended already
+            self._itself = None
 
     @property
     def returncode(self) -> int | None:
-        return self._process.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        code = self._process.exitcode
+        return None if code is not None and self._lives() else code
 
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
-        if (code := self._process.exitcode) is None:
+        if self._process.exitcode is not None and self._itself is not None:
+            with suppress(psutil.TimeoutExpired):
+                self._itself.wait(timeout)
+        if (code := self.poll()) is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return code
 
     def send_signal(self, number: int) -> None:
-        if self._process.exitcode is None:
-            os.kill(self.pid, number)
+        if self._itself is not None:
+            with suppress(psutil.NoSuchProcess):
+                self._itself.send_signal(number)
+
+    def _lives(self) -> bool:
+        if self._itself is None:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            return self._itself.status() != psutil.STATUS_ZOMBIE
+        return False
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)

@@ -86,6 +86,28 @@ def test_a_server_that_loses_its_part_is_started_again(script: Path, nursed: Nur
         until(lambda: gone(first), "the end of the first")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="servers are forked on Linux alone")
+def test_a_server_outlives_what_forked_it_and_is_looked_after_all_the_same(script: Path) -> None:
+    with kept_running([Server("one", script, [str(script.parent / "pids")], nursed=Nursery())]) as look:
+        until(lambda: len(pids(script)) == 1, "the server")
+        (first,) = pids(script)
+        forker = psutil.Process(first).parent()
+        forker.kill()
+        until(lambda: gone(forker.pid), "the end of what forked it")
+        look()
+        assert not gone(first), "one that lives is left alone"
+        os.kill(first, 9)
+
+        def again() -> bool:
+            look()
+            return len(pids(script)) == 2
+
+        until(again, "the server again")
+        second = next(pid for pid in pids(script) if pid != first)
+        psutil.Process(second).parent().kill()
+    assert gone(second)
+
+
 def _alive(process: psutil.Process) -> list[bool]:
     return [True for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
 
