@@ -88,14 +88,16 @@ def test_a_server_that_loses_its_part_is_started_again(script: Path, nursed: Nur
 
 @pytest.mark.skipif(sys.platform != "linux", reason="servers are forked on Linux alone")
 def test_a_server_outlives_what_forked_it_and_is_looked_after_all_the_same(script: Path) -> None:
-    with kept_running([Server("one", script, [str(script.parent / "pids")], nursed=Nursery())]) as look:
+    server = Server("one", script, [str(script.parent / "pids")], nursed=Nursery())
+    with kept_running([server]) as look:
         until(lambda: len(pids(script)) == 1, "the server")
         (first,) = pids(script)
         forker = psutil.Process(first).parent()
         forker.kill()
         until(lambda: gone(forker.pid), "the end of what forked it")
         look()
-        assert not gone(first), "one that lives is left alone"
+        assert server.process is not None, "one that lives is left alone"
+        assert not gone(first)
         os.kill(first, 9)
 
         def again() -> bool:
