@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import psutil
 import setproctitle
@@ -67,9 +69,11 @@ class Forked:
 
 @contextmanager
 def standing_for(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
-    """Within it this forked process is what `command` would be, started in `environment`: also in the list of processes, and
-    in how it ends."""
+    """Within it this forked process is what `command`, Python's with -m, would be, started in `environment`: also in where it
+    looks for modules, in the list of processes, and in how it ends."""
     multiprocessing.set_start_method(None, force=True)  # as Python has it by itself, for what it starts
+    if not sys.flags.safe_path:
+        sys.path[0] = str(Path.cwd())
     setproctitle.setproctitle(" ".join(command))  # it looks for the environment as this process was given it
     os.environ.clear()
     os.environ.update(environment)

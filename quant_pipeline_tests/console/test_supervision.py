@@ -138,7 +138,8 @@ def test_a_server_ends_when_its_starter_is_killed(script: Path, nursed: str, kil
 TELLS = """
 import os, signal, sys
 signal.signal(signal.SIGINT, lambda *_: (print("asked to end"), sys.exit(7)))
-print("dagster" in sys.modules, os.getsid(0) == os.getpid(), os.environ["TOLD"], sys.argv[1], signal.pthread_sigmask(0, []))
+print("dagster" in sys.modules, sys.path[0] == os.getcwd(), os.getsid(0) == os.getpid(), end=" ")
+print(os.environ["TOLD"], sys.argv[1], signal.pthread_sigmask(0, []))
 print("to stderr", file=sys.stderr, flush=True)
 import atexit; atexit.register(print, "left in order", flush=True)
 sys.stdout.flush()
@@ -170,7 +171,7 @@ def test_a_forked_server_is_as_one_that_is_started_but_for_what_is_loaded(
         process.send_signal(2)
         assert process.wait(30) == 7
         until(lambda: heard("left in order"), "its last words")
-    assert "True True after the nursery was made an argument set()" in said
+    assert "True True True after the nursery was made an argument set()" in said
     assert "asked to end" in said
 
 

@@ -25,8 +25,8 @@ def load_code_ahead() -> None:
     """In a process that is going to be a code server, and has no thread yet: forks the one that is to hold the code.
 
     That loads the code, and waits for the arguments with which Dagster starts such a process: the first that it starts is this
-    one. "Reload definitions" starts new ones, as ever. Changed name in `dagster._grpc.server`, or other arguments: Dagster
-    starts its own, the pages of `ui` come two seconds later, and nothing else breaks (test_nursery.py).
+    one. "Reload definitions" starts new ones, as ever. Changed name in `dagster._grpc.server`: no code server starts. Changed
+    arguments: Dagster starts its own, and the pages of `ui` come two seconds later (test_ui_place.py).
     """
     from dagster._grpc import server  # `ui` names this function, and does not load Dagster
 

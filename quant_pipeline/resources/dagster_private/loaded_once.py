@@ -1,6 +1,6 @@
 """What each of Dagster's servers loads, for a process from which they are forked: it starts no thread.
 
-Changed names: the fork server says so and ends, and `ui` with it (test_supervision.py).
+Changed names: each server loads Dagster for itself, and the pages of `ui` come seconds later (test_supervision.py).
 """
 
 from __future__ import annotations
