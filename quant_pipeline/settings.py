@@ -62,6 +62,7 @@ class Settings(Variables):
     serve_host: str = Field("127.0.0.1", alias="QUANT_SERVE_HOST")
     serve_port: int = Field(8000, ge=0, le=65535, alias="QUANT_SERVE_PORT")
     read_through: bool = Field(False, alias="QUANT_SERVE_READ_THROUGH")
+    serve_origins: Annotated[frozenset[str], NoDecode] = Field(frozenset(), alias="QUANT_SERVE_ORIGINS")
     pages: str | None = Field(None, alias="QUANT_PAGES_URL")
     rate_limits: Path | None = Field(None, alias="QUANT_RATE_LIMITS")
     channels: Path | None = Field(None, alias="QUANT_CHANNELS")
@@ -75,10 +76,19 @@ class Settings(Variables):
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().resolve()
 
-    @field_validator("without", "screens", mode="before")
+    @field_validator("without", "screens", "serve_origins", mode="before")
     @classmethod
     def _names(cls, names: object) -> object:
         return frozenset(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names
+
+    @field_validator("serve_origins")
+    @classmethod
+    def _are_origins(cls, origins: frozenset[str]) -> frozenset[str]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(say("{origin!r} is no site's origin: write https://desk.example, each by name", origin=origin))
+        return frozenset(origin.lower() for origin in origins)
 
     @field_validator("database_url")
     @classmethod

@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 
 from quant_pipeline.door import callbacks, errors, plotly
 from quant_pipeline.door.access import Access
@@ -43,6 +44,14 @@ _SAFETY = {
 }
 
 
+_FOR_NAMED_SITES: dict[str, Any] = {
+    # A page of such a site brings a key of its own: no cookie and no password of the browser's goes along.
+    "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+    "allow_headers": ["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
+    "expose_headers": ["ETag", "Retry-After"],
+}
+
+
 def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Database | None = None) -> FastAPI:
     """The pages of these settings, served at `host`. `database`: an upgraded one instead of the settings'."""
     access = Access(settings, database, on_loopback=is_loopback(host))
@@ -66,7 +75,9 @@ def create_app(settings: Settings, *, host: str = "127.0.0.1", database: Databas
     app.state.access, app.state.feeds = access, feeds
     app.add_middleware(Bounds)
     app.add_middleware(KeyCheck, admission=access.admission)
-    app.add_middleware(HostCheck, names=served_names(settings, host))
+    if settings.serve_origins:  # else no page of another site reads an answer
+        app.add_middleware(CORSMiddleware, allow_origins=sorted(settings.serve_origins), **_FOR_NAMED_SITES)
+    app.add_middleware(HostCheck, names=served_names(settings, host), origins=settings.serve_origins)
     app.middleware("http")(_with_headers)
     errors.add_handlers(app)
     pages = (day, kline, quotes, screens, signals, watchlists, backtests, search, sync, alerts, data)

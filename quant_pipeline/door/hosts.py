@@ -43,13 +43,14 @@ def is_loopback(host: str) -> bool:
 
 class HostCheck:
     """Answers 421 to a Host header that is neither an IP address nor one of `names`, and 403 to what a page of another origin
-    sends. Tushare's client is told the same in its own form: it takes a status for an empty answer.
+    sends, but for the `origins` that the settings name. Tushare's client is told the same in its own form: it takes a status
+    for an empty answer.
 
     An address cannot be rebound: only names can be made to point here.
     """
 
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
-        self._app, self._names = app, names
+    def __init__(self, app: ASGIApp, names: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
+        self._app, self._names, self._origins = app, names, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -65,7 +66,8 @@ class HostCheck:
         if not self._served(host) and not (call and host in _OF_TUSHARE):
             return answers.refused(Refusal(WRONG_REQUEST, _REFUSAL)) if call else PlainTextResponse(_REFUSAL, 421)
         origin = headers.get("origin")
-        if origin is not None and scope.get("method") not in _SAFE and _name_of_origin(origin) not in self._names | {host}:
+        sends = origin is not None and origin.lower() not in self._origins and scope.get("method") not in _SAFE
+        if sends and _name_of_origin(origin or "") not in self._names | {host}:
             return answers.refused(Refusal(WRONG_REQUEST, _FOREIGN)) if call else PlainTextResponse(_FOREIGN, 403)
         return None
 

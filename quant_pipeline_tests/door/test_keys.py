@@ -10,6 +10,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from quant_pipeline import settings
 from quant_pipeline.cli import main
 from quant_pipeline.door import keys
 from quant_pipeline.door.keys import KeyProblem, Scope
@@ -174,6 +175,36 @@ def test_foreign_hosts_and_pages_are_refused_in_the_client_s_form(door: str, hea
     assert (told["code"] == -2001 and "不接受" in told["msg"]) is refused
     if headers.get("Host") == "api.waditu.com":
         assert requests.get(f"{door}/data", headers=headers, timeout=60).status_code == 421, "for its calls alone"
+
+
+def test_no_other_site_s_page_reads_an_answer_unless_it_is_named(warehouse: Database) -> None:
+    desk, foreign = "https://desk.example", "https://evil.example"
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key,content-type"}
+
+    def allowed(url: str, origin: str, key: str = "") -> tuple[str | None, str | None, int]:
+        first = requests.options(f"{url}/api/watchlist", headers={"Origin": origin, **asks}, timeout=60)
+        read = requests.get(f"{url}/api/watchlist", headers={"Origin": origin, "X-API-Key": key}, timeout=60)
+        body = {"symbols": ["1"], "preferred_sources": ["none"]}
+        sent = requests.post(f"{url}/api/sync/trigger", json=body, headers={"Origin": origin, "X-API-Key": key}, timeout=60)
+        name = "Access-Control-Allow-Origin"
+        return first.headers.get(name), read.headers.get(name), sent.status_code
+
+    with served(Settings(), warehouse) as url:
+        assert allowed(url, desk) == (None, None, 403)
+    with served(Settings(QUANT_SERVE_ORIGINS=f"{desk}, http://localhost:5173"), warehouse) as url:
+        assert allowed(url, foreign) == (None, None, 403)
+        assert allowed(url, desk) == (desk, desk, 400), "it is taken, and refused for what it asks"
+        keys.add(warehouse, "notebook", Scope.READ, None)
+        assert allowed(url, desk) == (desk, desk, 401), "a named site needs a key as anybody does"
+        hers = requests.get(f"{url}/api/watchlist", headers={"Origin": desk}, timeout=60)
+        assert "Access-Control-Allow-Credentials" not in hers.headers, "no password of the browser's goes along"
+
+
+@pytest.mark.parametrize("origin", ["*", "desk.example", "https://desk.example/", "ftp://desk.example"])
+def test_what_is_no_origin_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("QUANT_SERVE_ORIGINS", origin)
+    with pytest.raises(settings.SettingsError, match=r"QUANT_SERVE_ORIGINS.*is no site's origin: write https://desk\.example"):
+        settings.load()
 
 
 def test_a_database_that_is_away_is_told_in_each_one_s_form() -> None:
