@@ -55,7 +55,7 @@ test: $(DOCS) ## Run ruff, mypy, the house's import rules and the tests 测试
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 4 --dist loadfile
 
 uitest: setup ## Look at the UI in headless Chromium (needs chromium and chromedriver) 界面测试
 	QUANT_UI_TESTS=1 $(BIN)/pytest quant_pipeline_tests/test_ui.py quant_pipeline_tests/door

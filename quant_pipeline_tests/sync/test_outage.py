@@ -74,12 +74,17 @@ class Interrupted(Source):
         raise KeyboardInterrupt
 
 
+@pytest.fixture(scope="module")
+def exchange() -> Exchange:
+    """More codes than there are sessions, so that they are asked for session by session."""
+    return Exchange(codes=300, first_year=2025)
+
+
 @pytest.fixture
-def platform(warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """A market of more codes than there are sessions, so that it is asked for session by session."""
+def platform(exchange: Exchange, warehouse: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     monkeypatch.setenv("QUANT_NOW", NOW)
     calendar = xshg()
-    with running(Exchange(codes=300, first_year=2025), quotas={"*": None}) as sandbox:
+    with running(exchange, quotas={"*": None}) as sandbox:
         presence = Presence(warehouse.connect())
         limiter = Limiter(warehouse.pool, presence)
         ledger = Ledger(warehouse, presence)

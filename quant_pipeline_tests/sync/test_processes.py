@@ -58,11 +58,11 @@ def test_killed_at_ten_random_moments_it_ends_as_if_undisturbed(bench: Bench) ->
 
 
 def test_four_processes_share_the_quota_and_use_it_up(bench: Bench, exchange: Exchange) -> None:
-    quota, minute = 80, 4.0
-    sessions = bench.sessions(360)
+    quota, minute = 40, 4.0
+    sessions = bench.sessions(180)
     policy = RatePolicy(per_minute=quota, per_second=None, concurrency=5, retries=0, minute=minute)
     with running(exchange, quotas={"*": quota}, minute=minute) as sandbox:
-        parts = [sessions[first : first + 90] for first in range(0, 360, 90)]
+        parts = [sessions[first : first + 45] for first in range(0, 180, 45)]
         children = [
             Backfill(bench.database.url, sandbox.tushare_url, policy, f"part-{number}", part)
             for number, part in enumerate(parts)
@@ -71,7 +71,7 @@ def test_four_processes_share_the_quota_and_use_it_up(bench: Bench, exchange: Ex
             child.go()
         assert [child.finish() for child in children] == [0, 0, 0, 0]
         calls, busiest = sandbox.calls("daily"), sandbox.stats()["tushare.daily"]["busiest_window"]
-    assert len(calls) == 360, "each session is asked for once"
+    assert len(calls) == 180, "each session is asked for once"
     assert {call["answer"] for call in calls} == {"ok"}, "the server never had to refuse"
     assert busiest <= quota
     arrivals = sorted(call["arrived"] for call in calls)
