@@ -23,6 +23,7 @@ from quant_pipeline.market.datasets import (
 )
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.conftest import copied
 from quant_pipeline_tests.sync.stored import CALENDAR, LISTED, NOW, bars, sessions, store
 
 DAYS = sessions(260)
@@ -36,9 +37,25 @@ SECRET = "sandbox-key-4fe1c07a"
 
 
 @pytest.fixture
-def origin(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Origin:
-    """600000 halves on an ex-date, 000001 is halted for four days, 688001 is listed late."""
+def origin(market_kept: Database, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
+    """A market of the test's own."""
     monkeypatch.setenv("QUANT_NOW", NOW)
+    with copied(market_kept, home) as own:
+        yield Origin(Settings(QUANT_HOME=tmp_path / "home"), own, CALENDAR)
+
+
+@pytest.fixture(scope="package")
+def market_kept(database: Database, home: Path) -> Iterator[Database]:
+    """600000 halves on an ex-date, 000001 is halted for four days, 688001 is listed late. Copied by `origin`: nobody is
+    connected."""
+    with copied(database, home) as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUANT_NOW", NOW)
+        _fill(own)
+        own.close()
+        yield own
+
+
+def _fill(warehouse: Database) -> None:
     store(warehouse, STOCK_LIST, [{"ts_code": code, "list_status": "L", "list_date": LISTED} for code in SHARES])
     code, day = pl.col("ts_code"), pl.col("trade_date")
     half = pl.when((code == "600000.SH") & (day >= EX_DATE)).then(0.5).otherwise(1.0)
@@ -59,7 +76,6 @@ def origin(warehouse: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             for member in members
         ],
     )
-    return Origin(Settings(QUANT_HOME=tmp_path / "home"), warehouse, CALENDAR)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +24,7 @@ from quant_pipeline.market.datasets import (
     THS_MEMBERS,
 )
 from quant_pipeline.warehouse.database import Database
+from quant_pipeline_tests.conftest import copied
 from quant_pipeline_tests.sync.stored import LISTED, NOW, bars, sessions, store
 
 DAYS = sessions(40)
@@ -41,8 +43,26 @@ def empty(warehouse: Database, home: Path, monkeypatch: pytest.MonkeyPatch) -> D
 
 
 @pytest.fixture
-def stored(empty: Database) -> Database:
-    """Forty sessions: 浦发银行 halves on an ex-date, 平安银行 is halted for a day."""
+def stored(market_kept: Database, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A market of the test's own, which the settings name."""
+    with copied(market_kept, home) as own:
+        monkeypatch.setenv("QUANT_DATABASE_URL", own.url)
+        monkeypatch.setenv("QUANT_HOME", str(home))
+        monkeypatch.setenv("QUANT_NOW", NOW)
+        yield own
+
+
+@pytest.fixture(scope="package")
+def market_kept(database: Database, home: Path) -> Iterator[Database]:
+    """Forty sessions: 浦发银行 halves on an ex-date, 平安银行 is halted for a day. Copied by `stored`: nobody is connected."""
+    with copied(database, home) as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUANT_NOW", NOW)
+        _fill(own)
+        own.close()
+        yield own
+
+
+def _fill(empty: Database) -> None:
     names = {"600000.SH": "浦发银行", "000001.SZ": "平安银行", "600519.SH": "贵州茅台"}
     store(
         empty,
@@ -64,4 +84,3 @@ def stored(empty: Database) -> Database:
     store(empty, CB_DAILY, bars(["113050.SH"], DAYS))
     store(empty, THS_CONCEPTS, [{"ts_code": "885001.TI", "name": "人工智能", "type": "N"}])
     store(empty, THS_MEMBERS, [{"ts_code": "885001.TI", "con_code": "600000.SH"}])
-    return empty
