@@ -134,6 +134,11 @@ def test_the_installed_script_is_this_command() -> None:
         (("sync", "--start", "1989-01-01", "--end", "1990-01-01"), "the exchange opened on 1990-12-19"),
         (("run", "--date", "1989-01-01"), "the exchange opened on 1990-12-19"),
         (("sync", "--sources", "baostok"), "unknown source: baostok. Did you mean baostock?"),
+        (("screen", "mcad"), "there is no strategy mcad. Did you mean macd MACD"),
+        (
+            ("screen", "macd", "--date", "2026-06-05"),
+            "no bars of 2026-06-05 are stored to screen: quant-pipeline run --date",
+        ),
         (("run", "--date", "2026-11-23"), "2026-11-23 lies after the latest complete session, 2026-11-20"),
     ],
 )
@@ -211,7 +216,9 @@ def test_db_psql_hands_its_arguments_on() -> None:
         "-c",
         "SELECT count(*) FROM sync_runs WHERE id = 'before'",
     ]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "SANDBOX: simulated market, these numbers are made up.\n")
+    assert subprocess.run([*command, "-q"], capture_output=True, text=True, check=True).stderr == ""
 
 
 @pytest.mark.usefixtures("shell")
@@ -306,6 +313,16 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     assert "SANDBOX" in text
     assert loaded_by("run") & {"dagster", "dagster_shared", "dagster_postgres"} == set(), "that is known without it"
     assert (shell.asked(), shell.inbox()) == (asked, 1)
+
+
+def test_a_screen_that_run_leaves_alone_is_run_by_its_name(shell: Platform) -> None:
+    facts = report("screen", "macd")
+    assert (facts["status"], facts["session"], facts["errors"], facts["datasets"]) == ("success", f"{LATEST}", [], [])
+    assert {hit["screen"] for hit in facts["hits"]} <= {"macd"}, "not those of dual_ma, which `run` ran"
+    assert shell.rows("SELECT trade_date FROM screenings WHERE screen = 'macd'") == [(LATEST,)]
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("screen_macd")) == {f"{LATEST}"}
+    assert "Screened: success" in invoke("screen", "macd", "--date", "2026-11-22").stdout, "of a closed day the session before"
 
 
 @pytest.mark.usefixtures("shell")

@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "clock": (lambda _: clock.now(), "QUANT_NOW='tomorrow' 不是日期时间"),
     "priority": (lambda _: priority_of("tushare", {"tushare": []}), "请写 tushare=1（1 最先，1000 最后，0 停用）"),
-    "source": (lambda _: priority_of("tushar=1", {"tushare": []}), "没有数据源 'tushar'。可用：tushare"),
+    "source": (lambda _: priority_of("tushar=1", {"tushare": []}), "没有数据源 'tushar'。您是否想写 tushare？"),
     "file": (lambda folder: read_toml(folder / "x.toml", language.say("the schedules")), "无法读取时间设置"),
     "variable": (_slip('[daily_sync]\ncron = "${NOT A NAME}"'), "不是变量名，请写 ${NAME}"),
     "cron": (_slip('[daily_sync]\ncron = "19:00"'), "schedules.toml, [daily_sync]: '19:00' 不是五段 cron 表达式"),

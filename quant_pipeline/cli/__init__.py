@@ -14,7 +14,7 @@ from quant_pipeline.cli.insight import history, sources, stats, status
 from quant_pipeline.cli.lake import lake
 from quant_pipeline.cli.notify import notify
 from quant_pipeline.cli.pages import chart, report, serve
-from quant_pipeline.cli.research import backtest
+from quant_pipeline.cli.research import backtest, screen
 from quant_pipeline.cli.services import services
 from quant_pipeline.cli.ths import ths
 from quant_pipeline.cli.vault import vault
@@ -37,7 +37,7 @@ def main() -> None:
     """
 
 
-_WORK = (run, sync, ui, serve, sandbox, lake, export, db)
+_WORK = (run, sync, screen, ui, serve, sandbox, lake, export, db)
 _KEPT = (watchlist, notify, services, ths, vault)
 _LOOK = (status, history, sources, stats, alerts, messages, doctor, report, chart, backtest, completion)
 for _command in (*_WORK, *_KEPT, *_LOOK):

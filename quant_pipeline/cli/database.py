@@ -10,6 +10,7 @@ import click
 
 from quant_pipeline.cli.command import as_json, open_database, plain_errors, print_facts, read_settings
 from quant_pipeline.cli.help import Group, option
+from quant_pipeline.language import say
 
 
 @click.group(cls=Group)
@@ -83,12 +84,18 @@ def url(as_json: bool) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @as_json
 def psql(arguments: tuple[str, ...], as_json: bool) -> None:
-    """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1')."""
+    """Open psql on the database; further ARGUMENTS go to it (-c 'SELECT 1').
+
+    In sandbox mode a line on standard error says that the numbers are simulated; psql's own -q leaves it out.
+    """
     with plain_errors():
+        from quant_pipeline.settings import Mode
         from quant_pipeline.warehouse.server import program
 
         database = open_database()
         database.upgrade()
+        if database.mode is Mode.SANDBOX and not as_json and not {"-q", "--quiet"} & {*arguments}:
+            click.echo(say("SANDBOX: simulated market, these numbers are made up."), err=True)
         output = ["--csv"] if as_json else []
         # Arguments stand in the list of processes for every user of the machine; the environment does not.
         url, password = database.url_and_password

@@ -1,14 +1,51 @@
-"""The commands of research: backtest."""
+"""The commands of research: screen, backtest."""
 
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 import click
 
 from quant_pipeline.cli import completing
-from quant_pipeline.cli.command import DAY, as_json, plain_errors, prepared, show
+from quant_pipeline.cli.command import DAY, as_json, finish, plain_errors, prepared, show
 from quant_pipeline.cli.help import Command, option
+from quant_pipeline.loading import uncollected
+
+
+@click.command(cls=Command)
+@click.argument("name", shell_complete=completing.strategies)
+@option("--date", type=DAY, help="Session to screen (default: the latest complete one).")
+@as_json
+def screen(name: str, date: dt.datetime | None, as_json: bool) -> None:
+    """Run one strategy's screen over what is stored of a session; nothing is synced.
+
+    `run` and the daily job run the screens that QUANT_SCREENS names (by default dual_ma and your own); this runs any. It
+    materializes the asset screen_NAME in Dagster, where its launchpad takes other parameters and a universe.
+
+    \b
+    quant-pipeline screen macd
+    quant-pipeline screen macd --date 2026-11-18
+    """
+    began = time.monotonic()
+    with plain_errors():
+        from quant_pipeline.backtest.asked import strategy_named
+        from quant_pipeline.console.interruption import interruptible
+        from quant_pipeline.console.wanted import widen
+        from quant_pipeline.resources import opened
+
+        settings, console = prepared(as_json)
+        strategy_named(name)
+        database = opened.database(settings)
+        calendar, session = opened.calendar(database), date.date() if date else None
+        widen(database, calendar, session)
+        with uncollected():
+            from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
+            from quant_pipeline.resources.warehouse import WarehouseResource
+
+        with interruptible():
+            done = commands.screen(settings, console, WarehouseResource(), calendar, name, date=session, began=began)
+        finish(done, settings, console, as_json)
 
 
 @click.command(cls=Command)

@@ -162,7 +162,12 @@ def _unfilled(result: Result) -> list[RenderableType]:
     count = sum(row["orders"] for row in rows)
     table = FittedTable(
         say_many("{count} order was not filled whole", "{count:,} orders were not filled whole", count),
-        (Column(say("side")), Column(say("what became of it")), Column(say("why")), Column(say("orders"), figures=True)),
+        (
+            Column(say("side")),
+            Column(say("what became of it")),
+            Column(say("why"), words=24),
+            Column(say("orders"), figures=True),
+        ),
     )
     for row in rows[:_REASONS_SHOWN]:
         table.add(

@@ -30,6 +30,7 @@ from quant_pipeline.market.dataset import Dataset, Partition
 from quant_pipeline.market.datasets import DAILY_KLINE
 from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.partitions import range_tags
+from quant_pipeline.resources.dagster_private.names import ADHOC_JOB
 from quant_pipeline.resources.instance import prepare_environment
 from quant_pipeline.resources.options import NAMED_TAG
 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -181,6 +182,30 @@ def _todo(
     return todo, plans, problems, [say("{why}. Skipped", why=retold(why)) for why in unserved.values()]
 
 
+def screen(
+    settings: Settings,
+    console: Console,
+    warehouse: WarehouseResource,
+    calendar: Calendar,
+    name: str,
+    *,
+    date: dt.date | None,
+    began: float,
+) -> report.Report:
+    """Materializes one screen of the session, whether or not `run` runs it: over what is stored, nothing is synced.
+
+    ValueError where the session has no bars.
+    """
+    session = session_of(calendar, date)
+    for note in taken_instead(calendar, date):
+        show_note(console, note)
+    if latest_stored(warehouse.database, session) != session:
+        raise ValueError(say("no bars of {session} are stored to screen: quant-pipeline run --date {session}", session=session))
+    command_id, tags = _new_id(), range_tags(Partition.SESSION, session, session)
+    launched = launch(ADHOC_JOB, tags, selection=[f"screen_{name}"], trigger="screen", command_id=command_id)
+    return _report(settings, warehouse.database, session, [launched], began, command_id=command_id, screened=True, screen=name)
+
+
 def sync(settings: Settings, console: Console, *, order: Order, began: float) -> report.Report:
     """Syncs what is ordered, without screens; `force` fetches again and queues behind another sync."""
     with one_command():
@@ -327,6 +352,7 @@ def _report(
     *,
     command_id: str,
     screened: bool,
+    screen: str | None = None,
     skipped: Sequence[str] = (),
 ) -> report.Report:
     run_ids = [each.run_id for each in launched]
@@ -337,8 +363,8 @@ def _report(
         run_ids=run_ids,
         command_id=command_id if run_ids else None,
         nothing_to_do=not launched,
-        hits=report.hits(database, session) if screened else None,
-        messages=report.messages(database, session if screened else None, command_id),
+        hits=report.hits(database, session, screen) if screened else None,
+        messages=report.messages(database, session if screened else None, command_id, screen or "%"),
         seconds=time.monotonic() - began,
     )
     synced = report.synced(database, run_ids)

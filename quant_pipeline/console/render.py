@@ -176,7 +176,8 @@ def _cost(calls: int, minutes: float) -> str:
 
 
 def _show_sync(report: Report, console: Console) -> None:
-    title = Text.assemble(say("Synced: "), state(report.status))
+    screens_alone = report.hits is not None and not report.datasets
+    title = Text.assemble(say("Screened: ") if screens_alone else say("Synced: "), state(report.status))
     table = FittedTable(
         title,
         (
@@ -274,7 +275,7 @@ def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) ->
             table.add(hit["ts_code"], hit["name"] or "", *_numbers(hit), _figures(hit["figures"]))
         console.print(table)
         if len(hits) > _HITS_SHOWN:
-            query = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}'"
+            query = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}' AND screen = '{screen}'"
             _say(console, say("  … and {count:,} more: {query}", count=len(hits) - _HITS_SHOWN, query=query))
     if not found:
         _say(console, say("Screens: no hits in this session."))

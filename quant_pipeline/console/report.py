@@ -34,7 +34,8 @@ WHERE kind = %s AND at >= (SELECT min(started_at) FROM sync_runs WHERE id = ANY(
 """
 _HITS = """
 SELECT screen, ts_code, name, close, pct_chg, score, figures FROM screen_results
-WHERE trade_date = %s ORDER BY screen, score DESC NULLS LAST, ts_code
+WHERE trade_date = %(session)s AND (%(screen)s::text IS NULL OR screen = %(screen)s)
+ORDER BY screen, score DESC NULLS LAST, ts_code
 """
 _MESSAGES = """
 SELECT title, status, error FROM messages WHERE dedupe_key LIKE %s OR dedupe_key = ANY(%s) ORDER BY created_at DESC LIMIT 3
@@ -94,18 +95,20 @@ def run_status(database: Database, run_id: str) -> str | None:
     return str(found[0]["status"]) if found else None
 
 
-def hits(database: Database, session: dt.date) -> list[dict[str, Any]]:
-    """The hits of all screens in the session, best first."""
-    return _rows(database, _HITS, (session,))
+def hits(database: Database, session: dt.date, screen: str | None = None) -> list[dict[str, Any]]:
+    """The hits of all screens (of the one) in the session, best first."""
+    return _rows(database, _HITS, {"session": session, "screen": screen})
 
 
-def messages(database: Database, screened: dt.date | None, command_id: str | None = None) -> list[dict[str, Any]]:
-    """What became of the messages about the runs of the command (None: it has none), and about the screens of the session
-    that was screened."""
-    about = f"screen:%:{screened}:%" if screened else None
+def messages(
+    database: Database, screened: dt.date | None, command_id: str | None = None, screen: str = "%"
+) -> list[dict[str, Any]]:
+    """What became of the messages about the runs of the command (None: it has none), and about the screens (the one) of the
+    session that was screened."""
+    about = f"screen:{screen}:{screened}:%" if screened else None
     return _rows(database, _MESSAGES, (about, [f"run-failed:{command_id}"] if command_id else []))
 
 
-def _rows(database: Database, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _rows(database: Database, query: str, values: tuple[Any, ...] | dict[str, Any]) -> list[dict[str, Any]]:
     with database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()

@@ -11,18 +11,19 @@ from quant_pipeline.overview.screens import last_closes
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.watchlists import Item, lists
 
-_TABLES = ("daily_kline", "etf_daily", "cb_daily", "index_daily")
+_TABLES = {"daily_kline": 1000, "etf_daily": 1000, "cb_daily": 10_000, "index_daily": 1000}
+"""Where bars stand -> how many 元 their `amount` counts in; their `vol` is in 手 everywhere."""
 _LAST = " UNION ALL ".join(
     f"""
-SELECT ts_code, trade_date, close, pct_chg FROM (
+SELECT ts_code, trade_date, open, high, low, close, change, pct_chg, vol, amount * {yuan} FROM (
     SELECT code.ts_code, bar.* FROM unnest(%(codes)s::text[]) AS code (ts_code)
     CROSS JOIN LATERAL (
-        SELECT trade_date, close, pct_chg FROM {table}
+        SELECT trade_date, open, high, low, close, change, pct_chg, vol, amount FROM {table}
         WHERE {table}.ts_code = code.ts_code AND trade_date > %(since)s ORDER BY trade_date DESC LIMIT 1
     ) AS bar
 ) AS {table}
 """
-    for table in _TABLES
+    for table, yuan in _TABLES.items()
 )
 _OLD = dt.timedelta(days=40)
 """How old a last bar may be to be shown."""
@@ -35,11 +36,17 @@ FROM ths_watchlist WHERE trade_date = %s ORDER BY group_name, origin, action, ts
 
 @dataclass(frozen=True)
 class Last:
-    """A code's last bar."""
+    """A code's last bar: prices in 元 (of indexes: points), `vol` in 手, `amount` in 元."""
 
     trade_date: dt.date
+    open: float | None
+    high: float | None
+    low: float | None
     close: float | None
+    change: float | None
     pct_chg: float | None
+    vol: float | None
+    amount: float | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def last_bars(database: Database, codes: Sequence[str], latest: dt.date) -> dict
         return {}
     with database.connect() as connection:
         rows = connection.execute(_LAST, {"codes": list(codes), "since": latest - _OLD}).fetchall()
-    return {code: Last(day, close, change) for code, day, close, change in rows}
+    return {code: Last(*bar) for code, *bar in rows}
 
 
 def lines(database: Database, items: Sequence[Item], latest: dt.date, count: int) -> dict[str, list[float]]:

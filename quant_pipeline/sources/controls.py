@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from quant_pipeline.language import marked, say
+from quant_pipeline.market.search import Named, near
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.rows import Row, rows_of
 
@@ -84,14 +85,22 @@ class SourceApi:
 
 
 def source_api_of(text: str, known: Mapping[str, Collection[str]]) -> SourceApi:
-    """`SOURCE` or `SOURCE.API` as a person types it. `known`: source -> its APIs; ValueError lists them."""
+    """`SOURCE` or `SOURCE.API` as a person types it. `known`: source -> its APIs; ValueError says what was perhaps meant, else
+    lists them."""
     source, _, api = text.strip().partition(".")
     if source not in known:
-        raise ValueError(say("unknown source: {source!r}. Known: {known}", source=source, known=", ".join(known)))
+        raise ValueError(say("unknown source: {source!r}.", source=source) + _perhaps(source, known))
     if api and api != WHOLE and api not in known[source]:
-        apis = ", ".join(sorted(known[source])) or say("none")
-        raise ValueError(say("unknown API of {source}: {api!r}. Known: {known}", source=source, api=api, known=apis))
+        told = say("unknown API of {source}: {api!r}.", source=source, api=api)
+        raise ValueError(told + _perhaps(api, sorted(known[source]), begin=f"{source}."))
     return SourceApi(source, api or WHOLE)
+
+
+def _perhaps(typed: str, known: Iterable[str], *, begin: str = "") -> str:
+    """What comes near, as it is to be typed: behind the `begin`; else all that there is."""
+    if alike := near(typed, [Named(each, "") for each in known], limit=3):
+        return say(" Did you mean {names}?", names=", ".join(f"{begin}{each.code}" for each in alike))
+    return say(" Known: {names}", names=", ".join(known) or say("none"))
 
 
 def priority_of(text: str, known: Mapping[str, Collection[str]]) -> tuple[SourceApi, int | None]:

@@ -67,7 +67,7 @@ def codes_of(database: Database, origin: Origin, session: dt.date) -> list[Named
             if not ran:
                 raise PushRefused(
                     told(
-                        "the screen {name} did not run for {session}: quant-pipeline run --date {session}",
+                        "the screen {name} did not run for {session}: quant-pipeline screen {name} --date {session}",
                         name=origin.name,
                         session=session,
                     )

@@ -261,8 +261,8 @@ def test_an_api_that_was_never_called_can_be_given_a_priority() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("sources", "--reset", "tushar"), "unknown source: 'tushar'. Known: tushare, baostock, akshare, ths, derived"),
-        (("sources", "--reset", "tushare.dayly"), "unknown API of tushare: 'dayly'. Known: adj_factor"),
+        (("sources", "--reset", "tushar"), "unknown source: 'tushar'. Did you mean tushare?"),
+        (("sources", "--reset", "tushare.dayly"), "unknown API of tushare: 'dayly'. Did you mean tushare.daily"),
         (("sources", "--priority", "tushare"), "'tushare' is no priority: write tushare=1"),
         (("stats", "--datasets", "daily_klin"), "unknown data set: daily_klin. Did you mean daily_kline 日线行情?"),
     ],

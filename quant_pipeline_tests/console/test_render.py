@@ -58,6 +58,12 @@ def test_a_figure_that_could_not_be_counted_is_left_out_and_ends_nothing() -> No
     assert "ma5" not in text
 
 
+def test_the_query_for_more_hits_asks_for_those_of_their_screen() -> None:
+    text = shown(hits=[HIT] * 16)
+    assert f"1 more: SELECT * FROM screen_results WHERE trade_date = '2026-11-20' AND screen = '{HIT['screen']}'" in text
+    assert "Screened: success" in text, "nothing was synced"
+
+
 def test_nothing_to_do_is_said_in_words() -> None:
     text = shown(nothing_to_do=True, hits=[])
     assert "Nothing to do" in text

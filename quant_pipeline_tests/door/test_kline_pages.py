@@ -276,10 +276,22 @@ def test_many_hits_stand_on_pages_and_each_has_its_line(pages: str, warehouse: D
 def test_the_list_of_screens_and_those_without_hits(pages: str) -> None:
     assert f'href="/screens/dual_ma/{DAYS[-2]}"' in get(f"{pages}/screens")
     assert "已选股，没有命中" in get(f"{pages}/screens/dual_ma/{QUIET}")
-    assert "还没有选股" in get(f"{pages}/screens/dual_ma/{DAYS[-6]}")
+    by_itself = get(f"{pages}/screens/dual_ma/{DAYS[-6]}")
+    assert "还没有选股" in by_itself
+    assert f"quant-pipeline screen dual_ma --date {DAYS[-6]}" in by_itself
+    assert "QUANT_SCREENS" not in by_itself
+    for address, date in ((f"/screens/macd/{DAYS[-6]}", f" --date {DAYS[-6]}"), ("/screens", "")):
+        page = get(f"{pages}{address}")
+        for advice in (f"quant-pipeline screen macd{date}", "/assets/screen_macd", "QUANT_SCREENS=dual_ma,macd"):
+            assert advice in page, (address, advice)
+        assert "quant-pipeline run" not in page, "it runs dual_ma"
     assert "日线还没有同步" in get(f"{pages}/screens/dual_ma/2020-06-01")
     assert "没有选股策略“nothing”" in get(f"{pages}/screens/nothing", 404)
     assert "双均线金叉" in get(f"{pages}/screens/nothing/{LATEST}", 404)
+    near = get(f"{pages}/screens/dualma", 404)
+    assert 'href="/screens/dual_ma">双均线' in near
+    assert 'href="/screens">' in near
+    assert "macd" not in near, "not all thirty of them"
     get(f"{pages}/screens/dual_ma/2026-11-21", 404)
 
 

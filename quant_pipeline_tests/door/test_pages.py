@@ -338,6 +338,16 @@ def test_sync_tells_status_sources_and_history(site: Site) -> None:
     page = site.get(f"/sync/{runs[-1][:8]}")
     assert page.status_code == 200
     assert (unit in page.text, f"{rows:,}" in page.text) == (True, True)
+    assert "已中断" not in page.text
+    broken_off = "UPDATE sync_runs SET status = 'failed', error = 'interrupted: by hand' WHERE id = %s"
+    ((trigger, started),) = site.platform.rows("SELECT trigger, started_at FROM sync_runs WHERE id = %s", runs[-1])
+    site.platform.execute(broken_off, runs[-1])
+    try:
+        text = site.get(f"/sync/{runs[-1]}").text
+        for words in ("已中断", "interrupted: by hand", f"<code>{trigger}</code>", f"{started:%m-%d %H:%M:%S}"):
+            assert words in text, words
+    finally:
+        site.platform.execute("UPDATE sync_runs SET status = 'success', error = NULL WHERE id = %s", runs[-1])
 
 
 def test_the_dictionary_has_an_anchor_per_data_set_and_every_column(site: Site) -> None:

@@ -124,6 +124,15 @@ def test_a_page_fits_its_window_and_asks_no_other_host(site: Site, page: str, wi
     assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) is (scheme == "dark")
 
 
+@pytest.mark.parametrize("page", ["/", "/sync", "/alerts", "/messages"])
+def test_on_a_phone_the_open_part_of_the_navigation_is_in_sight(site: Site, page: str) -> None:
+    site.looker.look(f"{site.url}{page}", width=390, height=844, picture=f"navigation-{page.strip('/') or 'day'}")
+    place = "const r = document.querySelector('.parts [aria-current]').getBoundingClientRect(); return [r.left, r.right]"
+    left, right = site.looker.driver.execute_script(place)
+    assert left >= 0
+    assert right <= 390
+
+
 def test_the_dictionary_s_filter_leaves_what_fits(site: Site) -> None:
     driver = site.looker.driver
     driver.get(f"{site.url}/data")

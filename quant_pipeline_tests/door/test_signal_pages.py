@@ -8,6 +8,8 @@ import pytest
 import requests
 
 from quant_pipeline import settings
+from quant_pipeline.resources.dagster_private.names import CODE_LOCATION
+from quant_pipeline.selections import DAILY_SYNC
 from quant_pipeline_tests.assets.platform import LATEST, Platform
 from quant_pipeline_tests.door.served import served
 
@@ -91,6 +93,7 @@ def test_a_session_that_was_screened_only_leads_to_the_asset(site: tuple[Platfor
     page = got(url, f"/signals/{day}").text
     assert f"/assets/signals?view=partitions&amp;partition={day}" in page
     assert "quant-pipeline run" not in page
+    assert f"/locations/{CODE_LOCATION}/jobs/{DAILY_SYNC}" in page, "what makes them by itself"
 
 
 def test_signals_lead_to_the_last_session_and_a_session_without_says_what_to_run(site: tuple[Platform, str]) -> None:
@@ -100,5 +103,6 @@ def test_signals_lead_to_the_last_session_and_a_session_without_says_what_to_run
     page = got(url, f"/signals/{without}")
     assert page.status_code == 200
     assert f"quant-pipeline run --date {without}" in page.text
+    assert f"/assets/signals?view=partitions&amp;partition={without}" in page.text, "the command makes no signals"
     assert got(url, "/signals/2026-11-14").status_code == 404
     assert got(url, "/signals/soon").status_code == 400

@@ -117,8 +117,8 @@ def test_places_are_typed_as_a_source_or_one_of_its_apis() -> None:
 @pytest.mark.parametrize(
     ("typed", "refusal"),
     [
-        ("tushar", r"unknown source: 'tushar'\. Known: tushare, baostock"),
-        ("tushare.dayly", r"unknown API of tushare: 'dayly'\. Known: adj_factor, daily"),
+        ("tushar", r"unknown source: 'tushar'\. Did you mean tushare\?"),
+        ("tushare.dayly", r"unknown API of tushare: 'dayly'\. Did you mean tushare\.daily\?"),
         ("baostock.x", r"unknown API of baostock: 'x'\. Known: none"),
     ],
 )

@@ -130,7 +130,7 @@ def test_no_hits_never_empty_a_group_whatever_was_confirmed(warehouse: Database,
 
 
 def test_a_screen_that_did_not_run_is_no_empty_screen(warehouse: Database, phone: Phone) -> None:
-    with pytest.raises(PushRefused, match="dual_ma did not run for 2026-11-20: quant-pipeline run --date 2026-11-20"):
+    with pytest.raises(PushRefused, match="did not run for 2026-11-20: quant-pipeline screen dual_ma --date 2026-11-20"):
         _push(warehouse, phone)
 
 

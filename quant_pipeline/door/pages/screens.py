@@ -19,10 +19,13 @@ from quant_pipeline.door.errors import PageError
 from quant_pipeline.door.paging import Number
 from quant_pipeline.door.rendering import page
 from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.search import Named, near
 from quant_pipeline.overview.screens import last_closes, screen_session, screened_sessions
+from quant_pipeline.overview.stored import latest_stored
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe
+from quant_pipeline.switches import screens_on
 from quant_pipeline.sync.insight.history import Page
 from quant_pipeline.warehouse.reads import read
 
@@ -49,10 +52,12 @@ def every(request: Request, access: Reached) -> HTMLResponse:
             "zh": strategies[name].zh if name in strategies else name,
             "doc": strategies[name].doc if name in strategies else "",
             "sessions": sessions.filter(pl.col("screen") == name).tail(_RECENT).to_dicts(),
+            "setting": _setting(name),
         }
         for name in names
     ]
-    return page(request, "screens.html", screens=screens)
+    stored = latest_stored(access.database, access.calendar().latest_known()) is not None
+    return page(request, "screens.html", screens=screens, stored=stored)
 
 
 @router.get("/screens/{name}", response_model=None)
@@ -85,6 +90,8 @@ def hits(request: Request, access: Reached, name: str, date: str, number: Number
         name=name,
         zh=strategy.zh if strategy else name,
         doc=strategy.doc if strategy else "",
+        installed=strategy is not None,
+        setting=_setting(name),
         session=session,
         hits=[
             {
@@ -112,13 +119,22 @@ def _known(name: str, sessions: Sequence[dt.date]) -> type[Strategy] | None:
     """The screen's strategy; None for one that is no longer installed but ran. PageError 404 for a name of nothing."""
     strategies = registered().strategies
     if name not in strategies and not sessions:
+        alike = near(name, [Named(each, strategy.zh) for each, strategy in strategies.items()], limit=3)
         raise PageError(
             404,
             f"没有选股策略“{name}” No such screen",
-            why=f"已安装的策略 Installed: {'、'.join(f'{each.zh} {each.name}' for each in strategies.values())}。",
-            to_do="全部策略见 /screens",
+            why="" if alike else f"已安装 Installed: {'、'.join(f'{each.zh} {each.name}' for each in strategies.values())}。",
+            to_do="是不是要找 Did you mean:" if alike else "",
+            links={f"/screens/{each.code}": f"{each.name} {each.code}" for each in alike}
+            | {"/screens": "全部策略 All screens"},
         )
     return strategies.get(name)
+
+
+def _setting(name: str) -> str:
+    """What QUANT_SCREENS is to be so that this screen runs by itself beside those that do; empty where it does."""
+    on = screens_on()
+    return "" if name in on else ",".join((*on, name))
 
 
 def _sessions_of(database: Database, name: str) -> list[dt.date]:

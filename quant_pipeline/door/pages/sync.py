@@ -48,7 +48,8 @@ def sync(request: Request, access: Reached, number: Number = 1) -> HTMLResponse:
 @router.get("/sync/{begins}")
 def run(request: Request, begins: str, access: Reached, number: Number = 1) -> HTMLResponse:
     from quant_pipeline.market.datasets import DATASETS
-    from quant_pipeline.sync.insight.history import STATUSES, items, run_of
+    from quant_pipeline.sync.insight.commands import commands_of
+    from quant_pipeline.sync.insight.history import STATUSES, items, run_of, runs_of
     from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
     try:
@@ -56,12 +57,14 @@ def run(request: Request, begins: str, access: Reached, number: Number = 1) -> H
     except ValueError as error:
         raise PageError(404, "没有这次运行 No such run", why=str(error), command="quant-pipeline history") from None
     units = items(access.database, known.runs, page=number)
+    (whole,) = commands_of(runs_of(access.database, known))
     return page(
         request,
         "run.html",
         run=known.id,
         command_tag=COMMAND_ID_TAG,
         parts=known.runs,
+        whole=whole,
         units=units,
         rows=units.rows,
         states=STATUSES,

@@ -47,7 +47,7 @@
   }
 
   function order() {
-    const key = { place: (code) => -rows.get(code).place, pct: (code) => known.get(code)?.pct_chg ?? Number(rows.get(code).row.dataset.pct ?? -Infinity), amount: (code) => known.get(code)?.amount ?? -Infinity }[by];
+    const key = { place: (code) => -rows.get(code).place, pct: (code) => known.get(code)?.pct_chg ?? Number(rows.get(code).row.dataset.pct ?? -Infinity), amount: (code) => known.get(code)?.amount ?? Number(rows.get(code).row.dataset.amount ?? -Infinity) }[by];
     const wanted = [...rows.keys()].sort((one, other) => key(other) - key(one) || rows.get(one).place - rows.get(other).place);
     wanted.forEach((code, place) => {
       if (body.rows[place] !== rows.get(code).row) body.insertBefore(rows.get(code).row, body.rows[place] ?? null);

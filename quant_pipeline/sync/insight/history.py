@@ -54,6 +54,7 @@ FROM sync_runs LEFT JOIN LATERAL (
 """
 _PAGE = f"{_RUNS} ORDER BY started_at DESC, id LIMIT %(count)s OFFSET %(before)s"
 _OF_COMMANDS = f"{_RUNS} WHERE coalesce(command_id, id) = ANY(%(commands)s) ORDER BY started_at DESC, id"
+_OF_RUNS = f"{_RUNS} WHERE id = ANY(%(runs)s) ORDER BY started_at DESC, id"
 _COMMANDS = """
 SELECT coalesce(command_id, id) AS command FROM sync_runs GROUP BY 1
 ORDER BY max(started_at) DESC, 1 LIMIT %(count)s OFFSET %(before)s
@@ -122,6 +123,13 @@ def by_command(database: Database, *, page: int = 1, per_page: int = PER_PAGE) -
         total = _count(connection, "SELECT count(DISTINCT coalesce(command_id, id)) FROM sync_runs")
         commands = [row["command"] for row in rows_of(connection, _COMMANDS, _window(page, per_page))]
         return Page(rows_of(connection, _OF_COMMANDS, {"commands": commands}), page, per_page, total)
+
+
+def runs_of(database: Database, found: Found) -> Page[list[Row]]:
+    """The rows, as `runs` has them, of what an id names: all on one page."""
+    with database.connect() as connection:
+        rows = rows_of(connection, _OF_RUNS, {"runs": found.runs})
+    return Page(rows, 1, len(rows), len(rows))
 
 
 def items(database: Database, runs: Sequence[str], *, page: int = 1, per_page: int = PER_PAGE_OF_ITEMS) -> Page[list[Row]]:

@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from quant_pipeline.market import clock
-from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.datasets import CB_DAILY, DAILY_KLINE
 from quant_pipeline.market.search import Named
+from quant_pipeline.overview.watchlists import last_bars
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse import watchlists
 from quant_pipeline.warehouse.database import Database
@@ -53,14 +54,23 @@ def test_a_row_has_the_last_quote_and_says_when_it_is_stale(door: Door, monkeypa
 
 
 def test_a_code_without_a_quote_shows_its_last_close_and_says_of_which_day(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    bar = {"ts_code": "688981.SH", "trade_date": dt.date(2026, 11, 19), "close": 88.76, "pct_chg": -1.25}
-    store(door.database, DAILY_KLINE, [bar | {"open": 88.0, "high": 89.0, "low": 87.0, "vol": 1.0, "amount": 1.0}])
+    bar = {"ts_code": "688981.SH", "trade_date": dt.date(2026, 11, 19), "close": 88.76, "change": -1.12, "pct_chg": -1.25}
+    prices = {"open": 88.11, "high": 89.22, "low": 87.33}
+    store(door.database, DAILY_KLINE, [bar | prices | {"vol": 1_234_500.0, "amount": 10_957_400.0}])
     page = get(f"{door.url}/quotes?codes=688981,000001")
-    for text in ("88.76", "−1.25%", "11-19 收盘", 'data-closes="2026-11-19" data-due'):
+    shown = ("88.76", "−1.25%", "−1.12", "88.11", "89.22", "87.33", "123.45", "110", "11-19 收盘")
+    for text in (*(f">{each}</" for each in shown), 'data-closes="2026-11-19" data-due', 'data-amount="10957400000.0"'):
         assert text in page, text
     monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-20T20:00:00")
     assert "data-due" not in get(f"{door.url}/quotes?codes=688981")
     assert "data-closes" not in get(f"{door.url}/quotes?codes=600000"), "what has a quote needs none"
+
+
+def test_the_turnover_of_a_bond_s_last_bar_is_read_in_its_own_unit(door: Door) -> None:
+    bar = {"ts_code": "113050.SH", "trade_date": dt.date(2026, 11, 19), "close": 118.5, "vol": 51_000.0, "amount": 6043.5}
+    store(door.database, CB_DAILY, [bar | dict.fromkeys(("open", "high", "low"), 118.5)])
+    bond = last_bars(door.database, ["113050.SH"], dt.date(2026, 11, 20))["113050.SH"]
+    assert (bond.vol, bond.amount) == (51_000, 60_435_000)
 
 
 def test_the_navigation_leads_there_and_where_quotes_are_off_it_says_so(
