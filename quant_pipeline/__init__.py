@@ -16,7 +16,7 @@ from quant_pipeline import loopback
 if TYPE_CHECKING:
     from quant_pipeline.notebook import indicators
     from quant_pipeline.notebook.backtests import backtest
-    from quant_pipeline.notebook.errors import NothingStored, QueryError
+    from quant_pipeline.notebook.errors import LateBeginning, NothingStored, QueryError
     from quant_pipeline.notebook.klines import bars, panel
     from quant_pipeline.notebook.screens import screen, screens
     from quant_pipeline.notebook.tables import read, sql
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "LateBeginning",
     "NothingStored",
     "QueryError",
     "backtest",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "LateBeginning": "quant_pipeline.notebook.errors",
     "NothingStored": "quant_pipeline.notebook.errors",
     "QueryError": "quant_pipeline.notebook.errors",
     "bars": "quant_pipeline.notebook.klines",

@@ -148,8 +148,11 @@ def _metadata(
 
 def figures_of(result: "Result") -> dict[str, Any]:
     """The figures that are plotted over the runs, ratios in per cent."""
+    from quant_pipeline.backtest.annual import readable
+
     figures = result.figures
-    parts = {name: getattr(figures, name) for name in ("total_return", "annual_return", "excess", "max_drawdown", "win_rate")}
+    shown = readable(figures.as_dict(), result.settings.model_dump())
+    parts = {name: shown[name] for name in ("total_return", "annual_return", "excess", "max_drawdown", "win_rate")}
     return {
         **{f"{name}_pct": round(value * 100, 2) for name, value in parts.items() if value is not None},
         **({"sharpe": round(figures.sharpe, 3)} if figures.sharpe is not None else {}),

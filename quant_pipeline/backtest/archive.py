@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from psycopg.rows import class_row
 
+from quant_pipeline.backtest.annual import annualised_from, readable
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
 
@@ -46,6 +47,16 @@ class Run:
     figures: Mapping[str, Any]
     notes: Sequence[str]
     created_at: dt.datetime
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """The figures as people are shown them."""
+        return readable(self.figures, self.settings)
+
+    @property
+    def annualised_from(self) -> int:
+        """Sessions from which on a range is taken to a year."""
+        return annualised_from(self.settings)
 
 
 def runs(database: Database, *, name: str = "", series: str = "", limit: int, offset: int = 0) -> list[Run]:

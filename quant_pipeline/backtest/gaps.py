@@ -46,7 +46,7 @@ def gaps_of_bars(stored: Snapshot, market: Market, first: int, *, chosen: bool) 
         total=len(sessions),
         first=named[0],
         last=named[-1],
-        command=_command("daily_kline,adj_factor,price_limits", named),
+        command=fetching("daily_kline,adj_factor,price_limits", named),
     )
     if len(named) > _MOST * len(sessions):
         raise BacktestError(text)
@@ -67,11 +67,12 @@ def gaps_of_benchmark(code: str, index: pl.DataFrame, sessions: Sequence[dt.date
         total=len(sessions),
         first=named[0],
         last=named[-1],
-        command=_command("index_daily", named),
+        command=fetching("index_daily", named),
     )
 
 
-def _command(datasets: str, days: Sequence[dt.date]) -> str:
+def fetching(datasets: str, days: Sequence[dt.date]) -> str:
+    """The command that fetches the data sets from the first of these sessions to the last."""
     return f"quant-pipeline sync --datasets {datasets} --start {days[0]} --end {days[-1]}"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from quant_pipeline.backtest.figures import Figures, figures_of
+from quant_pipeline.backtest.gaps import fetching
 from quant_pipeline.backtest.layout import PASSED_FULL, PASSED_HELD, Simulated
 from quant_pipeline.backtest.orders import Plan, from_orders, from_signals, from_weights
 from quant_pipeline.backtest.reading import Loaded
@@ -18,6 +19,9 @@ from quant_pipeline.backtest.rule_tables import bars_of, exchange_of, rules_of
 from quant_pipeline.backtest.settings import BacktestError, Settings
 from quant_pipeline.language import say
 from quant_pipeline.strategies.base import Strategy
+
+_BEYOND_BELIEF: Final = 10
+"""Times the capital after less than a year."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,16 @@ def _look_at_capital(loaded: Loaded, settings: Settings) -> None:
 
 def _notes(found: Simulated, frames: Frames, settings: Settings) -> list[str]:
     notes = []
+    sessions, times = frames.equity.height, float(frames.equity["equity"][-1] / settings.capital)
+    if times > _BEYOND_BELIEF and sessions < settings.sessions_a_year:
+        notes.append(
+            say(
+                "the capital grew {times:,.0f}-fold in {count:,} sessions, which is implausible: look for look-ahead, or for a "
+                "market (the sandbox's) whose limit-ups carry on",
+                times=times,
+                count=sessions,
+            )
+        )
     if count := int(found.passed[PASSED_FULL]):
         notes.append(
             say("{count:,} buy signals found no free place: max_positions is {most}", count=count, most=settings.max_positions)
@@ -120,8 +134,9 @@ def _notes(found: Simulated, frames: Frames, settings: Settings) -> list[str]:
         notes.append(
             say(
                 "{count:,} factor steps that no dividend record explains were booked as cash (kind: step); "
-                "are the dividends of the range stored? quant-pipeline sync --datasets dividends",
+                "are the dividends of the range stored? {command}",
                 count=steps.height,
+                command=fetching("dividends", frames.equity["trade_date"].to_list()),
             )
         )
     gone = frames.trades.filter(pl.col("kind") == "write_off")

@@ -88,7 +88,7 @@ class Report:
     @property
     def figures(self) -> Mapping[str, Any]:
         """As `backtest.figures.Figures` names them."""
-        return self.run.figures
+        return self.run.shown
 
     @property
     def drawn(self) -> Sequence[Trade]:

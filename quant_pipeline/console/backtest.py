@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from quant_pipeline.backtest.annual import annualised_from, readable
 from quant_pipeline.backtest.asked import Asked, backtested, sorted_out, strategy_named
 from quant_pipeline.backtest.figures import Figures
 from quant_pipeline.backtest.reasons import Reason, Side, Status
@@ -107,12 +108,17 @@ def _table(result: Result) -> FittedTable:
     span = f"{figures.start} .. {figures.end}"
     title = say("Backtest {name} ({parameters}), {span}", name=result.name, parameters=parameters, span=span)
     table = FittedTable(title, (Column(say("figure")), Column(say("value"), figures=True)))
-    for words, value in _lines(figures):
+    for words, value in _lines(figures, result.settings):
         table.add(words, value)
     return table
 
 
-def _lines(figures: Figures) -> list[tuple[str, str]]:
+def _lines(figures: Figures, account: Account) -> list[tuple[str, str]]:
+    settings = account.model_dump()
+    shown, least = readable(figures.as_dict(), settings), annualised_from(settings)
+    annual = _percent(shown["annual_return"])
+    if figures.sessions < least:
+        annual = say("– (fewer than {count} sessions: not annualised)", count=least)
     drawdown = _percent(figures.max_drawdown)
     if figures.drawdown_from:
         drawdown += f" ({figures.drawdown_from} .. {figures.drawdown_to})"
@@ -120,9 +126,9 @@ def _lines(figures: Figures) -> list[tuple[str, str]]:
         (say("sessions"), f"{figures.sessions:,}"),
         (say("capital, at the end"), f"{figures.capital:,.2f} → {figures.final:,.2f}"),
         (say("total return"), _percent(figures.total_return)),
-        (say("annual return"), _percent(figures.annual_return)),
+        (say("annual return"), annual),
         (say("volatility"), _percent(figures.volatility)),
-        (say("Sharpe · Sortino · Calmar"), " · ".join(map(_number, (figures.sharpe, figures.sortino, figures.calmar)))),
+        (say("Sharpe · Sortino · Calmar"), " · ".join(map(_number, (figures.sharpe, figures.sortino, shown["calmar"])))),
         (say("deepest drawdown"), drawdown),
         (say("trades · win rate · profit factor"), _of_trades(figures)),
         (say("turnover a year · exposure"), f"{figures.turnover:.2f} · {_percent(figures.exposure)}"),
@@ -131,7 +137,7 @@ def _lines(figures: Figures) -> list[tuple[str, str]]:
     if figures.benchmark_return is not None:
         compared = f"{_percent(figures.benchmark_return)} · {_percent(figures.excess)}"
         lines.append((say("{index} · excess over it", index=figures.benchmark), compared))
-        lines.append((say("alpha a year · beta"), f"{_percent(figures.alpha)} · {_number(figures.beta)}"))
+        lines.append((say("alpha a year · beta"), f"{_percent(shown['alpha'])} · {_number(figures.beta)}"))
     return lines
 
 

@@ -225,8 +225,8 @@ def _status_cells(each: DatasetStatus) -> list[str | Text]:
     return [
         each.dataset,
         chinese_name(DATASETS[each.dataset]),
-        str(each.first or "-"),
-        str(each.last or "-"),
+        str(each.first or "–"),
+        str(each.last or "–"),
         Text(words, colour.get(each.standing, "green")),
         Text(str(each.missing or ""), "yellow"),
         Text(str(each.failed or ""), "red"),

@@ -64,8 +64,8 @@ class Whole:
 
     @property
     def uncounted(self) -> str:
-        """The data sets that are not counted yet, for the end of a line."""
-        return "".join(f" + {name}" for name in sorted(self._uncounted))
+        """In words, the data sets that are not counted yet; "" where all are."""
+        return say("{datasets} not counted yet", datasets=", ".join(sorted(self._uncounted))) if self._uncounted else ""
 
     @property
     def seconds_left(self) -> float | None:
@@ -94,7 +94,8 @@ class Whole:
 
     def __str__(self) -> str:
         left = self.seconds_left
-        text = say("all: {done:,} of {total:,} units", done=self.done, total=self.total) + self.uncounted
+        text = say("all: {done:,} of {total:,} units", done=self.done, total=self.total)
+        text += f" ({self.uncounted})" if self._uncounted else ""
         return text if left is None else text + say(", {time} left", time=duration(left))
 
 

@@ -134,9 +134,9 @@ def show_total(
     for problem in problems:
         if not problem.dataset:
             show_note(console, say("not planned: {problem}", problem=retold(str(problem))))
-    if names := list(dict.fromkeys(problem.dataset for problem in problems if problem.dataset)):
-        text = say("not counted yet, what they are asked by is to be fetched first: {datasets}", datasets=", ".join(names))
-        show_note(console, text)
+    for name in dict.fromkeys(problem.dataset for problem in problems if problem.dataset):
+        lists = ", ".join(DATASETS[name].universe)
+        show_note(console, say("{dataset} is counted once its lists are here: {lists}", dataset=name, lists=lists))
     _warn_of_cost(problems, console)
     if not steps:
         _say_nothing(problems, console, failed=failed, repair=repair)

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from quant_pipeline.language import marked, say
+from quant_pipeline.market import clock
 from quant_pipeline.market.calendar import DATA_READY, FIRST_SESSION, Calendar
 from quant_pipeline.warehouse.database import Database
 
@@ -114,6 +115,10 @@ def shifted(calendar: Calendar, *, start: dt.date | None, end: dt.date | None) -
     """In words, where a window that was asked for begins or ends on another day: the exchange was closed, or not there yet."""
     if start is not None and end is not None and start > end:
         return []  # refused, as a window that begins after its end
+    if start is not None and start >= FIRST_SESSION:
+        last = end or max(clock.today(), start)
+        if last <= calendar.last and not calendar.between(start, last):
+            return []  # refused, as one without a session: the refusal says which was the last
     notes = []
     if start is not None and start < FIRST_SESSION:
         notes.append(say("{start}: the exchange opened on {first}, the first session", start=start, first=FIRST_SESSION))

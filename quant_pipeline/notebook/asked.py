@@ -8,11 +8,13 @@ from typing import Literal, get_args
 
 from quant_pipeline.charts.lookup import by_code
 from quant_pipeline.language import say
+from quant_pipeline.market.calendar import CalendarError
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.market.listings import Listing
 from quant_pipeline.market.search import AnyNamed, Named, meant_by, near
 from quant_pipeline.notebook.errors import NothingStored, QueryError
+from quant_pipeline.resources import opened
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.listings import listings
 from quant_pipeline.warehouse.reads import read, read_sql
@@ -151,14 +153,33 @@ def nothing_within(database: Database, dataset: Dataset, start: dt.date | None, 
         return NothingStored(_never_synced(dataset))
     if (start is None or start <= last) and (end is None or end >= first):
         return None
-    asked = {"start": start or first, "end": end or last}
     words = say(
         "{dataset} holds {first} to {last}, nothing of what was asked for.", dataset=dataset.name, first=first, last=last
     )
     if dataset.sourced:
-        command = f"quant-pipeline sync --datasets {dataset.name} --start {asked['start']} --end {asked['end']}"
-        words += " " + say("Fetch it: {command}", command=command)
+        words += " " + _how_to_have_it(database, dataset, start or end or first, end)
     return NothingStored(words)
+
+
+def _how_to_have_it(database: Database, dataset: Dataset, start: dt.date, end: dt.date | None) -> str:
+    """The command that brings the sessions of these days, or why there is nothing to be brought."""
+    try:
+        calendar = opened.calendar(database)
+        latest = calendar.latest(ready=dataset.ready)
+        if start > latest and not (end is not None and end <= calendar.last and calendar.on_or_before(end) <= latest):
+            return say("{start} lies after the latest complete session, {latest}", start=start, latest=latest)
+        last = min(end or latest, calendar.last)
+        if not (sessions := calendar.between(start, last)):
+            before = calendar.on_or_before(last)
+            return say(
+                "There is no session from {start} to {last}; the one before is {before}", start=start, last=last, before=before
+            )
+    except CalendarError as error:
+        return str(error)
+    return say(
+        "Fetch it: {command}",
+        command=f"quant-pipeline sync --datasets {dataset.name} --start {sessions[0]} --end {min(sessions[-1], latest)}",
+    )
 
 
 def _never_synced(dataset: Dataset) -> str:
@@ -169,12 +190,14 @@ def _never_synced(dataset: Dataset) -> str:
 
 
 def _texts(codes: Codes) -> list[str]:
-    texts = [codes] if isinstance(codes, str) else list(codes)
+    texts = [codes] if isinstance(codes, str) or not isinstance(codes, Iterable) else list(codes)
     if not texts:
         raise QueryError(say("no code is asked for: write one, or leave codes out for all"))
     for each in texts:
         if not isinstance(each, str):
-            raise QueryError(say("{code!r} is no code: write it as a text, '600000.SH'", code=each))
+            raise QueryError(
+                say("{code!r} is no code: write it as a text, '600000' (a number loses its leading zeros)", code=each)
+            )
     return texts
 
 

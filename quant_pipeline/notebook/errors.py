@@ -25,6 +25,10 @@ class NothingStored(QueryError):
     """What was asked for was never synced, or not for these days."""
 
 
+class LateBeginning(UserWarning):
+    """What was given begins later than it was asked to: what lies before was never synced. The text says what brings it."""
+
+
 def in_sentences(function: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
     """The function, whose foreseen errors (the platform's own, the database's) leave it as QueryError."""
 

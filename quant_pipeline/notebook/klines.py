@@ -33,6 +33,7 @@ from quant_pipeline.notebook.asked import (
     nothing_within,
     span,
 )
+from quant_pipeline.notebook.beginnings import warn_of_late_beginnings
 from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentences
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import Opened, current
@@ -80,6 +81,7 @@ def bars(
 
     pandas: of one code, the index is trade_date (datetime64); of several, it is (ts_code, trade_date). polars: both are
     columns. A halted code has no bar. Bars before a code's first factor are left out, with a warning: they cannot be adjusted.
+    LateBeginning, a warning with the command that brings them: what lies after `start` and before the first row is not synced.
     QueryError: an unknown code (with the likely ones), an empty range, days that are not stored.
     """
     frame_kind(as_)
@@ -141,6 +143,7 @@ def panel(
             rows = stored.read(dataset, start=first, end=last, codes=order, columns=["ts_code", "trade_date", field])
         if rows.is_empty() and (nothing := nothing_within(opened.database, dataset, first, last)) is not None:
             raise nothing
+        warn_of_late_beginnings(opened, [(dataset, order)], rows, first, stacklevel=3)
     return given(_wide(opened, rows, field, frequency, order), as_, index=["trade_date"])
 
 
@@ -165,6 +168,8 @@ def klines(
             found.append(_of_kind(stored, calendar, kind, of_kind, start, end, adjust, frequency))
     rows = pl.concat(found).sort("ts_code", "trade_date")
     _told_of_the_lacking(opened, codes, rows, start, end)
+    read = [(table_of(kind), None if codes is None else [each.code for each in codes if each.kind is kind]) for kind in kinds]
+    warn_of_late_beginnings(opened, read, rows, start, stacklevel=4)
     return rows
 
 

@@ -18,12 +18,11 @@ from quant_pipeline.market.search import Named, near
 from quant_pipeline.notebook.asked import Day, day_of, frame_kind, nothing_within
 from quant_pipeline.notebook.errors import NothingStored, QueryError, in_sentences
 from quant_pipeline.notebook.frames import given
-from quant_pipeline.notebook.opened import current
+from quant_pipeline.notebook.opened import Opened, current
 from quant_pipeline.strategies.base import Strategy
 from quant_pipeline.strategies.panel import Sight, all_of
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe
-from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import Snapshot
 from quant_pipeline.warehouse.reads import read_sql
 from quant_pipeline.warehouse.screening import Market, all_screened, read_market, screened
@@ -128,7 +127,7 @@ def screens(
 def _read(date: Day | None, sight: Sight) -> Iterator[tuple[Snapshot, Market]]:
     """What is looked at of the day, or of the newest one that is stored. NothingStored, in words."""
     opened = current()
-    session = _session(opened.database, date)
+    session = _session(opened, date)
     with opened.rows() as stored:
         market = read_market(stored, opened.calendar(), sight, [session])
         if market.bars.is_empty():
@@ -149,9 +148,12 @@ def _universe(filters: Mapping[str, Any] | None) -> Universe:
         raise QueryError(words + " " + say("All: {names}", names=", ".join(Universe.model_fields))) from None
 
 
-def _session(database: Database, date: Day | None) -> dt.date:
-    """The day that is asked for, or the newest of which bars are stored."""
-    asked = day_of(date)
+def _session(opened: Opened, date: Day | None) -> dt.date:
+    """The day that is asked for, or the newest of which bars are stored. QueryError for a day that is no session."""
+    database, asked = opened.database, day_of(date)
+    if asked is not None and not (calendar := opened.calendar()).is_session(asked):
+        before = calendar.on_or_before(asked)
+        raise QueryError(say("{day} is no session; the one before is {before}: ask for that", day=asked, before=before))
     if (nothing := nothing_within(database, DAILY_KLINE, asked, asked)) is not None:
         raise nothing
     if asked is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from quant_pipeline.language import say
+from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.search import Named, near
 from quant_pipeline.notebook.asked import Codes, Day, columns_of, dataset_of, frame_kind, keys, nothing_within, span
+from quant_pipeline.notebook.beginnings import warn_of_late_beginnings
 from quant_pipeline.notebook.errors import QueryError, in_sentences
 from quant_pipeline.notebook.frames import given
 from quant_pipeline.notebook.opened import current
@@ -55,7 +57,7 @@ def read(
     sessions, both included · `columns`: default all of the data set's; `source` and `updated_at` can be asked for.
 
     pandas: no index but the rows' numbers; days are datetime64. QueryError: an unknown data set, column or code (with the
-    likely ones), an empty range, and where nothing at all is stored of what was asked for.
+    likely ones), an empty range, and where nothing at all is stored of what was asked for. LateBeginning, a warning, as `bars`.
     """
     frame_kind(as_)
     spec = dataset_of(dataset)
@@ -67,10 +69,11 @@ def read(
     database = opened.database
     chosen = None if codes is None else keys(database, spec, codes)
     with opened.rows() as stored:
-        rows = stored.read(spec, start=first, end=last, codes=chosen, columns=wanted)
+        rows = stored.read(spec, start=first, end=last, codes=chosen, columns=[*wanted, *_besides(spec, wanted)])
     if rows.is_empty() and (nothing := nothing_within(database, spec, first, last)) is not None:
         raise nothing
-    return given(rows, as_)
+    warn_of_late_beginnings(opened, [(spec, chosen)], rows, first, stacklevel=3)
+    return given(rows.select(wanted), as_)
 
 
 @overload
@@ -97,6 +100,11 @@ def sql(
     except KeyError as error:
         raise QueryError(say("the query has %({name})s, and parameters has no {name}", name=error.args[0])) from None
     return given(rows, as_)
+
+
+def _besides(dataset: Dataset, wanted: Sequence[str]) -> list[str]:
+    """The columns that tell whose rows begin when, where they are not wanted themselves."""
+    return [name for name in ("ts_code", "trade_date") if dataset.dated and name in dataset.column_names and name not in wanted]
 
 
 def _perhaps(database: Database, text: str) -> str:

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import re
 
 import polars as pl
 import pytest
+from rich.console import Console
 
+from quant_pipeline.backtest.annual import readable
 from quant_pipeline.backtest.counted_limits import counted_limits
 from quant_pipeline.backtest.reading import _within
+from quant_pipeline.backtest.run import of_orders
+from quant_pipeline.backtest.settings import Settings
+from quant_pipeline.console.backtest import output_of
 from quant_pipeline.market.adjustment import adjust
-from quant_pipeline_tests.backtest.world import CALENDAR, CHINEXT, A, B, cash, days, fates, replayed, signalled, weighted, world
+from quant_pipeline_tests.backtest.world import (
+    CALENDAR,
+    CHINEXT,
+    FREE,
+    A,
+    B,
+    cash,
+    days,
+    fates,
+    replayed,
+    signalled,
+    weighted,
+    world,
+)
 
 M = 1_000_000.0
 
@@ -136,3 +156,19 @@ def test_another_engines_result_is_repeated_by_settings() -> None:
     )
     # 9,990 shares for 99,900 and 99.9; sold for 119,880 less 119.88.
     assert with_fees.equity["cash"][1] == pytest.approx(100_000 - 99_900 - 99.9 + 119_880 - 119.88, abs=1e-3)
+
+
+def test_a_good_month_is_no_year_of_a_millionfold_and_one_beyond_belief_is_told() -> None:
+    orders = pl.DataFrame({"date": days(1), "code": [A], "side": ["buy"], "shares": [100_000]})
+    result = of_orders(world({A: [10.0, 9.0, 120.0]}), orders, Settings(**{**FREE, "capital": 1_000_000, "fill": "close"}))
+    output = output_of(result, "1", "http://page", "no copy")
+    console = Console(file=io.StringIO(), width=200)
+    console.print(*output.shown)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "– (fewer than 122 sessions: not annualised)" in text
+    assert re.search(r"Sharpe · Sortino · Calmar.* · –\W*$", text, re.MULTILINE)
+    assert "! the capital grew 12-fold in 3 sessions, which is implausible: look for look-ahead" in text
+    assert output.facts["figures"]["annual_return"] > 1e6, "JSON keeps its numbers"
+    long = readable({**output.facts["figures"], "sessions": 122}, output.facts["settings"])
+    assert (long["annual_return"], long["calmar"]) == (result.figures.annual_return, result.figures.calmar)

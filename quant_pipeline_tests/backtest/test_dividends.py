@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+import polars as pl
 import pytest
 
-from quant_pipeline_tests.backtest.world import CALENDAR, A, cash, days, replayed, world
+from quant_pipeline.backtest.run import of_orders
+from quant_pipeline.backtest.settings import Settings
+from quant_pipeline_tests.backtest.world import CALENDAR, FREE, A, cash, days, replayed, world
 
 M = 1_000_000.0
 
@@ -121,6 +124,14 @@ def test_a_factor_step_without_a_record_is_booked_as_cash_and_marked() -> None:
     frames = replayed(market, [(0, A, "buy", 1000)])
     assert frames.trades.select("kind", "value", "dividend_tax").rows()[-1] == ("step", 500.0, 0.0)
     assert frames.equity["equity"].to_list() == [M, M]
+
+
+def test_where_steps_lack_their_records_the_command_names_the_range() -> None:
+    """Without a window `sync` takes the latest session only."""
+    market = world({A: [10.0, (9.5, 9.5, 9.5, 9.5, 9.5)]}, factors={A: [1.0, 10 / 9.5]})
+    orders = pl.DataFrame({"date": [days(2)[0]], "code": [A], "side": ["buy"], "shares": [1000]})
+    (note,) = of_orders(market, orders, Settings(**FREE)).notes
+    assert note.endswith(f"quant-pipeline sync --datasets dividends --start {days(2)[0]} --end {days(2)[-1]}")
 
 
 def test_the_part_of_a_step_that_a_record_leaves_open_is_booked_too() -> None:

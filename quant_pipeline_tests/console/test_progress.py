@@ -71,7 +71,7 @@ def test_while_units_are_not_counted_no_time_left_is_told_and_their_data_set_is_
     whole.seen(at("daily_kline", 0))
     clock[0] += 10
     whole.seen(at("daily_kline", 2))
-    assert (str(whole), whole.seconds_left) == ("all: 2 of 8 units + ths_members", None)
+    assert (str(whole), whole.seconds_left) == ("all: 2 of 8 units (ths_members not counted yet)", None)
     whole.seen(at("ths_members", 1, total=2))
     assert whole.seconds_left is not None
 

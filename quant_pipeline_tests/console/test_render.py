@@ -148,6 +148,6 @@ def test_what_will_be_asked_code_by_code_is_told_with_its_cost_before_it_begins(
     show_total([], [unknown, unserved], console)
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    assert "! not counted yet, what they are asked by is to be fetched first: daily_basic\n" in text
+    assert "! daily_basic is counted once its lists are here: stock_list\n" in text
     assert "! not planned: auction: none of the sources" in text
     assert "give daily_basic code by code only: about 25 minutes more. `--datasets` names fewer" in text

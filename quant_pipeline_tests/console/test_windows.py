@@ -86,12 +86,15 @@ def test_what_is_ready_before_the_open_has_today_as_its_latest_session(monkeypat
         ("2026-11-16", "2026-11-20", []),
         ("2026-11-20", "2026-11-01", []),
         ("2026-11-14", "2026-11-20", ["2026-11-14 (Saturday) is no session: from 2026-11-16 on"]),
+        ("2026-11-21", None, []),
+        ("2026-11-21", "2026-11-22", []),
         ("2026-09-28", "2026-10-07", ["2026-10-07 (Wednesday) is no session: up to 2026-09-30"]),
         ("1988-01-01", "1991-01-02", ["1988-01-01: the exchange opened on 1990-12-19, the first session"]),
     ],
 )
-def test_days_that_are_no_sessions_are_told_with_those_that_are_taken(start: str, end: str, told: list[str]) -> None:
-    assert shifted(CALENDAR, start=dt.date.fromisoformat(start), end=dt.date.fromisoformat(end)) == told
+def test_days_that_are_no_sessions_are_told_with_those_that_are_taken(start: str, end: str | None, told: list[str]) -> None:
+    last = dt.date.fromisoformat(end) if end else None
+    assert shifted(CALENDAR, start=dt.date.fromisoformat(start), end=last) == told
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,9 @@ from polars.testing import assert_frame_equal
 
 import quant_pipeline as qp
 from quant_pipeline import settings
+from quant_pipeline.market.datasets import DATASETS
+from quant_pipeline.sources.units import Unit
+from quant_pipeline.sync.ledger import item_of, record
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.lake import files, sync
 from quant_pipeline.warehouse.lake.files import folder_of
@@ -153,6 +158,8 @@ def test_a_panel_takes_figures_of_other_data_sets() -> None:
         (lambda: qp.bars("浦发很行"), r"no code or name '浦发很行'\. Did you mean 600000.SH 浦发银行"),
         (lambda: qp.bars([]), "no code is asked for"),
         (lambda: qp.bars([600000]), "600000 is no code: write it as a text"),
+        (lambda: qp.bars(600000), "600000 is no code: write it as a text, '600000' .a number loses its leading zeros"),
+        (lambda: qp.bars("600000", start="2026-11-21"), "2026-11-21 lies after the latest complete session, 2026-11-20$"),
         (lambda: qp.bars("600000", start="2026-12-01", end="2026-11-01"), "the range is empty: start 2026-12-01 is after"),
         (lambda: qp.bars("600000", start="yesterday"), "'yesterday' is no day: write 2026-11-20"),
         (
@@ -213,3 +220,41 @@ def test_the_lake_is_read_where_it_is_current_and_the_table_where_it_is_not(
     with stored.connect() as connection:
         connection.execute("DELETE FROM daily_kline WHERE trade_date = %s", (DAYS[-1],))
     assert_frame_equal(qp.bars(adjust="raw", as_="polars"), expected["raw"].filter(pl.col("trade_date") < DAYS[-1]))
+
+
+def test_a_frame_that_begins_late_is_told_with_the_command_that_brings_the_rest(stored: Database) -> None:
+    before, last = DAYS[0].replace(day=1), DAYS[0] - dt.timedelta(days=1)
+    from quant_pipeline_tests.sync.stored import CALENDAR
+
+    lost = CALENDAR.between(before, last)
+    window = f"--start {lost[0]} --end {lost[-1]}"
+    command = f"daily_kline,adj_factor --symbols 600000.SH {window}"
+    with pytest.warns(
+        qp.LateBeginning, match=f"600000.SH is stored from {DAYS[0]} on, .* begins on {lost[0]}.*{command}$"
+    ) as told:
+        qp.bars("600000", start=before)
+    assert len(told) == 1
+    assert Path(told[0].filename) == Path(__file__), "it names the caller's line"
+    with pytest.warns(qp.LateBeginning, match=f"daily_basic is stored from .*--datasets daily_basic {window}$"):
+        qp.read("daily_basic", start=before, columns=["ts_code", "pe_ttm"])
+    with pytest.warns(qp.LateBeginning, match=f"daily_kline,adj_factor {window}$"):
+        qp.panel("close", start=before)
+    with stored.connect() as connection:
+        connection.execute("UPDATE stock_list SET list_date = %s WHERE ts_code = '600000.SH'", (DAYS[0],))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", qp.LateBeginning)
+        qp.bars("600000", start=before)
+        qp.bars("600000", start=DAYS[1], freq="W")
+        qp.bars(["000001.SH", "510300"], start=DAYS[3])
+        qp.read("daily_basic", codes="600000", start=before)
+
+
+def test_sessions_that_were_synced_and_brought_no_row_are_not_lacking(stored: Database) -> None:
+    """A halt before the first bar."""
+    with stored.connect() as connection:
+        connection.execute("DELETE FROM daily_kline WHERE ts_code = '000001.SZ' AND trade_date <= %s", (DAYS[2],))
+        connection.execute("INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('run-1', 'test', 'success', '', 0)")
+        record(connection, "run-1", DATASETS["daily_kline"], [item_of(Unit.session(day), rows=1) for day in DAYS])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", qp.LateBeginning)
+        assert qp.bars("000001", start=DAYS[0]).index[0].date() == DAYS[3]

@@ -78,6 +78,8 @@ def test_a_day_without_rows_is_an_empty_frame_where_others_have_some() -> None:
         (lambda: qp.screen("dual_ma", fast=30), r"fast \(30\) must be below slow"),
         (lambda: qp.screen("dual_ma", speed=3), "dual_ma has no parameter speed; it has fast, slow"),
         (lambda: qp.screen("dual_ma", universe={"moon": 1}), r"filter moon cannot be used: .*All: boards, index"),
+        (lambda: qp.screen("dual_ma", "2026-11-21"), "2026-11-21 is no session; the one before is 2026-11-20: ask for that"),
+        (lambda: qp.screen("dual_ma", "2026-11-14"), "2026-11-14 is no session; the one before is 2026-11-13"),
         (lambda: qp.screen("dual_ma", "2001-01-05"), "daily_kline holds .* nothing of what was asked for"),
     ],
 )

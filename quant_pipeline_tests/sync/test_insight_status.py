@@ -184,6 +184,19 @@ def test_single_codes_are_no_watermark(warehouse: Database) -> None:
     write(warehouse, DAILY_KLINE, item_of(Unit.code("600000.SH", day(2), day(20)), rows=15))
     found = of(warehouse, DAILY_KLINE)
     assert (found.last, found.missing, found.words) == (None, 0, "only single codes are synced")
+    assert found.synced_at is None
+    write(warehouse, DAILY_KLINE, *done(day(19)))
+    before = of(warehouse, DAILY_KLINE).synced_at
+    write(warehouse, DAILY_KLINE, item_of(Unit.code("000001.SZ", day(2), day(20)), rows=15))
+    assert of(warehouse, DAILY_KLINE).synced_at == before, "the whole market's"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_list_has_no_first_session(warehouse: Database) -> None:
+    """Every sync replaces it: a calendar of one day was read in its place."""
+    write(warehouse, STOCK_LIST, item_of(Unit.snapshot(day(19))), item_of(Unit.snapshot(day(20))))
+    found = of(warehouse, STOCK_LIST)
+    assert (found.first, found.last) == (None, day(20))
 
 
 @pytest.mark.usefixtures("ledger")

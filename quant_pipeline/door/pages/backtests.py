@@ -123,8 +123,8 @@ def _rows(runs: Sequence[Run]) -> list[Mapping[str, Any]]:
         ("股票池 Universe", [run.universe for run in runs]),
         *_of_mappings([run.parameters for run in runs], always=True),
         *_of_mappings([run.settings for run in runs], always=False),
-        *((words, [figures.percent(_hundredfold(run.figures[name])) for run in runs]) for name, words in _PARTS.items()),
-        *((words, [figures.number(run.figures[name]) for run in runs]) for name, words in _NUMBERS.items()),
+        *((words, [figures.percent(_hundredfold(run.shown[name])) for run in runs]) for name, words in _PARTS.items()),
+        *((words, [figures.number(run.shown[name]) for run in runs]) for name, words in _NUMBERS.items()),
         *((words, [figures.count(run.figures[name]) for run in runs]) for name, words in _COUNTS.items()),
         ("交易成本 Costs 元", [figures.count(sum(run.figures["costs"].values())) for run in runs]),
     ]

@@ -76,9 +76,10 @@ class Standing(StrEnum):
 class DatasetStatus:
     """Where a data set stands.
 
-    `first`, `last`: sessions (last sessions of weeks and months; of lists: as of when) that were synced whole · `rows`,
-    `sources`: of the last one (of a list: all) · `missing`: how many sessions, weeks or months in between were never
-    synced, `gaps` from when to when · `failed`: units whose last attempt failed · `behind`: how many sessions (closed
+    `first`, `last`: sessions (last sessions of weeks and months) that were synced whole; of lists, that are replaced by each
+    sync, `last` is as of when, and `first` is None · `rows`, `sources`: of the last one (of a list: all) · `synced_at`: when
+    one was last synced whole, which single codes do not do · `missing`: how many sessions, weeks or months in between were
+    never synced, `gaps` from when to when · `failed`: units whose last attempt failed · `behind`: how many sessions (closed
     weeks, closed months) that are due came after `last`; None where that cannot be said · `words`: all this in a sentence.
 
     Factors are missing from the first session on that their bars have. What is switched off misses nothing, and fails nothing.
@@ -147,12 +148,15 @@ def status_of(database: Database, calendar: Calendar, *, off: Collection[str] = 
     lists = {"lists": [dataset.name for dataset in SOURCED.values() if not dataset.dated]}
     labels: dict[str, list[dt.date]] = {}
     synced_at: dict[str, dt.datetime] = {}
+    in_parts: set[str] = set()
     with database.connect() as connection:
         for row in rows_of(connection, _SYNCED, lists):
             name, at = row["dataset"], row["synced_at"]
+            if row["label"] is None:
+                in_parts.add(name)
+                continue
             synced_at[name] = max(synced_at.get(name, at), at)
-            if row["label"] is not None:
-                labels.setdefault(name, []).append(row["label"])
+            labels.setdefault(name, []).append(row["label"])
         failed = {row["dataset"]: row["failed"] for row in rows_of(connection, _FAILED, lists)}
         stored = _stored(connection, {name: days[-1] for name, days in labels.items() if name in SOURCED})
         syncs = tuple(running_on(connection))
@@ -168,6 +172,7 @@ def status_of(database: Database, calendar: Calendar, *, off: Collection[str] = 
                 owed=labels.get(FACTORS[name].name, []) if name in FACTORS else [],
                 stored=stored.get(name, {"rows": 0, "sources": ""}),
                 synced_at=synced_at.get(name),
+                in_parts=name in in_parts,
                 failed=failed.get(name, 0),
                 off=name in off,
                 syncs=syncs,
@@ -185,17 +190,18 @@ def _status(
     owed: Sequence[dt.date],
     stored: Mapping[str, Any],
     synced_at: dt.datetime | None,
+    in_parts: bool,
     failed: int,
     off: bool,
     syncs: Sequence[RunningSync],
 ) -> DatasetStatus:
     missing, gaps = (0, ()) if off else _missing(dataset, calendar, labels, owed)
-    behind, stale, words = _age(dataset, calendar, labels[-1] if labels else None, in_parts=synced_at is not None)
+    behind, stale, words = _age(dataset, calendar, labels[-1] if labels else None, in_parts=in_parts)
     found = DatasetStatus(
         dataset=dataset.name,
         zh=dataset.zh,
         partition=dataset.partition.value,
-        first=labels[0] if labels else None,
+        first=labels[0] if labels and dataset.dated else None,
         last=labels[-1] if labels else None,
         missing=missing,
         gaps=gaps,
