@@ -245,6 +245,33 @@ def test_sources_work_side_by_side_on_different_units(bench: Bench, baostock: Ba
     assert int(str(calls)) > 20
 
 
+def test_codes_of_a_market_that_was_synced_are_not_fetched_again(bench: Bench, syncer: Syncer) -> None:
+    sessions = bench.sessions(3)
+    bench.reference(sessions)
+    for dataset in (DAILY_KLINE, DIVIDENDS):
+        assert not syncer.sync(dataset, Request(sessions=sessions)).failed
+    whole = bench.rows("SELECT ts_code FROM daily_kline GROUP BY 1 HAVING count(*) = 3 ORDER BY 1 LIMIT 2")
+    codes = [str(code) for (code,) in whole]
+    request = Request(sessions=sessions, codes=codes)
+    before = _made(bench, "daily", "dividend")
+    for dataset in (DAILY_KLINE, DIVIDENDS):
+        assert sum(each.calls for each in syncer.plan(dataset, request)) == 0
+        outcome = syncer.sync(dataset, request)
+        assert (outcome.synced, {unit.ts_code for unit in outcome.before}) == ({}, set(codes))
+    assert _made(bench, "daily", "dividend") == before
+    earlier = Request(sessions=[bench.calendar.shift(sessions[0], -1), *sessions], codes=codes)
+    assert len(syncer.sync(DAILY_KLINE, earlier).synced) == 2, "a session of theirs was not synced"
+    with bench.database.connect() as connection:
+        connection.execute("DELETE FROM sync_items WHERE ts_code IS NOT NULL")
+        connection.execute("DELETE FROM daily_kline WHERE ts_code = %s AND trade_date = %s", (codes[0], sessions[1]))
+    assert {unit.ts_code for unit in syncer.sync(DAILY_KLINE, request).synced} == {codes[0]}, "a row of it is lacking"
+    with bench.database.connect() as connection:
+        partial = "UPDATE sync_items SET status = 'partial', error_class = 'unserved' WHERE trade_date = %s"
+        connection.execute(partial, (sessions[1],))
+    assert len(syncer.sync(DIVIDENDS, request).synced) == 2, "of what may be empty the sessions have to be whole"
+    assert len(syncer.sync(DAILY_KLINE, replace(request, force=True)).synced) == 2
+
+
 def test_only_what_failed_is_tried_again(bench: Bench, syncer: Syncer) -> None:
     sessions = bench.sessions(6)
     bench.reference(sessions)
