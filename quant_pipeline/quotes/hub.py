@@ -211,8 +211,9 @@ class Hub:
             except Exception as error:
                 _logger.info("quotes: what is wanted could not be told: %s", error)
                 wait = _AGAIN
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+            with contextlib.suppress(TimeoutError):  # not wait_for: in Python 3.11 it may swallow that this task is cancelled
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
             await asyncio.sleep(_GATHERED)
 
     def _lease(self, wanted: Collection[str]) -> None:

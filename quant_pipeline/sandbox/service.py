@@ -250,7 +250,8 @@ async def _serve(
         try:
             while not ended.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), _WATCH)
+                    async with asyncio.timeout(_WATCH):
+                        await ended.wait()
                 if (idle is not None and servers.idle() > idle) or not state_file.exists():
                     break  # nobody asks any more, or the home folder was removed
         finally:

@@ -41,6 +41,27 @@ async def after(reader: Reader) -> list[Quote]:
     return reader.take()
 
 
+@pytest.mark.parametrize("steps", range(5))
+def test_it_ends_when_it_is_asked_to_however_soon_after_a_change(warehouse: Database, steps: int) -> None:
+    """A change that wakes what is cancelled at that moment must not swallow that it is."""
+
+    async def run() -> None:
+        hub = Hub(lambda: warehouse)
+        reader = hub.join()
+        await hub.want(reader, ["600000.SH"])
+        while "600000.SH" not in Store(warehouse).wanted():
+            await asyncio.sleep(0.01)
+        while not hub._changed._waiters:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.01)
+        hub.leave(reader)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            await hub.close()
+
+    asyncio.run(run())
+
+
 def test_of_each_code_the_newest_alone_waits() -> None:
     async def run() -> list[Quote]:
         reader = Reader()

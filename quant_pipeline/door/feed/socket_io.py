@@ -152,7 +152,8 @@ class _Bridge:
             return _fit(await self._receive(), hello=False)
         self._left -= 1
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, self._until - time.monotonic()))
+            async with asyncio.timeout(max(0.0, self._until - time.monotonic())):
+                message = await self._receive()
         except TimeoutError:
             return _OVER
         return _fit(message, hello=True) if self._left else _OVER
