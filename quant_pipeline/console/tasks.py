@@ -28,11 +28,12 @@ from quant_pipeline.sync.periods import labels_of
 from quant_pipeline.warehouse.database import Database
 
 FIRST_RUN_EXTRA_SESSIONS = 5
-"""Of what no screen needs (funds, bonds, auctions, hot lists) the first run takes these; `sync` brings the rest."""
+"""Of what no screen or backtest needs (funds, bonds, auctions, hot lists) the first run takes these; `sync` brings the rest."""
 _FARTHEST_BACK = 250
 """So many sessions before those that it looks at may a hole reach that `run` fills by itself: a year without a run. What lies
 farther back was asked for alone (`run --date`), and is no reason to fetch all the years in between."""
-_SCREENED = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"}
+_LOOKED_AT = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "index_daily"}
+"""By screens, and by the first backtest: indexes are its benchmark, and a call each whatever the range."""
 _MISSING = f"""
 SELECT day.unit FROM unnest(%(units)s::text[]) AS day (unit)
 WHERE EXISTS (
@@ -74,13 +75,14 @@ class Task:
 def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, without: Collection[str] = ()) -> list[Task]:
     """What `run` has to do up to the session `end`: from the first session that lacks something on; empty when nothing does.
 
-    It looks at the last 121 sessions (5 for what no screen needs), and further back, a year at the most, to the last session
-    synced before them, so that months without a run leave no hole. Data sets `without` a source in use are not waited for.
+    It looks at the last 121 sessions (5 for what no screen or backtest needs), and further back, a year at the most, to the
+    last session synced before them, so that months without a run leave no hole. Data sets `without` a source in use are not
+    waited for.
     """
     daily = [SOURCED[name] for name in BY_SESSION if name not in without]
     lists = [SOURCED[name] for name in DAILY_LISTS if name not in without]
-    screened = [dataset for dataset in daily if dataset.name in _SCREENED]
-    extras = [dataset for dataset in daily if dataset.name not in _SCREENED]
+    screened = [dataset for dataset in daily if dataset.name in _LOOKED_AT]
+    extras = [dataset for dataset in daily if dataset.name not in _LOOKED_AT]
     stale = bool(_first_missing(database, [Unit.snapshot(calendar.latest())], lists))
     start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_SESSIONS, "daily_kline"), screened)
     on = switched_on().keys() - {*without}

@@ -47,8 +47,8 @@ _SYNCED = """
 WITH run AS (
     INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('before', 'test', 'success', 'p', 1) RETURNING id
 )
-INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status)
-SELECT id, dataset, day::text, day, 'success' FROM run, unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day
+INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status, rows)
+SELECT id, dataset, day::text, day, 'success', 1 FROM run, unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS day
 """
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

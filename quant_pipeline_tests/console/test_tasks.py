@@ -23,7 +23,7 @@ from quant_pipeline_tests.console.ledger import record
 LATEST = dt.date(2026, 11, 20)
 CALENDAR = xshg()
 LAST_121 = CALENDAR.window(LATEST, 121)
-SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits"]
+SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "index_daily"]
 EXTRAS = [name for name in BY_SESSION if name not in SCREENED]
 WEEK_ENDS = CALENDAR.weeks(dt.date(2024, 1, 1), LATEST)
 MONTH_ENDS = (*CALENDAR.months(dt.date(2024, 1, 1), dt.date(2026, 10, 31)), LATEST)
@@ -59,7 +59,9 @@ def complete(warehouse: Database, sessions: Sequence[dt.date] = LAST_121) -> Non
     record(warehouse, ["monthly_kline", "index_weights"], MONTH_ENDS)
 
 
-def test_the_first_run_takes_what_screens_need_for_121_sessions_and_the_rest_for_five(warehouse: Database) -> None:
+def test_the_first_run_takes_what_is_looked_at_for_121_sessions_and_the_rest_for_five(
+    warehouse: Database,
+) -> None:
     assert (FIRST_RUN_SESSIONS, FIRST_RUN_EXTRA_SESSIONS) == (121, 5)
     found = missing(warehouse)
     assert found["suspensions"] == Window(LAST_121[0], LATEST)
@@ -74,7 +76,7 @@ def test_nothing_is_missing_when_every_session_of_every_data_set_is_there(wareho
 
 
 @pytest.mark.parametrize("dataset", SCREENED)
-def test_one_session_of_what_screens_need_is_found_missing(warehouse: Database, dataset: str) -> None:
+def test_one_session_of_what_is_looked_at_is_found_missing(warehouse: Database, dataset: str) -> None:
     complete(warehouse)
     record(warehouse, [dataset], [LAST_121[60]], status="failed")
     assert missing(warehouse) == {"suspensions": Window(LAST_121[60], LATEST)}

@@ -17,8 +17,8 @@ from typing import Any, Final
 from quant_pipeline.forked import Forked, standing_for
 from quant_pipeline.loading import uncollected
 
-_CODE: Final = "quant_pipeline.definitions"
 _GRPC: Final = ["-m", "dagster", "api", "grpc"]
+"""How Dagster starts a process that holds code. Changed: it starts its own, as `load_code_ahead` says."""
 
 
 def load_code_ahead() -> None:
@@ -52,7 +52,7 @@ def load_code_ahead() -> None:
 def _hold_code(told: Connection, tells: Connection) -> None:
     tells.close()
     with suppress(Exception), uncollected():  # Dagster loads it once more then, and shows why it fails
-        importlib.import_module(_CODE)
+        importlib.import_module("quant_pipeline.definitions")
     try:
         parts, cwd, env = told.recv()
     except EOFError:  # the code server has ended, or has started one of its own
