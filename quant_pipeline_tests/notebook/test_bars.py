@@ -253,7 +253,9 @@ def test_sessions_that_were_synced_and_brought_no_row_are_not_lacking(stored: Da
     """A halt before the first bar."""
     with stored.connect() as connection:
         connection.execute("DELETE FROM daily_kline WHERE ts_code = '000001.SZ' AND trade_date <= %s", (DAYS[2],))
-        connection.execute("INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('run-1', 'test', 'success', '', 0)")
+        connection.execute(
+            "INSERT INTO sync_runs (id, trigger, status, process, presence) VALUES ('run-1', 'test', 'success', '', 0)"
+        )
         record(connection, "run-1", DATASETS["daily_kline"], [item_of(Unit.session(day), rows=1) for day in DAYS])
     with warnings.catch_warnings():
         warnings.simplefilter("error", qp.LateBeginning)
