@@ -52,12 +52,11 @@ def every(request: Request, access: Reached) -> HTMLResponse:
             "zh": strategies[name].zh if name in strategies else name,
             "doc": strategies[name].doc if name in strategies else "",
             "sessions": sessions.filter(pl.col("screen") == name).tail(_RECENT).to_dicts(),
-            "setting": _setting(name),
         }
         for name in names
     ]
     stored = latest_stored(access.database, access.calendar().latest_known()) is not None
-    return page(request, "screens.html", screens=screens, stored=stored)
+    return page(request, "screens.html", screens=screens, stored=stored, on=screens_on())
 
 
 @router.get("/screens/{name}", response_model=None)
