@@ -21,6 +21,8 @@ _FIGURES = ("count", "total")
 _LEAST = 6
 """Letters (of Chinese: two a piece) below which a template says too little to be known again."""
 _CLASS = re.compile(r"(.+) (\[\w+\])", re.DOTALL)
+_NAMED = re.compile(r"([a-z0-9_.]+): (.+)", re.DOTALL)
+"""A sentence about a source's API, a data set: it is known as a whole, its brackets too."""
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -98,6 +100,8 @@ def _by_parts(text: str, language: Language) -> str:
             return shown.join(said) if said != parts else text
     if classed := _CLASS.fullmatch(text):
         return f"{_retold(classed[1], language)} {classed[2]}"
+    if (named := _NAMED.fullmatch(text)) and (sentence := _retold(named[2], language)) != named[2]:
+        return f"{named[1]}{way.colon[1]}{sentence}"
     if bracketed := way.bracketed.fullmatch(text):
         before, inner = (_retold(part, language) for part in bracketed.groups())
         if (before, inner) != bracketed.groups():

@@ -58,6 +58,9 @@ KEPT = {
     "tushare.daily: no good row came, though 2026-11-20 is a session (3 rows were refused: prices_positive)": (
         "tushare.daily：2026-11-20 是交易日，却没有返回有效数据（拒收 3 行：prices_positive）"
     ),
+    "baostock.query_stock_basic: left alone for 59 s more after repeated failures (the connection failed)": (
+        "baostock.query_stock_basic：连续失败后熔断，59 秒后再试（连接失败）"
+    ),
     "left alone for 30 s more after repeated failures (the connection failed)": "连续失败后熔断，30 秒后再试（连接失败）",
     "7 of 5000 rows that are due are missing from every source: 600000.SH, …": (
         "5000 行应有的数据中，有 7 行所有数据源都没有：600000.SH, …"

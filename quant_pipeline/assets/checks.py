@@ -57,7 +57,10 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
 def judge_stored(
     context: dg.AssetExecutionContext, dataset: Dataset, warehouse: WarehouseResource, notifier: NotifierResource
 ) -> None:
-    """Judges what a run stored of the data set, before its step fails for what it could not."""
+    """Judges what a run stored of the data set, before its step fails for what it could not; nothing where no row is stored."""
+    empty = f"SELECT NOT EXISTS (SELECT FROM {dataset.name})"
+    if read_sql(warehouse.database, empty).item():
+        return
     for check, verdict, scope in _judged(context.run, dataset, warehouse, notifier):
         facts = _facts(check, verdict, scope)
         context.log_event(dg.AssetCheckEvaluation(asset_key=context.asset_key, check_name=check.name, **facts))

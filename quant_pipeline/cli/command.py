@@ -112,12 +112,15 @@ def tell_lacking(settings: Settings, console: Any) -> None:
 
 
 def finish(report: Report, settings: Settings, console: Any, as_json: bool) -> NoReturn:
+    from quant_pipeline import answering
     from quant_pipeline.console.render import show as show_report
 
     if as_json:
         click.echo(json.dumps(report.as_dict(), default=str, ensure_ascii=False, indent=2))
     else:
-        show_report(report, console, ui_url=settings.ui_url, pages_url=settings.pages_url)
+        running = answering.found(settings.home, settings.mode)
+        ui_runs = running is not None and running.ui is not None
+        show_report(report, console, ui_url=settings.ui_url, pages_url=settings.pages_url, ui_runs=ui_runs)
     sys.exit(0 if report.status == "success" else 1)
 
 

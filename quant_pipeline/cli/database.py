@@ -112,4 +112,4 @@ def stop(as_json: bool) -> None:
         from quant_pipeline.warehouse import server
 
         server.stop(read_settings().home)
-        print_facts({"stopped": True}, "The embedded PostgreSQL is stopped.", as_json)
+        print_facts({"stopped": True}, say("The embedded PostgreSQL is stopped."), as_json)

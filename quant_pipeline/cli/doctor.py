@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 
 import click
@@ -29,6 +30,8 @@ def doctor(as_json: bool) -> None:
         from quant_pipeline.console.doctor.lines import facts_of, line_of
 
         settings, console = prepared(as_json)
+        # What is wrong in strategy files is a finding each: the log has it too, the terminal once.
+        logging.getLogger("quant_pipeline.strategies").addHandler(logging.NullHandler())
         findings = []
         for finding in examine(settings):
             findings.append(finding)

@@ -117,7 +117,8 @@ def sync(
         settings, console = prepared(as_json)
         database = opened.database()
         named, calendar = choices.chosen_datasets(split(datasets), split(periods)), opened.calendar(database)
-        asked = choices.known_symbols(split(symbols), named, listings(database) if symbols else [])
+        lists = listings(database) if symbols else []
+        asked = choices.known_symbols(split(symbols), named, lists, sandboxed=settings.sandboxed)
         chosen = choices.with_symbols(named, asked.codes)
         notes = [*choices.taken_for(split(datasets), SOURCED), *asked.notes]
         notes += windows.shifted(calendar, start=start.date() if start else None, end=end.date() if end else None)

@@ -10,10 +10,12 @@ from rich.markup import escape
 
 from quant_pipeline.assets.alerts import shown_job, tell_of_failure, tell_of_recovery
 from quant_pipeline.console.launch import Launched
+from quant_pipeline.console.words import SHORT
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.postman import POSTMAN
 from quant_pipeline.resources.warehouse import WarehouseResource
+from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 _PATIENCE = 5.0
 """Seconds that a command waits for its messages, to say what became of them; they are sent even so."""
@@ -26,7 +28,8 @@ def clear_up(instance: dg.DagsterInstance, warehouse: WarehouseResource, console
     """
     notifier = NotifierResource(warehouse=warehouse)
     for dead in end_dead_runs(instance, warehouse.database):
-        console.print(f"[yellow]![/] {escape(shown_job(dead.job))} ({dead.run_id[:8]}): {escape(dead.told)}", highlight=False)
+        number = dead.tags.get(COMMAND_ID_TAG, dead.run_id)[:SHORT]  # as `history` has it
+        console.print(f"[yellow]![/] {escape(shown_job(dead.job))} ({number}): {escape(dead.told)}", highlight=False)
         run = instance.get_run_by_id(dead.run_id)
         if run is not None and not dead.cancelled:
             tell_of_failure(notifier, run, cause=dead.cause)

@@ -14,6 +14,7 @@ from quant_pipeline.charts.kline import AVERAGES, Shown, kline, table_of
 from quant_pipeline.charts.lookup import by_code, fetching
 from quant_pipeline.charts.periods import Frequency
 from quant_pipeline.charts.picture import picture
+from quant_pipeline.console.choices import of_the_sandbox
 from quant_pipeline.language import say
 from quant_pipeline.market import clock
 from quant_pipeline.market.listings import Listing
@@ -62,7 +63,7 @@ class Chart:
 
 def chart_of(settings: Settings, database: Database, text: str, *, freq: str, adjust: str, out: Path | None) -> Chart:
     """Finds the code and its page; writes the picture where `out` names a file. ChartError when it cannot be had."""
-    found = _found(database, text)
+    found = _found(settings, database, text)
     address = _address(found[0], freq, adjust)
     if out is not None:
         _write(database, found[0], out, freq=freq, adjust=adjust, note=_SIMULATED if settings.sandboxed else "")
@@ -97,7 +98,7 @@ def told(chart: Chart, settings: Settings) -> Iterator[str]:
         yield say("Page: {url} (nothing serves it now: start `quant-pipeline ui` or `quant-pipeline serve`)", url=chart.url)
 
 
-def _found(database: Database, text: str) -> list[Listing]:
+def _found(settings: Settings, database: Database, text: str) -> list[Listing]:
     """What the text means, by code or else by the one name that it finds; the likeliest first."""
     everything = listings(database)
     if found := by_code(database, text, everything):
@@ -109,6 +110,8 @@ def _found(database: Database, text: str) -> list[Listing]:
         raise ChartError(say("{text} could be {hits}: write its code", text=text, hits=_listed(hits)))
     if not everything:
         raise ChartError(say("{text}: no list of codes is synced yet; run `quant-pipeline run` first", text=text))
+    if settings.sandboxed:
+        raise ChartError(say("There is no code or name {text}.", text=text) + of_the_sandbox(text, everything))
     if alike := near(text, everything):
         raise ChartError(say("There is no code or name {text}. Did you mean {near}?", text=text, near=_listed(alike)))
     raise ChartError(say("There is no code or name {text}", text=text))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from quant_pipeline.language import marked, say
-from quant_pipeline.market.codes import CodeError
+from quant_pipeline.market.codes import CodeError, spelled
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import SOURCED
 from quant_pipeline.market.listings import Kind, Listing, meant
@@ -22,6 +22,7 @@ from quant_pipeline.sync.symbols import codes_of
 Chosen = TypeVar("Chosen")
 PERIODS = {"daily": ["daily_kline", "adj_factor"], "weekly": ["weekly_kline"], "monthly": ["monthly_kline"]}
 """The data sets behind each K-line period."""
+_EXAMPLES = 3
 _UNKNOWN = {
     "data set": marked("unknown data set: {names}."),
     "period": marked("unknown period: {names}."),
@@ -89,17 +90,20 @@ def with_symbols(datasets: Sequence[Dataset], symbols: Sequence[str]) -> list[Da
     return concerned
 
 
-def known_symbols(symbols: Sequence[str], datasets: Sequence[Dataset], listings: Sequence[Listing]) -> Symbols:
+def known_symbols(
+    symbols: Sequence[str], datasets: Sequence[Dataset], listings: Sequence[Listing], *, sandboxed: bool = False
+) -> Symbols:
     """The codes that the symbols stand for, in what these data sets have rows of: 000001 is 平安银行, with index_daily
     alone the index. Before a list is synced, a symbol is what it is spelled like.
 
-    ValueError for what is in no list, with what was perhaps meant: it is asked of nobody.
+    ValueError for what is in no list, with what was perhaps meant: it is asked of nobody. `sandboxed`: the lists are the
+    sandbox's, whose companies are not those of the market.
     """
     kinds = {_LISTED_BY[name] for dataset in datasets for name in dataset.universe if name in _LISTED_BY}
     known = [each for each in listings if each.kind in kinds]
     found = Symbols()
     for symbol in symbols:
-        _resolve(symbol.strip(), datasets, known, listings, found)
+        _resolve(symbol.strip(), datasets, known, listings, found, sandboxed)
     return found
 
 
@@ -112,7 +116,12 @@ def chosen_sources(names: Sequence[str]) -> list[str]:
 
 
 def _resolve(
-    symbol: str, datasets: Sequence[Dataset], known: Sequence[Listing], listings: Sequence[Listing], found: Symbols
+    symbol: str,
+    datasets: Sequence[Dataset],
+    known: Sequence[Listing],
+    listings: Sequence[Listing],
+    found: Symbols,
+    sandboxed: bool,
 ) -> None:
     candidates = meant(symbol, known)
     if not candidates and (named := meant_by(symbol, known)) is not None:
@@ -138,11 +147,30 @@ def _resolve(
     if not known or elsewhere:
         found.codes.append(symbol)  # another data set's, a board's, or nobody knows yet: what is asked for says so
         return
+    unknown = say("{symbol} is in no list.", symbol=symbol)
+    if sandboxed:
+        raise CodeError(unknown + of_the_sandbox(symbol, known))
     raise CodeError(
-        say("{symbol} is in no list.", symbol=symbol)
+        unknown
         + _perhaps(near(symbol, known, limit=3))
         + say(" New since yesterday? quant-pipeline sync --datasets stock_list,index_list --force")
     )
+
+
+def of_the_sandbox(typed: str, known: Sequence[Named]) -> str:
+    """What to write instead of a text that means none of the sandbox's companies, for the end of a sentence: what it is like,
+    or else a few that there are. A code of the market is like some of theirs by chance only."""
+    if not _is_a_code(typed) and (alike := near(typed, known, limit=_EXAMPLES)):
+        return _perhaps(alike)
+    names = ", ".join(f"{each.code} {each.name}".strip() for each in known[:_EXAMPLES])
+    return say(" The sandbox has companies of its own, not those of the market: {names}, …", names=names)
+
+
+def _is_a_code(typed: str) -> bool:
+    try:
+        return bool(spelled(typed))
+    except CodeError:
+        return False
 
 
 def _looks_like_theirs(symbol: str, datasets: Sequence[Dataset]) -> bool:

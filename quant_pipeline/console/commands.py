@@ -364,7 +364,10 @@ def _report(
         command_id=command_id if run_ids else None,
         nothing_to_do=not launched,
         hits=report.hits(database, session, screen) if screened else None,
-        messages=report.messages(database, session if screened else None, command_id, screen or "%"),
+        stored=not screened or latest_stored(database, session) == session,
+        messages=report.messages(
+            database, session if screened else None, command_id, screen or "%", seconds=time.monotonic() - began
+        ),
         seconds=time.monotonic() - began,
     )
     synced = report.synced(database, run_ids)

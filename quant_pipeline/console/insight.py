@@ -144,8 +144,11 @@ def run_output(found: Found, page: Page[list[Row]]) -> Output:
             row["source"] or "-",
         )
     errors = [Text(f"✗ [{row['error_class'] or '-'}] {retold(row['error'])}", "red") for row in rows if row["error"]]
+    facts = {"run": found.id, "parts": found.runs} | _paged(page) | {"items": rows}
+    if not page.total:
+        return Output(facts, [Text(say("Run {run} fetched nothing: no unit of it is on record.", run=found.id))])
     more = _page_line(page, f"quant-pipeline history --run {found.id[:SHORT]}")
-    return Output({"run": found.id, "parts": found.runs} | _paged(page) | {"items": rows}, [table, *errors, more])
+    return Output(facts, [table, *errors, more])
 
 
 def stats_output(stats: Sequence[Row]) -> Output:
@@ -195,7 +198,7 @@ def _running_line(sync: RunningSync) -> Text:
         "▶ Running: {trigger} (run {run}, since {since}), {dataset}: {done:,} of {planned:,} units ({share:.0%}), "
         "{rows:,} rows",
         trigger=sync.trigger,
-        run=sync.run[:SHORT],
+        run=sync.command[:SHORT],
         since=moment(sync.started_at),
         dataset=sync.dataset or say("starting"),
         done=sync.done,

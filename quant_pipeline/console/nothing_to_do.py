@@ -53,7 +53,7 @@ def nothing_to_do(
         session,
         nothing_to_do=True,
         hits=report.hits(database, session),
-        messages=report.messages(database, session),
+        messages=report.messages(database, session, seconds=time.monotonic() - began),
         seconds=time.monotonic() - began,
     )
 

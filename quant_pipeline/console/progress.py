@@ -160,7 +160,7 @@ class _Notices(logging.Handler):
         if self._told[kind] <= _ALIKE:
             self._console.print(retold(message), style="yellow", markup=False, highlight=False)
         elif self._told[kind] == _ALIKE + 1:
-            text = say("{subject}: more of the same; the summary counts them", subject=subject)
+            text = say("{subject}: more of the same; the summary counts them", subject=retold(str(subject)))
             self._console.print(text, style="yellow", markup=False, highlight=False)
 
 

@@ -12,14 +12,17 @@ from rich.text import Text
 from quant_pipeline.console.notes import show_note
 from quant_pipeline.console.report import Report
 from quant_pipeline.console.tables import Column, FittedTable
-from quant_pipeline.console.words import chinese_name, duration, state
+from quant_pipeline.console.words import chinese_name, duration, moment, state
 from quant_pipeline.language import marked, say, say_many
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DATASETS
 from quant_pipeline.retelling import retold
+from quant_pipeline.sources.failures import AWAY
 from quant_pipeline.sync.plan import Plan, PlanError
 
 _HITS_SHOWN = 15
+_NAMED = 3
+"""Data sets that are named; more are counted."""
 _DEAR = 5.0
 """Minutes from which on a data set's cost is told though it cannot be planned yet."""
 _GRAINS = {
@@ -38,11 +41,13 @@ _DELIVERIES = {
 }
 
 
-def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> None:
-    """Prints the report as a short summary."""
+def show(report: Report, console: Console, *, ui_url: str, pages_url: str, ui_runs: bool) -> None:
+    """Prints the report as a short summary. `ui_runs`: whether the pages answer now, so that nobody need be told of them."""
     sandbox = report.mode == "sandbox"
     title = Text(say("session {session}", session=report.session))
-    if sandbox:
+    if not sandbox:
+        title = Text.assemble((say("LIVE"), "bold"), " · ", title)
+    else:
         title = Text.assemble((say("SANDBOX"), "bold yellow"), " ", say("simulated exchange, not the market"), " · ", title)
     console.rule(title)
     if report.nothing_to_do and report.hits is None:
@@ -56,19 +61,17 @@ def show(report: Report, console: Console, *, ui_url: str, pages_url: str) -> No
     if report.hits is not None:
         _show_hits(report, report.hits, console)
     for message in report.messages:
-        status = message["status"]
-        words = say(_DELIVERIES[status]) if status in _DELIVERIES else status
-        error = f" ({retold(message['error'])})" if message["error"] else ""
-        console.print(Text.assemble(say("Message: {title}", title=message["title"]), " · ", (words, "bold"), error))
-    _say(console, say("Took {time}. Look around: make ui → {url}", time=duration(report.seconds), url=ui_url))
-    if report.hits is not None:
+        _show_message(message, console)
+    _say(console, say("Took {time}.", time=duration(report.seconds)))
+    if report.hits is not None and report.stored:
         _say(console, say("The day at a glance: {url}", url=f"{pages_url}/day/{report.session}"))
     if report.run_id is not None and report.datasets:  # screens alone have no units
         _say(console, say("Each unit of it: quant-pipeline history --run {run}", run=report.id_to_paste))
-    if sandbox:
-        _say(
-            console, say("Go live: put QUANT_MODE=live and TUSHARE_TOKEN=… into .env (.env.example explains each), run again.")
-        )
+    if report.hits is not None and report.stored and any(row["inserted"] for row in report.datasets) and not ui_runs:
+        _say(console, say("Look around: make ui → {pages}, and Dagster's pages {ui}", pages=pages_url, ui=ui_url))
+        if sandbox:
+            text = say("Go live: put QUANT_MODE=live and TUSHARE_TOKEN=… into .env (.env.example explains each), run again.")
+            _say(console, text)
 
 
 def plan_facts(plans: Sequence[Plan], problems: Sequence[PlanError]) -> dict[str, Any]:
@@ -175,6 +178,15 @@ def _cost(calls: int, minutes: float) -> str:
     return say("{calls}, at least {minutes:.1f} minutes at the sources' pace", calls=counted, minutes=minutes)
 
 
+def _show_message(message: Mapping[str, Any], console: Console) -> None:
+    status, sent_at = message["status"], message.get("sent_at")
+    words = say(_DELIVERIES[status]) if status in _DELIVERIES else status
+    if message.get("earlier") and status == "delivered" and sent_at is not None:
+        words = say("delivered on {moment}, not sent again", moment=moment(sent_at))
+    error = f" ({retold(message['error'])})" if message["error"] else ""
+    console.print(Text.assemble(say("Message: {title}", title=message["title"]), " · ", (words, "bold"), error))
+
+
 def _show_sync(report: Report, console: Console) -> None:
     screens_alone = report.hits is not None and not report.datasets
     title = Text.assemble(say("Screened: ") if screens_alone else say("Synced: "), state(report.status))
@@ -204,32 +216,46 @@ def _show_sync(report: Report, console: Console) -> None:
             *(f"{row[name]:,}" for name in ("rows", "inserted", "updated", "rejected", "calls")),
             row["sources"] or "-",
         )
-    if report.datasets:
+    nothing_came = report.unanswered is not None and not any(row["units"] for row in report.datasets)
+    if report.datasets and not nothing_came:
         console.print(table)
-    else:
+    elif report.status != "success":  # else nothing was to be fetched
         console.print(title)
     _show_failures(report.failures, console)
+    if report.unanswered is not None:
+        _show_unanswered(report.unanswered, console)
     for error in report.errors:
         _cross(console, error)
     _notes(report, console)
 
 
 def _show_failures(failures: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """What failed or is not whole: a row per data set and reason."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for failure in failures:
-        why = str(failure["error"] or "").removeprefix(f"{failure['dataset']} {failure['unit']}: ")
-        alike.setdefault((failure["dataset"], why), []).append(failure["unit"])
-    if not alike:
+    """What failed or is not whole: a row per data set and reason. What nobody could be asked for is a sentence of its own."""
+    told = [failure for failure in failures if failure["error_class"] not in AWAY]
+    if not told:
         return
     table = FittedTable(
         Text(say("Failed or not whole"), "red"),
         (Column(say("data set")), Column(say("unit"), words=22), Column(say("why"), words=24)),
     )
-    for (dataset, why), units in alike.items():
-        more = say(" and {count:,} more", count=len(units) - 1) if len(units) > 1 else ""
-        table.add(dataset, units[0] + more, Text(retold(why)))
+    for failure in told:
+        why = str(failure["error"] or "").removeprefix(f"{failure['dataset']} {failure['unit']}: ")
+        more = say(" and {count:,} more", count=failure["units"] - 1) if failure["units"] > 1 else ""
+        table.add(failure["dataset"], failure["unit"] + more, Text(retold(why)))
     console.print(table)
+
+
+def _show_unanswered(unanswered: Mapping[str, Any], console: Console) -> None:
+    """In a sentence what no source could be asked for, why, and what to do."""
+    units = say_many("{count} unit", "{count:,} units", unanswered["units"])
+    names = unanswered["datasets"]
+    of = ", ".join(names) if len(names) <= _NAMED else say_many("{count} data set", "{count} data sets", len(names))
+    text = say(
+        "Sources could not be reached: {units} of {datasets} failed ({why}). Look at the network, the proxy (HTTPS_PROXY) and "
+        "the sources' addresses (`quant-pipeline doctor` tries each), then run it again: what failed comes then.",
+        units=units, datasets=of, why=retold(unanswered["why"]),
+    )  # fmt: skip
+    _cross(console, text)
 
 
 def _sessions(row: Mapping[str, Any]) -> str:
@@ -277,7 +303,9 @@ def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) ->
         if len(hits) > _HITS_SHOWN:
             query = f"SELECT * FROM screen_results WHERE trade_date = '{report.session}' AND screen = '{screen}'"
             _say(console, say("  … and {count:,} more: {query}", count=len(hits) - _HITS_SHOWN, query=query))
-    if not found:
+    if not report.stored:
+        _say(console, say("Screens: none could look, no bar of {session} is stored.", session=report.session))
+    elif not found:
         _say(console, say("Screens: no hits in this session."))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from quant_pipeline import settings
 from quant_pipeline.charts.lookup import by_code
+from quant_pipeline.console.choices import of_the_sandbox
 from quant_pipeline.language import say
 from quant_pipeline.market.codes import CodeError, parse
 from quant_pipeline.market.listings import Kind, Listing, meant
@@ -93,6 +95,8 @@ def _spelled(text: str, everything: Sequence[Listing]) -> list[Named]:
 
 def _not_known(text: str, everything: Sequence[Listing]) -> str:
     words = say("There is no code or name {text}.", text=text)
+    if everything and settings.load().sandboxed:
+        return words + of_the_sandbox(text, everything)
     if alike := near(text, everything, limit=_ALIKE):
         return words + say(" Did you mean {names}?", names=", ".join(f"{each.code} {each.name}" for each in alike))
     return words

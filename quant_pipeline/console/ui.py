@@ -22,7 +22,7 @@ from rich.console import Console
 from quant_pipeline import answering, door
 from quant_pipeline.console import tethered
 from quant_pipeline.console.nursery import Nursery
-from quant_pipeline.console.ports import refuse_taken
+from quant_pipeline.console.ports import PortTaken, refuse_taken
 from quant_pipeline.console.supervision import Server, kept_running
 from quant_pipeline.forked import titled
 from quant_pipeline.language import marked, say
@@ -91,8 +91,7 @@ def serve(
     scripts = Path(sys.executable).parent
     if not (scripts / "dagster-webserver").exists():
         raise UiMissing(say("the UI is not installed: pip install 'quant-pipeline[ui]'"))
-    refuse_taken(place.host, place.port, wanted_for=say("the UI"))
-    refuse_taken(place.host, place.port + 1, wanted_for=say("our own pages"))
+    _refuse_taken(place, settings, opened)
     starting = say("Starting the UI …")
     with console.status(starting):
         database = opened()
@@ -216,6 +215,18 @@ def _inbox(settings: Settings) -> str | None:
     except (RuntimeError, OSError) as error:
         _logger.warning("%s", error)
         return None
+
+
+def _refuse_taken(place: Place, settings: Settings, opened: Callable[[], Database]) -> None:
+    """As `refuse_taken`; where pages of this home answer, it is first asked whether they are those of the same database: who
+    starts `ui` twice is told of the first one, not of a program that he does not know. No database is made for that."""
+    try:
+        refuse_taken(place.host, place.port, wanted_for=say("the UI"))
+        refuse_taken(place.host, place.port + 1, wanted_for=say("our own pages"))
+    except PortTaken:
+        if answering.found(settings.home, settings.mode) is not None:
+            _claim(opened(), place.address).close()
+        raise
 
 
 def _claim(database: Database, address: str) -> Presence:

@@ -101,7 +101,9 @@ def unreached(causes: Iterable[str]) -> str | None:
 _NO_NAME = frozenset({"NameResolutionError", "gaierror"})
 _NO_LINE = frozenset({"NewConnectionError", "ConnectTimeoutError", "NoConnection", "Unreached", "ConnectionRefusedError"})
 _LONGEST = 300
-_OUTAGES = frozenset({FailureClass.RETRYABLE, FailureClass.UNREACHABLE, FailureClass.BANNED, FailureClass.CIRCUIT_OPEN})
+AWAY = frozenset({FailureClass.CIRCUIT_OPEN, FailureClass.UNREACHABLE})
+"""Nobody could be asked: no line came about, or had come about for a while. It says nothing about what was asked for."""
+_OUTAGES = AWAY | {FailureClass.RETRYABLE, FailureClass.BANNED}
 _PASSING = frozenset({FailureClass.RETRYABLE, FailureClass.UNREACHABLE, FailureClass.RATE_LIMITED, FailureClass.BANNED})
 
 
@@ -144,3 +146,12 @@ class Unanswered(Exception):
         """Whether a source could not be reached."""
         self.calls = calls
         self.attempts = attempts
+
+    @property
+    def decisive(self) -> SourceError | None:
+        """What became of the unit: that a source could not be reached, where the others had nothing (what is derived lacks
+        what was not fetched, and some sites never have a past day); else the last source's word."""
+        away = [error for error in self.failures if error.failure in AWAY]
+        if away and all(error.failure in AWAY or error.failure is FailureClass.EMPTY for error in self.failures):
+            return away[-1]
+        return self.failures[-1] if self.failures else None

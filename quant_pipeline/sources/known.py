@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from quant_pipeline.language import told
-from quant_pipeline.sources.failures import FailureClass, SourceError
+from quant_pipeline.sources.failures import AWAY, FailureClass, SourceError
 
 AGAIN = 15.0
 """Seconds after which a source that could not be reached is tried again."""
@@ -20,7 +20,6 @@ NO_NETWORK = 60.0
 
 _NOT_ASKED = frozenset({FailureClass.CIRCUIT_OPEN, FailureClass.RATE_LIMITED})
 """Failures before a call: they say nothing about the line."""
-_AWAY = frozenset({FailureClass.CIRCUIT_OPEN, FailureClass.UNREACHABLE})
 _Key = tuple[str, str]
 """A source and its API; `*` for all of it."""
 
@@ -103,7 +102,7 @@ class Known:
     def wait(self, failures: Sequence[SourceError], patience: float) -> Wait | None:
         """How long to wait for those that rest; None when waiting is no use. They are waited for `patience` seconds in a row,
         for a network NO_NETWORK, whoever waits."""
-        away = all(error.failure in _AWAY for error in failures)
+        away = all(error.failure in AWAY for error in failures)
         with self._lock:
             now, waits, keys = time.monotonic(), [], []
             for error in failures:

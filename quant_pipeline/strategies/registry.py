@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 from quant_pipeline.language import say
@@ -47,6 +48,8 @@ BUILT_IN: tuple[type[Strategy], ...] = (
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _logger = logging.getLogger(__name__)
+_told: dict[Path, str] = {}
+"""File -> the reason that was logged of it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Registry:
 
 def registered() -> Registry:
     """Our own strategies, then the plug-ins by the name of their entry points, then the files by theirs. A broken one stops
-    no other: it is logged, and named in `broken`."""
+    no other: it is logged once, and named in `broken`."""
     strategies, broken = with_plug_ins(GROUP, {strategy.name: strategy for strategy in BUILT_IN}, _of_entry_point)
     for file in files.found():
         for each in file.classes:
@@ -77,8 +80,15 @@ def registered() -> Registry:
         if file.broken:
             broken[file.file.name] = file.broken
         if file.file.name in broken:
-            _logger.warning("The strategy file %s is left out: %s", file.file, broken[file.file.name])
+            _tell(file.file, broken[file.file.name])
     return Registry(strategies, broken)
+
+
+def _tell(file: Path, why: str) -> None:
+    """Once in a process, however often it is asked which strategies there are; again when the reason is another one."""
+    if _told.get(file) != why:
+        _told[file] = why
+        _logger.warning(say("The strategy file {file} is left out: {why}", file=file, why=why))
 
 
 def _of_entry_point(plug_in: EntryPoint) -> type[Strategy]:

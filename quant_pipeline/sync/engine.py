@@ -12,10 +12,10 @@ from itertools import islice
 import polars as pl
 import psycopg
 
-from quant_pipeline.language import told
+from quant_pipeline.language import marked, told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Coverage
-from quant_pipeline.sources.failures import Unanswered
+from quant_pipeline.sources.failures import AWAY, Unanswered
 from quant_pipeline.sources.router import Router
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.acceptance import Acceptance, ListAcceptance, RowsAcceptance
@@ -31,6 +31,8 @@ from quant_pipeline.warehouse.reads import read_sql
 
 _logger = logging.getLogger(__name__)
 OnCommitted = Callable[[Unit, Item], None]
+NOBODY_ANSWERS = marked("Sources that cannot be reached")
+"""What units of every data set failed for alike."""
 _ROUNDS = 2
 """How often gaps are asked for."""
 _WHOLE_FROM = 50
@@ -168,14 +170,15 @@ class Engine:
     def _report(self, plan: Plan, unit: Unit, item: Item, outcome: Outcome, report: OnCommitted) -> None:
         if item.failed:
             outcome.failed[unit] = item
+            away = item.error_class in AWAY  # one cause for all data sets: whoever shows it need not repeat it for each
             _logger.warning(
-                told("{dataset} {unit} failed: {error}", dataset=plan.dataset.name, unit=unit, error=item.error),
-                extra={"subject": plan.dataset.name},
+                told("{dataset} {unit} failed: {error}", dataset=plan.dataset.name, unit=unit, error=_why(plan, item)),
+                extra={"subject": NOBODY_ANSWERS if away else plan.dataset.name},
             )
             return
         if item.status is ItemStatus.PARTIAL:
             _logger.warning(
-                told("{dataset} {unit} is not whole: {error}", dataset=plan.dataset.name, unit=unit, error=item.error),
+                told("{dataset} {unit} is not whole: {error}", dataset=plan.dataset.name, unit=unit, error=_why(plan, item)),
                 extra={"subject": plan.dataset.name},
             )
         outcome.synced[unit] = item
@@ -317,6 +320,11 @@ class Engine:
                 raise
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _why(plan: Plan, item: Item) -> str:
+    """Why the unit is not there, or not whole, for a sentence that names it already."""
+    return (item.error or "").removeprefix(f"{plan.dataset.name} {item.unit}: ")
 
 
 def _nobody(unit: Unit, item: Item) -> None:

@@ -101,7 +101,8 @@ class SyncSlot:
         holder = self._presence.holder(_PLACE)
         with self._database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             run = cursor.execute(
-                "SELECT id, trigger, process, started_at FROM sync_runs WHERE presence = %s ORDER BY started_at DESC LIMIT 1",
+                "SELECT coalesce(command_id, id) AS command, trigger, process, started_at FROM sync_runs WHERE presence = %s "
+                "ORDER BY started_at DESC LIMIT 1",
                 (holder,),
             ).fetchone()
         if run is None:
@@ -109,7 +110,7 @@ class SyncSlot:
         return told(
             "Another sync is running: {trigger} (run {run}, process {process}, since {since:%H:%M:%S})",
             trigger=run["trigger"],
-            run=run["id"][:8],
+            run=run["command"][:8],
             process=run["process"],
             since=run["started_at"].astimezone(clock.EXCHANGE_ZONE),
         )

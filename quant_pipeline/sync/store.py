@@ -171,7 +171,7 @@ def _item(unit: Unit, answer: Answer, rows: int, written: Upserted) -> Item:
 
 def _failed(unit: Unit, error: Unanswered | None) -> Item:
     assert error is not None
-    last = error.failures[-1] if error.failures else None
+    last = error.decisive
     return item_of(
         unit,
         source=last.source if last else None,

@@ -68,6 +68,10 @@ def test_where_nothing_was_stored_nothing_is_judged(platform: Platform) -> None:
     assert not result.success
     assert found(platform, result) == {}
     assert notified(platform, result, "daily_kline") == []
+    platform.sandbox.order_fault("status", api="cb_basic", times=None)
+    result = platform.alone(platform.sessions(1), "convertible_bonds")
+    assert not result.success
+    assert found(platform, result) == {}, "nor of a list"
 
 
 def test_of_some_codes_only_these_are_judged_and_no_completeness(platform: Platform) -> None:

@@ -104,4 +104,12 @@ def test_a_slip_of_the_pen_in_a_code_is_refused_with_what_was_perhaps_meant_befo
     only_the_index = [each for each in LISTINGS if each.code != "000001.SZ"]
     with pytest.raises(ValueError, match=r"000001 is in no list\."):
         known_symbols(["000001"], [SOURCED["daily_kline"]], only_the_index)
+    with pytest.raises(
+        ValueError, match=r"600518 is in no list\. The sandbox has companies of its own.*: 000001\.SZ 平安银行, 600"
+    ):
+        known_symbols(["600518"], [SOURCED["daily_kline"]], LISTINGS, sandboxed=True)
+    with pytest.raises(ValueError, match=r"招商银行 is in no list\. The sandbox has companies of its own"):
+        known_symbols(["招商银行"], [SOURCED["daily_kline"]], LISTINGS[2:], sandboxed=True)
+    with pytest.raises(ValueError, match=r"60051 is in no list\. Did you mean 600519\.SH 贵州茅台\?$"):
+        known_symbols(["60051"], [SOURCED["daily_kline"]], LISTINGS, sandboxed=True)
     assert known_symbols(["600518"], [SOURCED["daily_kline"]], []).codes == ["600518"], "no list knows better yet"

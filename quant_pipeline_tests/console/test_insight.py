@@ -13,11 +13,12 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 from quant_pipeline.cli import main
-from quant_pipeline.console.report import synced
+from quant_pipeline.console.report import Report, synced
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE, DATASETS, SOURCED
 from quant_pipeline.sources.units import Unit
 from quant_pipeline.sync.insight.history import PLANNED_TAG
 from quant_pipeline.sync.ledger import Ledger, item_of, record
+from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.sync.stored import LATEST, NOW, bars, store
@@ -144,6 +145,7 @@ def test_history_tells_runs_page_by_page_and_one_run_s_units(ledger: Ledger) -> 
     assert (told["run"], [item["status"] for item in told["items"]]) == (RUN, ["failed", "success", "success"])
     assert "[retryable] adj_factor 2026-11-20: tushare.adj_factor: 抱歉 [retryable]" in shown("history", "--run", "3f2a")
     assert "no run begins with 'zz'. The latest runs: second-r, 3f2a91c0" in refused("history", "--run", "zz")
+    assert "Run second-run fetched nothing" in shown("history", "--run", "second-run")
 
 
 CALL = "c0ffee00-0000-4000-8000-000000000000"
@@ -169,6 +171,55 @@ def test_one_call_of_a_command_is_one_row_of_history_and_its_id_can_be_pasted(le
     assert (told["run"], told["parts"], len(told["items"])) == (CALL, ["aaaa1111", "bbbb2222"], 2)
     assert facts("history", "--run", "bbbb")["parts"] == ["bbbb2222"]
     assert [run["run"] for run in facts("history", "--parts")["runs"]] == ["bbbb2222", "aaaa1111", RUN]
+
+
+def test_a_command_has_one_id_while_it_runs_in_history_and_among_those_that_are_offered(
+    ledger: Ledger, warehouse: Database
+) -> None:
+    ledger.finish(RUN)
+    ledger.begin("aaaa1111", "quant-pipeline run", {}, command_id=CALL)
+    assert "(run c0ffee00, " in shown("status")
+    assert [sync["command"] for sync in facts("status")["running"]] == [CALL]
+    presence = Presence(warehouse.connect())
+    try:
+        with warehouse.connect() as connection:
+            connection.execute("UPDATE sync_runs SET presence = %s WHERE id = 'aaaa1111'", (presence.id,))
+        SyncSlot(warehouse, presence).take(queue=False)
+        assert "(run c0ffee00, " in (SyncSlot(warehouse, presence).busy() or "")
+    finally:
+        presence.close()
+    ledger.finish("aaaa1111")
+    assert [run["run"] for run in facts("history")["runs"]] == [CALL, RUN]
+    assert "c0ffee00  run" in shown("history")
+    assert "The latest runs: c0ffee00, 3f2a91c0" in refused("history", "--run", "zz")
+    assert Report("live", LATEST, run_id="aaaa1111", run_ids=["aaaa1111"], command_id=CALL).id_to_paste == "c0ffee00"
+
+
+def test_a_unit_that_several_runs_of_a_command_tried_is_counted_once_by_its_last_result(
+    ledger: Ledger, warehouse: Database
+) -> None:
+    ledger.finish(RUN)
+    away = "tushare.x: the network cannot be reached: the server's name is not found [unreachable]"
+    again = "tushare.x: left alone for 9 s more after repeated failures (why) [circuit_open]"
+    for run in ("first", "second"):
+        ledger.begin(run, "quant-pipeline run", {}, command_id=CALL)
+        last = run == "second"
+        with warehouse.connect() as connection:
+            for day in (EVE, LATEST):
+                unit, (kind, why) = Unit.session(day), ("circuit_open", again) if last else ("unreachable", away)
+                bad = item_of(unit, status="failed", calls=1, error_class=kind, error=f"daily_kline {unit}: {why}")
+                record(connection, run, DAILY_KLINE, [bad])
+                error = f"adj_factor {unit}: HTTP 502"
+                broken = item_of(unit, status="failed", calls=1, error_class="retryable", error=error)
+                good = item_of(unit, source="tushare", rows=2, inserted=2, calls=1)
+                record(connection, run, ADJ_FACTOR, [good if last and day == EVE else broken])
+        ledger.finish(run)
+    told = synced(warehouse, ["first", "second"])
+    counts = {row["dataset"]: (row["units"], row["failed"], row["calls"]) for row in told["datasets"]}
+    assert counts == {"daily_kline": (0, 2, 4), "adj_factor": (1, 1, 4)}
+    causes = [(row["dataset"], row["unit"], row["units"], row["error_class"]) for row in told["failures"]]
+    assert causes == [("adj_factor", f"{LATEST}", 1, "retryable"), ("daily_kline", f"{EVE}", 2, "circuit_open")]
+    assert told["unanswered"] == {"units": 2, "datasets": ["daily_kline"], "why": again}
 
 
 def test_a_command_that_was_broken_off_is_told_by_all_that_it_was_to_do(ledger: Ledger, warehouse: Database) -> None:

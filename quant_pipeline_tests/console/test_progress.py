@@ -13,6 +13,7 @@ from quant_pipeline.console.progress import Whole, shown
 from quant_pipeline.language import told
 from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.sources.units import Grain, Unit
+from quant_pipeline.sync.engine import NOBODY_ANSWERS
 from quant_pipeline.sync.plan import Plan
 from quant_pipeline.sync.progress import Progress, ProgressLog
 
@@ -51,6 +52,17 @@ def test_without_a_terminal_each_line_tells_the_whole_too_and_alike_warnings_are
     assert "all: 4 of 8 units" in text
     assert text.count("HTTP 502") == 3
     assert "daily_kline: more of the same" in text
+
+
+def test_that_nobody_answers_is_told_of_a_few_units_of_whichever_data_sets_and_then_once() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    logger = logging.getLogger("quant_pipeline.test")
+    with shown(console, PLANS):
+        for number in range(9):
+            logger.warning("data_set_%s failed: no line", number, extra={"subject": NOBODY_ANSWERS})
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line for line in lines[3:] if line] == ["Sources that cannot be reached: more of the same; the summary counts them"]
 
 
 def test_what_goes_beside_the_others_takes_no_time_of_its_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from typing import Any
 
 from rich.console import Console
@@ -39,17 +40,74 @@ SYNCED = {
 }
 
 
-def shown(mode: str = "sandbox", **facts: Any) -> str:
+def shown(mode: str = "sandbox", *, ui_runs: bool = False, **facts: Any) -> str:
     console = Console(file=io.StringIO(), width=160)
-    show(Report(mode, SESSION, **facts), console, ui_url="http://127.0.0.1:3000", pages_url="http://127.0.0.1:3001")
+    urls = {"ui_url": "http://127.0.0.1:3000", "pages_url": "http://127.0.0.1:3001"}
+    show(Report(mode, SESSION, **facts), console, **urls, ui_runs=ui_runs)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_the_sandbox_is_named_and_the_way_to_live_data_told() -> None:
+def test_the_sandbox_is_named_and_so_are_live_data() -> None:
     assert "SANDBOX" in shown()
-    assert "QUANT_MODE=live" in shown()
     assert "SANDBOX" not in shown("live")
+    assert "LIVE" in shown("live")
+
+
+def test_where_to_look_and_how_to_go_live_is_told_after_a_run_that_brought_something_and_our_own_pages_come_first() -> None:
+    new = {"hits": [], "datasets": [SYNCED]}
+    text = shown(**new)
+    assert "Look around: make ui → http://127.0.0.1:3001, and Dagster's pages http://127.0.0.1:3000" in text
+    assert "QUANT_MODE=live" in text
+    for other in (
+        shown(**new, ui_runs=True),
+        shown(datasets=[SYNCED]),
+        shown(hits=[], nothing_to_do=True),
+        shown(hits=[], datasets=[SYNCED | {"inserted": 0}]),
+    ):
+        assert "make ui" not in other
+        assert "QUANT_MODE=live" not in other
+
+
+def test_a_sync_that_had_nothing_to_fetch_is_no_success_of_syncing() -> None:
+    text = shown(checks_passed=12)
+    assert "Synced" not in text
+    assert "12 passed" in text
+    assert "Synced: failed" in shown(status="failed", errors=["ths_members: no board is known yet"])
+
+
+def test_a_message_of_an_earlier_command_is_not_told_as_if_it_had_been_sent_again() -> None:
+    sent_at = dt.datetime(2026, 11, 20, 12, 31, tzinfo=dt.UTC)
+    message = {"title": "双均线", "status": "delivered", "error": None, "sent_at": sent_at}
+    assert "双均线 · delivered on 11-20 20:31, not sent again" in shown(hits=[], messages=[message | {"earlier": True}])
+    assert "双均线 · delivered\n" in re.sub(" +\n", "\n", shown(hits=[], messages=[message | {"earlier": False}]))
+
+
+def test_without_a_source_the_summary_is_a_sentence_with_the_cause_and_what_to_do() -> None:
+    why = "tushare.daily: the network cannot be reached: the server's name is not found [unreachable]"
+    nothing = SYNCED | {"units": 0, "failed": 121, "rows": 0, "inserted": 0, "sources": None}
+    text = shown(
+        "live",
+        status="failed",
+        datasets=[nothing, nothing | {"dataset": "stock_list", "failed": 1}],
+        failures=[
+            {"dataset": "daily_kline", "unit": f"{SESSION}", "units": 121, "error_class": "unreachable", "error": why},
+            {"dataset": "stock_list", "unit": f"{SESSION}", "units": 1, "error_class": "circuit_open", "error": why},
+        ],
+        unanswered={"units": 122, "datasets": ["daily_kline", "stock_list"], "why": why},
+        hits=[],
+        stored=False,
+    )
+    words = " ".join(text.split())
+    assert (
+        "✗ Sources could not be reached: 122 units of daily_kline, stock_list failed (tushare.daily: the network cannot be"
+        in words
+    )
+    assert "run it again" in words
+    assert "Screens: none could look, no bar of 2026-11-20 is stored." in words
+    for untrue in ("no hits", "/day/", "Failed or not whole", "make ui"):
+        assert untrue not in text
+    assert text.count("the network cannot be reached") == 1
 
 
 def test_a_figure_that_could_not_be_counted_is_left_out_and_ends_nothing() -> None:
@@ -103,6 +161,7 @@ def test_failures_and_red_checks_stand_in_full() -> None:
                 "dataset": "daily_kline",
                 "unit": "2026-11-19",
                 "error_class": "retryable",
+                "units": 3,
                 "error": "daily_kline 2026-11-19: tushare.daily: 502",
             }
         ],
@@ -113,7 +172,7 @@ def test_failures_and_red_checks_stand_in_full() -> None:
     )
     for part in (
         "1 failed",
-        "2026-11-19  tushare.daily: 502",
+        "2026-11-19 and 2 more  tushare.daily: 502",
         "row_count",
         "7 of 5400 rows due are missing",
         "success with errors",
@@ -131,7 +190,9 @@ def test_a_long_list_of_hits_is_cut_and_says_where_the_rest_is() -> None:
 
 def test_brackets_in_an_upstream_s_text_are_shown_as_they_are() -> None:
     """The console's markup would swallow them, or fail on them."""
-    text = shown(failures=[{"dataset": "daily_kline", "unit": "u", "error_class": "x", "error": "odd [/] text [retryable]"}])
+    text = shown(
+        failures=[{"dataset": "daily_kline", "unit": "u", "units": 1, "error_class": "x", "error": "odd [/] text [retryable]"}]
+    )
     assert "odd [/] text [retryable]" in text
 
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 from dagster._daemon.types import DaemonHeartbeat
 
-from quant_pipeline import settings
+from quant_pipeline import answering, settings
 from quant_pipeline.console import ui
 from quant_pipeline.forked import titled
 from quant_pipeline.resources.daemon_presence import DaemonPresence, running_daemon
@@ -42,6 +42,22 @@ def test_a_second_ui_is_refused_with_the_address_of_the_first(platform: Platform
     finally:
         first.close()
     ui._claim(platform.database, "http://127.0.0.1:3912").close()
+
+
+def test_a_second_ui_on_the_first_one_s_port_is_told_of_the_first_one_not_of_a_program_there(
+    platform: Platform, tmp_path: Path
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as first_ones:
+        port = first_ones.getsockname()[1]
+        where = answering.Answering(f"http://127.0.0.1:{port + 1}", f"http://127.0.0.1:{port}")
+        current = settings.load()
+        first = ui._claim(platform.database, f"{where.ui}")
+        try:
+            with checkout(tmp_path), answering.said(current.home, current.mode, where):
+                line = refusal("--port", str(port), exit_code=2)
+        finally:
+            first.close()
+    assert line.startswith(f"quant-pipeline: the UI of this database runs already, at {where.ui}: ")
 
 
 def test_it_keeps_its_place_when_the_server_was_away(platform: Platform) -> None:

@@ -159,6 +159,8 @@ def test_what_cannot_be_used_is_said_and_stops_no_other(name: str, folder: Path,
     assert list(found.broken) == [f"{name}.py"]
     assert reason in found.broken[f"{name}.py"]
     assert name in caplog.text
+    registered()
+    assert caplog.text.count("is left out: ") == 1, "whoever asks again need not tell again"
     assert found.own == {"rising"}
     assert list(found.strategies)[: len(BUILT_IN)] == [strategy.name for strategy in BUILT_IN]
 

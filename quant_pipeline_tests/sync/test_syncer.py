@@ -195,7 +195,7 @@ def test_the_running_period_is_planned_at_the_price_of_who_has_it(
 
 
 def test_a_unit_that_nobody_serves_does_not_stop_the_others_that_are_tried_again(
-    bench: Bench, baostock: BaostockSource
+    bench: Bench, baostock: BaostockSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     """BaoStock has factors by code and not by session: what failed by session fails again, what failed by code comes."""
     bench.reference(bench.sessions(2))
@@ -209,6 +209,7 @@ def test_a_unit_that_nobody_serves_does_not_stop_the_others_that_are_tried_again
     outcome = syncer.sync(ADJ_FACTOR, Request(failed=True))
     assert set(outcome.synced) == {by_code}
     assert "no source serves it" in str(outcome.failed[by_session].error)
+    assert f"adj_factor {LATEST} failed: no source serves it" in caplog.messages, "the unit is named once"
 
 
 def test_baostocks_pages_are_planned_too(bench: Bench, baostock: BaostockSource) -> None:

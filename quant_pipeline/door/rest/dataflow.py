@@ -93,7 +93,7 @@ def status(access: Reached) -> Answer[Flow]:
     now = status_of(access.database, access.calendar(), off=access.settings.without)
     going_on = [
         Running(
-            id=each.run,
+            id=each.command,
             trigger=each.trigger,
             started_at=each.started_at,
             dataset=each.dataset,

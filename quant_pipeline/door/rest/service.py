@@ -84,7 +84,7 @@ def status(access: Reached) -> Answer[State]:
         data=State(
             mode=access.settings.mode.value,
             latest_session=now.latest,
-            running=[each.run for each in now.running],
+            running=list(dict.fromkeys(each.command for each in now.running)),
             stale=[each.dataset for each in datasets if each.stale],
             datasets=datasets,
         )

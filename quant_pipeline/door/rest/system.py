@@ -108,7 +108,7 @@ def status(access: Reached) -> Answer[SystemState]:
             version=version("quant-pipeline"),
             daemon=running_daemon(database.connect()),
             latest_session=now.latest,
-            running=[each.run for each in now.running],
+            running=list(dict.fromkeys(each.command for each in now.running)),
             stale=[each.dataset for each in now.datasets if each.stale],
             alerts_open=book.count(database),
         )

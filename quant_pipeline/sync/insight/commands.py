@@ -42,7 +42,7 @@ def commands_of(page: Page[list[Row]]) -> list[dict[str, Any]]:
 def _command(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first, last = runs[0], runs[-1]
     if len(runs) == 1:
-        return _of_all_planned(dict(first))
+        return _of_all_planned({**first, "run": first["command"]})
     ends = [run["finished_at"] for run in runs]
     whole = {
         **first,

@@ -12,7 +12,8 @@ from quant_pipeline.warehouse.errors import Connection
 from quant_pipeline.warehouse.presence import ALIVE
 
 _RUNNING = f"""
-SELECT id AS run, trigger, process, started_at, units_planned AS planned, units_skipped AS skipped, item.*,
+SELECT id AS run, coalesce(command_id, id) AS command, trigger, process, started_at,
+       units_planned AS planned, units_skipped AS skipped, item.*,
        extract(epoch FROM clock_timestamp() - started_at)::float8 AS seconds
 FROM sync_runs CROSS JOIN LATERAL (
     SELECT count(*) AS fetched, count(*) FILTER (WHERE sync_items.status = 'failed') AS failed,
@@ -27,12 +28,14 @@ ORDER BY started_at
 
 @dataclass(frozen=True)
 class RunningSync:
-    """A sync whose process lives. `planned`: units of the data sets begun so far, `skipped` those of them done before.
+    """A sync whose process lives. `command`: the id of the command's call that it is of, as `history` has it; else its own ·
+    `planned`: units of the data sets begun so far, `skipped` those of them done before.
 
     `dataset`: the one that was committed last · `seconds`: since its start.
     """
 
     run: str
+    command: str
     trigger: str
     process: str
     started_at: dt.datetime
