@@ -152,7 +152,8 @@ def _runs(words: list[str]) -> None:
     assert words[0] == "quant-pipeline", words
     if words[1:3] == ["db", "psql"]:  # it becomes psql: a process of its own
         ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
-        assert (ran.returncode, ran.stderr) == (0, ""), ran
+        assert (ran.returncode, ran.stderr.count("\n")) == (0, 1), ran
+        assert ran.stderr.startswith("SANDBOX"), "whatever shows its numbers says so"
         return
     result = CliRunner().invoke(main, words[1:])
     assert result.exit_code == 0, (words, result.output, result.exception)
