@@ -219,7 +219,7 @@ def _show_sync(report: Report, console: Console) -> None:
     nothing_came = report.unanswered is not None and not any(row["units"] for row in report.datasets)
     if report.datasets and not nothing_came:
         console.print(table)
-    elif report.status != "success":  # else nothing was to be fetched
+    elif report.status != "success" or screens_alone:  # else nothing was to be fetched, and that was said
         console.print(title)
     _show_failures(report.failures, console)
     if report.unanswered is not None:
