@@ -310,6 +310,9 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     assert (second["nothing_to_do"], second["status"], second["run_id"]) == (True, "success", None)
     text = invoke("run").stdout
     assert "Nothing to do: everything up to 2026-11-20" in text
+    assert re.search(r"delivered on \d\d-\d\d \d\d:\d\d,\s+not\s+sent\s+again", text), (
+        "it is not said as if a second one had gone out"
+    )
     assert "SANDBOX" in text
     assert loaded_by("run") & {"dagster", "dagster_shared", "dagster_postgres"} == set(), "that is known without it"
     assert (shell.asked(), shell.inbox()) == (asked, 1)

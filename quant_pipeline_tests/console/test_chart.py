@@ -94,7 +94,7 @@ def test_the_picture_is_written(stored: Database, tmp_path: Path, freq: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["600518"], "There is no code or name 600518. Did you mean 600519.SH 贵州茅台"),
+        (["600518"], "There is no code or name 600518. The sandbox has companies of its own, "),
         (["yh"], "yh could be 000001.SZ 平安银行, 600000.SH 浦发银行: write its code"),
         (["苹果公司股份"], "There is no code or name 苹果公司股份"),
         (["600519", "--out", "maotai.jpg"], "The picture is a PNG: write --out maotai.png"),
