@@ -49,9 +49,13 @@ SELECT dataset, (array_agg(unit ORDER BY unit))[1] AS unit, count(*) AS units,
 FROM failed GROUP BY dataset, away, CASE WHEN NOT away THEN concat_ws(' ', error_class, why) END
 ORDER BY dataset, 2 LIMIT 20
 """
+# The words of a call that was made, at whichever try: who came later was told that nobody is asked now.
 _UNANSWERED = f"""{_LAST_FAILED}
-SELECT count(*) AS units, array_agg(DISTINCT dataset) AS datasets,
-       (array_agg(why ORDER BY error_class <> 'unreachable', length(why), why))[1] AS why
+SELECT count(*) AS units, array_agg(DISTINCT dataset) AS datasets, coalesce(
+           (SELECT substr(error, length(dataset || ' ' || unit || ': ') + 1) FROM sync_items
+            WHERE sync_run = ANY(%(runs)s) AND error_class = 'unreachable'
+              AND starts_with(error, dataset || ' ' || unit || ': ') ORDER BY length(error), unit LIMIT 1),
+           (array_agg(why ORDER BY length(why), why))[1]) AS why
 FROM failed WHERE away HAVING count(*) > 0
 """
 _FAILOVERS = """

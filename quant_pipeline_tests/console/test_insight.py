@@ -219,7 +219,7 @@ def test_a_unit_that_several_runs_of_a_command_tried_is_counted_once_by_its_last
     assert counts == {"daily_kline": (0, 2, 4), "adj_factor": (1, 1, 4)}
     causes = [(row["dataset"], row["unit"], row["units"], row["error_class"]) for row in told["failures"]]
     assert causes == [("adj_factor", f"{LATEST}", 1, "retryable"), ("daily_kline", f"{EVE}", 2, "circuit_open")]
-    assert told["unanswered"] == {"units": 2, "datasets": ["daily_kline"], "why": again}
+    assert told["unanswered"] == {"units": 2, "datasets": ["daily_kline"], "why": away}
 
 
 def test_a_command_that_was_broken_off_is_told_by_all_that_it_was_to_do(ledger: Ledger, warehouse: Database) -> None:

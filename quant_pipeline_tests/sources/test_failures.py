@@ -43,6 +43,15 @@ def test_the_second_sources_outage_counts_as_well() -> None:
     assert not Unanswered("daily 2026-11-20", both[:1] * 2).outage
 
 
+def test_that_a_source_is_away_decides_where_the_others_had_nothing() -> None:
+    away, nothing = _error(FailureClass.UNREACHABLE), _error(FailureClass.EMPTY, "these sessions are not synced", "derived")
+    wrong = _error(FailureClass.RETRYABLE, "HTTP 502", "akshare")
+    assert Unanswered("adj_factor 2026-11-20", [away, nothing]).decisive is away
+    assert Unanswered("adj_factor 2026-11-20", [nothing]).decisive is nothing
+    assert Unanswered("adj_factor 2026-11-20", [away, wrong]).decisive is wrong
+    assert Unanswered("adj_factor 2026-11-20", []).decisive is None
+
+
 def test_every_sources_last_word_stands_in_the_order_of_asking() -> None:
     first, second = _error(FailureClass.EMPTY, "no rows"), _error(FailureClass.RETRYABLE, "cut", "baostock")
     unanswered = Unanswered("daily 2026-11-20", [first, second], unasked=["akshare"], calls=3, attempts=2)
