@@ -98,6 +98,9 @@ def test_the_pages_list_compare_and_show_what_was_run(stored: Platform) -> None:
     assert f"/backtests/{one}" in listed.text
     for part in ("equity", "months", "years", "costs", "refused", "worst", "best"):
         assert f'id="{part}"' in report.text
+    in_list, in_report = r'title="不足 122 [^>]*><span class="flat">–', r'<b class="flat">–</b><small>不足 122 '
+    for page, shown in ((listed, in_list), (report, in_report)):
+        assert re.search(shown, page.text), "no range below half a year is taken to a year"
 
 
 def test_a_grid_s_points_are_mapped_steps_and_stand_beside_each_other(stored: Platform) -> None:
