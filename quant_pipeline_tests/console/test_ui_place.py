@@ -21,9 +21,10 @@ from quant_pipeline.console import ui
 from quant_pipeline.forked import titled
 from quant_pipeline.resources.daemon_presence import DaemonPresence, running_daemon
 from quant_pipeline.sandbox import service
+from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import Platform
-from quant_pipeline_tests.console.commanded import checkout, started
+from quant_pipeline_tests.console.commanded import checkout, started, until
 
 RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "quant_pipeline") { __typename } }'
 LOCATION = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
@@ -41,7 +42,15 @@ def test_a_second_ui_is_refused_with_the_address_of_the_first(platform: Platform
         assert output == ""
     finally:
         first.close()
-    ui._claim(platform.database, "http://127.0.0.1:3912").close()
+    until(lambda: _is_free(platform.database), "the server to end the first one's session")
+
+
+def _is_free(database: Database) -> bool:
+    try:
+        ui._claim(database, "http://127.0.0.1:3912").close()
+    except ui.UiRunning:
+        return False
+    return True
 
 
 def test_a_second_ui_on_the_first_one_s_port_is_told_of_the_first_one_not_of_a_program_there(
