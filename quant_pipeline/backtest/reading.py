@@ -160,6 +160,7 @@ def sessions_of(stored: Snapshot, calendar: Calendar, start: dt.date | None, end
     first, last = stored.sql(_SPAN).row(0)
     if first is None:
         raise BacktestError(say("no bars are stored yet: run `quant-pipeline run`, or sync daily_kline for the range"))
+    wanted = end or max(start or first, calendar.latest_known())
     start, end = start or first, min(end or last, last)
     if start > end and start <= last:
         raise BacktestError(say("the range ends on {end}, before it begins on {start}", start=start, end=end))
@@ -171,7 +172,7 @@ def sessions_of(stored: Snapshot, calendar: Calendar, start: dt.date | None, end
                 first=first,
                 last=last,
                 start=start,
-                end=end,
+                end=wanted,
             )
         )
     sessions = calendar.between(max(start, first), end)
