@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ NOBODY_ANSWERS = marked("Sources that cannot be reached")
 """What units of every data set failed for alike."""
 _ROUNDS = 2
 """How often gaps are asked for."""
+_TELL = 10.0
+"""Seconds after which it is told how far the asking for gaps is."""
 _WHOLE_FROM = 50
 """So many codes lacking in a session are asked for by session, where another source can: the quotations of today, say."""
 _SOURCES_OF = """
@@ -218,7 +221,8 @@ class Engine:
 
     def _fill_round(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance, units: Sequence[Unit]) -> list[Unit]:
         """Fills what comes; the units that met an outage."""
-        unlucky = []
+        unlucky: list[Unit] = []
+        asked, told_at = 0, time.monotonic()
         by_code = replace(plan, grain=Grain.CODE, units=tuple(units))
         for group in self._fetch(by_code, units, accept, without=gaps.left_by) if units else ():
             with store.connection.transaction():
@@ -228,7 +232,15 @@ class Engine:
                     if each.answer is not None
                 ]
                 record(store.connection, self._run, plan.dataset, items)
+            for each in group:
+                if each.error is not None:
+                    gaps.spent(each.unit, each.error.calls, each.error.attempts)
             unlucky += [each.unit for each in group if each.error is not None and each.error.outage]
+            asked += len(group)
+            if time.monotonic() - told_at >= _TELL and asked < len(units):  # a site that is asked gently takes minutes
+                told_at = time.monotonic()
+                counts = {"dataset": plan.dataset.name, "asked": asked, "count": len(units)}
+                _logger.info(told("{dataset}: {asked} of {count} codes with gaps are asked", **counts))
         return unlucky
 
     def _ask_again(self, plan: Plan, store: Store, gaps: Gaps, accept: Acceptance) -> None:

@@ -147,6 +147,13 @@ class Gaps:
         names = [gap.item.source] if item.source in (gap.item.source or "").split(", ") else [gap.item.source, item.source]
         gap.item = replace(gap.item, source=", ".join(name for name in names if name), **sums)
 
+    def spent(self, asked: Unit, calls: int, attempts: int) -> None:
+        """Adds what asking for a code in vain cost to the item of the first unit that lacks it."""
+        for gap in self._gaps.values():
+            if any(code == asked.ts_code for code, _ in gap.lacking):
+                gap.item = replace(gap.item, calls=gap.item.calls + calls, attempts=gap.item.attempts + attempts)
+                return
+
     def settled(self, could_have: Callable[[str], bool], *, elsewhere: str = "") -> Iterator[tuple[Unit, Item]]:
         """Each unit that had a gap, with its item as it stands now. `could_have`: whether a source in use has it at all."""
         for unit, gap in self._gaps.items():

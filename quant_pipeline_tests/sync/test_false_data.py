@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,6 +105,31 @@ def test_one_refused_row_is_filled_from_the_next_source(bench: Bench, both: Sync
     outcome = _latest(both)
     assert [item.status for item in outcome.synced.values()] == [ItemStatus.SUCCESS]
     assert _stored(bench) == truth
+
+
+def test_calls_for_gaps_that_nobody_closes_are_counted(bench: Bench, both: Syncer) -> None:
+    _truth(bench, both)
+    bench.sandbox.order_fault(api="daily", **ONE_ROW)
+    bench.sandbox.order_fault("empty", server="baostock", api="query_history_k_data_plus", times=None)
+    tried = "SELECT count(*) FROM source_calls"
+    ((before,),) = bench.rows(tried)
+    outcome = _latest(both)
+    ((after,),) = bench.rows(tried)
+    assert outcome.total("calls") == after - before
+
+
+def test_it_is_told_how_far_the_asking_for_gaps_is(
+    bench: Bench, both: Syncer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A site that is asked gently takes minutes for the halted codes of a day: silence is no progress."""
+    monkeypatch.setattr("quant_pipeline.sync.engine._TELL", 0.0)
+    _truth(bench, both)
+    bench.sandbox.order_fault(api="daily", **(ONE_ROW | {"share": 0.04}))
+    with caplog.at_level("INFO"):
+        assert not _latest(both).failed
+    counts = re.findall(r"daily_kline: (\d+) of (\d+) codes with gaps are asked", caplog.text)
+    assert counts, caplog.text
+    assert all(0 < int(asked) < int(count) for asked, count in counts)
 
 
 def test_a_refused_row_that_nobody_replaces_makes_the_session_partial_and_is_asked_for_again(

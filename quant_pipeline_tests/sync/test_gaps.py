@@ -270,6 +270,16 @@ def test_what_filling_a_whole_unit_cost_is_added_to_its_item() -> None:
     assert {name: getattr(item, name) for name in cost} == cost
 
 
+def test_what_asking_in_vain_cost_is_added_to_the_first_unit_that_lacks_the_code() -> None:
+    found = gaps()
+    first, second = Unit.session(MON), Unit.session(WED)
+    seen(found, came(first, CODES[1:]), came(second, CODES[1:-1]))
+    for asked in found.units():
+        found.spent(asked, 3, 2)
+    found.spent(Unit.code("999999.SH", MON, WED), 9, 9)
+    assert {unit: (item.calls, item.attempts) for unit, item in settled(found).items()} == {first: (3, 2), second: (3, 2)}
+
+
 def test_a_week_owes_a_row_of_what_traded_on_one_of_its_days() -> None:
     found = gaps(dataset=WEEKLY_KLINE, halted=[(CODES[0], day) for day in WEEK] + [(CODES[1], day) for day in WEEK[:4]])
     unit = Unit.session(FRI)
