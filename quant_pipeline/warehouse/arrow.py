@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import adbc_driver_manager as adbc
 import adbc_driver_postgresql
 import polars as pl
-from adbc_driver_manager._lib import _blocking_call  # private: what lets Ctrl-C cancel a statement that is under way
 
 Error = adbc.Error
+_GLANCE = 0.2
+"""Seconds after which a wait lets signals be raised: polars' handler of SIGINT has the system go on with a wait by itself."""
 
 
 class ArrowConnection:
@@ -25,8 +29,7 @@ class ArrowConnection:
         statement = adbc.AdbcStatement(self._connection)
         try:
             statement.set_sql_query(query)
-            stream, _ = _blocking_call(statement.execute_query, (), {}, statement.cancel)
-            return _blocking_call(pl.DataFrame, (stream,), {}, statement.cancel)
+            return _interruptible(partial(_rows, statement), statement.cancel)
         except pl.exceptions.ComputeError as error:  # the server broke off in the midst of its answer: polars has its words
             raise adbc.OperationalError(str(error), status_code=adbc.AdbcStatusCode.IO) from None
         finally:
@@ -43,6 +46,32 @@ class ArrowConnection:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _rows(statement: adbc.AdbcStatement) -> pl.DataFrame:
+    stream, _ = statement.execute_query()
+    return pl.DataFrame(stream)
+
+
+def _interruptible(read: Callable[[], pl.DataFrame], cancel: Callable[[], None]) -> pl.DataFrame:
+    """What `read` gives. Ctrl-C cancels it, and is raised where a signal is raised at all: in the main thread.
+
+    There the driver's DB-API takes the process's SIGINT for itself for the length of each read, and keeps it: of twelve that
+    met short reads ten were lost (a `run` that made its plan went on), and a long read ended in "canceling statement due to
+    user request". So the read goes on in a thread beside, and this one waits where signals find it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return read()
+    with ThreadPoolExecutor(1, "read") as beside:
+        try:
+            reading = beside.submit(read)
+            while not wait([reading], _GLANCE).done:
+                pass
+            return reading.result()
+        except KeyboardInterrupt:
+            with suppress(Error):
+                cancel()
+            raise
 
 
 class ArrowConnections:

@@ -15,6 +15,7 @@ from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.errors import DatabaseError
 from quant_pipeline.warehouse.reads import read, read_sql, read_window, to_pandas
 from quant_pipeline.warehouse.upsert import upsert
+from quant_pipeline_tests.console.commanded import interrupt, spawned, until
 from quant_pipeline_tests.warehouse.bars import FIRST_DAY, daily_bars
 
 BARS = daily_bars(6, 10).sort("ts_code", "trade_date")
@@ -127,3 +128,42 @@ def test_what_the_server_refuses_in_the_midst_of_an_answer_is_told_in_words(ware
         connection.execute(f"ALTER DATABASE {warehouse.name} SET statement_timeout = '200ms'")
     with pytest.raises(DatabaseError, match=r"longer than statement_timeout allows: ALTER ROLE"):
         read_sql(warehouse, _ENDLESS)
+
+
+_READS_ON = """
+import itertools, sys
+from quant_pipeline.settings import Mode
+from quant_pipeline.warehouse.database import Database
+from quant_pipeline.warehouse.reads import read_sql
+database = Database(sys.argv[1], Mode.SANDBOX, home=None)
+try:
+    for count in itertools.count():
+        if count == 20:
+            print("reading", flush=True)
+        short = count < 20 or sys.argv[2] == "short"
+        read_sql(database, "SELECT 1 AS one" if short else "SELECT pg_sleep(600)::text AS slept")
+except KeyboardInterrupt:
+    print("KeyboardInterrupt", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("reads", ["short", "long"])
+def test_ctrl_c_in_the_midst_of_reads_is_raised_and_ends_the_one_under_way(warehouse: Database, reads: str) -> None:
+    """The driver's own way lost five of six that met short reads, and made an error of the server of the others."""
+    process = spawned("-c", _READS_ON, warehouse.url, reads)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        with warehouse.connect(autocommit=True) as connection:
+            sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'COPY (SELECT pg_sleep(600)%%'"
+
+            def asleep() -> int:
+                (count,) = connection.execute(sleeping, (warehouse.name,)).fetchone() or (0,)
+                return int(count)
+
+            if reads == "long":
+                until(lambda: asleep() == 1, "the long read")
+            assert interrupt(process) == "KeyboardInterrupt\n"
+            until(lambda: asleep() == 0, "the end of the long read")
+    finally:
+        process.kill()
