@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +27,9 @@ from quant_pipeline_tests.assets.platform import Platform
 from quant_pipeline_tests.console.commanded import checkout, started, until
 
 RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "quant_pipeline") { __typename } }'
+LAUNCH = """mutation { launchRun(executionParams: {mode: "default", selector: {
+    repositoryLocationName: "quant_pipeline", repositoryName: "__repository__", pipelineName: "weekly_sync"}}) {
+    ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 LOCATION = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 
 
@@ -153,12 +156,16 @@ def _holders_of_code(pid: int, *, forked: bool) -> list[psutil.Process]:
     return [each for each in every if "grpc" in titled(each) and min(len([*filter(None, each.cmdline())]), 5) == words]
 
 
-@pytest.mark.usefixtures("instance")
 def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
-    platform: Platform, home: Path, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, home: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
     del platform
     monkeypatch.delenv("PUSHPLUS_URL")
+
+    def tags_of(run_id: str) -> Mapping[str, str]:
+        run = instance.get_run_by_id(run_id)
+        return run.tags if run else {}
+
     address = f"http://127.0.0.1:{free_port()}"
     process = started("ui", "--port", address.rpartition(":")[2])
     assert process.stderr is not None
@@ -177,6 +184,10 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
             assert len(_holders_of_code(process.pid, forked=True)) == 1, "the code was loaded before it was asked for"
         requests.post(f"{address}/graphql", json={"query": RELOAD}, timeout=60).raise_for_status()
         assert len(_holders_of_code(process.pid, forked=False)) == 1, "code that is loaded again is loaded anew"
+        launched = requests.post(f"{address}/graphql", json={"query": LAUNCH}, timeout=60).json()
+        run_id = launched["data"]["launchRun"]["run"]["runId"]
+        until(lambda: "dagster/partition" in tags_of(run_id), "the launch of the run")
+        assert tags_of(run_id)["dagster/partition"] == "2026-11-16", "nobody chose a week: the latest"
         inbox = process.stderr.readline().strip().removeprefix("SANDBOX inbox ")
         assert "SANDBOX" in requests.get(inbox, timeout=60).text
         assert process.stderr.readline().startswith("Ctrl-C stops")

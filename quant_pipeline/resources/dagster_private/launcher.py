@@ -1,12 +1,15 @@
-"""Dagster's run launcher, which notices runs whose process has died. Named in dagster.yaml."""
+"""Dagster's run launcher, which notices runs whose process has died, and those without a partition. Named in dagster.yaml."""
 
 from __future__ import annotations
 
 import dagster as dg
 from dagster import DefaultRunLauncher
+from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
 from quant_pipeline import settings
+from quant_pipeline.resources import opened
+from quant_pipeline.resources.dagster_private.unchosen import partition_for
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.warehouse.database import Database
 
@@ -17,7 +20,15 @@ class QuantRunLauncher(DefaultRunLauncher):
     The check ends the run itself, with the cause in words; what the daemon would write quotes the classes behind it. Changed
     names of the two members, or a daemon that does not look at the run again after the check: dead runs stay STARTED, and
     four of them block the queue, until the next command is run (test_dead_runs.py).
+
+    A run for which nobody chose a partition becomes one for the latest complete session.
     """
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        key = partition_for(context, opened.calendar(opened.database()).latest())
+        if key is not None:
+            self._instance.add_run_tags(context.dagster_run.run_id, {"dagster/partition": key})
+        super().launch_run(context)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
