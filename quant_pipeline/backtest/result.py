@@ -63,8 +63,10 @@ class Frames:
     positions: pl.DataFrame
 
 
-def frames_of(market: Market, simulated: Simulated, sessions: Sequence[dt.date], benchmark: pl.DataFrame | None) -> Frames:
-    """`sessions`: those of the equity · `benchmark`: trade_date, close of the index."""
+def frames_of(
+    market: Market, simulated: Simulated, sessions: Sequence[dt.date], benchmark: pl.DataFrame | None, capital: float
+) -> Frames:
+    """`sessions`: those of the equity · `benchmark`: trade_date, close of the index · `capital`: what it began with [元]."""
     orders, trades, positions = simulated.orders, simulated.trades, simulated.positions
     numbers = np.arange(1, len(orders) + 1)
     made = pl.DataFrame(
@@ -103,11 +105,12 @@ def frames_of(market: Market, simulated: Simulated, sessions: Sequence[dt.date],
             "cash": trades[:, T_CASH] / UNITS,
         }
     )
-    return Frames(made, traded, _equity(simulated.equity, sessions, benchmark), _positions(market, positions))
+    return Frames(made, traded, _equity(simulated.equity, sessions, benchmark, capital), _positions(market, positions))
 
 
-def _equity(rows: Array, sessions: Sequence[dt.date], benchmark: pl.DataFrame | None) -> pl.DataFrame:
+def _equity(rows: Array, sessions: Sequence[dt.date], benchmark: pl.DataFrame | None, capital: float) -> pl.DataFrame:
     total = (rows[:, E_CASH] + rows[:, E_HOLDINGS]) / UNITS
+    peaks = np.maximum(np.maximum.accumulate(total), capital)
     frame = pl.DataFrame(
         {
             "trade_date": pl.Series(list(sessions), dtype=pl.Date),
@@ -117,7 +120,7 @@ def _equity(rows: Array, sessions: Sequence[dt.date], benchmark: pl.DataFrame | 
             "positions": rows[:, E_POSITIONS],
             "bought": rows[:, E_BOUGHT] / UNITS,
             "sold": rows[:, E_SOLD] / UNITS,
-            "drawdown": total / np.maximum.accumulate(total) - 1,
+            "drawdown": total / peaks - 1,
         }
     )
     without = frame.with_columns(benchmark=pl.lit(None, pl.Float64))

@@ -81,7 +81,7 @@ def _run(
 ) -> Result:
     _look_at_capital(loaded, settings)
     found = simulated(loaded, plan, settings, positions=positions)
-    frames = frames_of(loaded.market, found, loaded.sessions, loaded.benchmark)
+    frames = frames_of(loaded.market, found, loaded.sessions, loaded.benchmark, settings.capital)
     return Result(
         name=name,
         parameters=parameters,

@@ -62,7 +62,7 @@ def account(database: Database, calendar: Calendar, session: dt.date, rules: OfP
         return _untouched(session, rules.capital)
     table = tradable.sort("date", "side", "ts_code", descending=[False, True, False]).drop("trade_date")
     found = run.simulated(loaded, from_orders(loaded.market, table), rates)
-    frames = frames_of(loaded.market, found, loaded.sessions, None)
+    frames = frames_of(loaded.market, found, loaded.sessions, None, rates.capital)
     decided = {trade: day for day, trade in traded.items()}
     outcomes = frames.orders.with_columns(
         trade_date=pl.col("made_on").replace_strict(decided, default=None, return_dtype=pl.Date)

@@ -138,7 +138,7 @@ def test_kernel_and_ledger_agree_to_the_cent(seed: int, mode: str) -> None:
         plan = from_signals(loaded.market, table, chosen.delay)
     else:
         plan = from_weights(loaded.market, table, chosen.delay) if mode == "weights" else from_orders(loaded.market, table)
-    frames = frames_of(loaded.market, run.simulated(loaded, plan, chosen), loaded.sessions, None)
+    frames = frames_of(loaded.market, run.simulated(loaded, plan, chosen), loaded.sessions, None, chosen.capital)
     ledger = Ledger(loaded, chosen).run(mode, decided)
     theirs = [
         (order.made, order.code, order.side, order.wanted, order.filled, order.status, order.reason) for order in ledger.orders

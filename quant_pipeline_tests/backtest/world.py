@@ -129,7 +129,7 @@ def signalled(loaded: Loaded, signals: Mapping[tuple[int, str], int | tuple[int,
     frame = pl.DataFrame(rows, schema=["ts_code", "trade_date", "signal", "score"], orient="row")
     chosen = Settings(**{**FREE, "capital": 1_000_000, **settings})
     found = run.simulated(loaded, from_signals(loaded.market, frame, chosen.delay), chosen)
-    return frames_of(loaded.market, found, loaded.sessions, loaded.benchmark)
+    return frames_of(loaded.market, found, loaded.sessions, loaded.benchmark, chosen.capital)
 
 
 def fates(frames: Frames) -> list[tuple[str, str, int, str, str]]:
