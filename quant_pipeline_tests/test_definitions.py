@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -219,6 +220,32 @@ def test_a_backtests_launchpad_shows_parameters_and_account_which_all_backtests_
     assert account.default_value == {name: field.default for name, field in Settings.model_fields.items()}
     assert all(CHINESE.search(field.description) for field in account.config_type.fields.values())
     assert all(fields["account"] is account for fields in asked.values()), "made once: each of its own costs a start 15 ms"
+
+
+def _launchpads() -> Iterator[tuple[str, str]]:
+    """Of every field of every launchpad: where it stands, and its description."""
+    for definition in ASSETS.values():
+        node = definition.node_def
+        for op in (node, *(each.definition for each in getattr(node, "nodes", ()))):
+            yield from _described(op.name, getattr(op, "config_schema", None))
+    for job in defs.get_repository_def().get_all_jobs():
+        for each in job.graph.nodes:
+            yield from _described(each.name, getattr(each.definition, "config_schema", None))
+
+
+def _described(place: str, holder: Any) -> Iterator[tuple[str, str]]:
+    kind = getattr(holder, "config_type", None)
+    for name, field in getattr(kind, "fields", {}).items():
+        yield f"{place}.{name}", field.description or ""
+        yield from _described(f"{place}.{name}", field)
+
+
+def test_every_field_of_every_launchpad_is_described_in_both_languages() -> None:
+    fields = dict(_launchpads())
+    wanted = ("screen_kdj.low", "backtest_macd.parameters.zero", "grid_points.ranked_by", "export_qlib.to", "signals.policy")
+    assert set(wanted) <= set(fields)
+    lacking = [place for place, text in fields.items() if not (CHINESE.search(text) and re.search(r"[A-Za-z]{3}", text))]
+    assert lacking == []
 
 
 def test_no_secret_can_be_typed_into_or_read_from_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:

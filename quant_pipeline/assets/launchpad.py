@@ -14,6 +14,8 @@ from typing import Any, Final
 import dagster as dg
 import pydantic
 
+from quant_pipeline.language import chinese
+
 _SCALARS: Final = {bool: dg.BoolSource, int: dg.IntSource, float: float, str: dg.StringSource}
 """As Dagster takes them in a `dg.Config`: a variable of the environment will do, too ({env: NAME})."""
 
@@ -35,6 +37,12 @@ def _field(field: pydantic.fields.FieldInfo) -> dg.Field:
     if isinstance(default, Enum):
         kind, default = str, default.value
     if kind in _SCALARS:
-        return dg.Field(_SCALARS[kind], is_required=False, default_value=default, description=field.description)
-    only: Any = (kind, pydantic.Field(default, description=field.description))
+        return dg.Field(_SCALARS[kind], is_required=False, default_value=default, description=_in_both(field.description))
+    only: Any = (kind, pydantic.Field(default, description=_in_both(field.description)))
     return pydantic.create_model("Only", __base__=dg.Config, only=only).to_fields_dict()["only"]
+
+
+def _in_both(description: str | None) -> str | None:
+    """With the catalogue's Chinese behind it, where it has one; most descriptions bear their own."""
+    told = chinese(description or "")
+    return description if told == (description or "") else f"{description} {told}"
