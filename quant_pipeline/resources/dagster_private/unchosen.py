@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import date
+import datetime as dt
 
+import dagster as dg
 from dagster._core.launcher import LaunchRunContext
-from dagster._core.remote_representation.external import RemotePartitionSet
 
 _NAMED = ("dagster/partition", "dagster/asset_partition_range_start")
 
 
-def partition_for(context: LaunchRunContext, latest: date) -> str | None:
-    """The key of the partition that has the session `latest`, for a run of a partitioned job that names none; else None.
+def unchosen(context: LaunchRunContext) -> dg.PartitionsDefinition[str] | None:
+    """The partitions of the run's job, where it has some and the run names none of them.
 
     Dagster's launchpad preselects no partition, asks "Are you sure?", and lets the run begin; it fails at its first asset that
     rests on another one with partitions. Changed names of the partition sets: it does so again (test_ui_place.py).
     """
     run = context.dagster_run
-    partitions = _partitions_of(context)
-    if partitions is None or any(name in run.tags for name in _NAMED):
-        return None
-    keys = partitions.get_partitions_definition().get_partition_keys()
-    return max((key for key in keys if key <= latest.isoformat()), default=None)
-
-
-def _partitions_of(context: LaunchRunContext) -> RemotePartitionSet | None:
-    """Of the run's job; None where it has none."""
-    origin = context.dagster_run.remote_job_origin
-    if origin is None or context.workspace is None:
+    origin = run.remote_job_origin
+    if origin is None or context.workspace is None or any(name in run.tags for name in _NAMED):
         return None
     location = context.workspace.get_code_location(origin.location_name)
     repository = location.get_repository(origin.repository_origin.repository_name)
-    sets = (each for each in repository.get_partition_sets() if each.job_name == context.dagster_run.job_name)
-    return next((each for each in sets if each.has_partitions_definition()), None)
+    for each in repository.get_partition_sets():
+        if each.job_name == run.job_name and each.has_partitions_definition():
+            return each.get_partitions_definition()
+    return None
+
+
+def key_of(partitions: dg.PartitionsDefinition[str], session: dt.date) -> str | None:
+    """The key of the partition that the session lies in; None where it lies before all of them."""
+    return max((key for key in partitions.get_partition_keys() if key <= session.isoformat()), default=None)
