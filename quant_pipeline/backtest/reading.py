@@ -160,8 +160,11 @@ def sessions_of(stored: Snapshot, calendar: Calendar, start: dt.date | None, end
     first, last = stored.sql(_SPAN).row(0)
     if first is None:
         raise BacktestError(say("no bars are stored yet: run `quant-pipeline run`, or sync daily_kline for the range"))
-    wanted = end or max(start or first, calendar.latest_known())
+    latest = calendar.latest_known()
+    wanted = min(end or latest, latest)
     start, end = start or first, min(end or last, last)
+    if start > max(last, latest):
+        raise BacktestError(say("{start} lies after the latest complete session, {latest}", start=start, latest=latest))
     if start > end and start <= last:
         raise BacktestError(say("the range ends on {end}, before it begins on {start}", start=start, end=end))
     if start > last or end < first:
@@ -177,7 +180,10 @@ def sessions_of(stored: Snapshot, calendar: Calendar, start: dt.date | None, end
         )
     sessions = calendar.between(max(start, first), end)
     if not sessions:
-        raise BacktestError(say("there is no session from {start} to {end}", start=start, end=end))
+        before = calendar.on_or_before(end)
+        raise BacktestError(
+            say("there is no session from {start} to {end}; the one before is {before}", start=start, end=end, before=before)
+        )
     return sessions
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quant_pipeline.language import say
+from quant_pipeline.wrong_values import problems
 
 
 class BacktestError(ValueError):
@@ -89,8 +90,7 @@ class Settings(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            raise BacktestError(say("these settings cannot be used: {problems}", problems=problems)) from None
+            raise BacktestError(say("these settings cannot be used: {problems}", problems=problems(error))) from None
 
     @property
     def delay(self) -> int:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from quant_pipeline import project
 from quant_pipeline.configuration import ConfigurationError, read_toml
 from quant_pipeline.language import say
+from quant_pipeline.wrong_values import first_problem
 
 FILE = Path("signals.toml")
 LATER = 100
@@ -116,9 +117,10 @@ def load(known: Iterable[str], path: Path | None = None) -> Rules:
     try:
         rules = Rules(**read_toml(path, say("the rules of signals")))
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ConfigurationError(say("{path}, {where}: {problem}", path=path, where=where, problem=problem["msg"])) from None
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ConfigurationError(
+            say("{path}, {where}: {problem}", path=path, where=where, problem=first_problem(error))
+        ) from None
     names = sorted(known)
     if unknown := [name for name in rules.strategies if name not in names]:
         raise ConfigurationError(

@@ -140,9 +140,13 @@ def test_in_a_narrow_terminal_the_reason_is_broken_and_the_other_columns_are_who
         (["dual_ma", "--set", "fats=5"], "dual_ma has no parameter fats: it has fast, slow"),
         (["dual_ma", "--set", "fast"], "write --set NAME=VALUE, not fast"),
         (["dual_ma", "--set", "fast=20", "--set", "slow=5"], "must be below slow"),
-        (["dual_ma", "--set", "fill=tomorrow"], "these settings cannot be used: fill"),
+        (["dual_ma", "--set", "fill=tomorrow"], "these settings cannot be used: fill: it must be 'next_open', 'next_close'"),
         (["dual_ma", "--start", "2026-11-10", "--end", "2026-11-02"], "the range ends on 2026-11-02, before it begins"),
-        (["dual_ma", "--start", "2026-11-14", "--end", "2026-11-15"], "there is no session from 2026-11-14 to 2026-11-15"),
+        (
+            ["dual_ma", "--start", "2026-11-14", "--end", "2026-11-15"],
+            "from 2026-11-14 to 2026-11-15; the one before is 2026-11-13",
+        ),
+        (["dual_ma", "--start", "2027-03-01"], f"2027-03-01 lies after the latest complete session, {LATEST}"),
         (["dual_ma", "--start", "2001-01-01", "--end", "2001-12-31"], "no bars of this range are stored: they reach from"),
         (["dual_ma", "--universe", "moon"], "moon is no universe: write all, a board or an index"),
         (["dual_ma", "--universe", "watchlist:moon"], "there is no watchlist moon."),
@@ -163,6 +167,12 @@ def test_a_slip_is_a_sentence_and_writes_nothing(
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.output
     assert counts(synced) == before
+
+
+def test_a_slip_is_told_in_chinese_to_its_last_word(command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_LANG", "zh")
+    done = command("dual_ma", "--set", "max_positions=0", "--set", "commission=2")
+    assert "这些设置无法使用：max_positions: 不得小于 1; commission: 不得大于 0.05" in " ".join(done.stderr.split())
 
 
 def test_a_backtest_that_cannot_be_written_whole_is_not_written(

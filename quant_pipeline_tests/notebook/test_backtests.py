@@ -51,7 +51,7 @@ def test_orders_and_weights_of_ones_own_are_replayed() -> None:
         (lambda: qp.backtest("dual_ma", capital=-1), "these settings cannot be used: capital"),
         (lambda: qp.backtest("dual_ma", capital=1), "buys no lot of any code"),
         (lambda: qp.backtest("dual_ma", start="2001-01-01", end="2001-02-01"), "no bars of this range are stored"),
-        (lambda: qp.backtest("dual_ma", start="2031-01-02"), "--start 2031-01-02 --end 2031-01-02"),
+        (lambda: qp.backtest("dual_ma", start="2031-01-02"), "2031-01-02 lies after the latest complete session"),
         (lambda: qp.backtest("dual_ma", universe="moon"), "moon is no universe"),
         (lambda: qp.backtest(pd.DataFrame({"a": [1]})), "the table is neither of weights .* it has a"),
         (lambda: qp.backtest(pd.DataFrame({"date": ["x"], "code": ["y"], "weight": [1]})), "holds something that is no day"),

@@ -170,10 +170,10 @@ def test_expired_signals_are_marked_and_old_ones_forgotten(warehouse: Database, 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('policy = "coin"', "policy: Input should be 'priority', 'strength', 'majority' or 'veto'"),
-        ("valid = 0", "valid: Input should be greater than or equal to 1"),
+        ('policy = "coin"', "policy: it must be 'priority', 'strength', 'majority' or 'veto'"),
+        ("valid = 0", "valid: it must be at least 1"),
         ("[strategies.dual_mb]\npriority = 1", "there is no strategy 'dual_mb'; strategies are dual_ma"),
-        ("polic = 1", "polic: Extra inputs are not permitted"),
+        ("polic = 1", "polic: there is no such field"),
         ("policy = ", "the rules of signals in .*signals.toml cannot be read"),
     ],
 )
