@@ -79,20 +79,21 @@ def backtest(
     quant-pipeline backtest dual_ma --universe main --set fill=close --set commission=0 --json
     """
     with plain_errors():
-        from quant_pipeline.console.backtest import backtest_output
+        from quant_pipeline.console.backtest import backtest_output, underway
         from quant_pipeline.resources import opened
 
         settings, console = prepared(as_json)
         database = opened.database(settings)
-        output = backtest_output(
-            settings,
-            database,
-            opened.calendar(database),
-            name,
-            start=start.date() if start else None,
-            end=end.date() if end else None,
-            changes=changes,
-            universe=universe,
-            capital=capital,
-        )
+        with console.status(underway(name)):
+            output = backtest_output(
+                settings,
+                database,
+                opened.calendar(database),
+                name,
+                start=start.date() if start else None,
+                end=end.date() if end else None,
+                changes=changes,
+                universe=universe,
+                capital=capital,
+            )
         show(output, settings, console, as_json)

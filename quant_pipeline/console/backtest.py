@@ -31,6 +31,13 @@ from quant_pipeline.warehouse.lake import folder_of
 _REASONS_SHOWN = 12
 
 
+def underway(name: str) -> str:
+    """What somebody at a terminal waits for."""
+    return say(
+        "{name}: reading, then trading session by session … A machine's first backtest compiles for a minute or two", name=name
+    )
+
+
 def backtest_output(
     settings: Settings,
     database: Database,

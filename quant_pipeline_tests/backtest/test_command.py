@@ -122,6 +122,17 @@ def test_a_person_reads_a_table_and_what_was_not_filled(command: Callable[..., R
     assert "SELECT * FROM backtest_orders WHERE backtest = 'dual_ma-" in " ".join(shown.output.split())
 
 
+def test_who_waits_at_a_terminal_is_told_for_what(command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine's first backtest compiles for a minute or two, in which nothing was said."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    for arguments in ((), ("--json",)):
+        done = command("dual_ma", "--set", "fast=3", "--set", "slow=8", *arguments)
+        assert done.exit_code == 0, done.output
+        assert "dual_ma: reading, then trading session by session" in done.output
+    assert json.loads(done.stdout)["name"] == "dual_ma"
+
+
 def test_in_a_narrow_terminal_the_reason_is_broken_and_the_other_columns_are_whole(
     command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
