@@ -142,6 +142,14 @@ def test_an_asset_tells_in_both_languages_what_it_is_and_whose(name: str) -> Non
     assert asset.metadata["dagster/table_name"] == DATASET_OF[name].name
 
 
+def test_the_line_that_the_catalogue_shows_of_an_asset_is_in_both_languages_and_no_markdown() -> None:
+    for each in defs.resolve_all_asset_specs():
+        name, told = each.key.to_user_string(), each.description or ""
+        assert CHINESE.search(told), name
+        assert re.search(r"[A-Za-z]{4}", told), name
+        assert re.search(r"`|\*\*|\]\(|^[#-] ", told.partition("\n")[0]) is None, name
+
+
 @pytest.mark.parametrize("name", DATASET_OF)
 def test_an_asset_s_column_schema_has_type_unit_and_meaning_of_every_column(name: str) -> None:
     dataset = DATASET_OF[name]

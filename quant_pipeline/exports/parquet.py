@@ -53,7 +53,7 @@ class Parquet(Export):
     zh = "Parquet（对象存储）"
     doc = marked(
         "The lake in S3, OSS or COS: Parquet by data set and year, and a manifest that is written last. Only objects that "
-        "changed are sent. `export list`, `link` and `delete` look after what is there."
+        "changed are sent. The commands export list, link and delete look after what is there."
     )
     examples = (
         "quant-pipeline export parquet",

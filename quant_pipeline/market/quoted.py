@@ -9,7 +9,7 @@ INTRADAY_QUOTES = Dataset(
     "intraday_quotes",
     zh="盘中快照",
     doc="Live quotes as they went by: a row whenever a quote said something new, of the codes that were polled. Nothing is "
-    "kept unless QUANT_QUOTES_STORE=true stands in .env (then start `ui` or `serve` anew).",
+    "kept unless QUANT_QUOTES_STORE=true stands in .env (then start ui or serve anew).",
     group="quotes",
     partition=Partition.SESSION,
     key=("ts_code", "trade_date", "quote_time"),

@@ -15,7 +15,7 @@ WATCHLISTS = Dataset(
     "watchlists",
     zh="自选股",
     doc="The user's own lists of codes: shares, funds, bonds, indexes. A list is there while it has a code. Kept by the "
-    "command `quant-pipeline watchlist`; a universe of screens and backtests.",
+    "command quant-pipeline watchlist; a universe of screens and backtests.",
     group="watchlists",
     partition=Partition.SNAPSHOT,
     key=("watchlist", "ts_code"),
