@@ -24,6 +24,18 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def refuse_unusable(folder: Path) -> None:
+    """HomeError when the folder could not be made, or not be written to. Nothing is made."""
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:
+        raise HomeError(_words(error, folder)) from None
+    if not nearest.is_dir():
+        raise HomeError(_words(NotADirectoryError(), folder))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise HomeError(_words(PermissionError(errno.EACCES, ""), folder))
+
+
 def _words(error: OSError, folder: Path) -> str:
     if isinstance(error, NotADirectoryError | FileExistsError):
         file = next(path for path in (folder, *folder.parents) if path.exists())

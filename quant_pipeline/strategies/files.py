@@ -40,7 +40,10 @@ def found() -> list[Found]:
         folder = settings.load().home / FOLDER
     except SettingsError:
         return []
-    files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_")) if folder.is_dir() else []
+    try:
+        files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_")) if folder.is_dir() else []
+    except OSError:  # a home that cannot be used: whoever needs it says why
+        return []
     return [_read(file) for file in files]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 
 from quant_pipeline import settings
@@ -72,6 +73,24 @@ def test_the_served_page_is_told(stored: Database, monkeypatch: pytest.MonkeyPat
         done = json.loads(_chart("600519", "--adjust", "raw", "--json").output)
         assert done["served"] == done["url"] == f"{url}/k/600519.SH?adjust=raw"
     assert json.loads(_chart("600519", "--json").output)["served"] is None
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["a terminal", "a pipe"])
+def test_the_served_page_is_opened_for_who_sits_at_a_terminal(
+    stored: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, terminal: bool
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: terminal)
+    with served(settings.load(), stored) as url:
+        monkeypatch.setenv("QUANT_PAGES_URL", url)
+        requests.get(f"{url}/look/style.css", timeout=60)  # a busy machine's first answer is late
+        assert _chart("600519").exit_code == 0
+        assert opened == [f"{url}/k/600519.SH"] * terminal
+        _chart("600519", "--out", str(tmp_path / "maotai.png"))
+        _chart("600519", "--json")
+    _chart("600519")
+    assert len(opened) == terminal, "not where a picture or JSON was asked for, nor where nothing answers"
 
 
 def test_the_share_is_meant_and_the_index_of_the_same_digits_named(stored: Database) -> None:

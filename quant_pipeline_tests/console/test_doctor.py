@@ -109,6 +109,25 @@ def test_where_there_is_no_database_it_makes_none(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("instance")
+@pytest.mark.parametrize(
+    ("below", "words"),
+    [("file/home", "is a file, not a folder: set QUANT_HOME"), ("x" * 300, "the path of QUANT_HOME is too long")],
+    ids=["a file", "too long"],
+)
+def test_a_home_that_cannot_be_used_is_the_one_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str, words: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("QUANT_DATABASE_URL")
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path / below))
+    states = found(exit_code=1)
+    assert [matter for matter, finding in states.items() if finding["state"] == "failed"] == ["database"]
+    assert words in states["database"]["words"]
+    assert states["database"]["advice"] == "", "`run` could not make one either"
+    assert all(words in states[matter]["words"] for matter in ("tables", "disk", "calendar", "sources"))
+
+
+@pytest.mark.usefixtures("instance")
 def test_tokens_are_tried_before_the_first_run(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QUANT_DATABASE_URL")
     monkeypatch.setenv("QUANT_HOME", str(tmp_path / "new"))

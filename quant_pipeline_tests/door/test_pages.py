@@ -139,6 +139,51 @@ def test_a_day_s_figures_are_those_that_plain_sql_finds(site: Site) -> None:
     assert ladders, "a month without one limit-up tests nothing"
 
 
+def test_new_listings_are_those_that_the_list_dates_on_the_day(site: Site) -> None:
+    session, other = site.platform.sessions(2)
+    ((code, former),) = site.platform.rows("SELECT ts_code, list_date FROM stock_list ORDER BY 1 LIMIT 1")
+    dated = "UPDATE stock_list SET list_date = %s WHERE ts_code = %s"
+    site.platform.execute(dated, session, code)
+    try:
+        for day in (session, other):
+            listed = site.platform.rows("SELECT ts_code FROM stock_list WHERE list_date = %s ORDER BY 1", day)
+            shown = site.day(day).listings
+            assert isinstance(shown, Listings)
+            assert [(quote.ts_code,) for quote in shown.quotes] == listed
+            card = site.get(f"/day/{day}").text.partition('id="listings"')[2].partition("</section>")[0]
+            assert (f'href="/k/{code}"' in card) is (day == session)
+    finally:
+        site.platform.execute(dated, former, code)
+
+
+def test_the_day_says_who_filled_it_and_what_is_late_or_failed(site: Site) -> None:
+    own = "UPDATE daily_kline SET source = %s WHERE trade_date = %s AND ts_code > '5'"
+    site.platform.execute(own, "baostock", LATEST)
+    site.platform.execute(
+        "INSERT INTO sync_items (sync_run, dataset, unit, trade_date, status, error)"
+        " SELECT min(id), 'adj_factor', '2026-05-20', '2026-05-20', 'failed', 'HTTP 502' FROM sync_runs"
+    )
+    try:
+        health = site.day().health
+        card = site.get("/").text.partition('id="health"')[2].partition("</section>")[0]
+        stored = "SELECT source, count(*) FROM daily_kline WHERE trade_date = %s GROUP BY 1"
+        (bars,) = (each for each in health.filled if each.dataset == "daily_kline")
+        assert dict(bars.sources) == dict(site.platform.rows(stored, LATEST))
+        assert {source for source, _ in bars.sources} == {"tushare", "baostock"}
+        for source, rows in bars.sources:
+            assert f'{source} <small class="pale">{rows:,}</small>' in card
+        assert [(each.dataset, each.failed) for each in health.failed] == [("adj_factor", 1)]
+        assert "失败 failed" in card
+        assert "quant-pipeline sync --retry-failed" in card
+        late = {each.dataset for each in health.late}
+        assert "auction" in late
+        assert "daily_kline" not in late
+        assert '<span class="code">auction</span>' in card.partition("滞后 late")[2].partition("</table>")[0]
+    finally:
+        site.platform.execute(own, "tushare", LATEST)
+        site.platform.execute("DELETE FROM sync_items WHERE unit = '2026-05-20'")
+
+
 def test_the_latest_day_has_its_turnover_indexes_boards_and_lists(site: Site) -> None:
     day = site.day()
     assert isinstance(day.turnover, Turnover)
@@ -555,6 +600,17 @@ def test_report_saves_the_day_and_tells_it_in_lines(site: Site) -> None:
     assert Path(facts["report"]).exists()
     assert facts["row"]["up"] == site.day(before).breadth.up
     assert facts["lacking"]["index_daily"] == f"quant-pipeline sync --datasets index_daily --start {before} --end {before}"
+
+
+def test_report_opens_its_copy_when_that_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)))
+    assert CliRunner().invoke(main, ["report"]).exit_code == 0
+    assert opened == []
+    told = CliRunner().invoke(main, ["report", "--open"])
+    copy = path_of(site.settings, LATEST)
+    assert (told.exit_code, opened) == (0, [copy.as_uri()])
+    assert told.stderr.replace("\n", "").endswith(f"No browser could be opened here: open {copy}")
 
 
 @pytest.mark.parametrize(

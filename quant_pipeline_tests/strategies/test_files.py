@@ -206,3 +206,11 @@ def test_rows_that_it_leaves_out_are_no_signals(folder: Path) -> None:
 def test_without_a_project_there_are_no_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert registered().own == frozenset()
+
+
+def test_a_home_that_cannot_be_used_has_no_file_and_no_say_in_the_built_in_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` loads the strategies before it needs the home: it is the home that says what is the matter with it."""
+    monkeypatch.setenv("QUANT_HOME", str(tmp_path / ("x" * 300)))
+    assert registered().strategies.keys() == {kind.name for kind in BUILT_IN}

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from quant_pipeline.home import HomeError, refuse_unusable
 from quant_pipeline.language import say
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.resources import opened
@@ -62,8 +63,17 @@ class Patient:
 
     @property
     def has_a_server(self) -> bool:
-        """Whether there is a database to open: looking makes none."""
-        return self.settings.database_url is not None or (self.settings.home / "pg").exists()
+        """Whether there is a database to open: looking makes none. Unusable where the home cannot be used."""
+        return self.settings.database_url is not None or (self.home / "pg").exists()
+
+    @property
+    def home(self) -> Path:
+        """The home folder, which need not be there yet. Unusable when it could not be made, or not be written to."""
+        try:
+            refuse_unusable(self.settings.home)
+        except HomeError as error:
+            raise Unusable(str(error)) from None
+        return self.settings.home
 
     @cached_property
     def database(self) -> Database:

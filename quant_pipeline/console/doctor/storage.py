@@ -16,13 +16,17 @@ _TOO_LITTLE = 1.0
 def database(patient: Patient) -> Finding:
     """Whether it answers; which server it is, and how much it holds."""
     try:
+        there = patient.has_a_server
+    except Unusable as error:  # no command could make one; the words say what to set
+        return Finding("database", State.FAILED, str(error))
+    try:
         opened = patient.database
     except Unusable as error:
         advice = (
             say("check QUANT_DATABASE_URL, and that the server runs")
             if patient.settings.database_url is not None
             else say("`quant-pipeline db upgrade` starts the embedded one and says more; its log is {path}", path=_log(patient))
-            if patient.has_a_server
+            if there
             else say("`quant-pipeline run` makes one in {home}", home=patient.settings.home)
         )
         return Finding("database", State.FAILED, str(error), advice)
@@ -56,7 +60,7 @@ def tables(patient: Patient) -> Finding:
 
 def disk(patient: Patient) -> Finding:
     """The room under the home."""
-    folder = next(path for path in (patient.settings.home, *patient.settings.home.parents) if path.exists())
+    folder = next(path for path in (patient.home, *patient.home.parents) if path.exists())
     free = shutil.disk_usage(folder).free / _GIGABYTE
     state = State.FAILED if free < _TOO_LITTLE else State.WARNING if free < _SCARCE else State.OK
     words = say("{free:,.1f} GB free at {path}", free=free, path=folder)
