@@ -373,6 +373,10 @@ def test_sync_tells_status_sources_and_history(site: Site) -> None:
         both = Links(site.get("/sync/c0ffee00").text).led
         assert all(f"{site.settings.ui_url}/runs/{run}" in both for run in runs)
         assert f"{site.settings.ui_url}/runs?q[0]=tag:quant/command_id=c0ffee00-one-call" in both
+        site.platform.execute("UPDATE sync_runs SET command_id = NULL WHERE id <> %s", runs[0])
+        alone = site.get("/sync").text.partition('id="history"')[2]
+        shown = f'href="{site.settings.ui_url}/runs/{runs[0]}" title="在 Dagster 中打开">c0ffee00 ↗'
+        assert shown in alone, "a command of one run has the id that `history` shows, and leads to its run"
     finally:
         site.platform.execute("UPDATE sync_runs SET command_id = NULL")
     ((unit, rows),) = site.platform.rows(
