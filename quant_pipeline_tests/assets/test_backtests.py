@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 import requests
 
 from quant_pipeline import settings
+from quant_pipeline.backtest.asked import backtested
+from quant_pipeline.backtest.grid import asked_of
 from quant_pipeline.definitions import defs
+from quant_pipeline.market.datasets import DAILY_KLINE
+from quant_pipeline.market.xshg import xshg
+from quant_pipeline.strategies.dual_ma import DualMovingAverage
 from quant_pipeline_tests.assets.platform import Platform, plain, texts
 from quant_pipeline_tests.door.served import served
-from quant_pipeline_tests.sync.stored import MAIN, market, sessions
+from quant_pipeline_tests.sync.stored import MAIN, bars, market, sessions, store
 
 DAYS = sessions(60)
 CODES = MAIN[:6]
+WAVES = CODES[4:]
 
 
 @pytest.fixture(scope="module")
 def stored(platform: Platform) -> Platform:
+    """Shares that rise by a little every day, and two that go up and down in waves, so that averages cross."""
     market(platform.database, DAYS, CODES)
+    close = (10 * (0.2 * (pl.int_range(pl.len()).over("ts_code") / 2.7).sin()).exp()).round(2)
+    waves = bars(WAVES, DAYS).with_columns(close=close)
+    waves = waves.with_columns(open=close, high=close, low=close, pre_close=pl.col("close").shift().over("ts_code"))
+    store(platform.database, DAILY_KLINE, waves)
     return platform
 
 
@@ -38,7 +51,7 @@ def _count(platform: Platform) -> int:
 
 
 def test_a_backtest_shows_its_figures_its_curve_and_where_the_report_is(stored: Platform) -> None:
-    result = _run(stored, account={"capital": 200_000, "max_positions": 3, "benchmark": ""})
+    result = _run(stored, account={"capital": 200_000, "max_positions": 3, "benchmark": "", "volume_share": 0.01})
     assert result.success, texts(result)
     (record,) = stored.instance.fetch_materializations(dg.AssetKey("backtest_dual_ma"), limit=1).records
     assert record.asset_materialization is not None
@@ -98,6 +111,12 @@ def test_the_pages_list_compare_and_show_what_was_run(stored: Platform) -> None:
     assert f"/backtests/{one}" in listed.text
     for part in ("equity", "months", "years", "costs", "refused", "worst", "best"):
         assert f'id="{part}"' in report.text
+    trades = stored.rows("SELECT DISTINCT ts_code FROM backtest_trades WHERE backtest = %s AND kind = 'sell'", one)
+    assert trades, "there is something to show"
+    for (code,) in trades:
+        assert f'href="/k/{code}"' in report.text
+    for shown in ('id="trade-1"', "印花税", "buy, part-filled: more than the allowed part"):
+        assert shown in report.text
     in_list, in_report = r'title="不足 122 [^>]*><span class="flat">–', r'<b class="flat">–</b><small>不足 122 '
     for page, shown in ((listed, in_list), (report, in_report)):
         assert re.search(shown, page.text), "no range below half a year is taken to a year"
@@ -121,15 +140,26 @@ def test_a_grid_s_points_are_mapped_steps_and_stand_beside_each_other(stored: Pl
     assert kept == 3
 
 
-def test_walk_forward_trades_each_test_window_with_what_was_best_before_it(stored: Platform) -> None:
-    given = {"grid": {"fast": [2, 3], "slow": [6]}, "account": {"benchmark": ""}, "train": 30, "test": 15}
+@pytest.mark.parametrize("by", ["sharpe", "max_drawdown"])
+def test_walk_forward_trades_each_test_window_with_what_was_best_before_it(stored: Platform, by: str) -> None:
+    given = {"grid": {"fast": [2, 3], "slow": [6]}, "account": {"benchmark": ""}, "train": 30, "test": 15, "ranked_by": by}
     result = _nested(stored, "walk_forward", "walk_windows", given)
     assert result.success, texts(result)
     series = plain(_last(stored, "walk_forward"))["page"].partition("series=")[2]
-    ranges = stored.rows(
-        "SELECT start_date, end_date FROM backtests WHERE starts_with(id, %s) ORDER BY start_date", f"{series}-"
-    )
-    assert ranges == [(DAYS[30], DAYS[44]), (DAYS[45], DAYS[59])]
+    query = "SELECT start_date, end_date, (parameters->>'fast')::int FROM backtests WHERE starts_with(id, %s) ORDER BY 1"
+    best = [_best(stored, DAYS[at - 30], DAYS[at - 1], by) for at in (30, 45)]
+    assert stored.rows(query, f"{series}-") == [(DAYS[30], DAYS[44], best[0]), (DAYS[45], DAYS[59], best[1])]
+
+
+def _best(stored: Platform, start: dt.date, end: dt.date, by: str) -> int:
+    """Of the windows of the fast average that which was best from one day to the other, by itself."""
+    points = {fast: asked_of(DualMovingAverage, {"fast": fast, "slow": 6}, {"benchmark": ""}) for fast in (2, 3)}
+    figures = {
+        fast: getattr(backtested(stored.database, None, xshg(), each.over(start, end)).figures, by)
+        for fast, each in points.items()
+    }
+    assert figures[2] != figures[3], "one is better"
+    return max(figures, key=lambda fast: figures[fast])
 
 
 @pytest.mark.parametrize(

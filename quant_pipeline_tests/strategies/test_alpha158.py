@@ -33,6 +33,24 @@ def _square(values: np.ndarray) -> float:
 
 
 EXPECTED = {
+    "KMID": lambda b: b["close"] / b["open"] - 1,
+    "KLEN": lambda b: (b["high"] - b["low"]) / b["open"],
+    "KUP2": lambda b: (b["high"] - b[["open", "close"]].max(axis=1)) / (b["high"] - b["low"] + 1e-12),
+    "KLOW": lambda b: (b[["open", "close"]].min(axis=1) - b["low"]) / b["open"],
+    "KSFT2": lambda b: (2 * b["close"] - b["high"] - b["low"]) / (b["high"] - b["low"] + 1e-12),
+    "OPEN0": lambda b: b["open"] / b["close"],
+    "HIGH0": lambda b: b["high"] / b["close"],
+    "LOW0": lambda b: b["low"] / b["close"],
+    f"MAX{N}": lambda b: b["high"].rolling(N).max() / b["close"],
+    f"MIN{N}": lambda b: b["low"].rolling(N).min() / b["close"],
+    f"IMIN{N}": lambda b: (b["low"].rolling(N).apply(np.argmin, raw=True) + 1) / N,
+    f"CNTP{N}": lambda b: _moves(b, lambda m: (m > 0).astype(float)),
+    f"CNTN{N}": lambda b: _moves(b, lambda m: (m < 0).astype(float)),
+    f"SUMD{N}": lambda b: _moves(b, lambda m: m) / _moves(b, abs),
+    f"VSTD{N}": lambda b: b["vol"].rolling(N).std() / b["vol"],
+    f"VSUMP{N}": lambda b: _moves(b, lambda m: m.clip(lower=0), "vol") / _moves(b, abs, "vol"),
+    f"VSUMN{N}": lambda b: _moves(b, lambda m: (-m).clip(lower=0), "vol") / _moves(b, abs, "vol"),
+    f"VSUMD{N}": lambda b: _moves(b, lambda m: m, "vol") / _moves(b, abs, "vol"),
     "KMID2": lambda b: (b["close"] - b["open"]) / (b["high"] - b["low"] + 1e-12),
     "KUP": lambda b: (b["high"] - b[["open", "close"]].max(axis=1)) / b["open"],
     "KLOW2": lambda b: (b[["open", "close"]].min(axis=1) - b["low"]) / (b["high"] - b["low"] + 1e-12),
@@ -64,8 +82,8 @@ EXPECTED = {
 }
 
 
-def _moves(bars: pd.DataFrame, of: object) -> pd.Series:
-    moved = bars["close"] - bars["before"]
+def _moves(bars: pd.DataFrame, of: object, column: str = "close") -> pd.Series:
+    moved = bars[column].diff()
     return of(moved).where(moved.notna()).rolling(N).mean()  # type: ignore[operator, no-any-return]
 
 
@@ -85,6 +103,10 @@ def test_there_are_158_in_qlib_s_names_and_order(found: pl.DataFrame) -> None:
     assert features[13:23] == [*(f"ROC{n}" for n in WINDOWS), *(f"MA{n}" for n in WINDOWS)]
     assert features[-1] == "VSUMD60"
     assert found.select(pl.col(features).is_nan().any()).row(0) == (False,) * 158
+
+
+def test_every_feature_is_among_those_that_are_compared(found: pl.DataFrame) -> None:
+    assert {name.rstrip("0123456789") for name in EXPECTED} == {name.rstrip("0123456789") for name in found.columns[2:]}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
