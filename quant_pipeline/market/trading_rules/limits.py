@@ -95,7 +95,13 @@ LIMITS: Final = (
         "none from 1992-05-21; the caps before (5 %, 1 %, 0.5 %) are told in contradictory ways and not kept here",
     ),
     LimitRule(dt.date(1996, 12, 16), _MAIN, _percent(10), _percent(10), "notice of both exchanges, 1996-12"),
-    LimitRule(dt.date(1998, 4, 22), _MAIN, _percent(10), _percent(5), "ST rules of both exchanges, 1998-04-22"),
+    LimitRule(
+        dt.date(1998, 4, 22),
+        _MAIN,
+        _percent(10),
+        _percent(5),
+        "ST rules of both exchanges, 1998-04-22; that PT (to 2002) fell without a limit is not kept here",
+    ),
     LimitRule(
         dt.date(2026, 7, 6),
         _MAIN,
@@ -113,13 +119,20 @@ LIMITS: Final = (
 """A board's rule is the last one whose day has come."""
 
 LISTINGS: Final = (
-    ListingRule(_EXCHANGE_OPENS, (*_MAIN, Board.CHINEXT), 1, None, "first day free, with halts from 2012-03 on"),
+    ListingRule(
+        _EXCHANGE_OPENS,
+        (*_MAIN, Board.CHINEXT),
+        1,
+        None,
+        "first day free, with halts from 2012-03 on; so is a first day after 恢复上市, which is not kept here: no list tells it",
+    ),
     ListingRule(
         dt.date(2014, 1, 1),
         (*_MAIN, Board.CHINEXT),
         0,
         Band(440, 360),
-        "the IPOs from 2014-01-17; 上证发〔2014〕37号, 深证会〔2014〕54号: of the issue price, which is the day's pre_close",
+        "the IPOs from 2014-01-17; 上证发〔2014〕37号, 深证会〔2014〕54号: of the issue price, which is the day's pre_close; that "
+        "the auction of the open ended at 120 % of it is not kept here",
     ),
     ListingRule(dt.date(2019, 7, 22), (Board.STAR,), 5, None, "STAR special trading rules of the SSE, 2019"),
     ListingRule(dt.date(2020, 8, 24), (Board.CHINEXT,), 5, None, "深证上〔2020〕515号"),
