@@ -124,15 +124,15 @@ LISTINGS: Final = (
         (*_MAIN, Board.CHINEXT),
         1,
         None,
-        "first day free, with halts from 2012-03 on; so is a first day after 恢复上市, which is not kept here: no list tells it",
+        "first day free, with halts from 2012-03 on; that one after 恢复上市 is free too is not kept here: no list tells it",
     ),
     ListingRule(
         dt.date(2014, 1, 1),
         (*_MAIN, Board.CHINEXT),
         0,
         Band(440, 360),
-        "the IPOs from 2014-01-17; 上证发〔2014〕37号, 深证会〔2014〕54号: of the issue price, which is the day's pre_close; that "
-        "the auction of the open ended at 120 % of it is not kept here",
+        "the IPOs from 2014-01-17; 上证发〔2014〕37号, 深证会〔2014〕54号: of the issue price, which is the day's pre_close; "
+        "that the auction of the open ended at 120 % of it is not kept here",
     ),
     ListingRule(dt.date(2019, 7, 22), (Board.STAR,), 5, None, "STAR special trading rules of the SSE, 2019"),
     ListingRule(dt.date(2020, 8, 24), (Board.CHINEXT,), 5, None, "深证上〔2020〕515号"),
