@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.market import SESSIONS, in_a_lake
@@ -93,7 +94,7 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
     for column in ("what", "s", "CPU s", "to reach"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for what, seconds, processors, reach in lines:
-        table.add_row(what, *("" if value is None else f"{value:.2f}" for value in (seconds, processors)), reach)
+        table.add_row(escape(what), *("" if value is None else f"{value:.2f}" for value in (seconds, processors)), reach)
     return table
 
 
