@@ -32,8 +32,8 @@ FIRST_RUN_EXTRA_SESSIONS = 5
 _FARTHEST_BACK = 250
 """So many sessions before those that it looks at may a hole reach that `run` fills by itself: a year without a run. What lies
 farther back was asked for alone (`run --date`), and is no reason to fetch all the years in between."""
-_LOOKED_AT = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "index_daily"}
-"""By screens, and by the first backtest: indexes are its benchmark, and a call each whatever the range."""
+_LOOKED_AT = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "dividends", "index_daily"}
+"""By screens, and by the first backtest: whose holders are paid dividends, and whose benchmark an index is."""
 _MISSING = f"""
 SELECT day.unit FROM unnest(%(units)s::text[]) AS day (unit)
 WHERE EXISTS (

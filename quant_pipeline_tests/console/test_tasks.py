@@ -23,7 +23,7 @@ from quant_pipeline_tests.console.ledger import record
 LATEST = dt.date(2026, 11, 20)
 CALENDAR = xshg()
 LAST_121 = CALENDAR.window(LATEST, 121)
-SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "index_daily"]
+SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "dividends", "index_daily"]
 EXTRAS = [name for name in BY_SESSION if name not in SCREENED]
 WEEK_ENDS = CALENDAR.weeks(dt.date(2024, 1, 1), LATEST)
 MONTH_ENDS = (*CALENDAR.months(dt.date(2024, 1, 1), dt.date(2026, 10, 31)), LATEST)
@@ -65,7 +65,7 @@ def test_the_first_run_takes_what_is_looked_at_for_121_sessions_and_the_rest_for
     assert (FIRST_RUN_SESSIONS, FIRST_RUN_EXTRA_SESSIONS) == (121, 5)
     found = missing(warehouse)
     assert found["suspensions"] == Window(LAST_121[0], LATEST)
-    assert found["dividends"] == Window(LAST_121[-5], LATEST)
+    assert found["auction"] == Window(LAST_121[-5], LATEST)
     assert found["weekly_kline"] == Window(CALENDAR.week_end(LAST_121[0]), LATEST)
     assert found["monthly_kline"] == Window(CALENDAR.month_end(LAST_121[0]), LATEST)
 
@@ -86,7 +86,7 @@ def test_one_session_of_what_is_looked_at_is_found_missing(warehouse: Database, 
 def test_one_session_of_the_others_is_found_missing(warehouse: Database, dataset: str) -> None:
     complete(warehouse)
     record(warehouse, [dataset], [LAST_121[-2]], status="failed")
-    assert missing(warehouse) == {"dividends": Window(LAST_121[-2], LATEST)}
+    assert missing(warehouse) == {"auction": Window(LAST_121[-2], LATEST)}
 
 
 def test_a_week_and_a_month_have_watermarks_of_their_own(warehouse: Database) -> None:
@@ -115,7 +115,7 @@ def test_a_list_that_is_not_of_the_session_is_fetched_with_the_session_alone(war
 def test_months_without_a_run_leave_no_hole(warehouse: Database) -> None:
     complete(warehouse, CALENDAR.window(dt.date(2025, 11, 28), 121))
     assert missing(warehouse)["suspensions"] == Window(dt.date(2025, 12, 1), LATEST)
-    assert missing(warehouse)["dividends"] == Window(dt.date(2025, 12, 1), LATEST)
+    assert missing(warehouse)["auction"] == Window(dt.date(2025, 12, 1), LATEST)
 
 
 def test_a_backfill_of_old_years_does_not_stretch_the_window_once_the_gap_is_closed(warehouse: Database) -> None:
