@@ -40,6 +40,7 @@ PAGES = [
         f"docs/{name}.md"
         for name in ("quickstart", "commands", "pages", "data", "rehearsing", "strategies", "backtests", "exports")
     ),
+    *(f"docs/{name}.md" for name in ("accounts", "watchlists", "notifications", "alerts", "rest", "tushare")),
 ]
 _OF_A_NOTEBOOK = ("README.md", "docs/data.md", "docs/backtests.md")
 """Where Python is for a reader to run as it stands; elsewhere it is of a file of his own (see test_recipes.py)."""
@@ -169,6 +170,11 @@ def test_what_only_a_person_can_run_exists(block: Block) -> None:
                 assert {word for word in rest if word.startswith("--")} <= options, line
             elif words[0] != "eval":
                 assert shutil.which(words[0], path=f"{BIN}{os.pathsep}{os.environ['PATH']}"), line
+
+
+def test_no_page_with_a_command_is_left_out() -> None:
+    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md") if "```bash" in page.read_text(encoding="utf-8")}
+    assert {page for page in pages if not page.endswith(".zh.md")} <= {*PAGES}, "the twins have the same blocks (test_docs.py)"
 
 
 def test_every_command_stands_in_the_documents() -> None:
