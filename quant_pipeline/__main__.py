@@ -14,8 +14,9 @@ def _stop(number: int, frame: object) -> None:
 
 
 def main() -> None:
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a background job's Ctrl-C is not meant for it
-        signal.signal(signal.SIGINT, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a background job's Ctrl-C is not meant for it, nor nohup's SIGHUP
+            signal.signal(number, _stop)
     from quant_pipeline.loading import uncollected
 
     with uncollected():

@@ -23,6 +23,7 @@ from quant_pipeline.retelling import for_readers
 from quant_pipeline.sync.checks import Check, Scope, Verdict, checks_of
 from quant_pipeline.sync.ledger import units_of
 from quant_pipeline.sync.periods import labels_of
+from quant_pipeline.sync.progress import tell_step
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read_sql
@@ -47,6 +48,7 @@ def dataset_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
     def checked(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, notifier: NotifierResource
     ) -> Iterator[dg.AssetCheckResult]:
+        tell_step(told("checks of {dataset}", dataset=dataset.name))
         chosen = {key.name for key in context.selected_asset_check_keys}
         for check, verdict, scope in _judged(context.run, dataset, warehouse, notifier, chosen):
             yield dg.AssetCheckResult(asset_key=dataset.name, check_name=check.name, **_facts(check, verdict, scope))

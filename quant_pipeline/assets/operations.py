@@ -14,7 +14,7 @@ from quant_pipeline.assets.alerts import tell_failure
 from quant_pipeline.assets.events import NOTHING
 from quant_pipeline.assets.labels import labelled
 from quant_pipeline.assets.metadata import origin, page_link, table
-from quant_pipeline.language import chinese
+from quant_pipeline.language import chinese, told
 from quant_pipeline.notify import listing
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
@@ -23,6 +23,7 @@ from quant_pipeline.switches import switched_off
 from quant_pipeline.sync.insight import history, stats
 from quant_pipeline.sync.insight.health import health_of, prune, troubles
 from quant_pipeline.sync.insight.status import DatasetStatus, status_of
+from quant_pipeline.sync.progress import tell_step
 from quant_pipeline.warehouse.rows import Row
 
 _STATUSES = {status: chinese(words) for status, words in history.STATUSES.items()}
@@ -48,10 +49,11 @@ def report(zh: str, en: str) -> Callable[[_Teller], dg.AssetsDefinition]:
             dagster_type=NOTHING,
             hooks={tell_failure},
         )
-        def told(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        def told_of(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+            tell_step(told("the report {name}", name=tell.__name__))
             return dg.MaterializeResult(metadata=labelled(origin() | tell(warehouse)))
 
-        return told
+        return told_of
 
     return declare
 

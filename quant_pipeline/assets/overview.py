@@ -26,6 +26,7 @@ from quant_pipeline.partitions import SESSIONS, asked_sessions
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.selections import ON
 from quant_pipeline.switches import switched_off
+from quant_pipeline.sync.progress import tell_step
 from quant_pipeline.warehouse.upsert import replace_rows
 
 _CATCH_UP = dt.timedelta(days=12)
@@ -59,6 +60,7 @@ def _when_the_day_changes() -> dg.AutomationCondition[Any]:
     hooks={tell_failure},
 )
 def market_overview(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
+    tell_step(told("the day at a glance"))
     current, calendar, off = settings.load(), warehouse.calendar(), switched_off()
     lacking = []
     events = Events(context)

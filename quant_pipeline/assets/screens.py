@@ -19,6 +19,7 @@ from quant_pipeline.assets.launchpad import fields_of, grouped
 from quant_pipeline.assets.lineage import reduced
 from quant_pipeline.assets.metadata import SIMULATED, origin, page_link, pictured, table
 from quant_pipeline.charts.picture import Named, picture
+from quant_pipeline.language import told
 from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.market.datasets import DAILY_KLINE, SCREEN_RESULTS
@@ -30,6 +31,7 @@ from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import BARS, Sight, all_of
 from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe, UniverseError
+from quant_pipeline.sync.progress import tell_step
 from quant_pipeline.warehouse.panel import read_panel
 from quant_pipeline.warehouse.screening import screened
 from quant_pipeline.warehouse.screenings import Compared, former_hits, note_screening
@@ -76,6 +78,7 @@ def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefin
     def screen(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource, notifier: NotifierResource
     ) -> Iterator[dg.Output[None]]:
+        tell_step(told("the screen {name}", name=strategy.name))
         asked, universe = _asked(strategy, context.op_execution_context.op_config)
         calendar = warehouse.calendar()
         sessions = asked_sessions(context.run.tags, calendar, Partition.SESSION, calendar.latest())

@@ -143,15 +143,15 @@ def _all_of_run(
     beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
     with progress.shown(console, plans, _uncounted(problems), beside):
         launched = _in_stages(todo, _units(plans), command_id)
-    if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
-        tags = range_tags(Partition.SESSION, session, session)
-        launched.append(launch(DAILY_SYNC, tags, selection=SCREENS, trigger="run", command_id=command_id))
-    # At last, when all that the day is made of is there; without its bars there is no day.
-    if (launched or OVERVIEW in unmade) and latest_stored(warehouse.database, session) == session:
-        tags = range_tags(Partition.SESSION, session, session)
-        launched.append(launch(DAILY_SYNC, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
-    if launched:
-        launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
+        if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
+            tags = range_tags(Partition.SESSION, session, session)
+            launched.append(launch(DAILY_SYNC, tags, selection=SCREENS, trigger="run", command_id=command_id))
+        # At last, when all that the day is made of is there; without its bars there is no day.
+        if (launched or OVERVIEW in unmade) and latest_stored(warehouse.database, session) == session:
+            tags = range_tags(Partition.SESSION, session, session)
+            launched.append(launch(DAILY_SYNC, tags, selection=[OVERVIEW], trigger="run", command_id=command_id))
+        if launched:
+            launch(operations_report.name, {}, trigger="run", command_id=command_id)  # its pages tell of this run too
     return launched, skipped
 
 
@@ -173,7 +173,7 @@ def _todo(
         for task in todo:
             more, unplanned = planning.plans(task.datasets, {each.name: task.window for each in task.datasets}, Request())
             plans, problems = plans + more, problems + unplanned
-    if not todo and planning.unusable and DAILY_KLINE.name in unserved:
+    if planning.unusable and DAILY_KLINE.name in unserved:  # what is derived of bars may still look served
         raise NothingServed(unserved[DAILY_KLINE.name])
     if todo:
         for note in past_session(calendar, session, todo):

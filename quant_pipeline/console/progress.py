@@ -22,6 +22,8 @@ from quant_pipeline.sync.progress import Progress as SyncProgress
 _ALIKE = 3
 """Notices of one kind about one data set that are shown."""
 _MESSAGES = "quant_pipeline.notify."
+_SILENCE = 5.0
+"""Seconds without a line after which it is told, where there is no terminal, what is done while nothing is fetched."""
 _PACE_AFTER = 3.0
 """Seconds after which a pace can be seen."""
 
@@ -42,10 +44,12 @@ class Whole:
         self._done: dict[str, int] = {}
         self._begun: float | None = None
         self._seen_at = 0.0
+        self.step = ""
+        """What is done in between, in words, while nothing is fetched; "" while something is."""
 
     def seen(self, at: SyncProgress) -> None:
         """Takes a progress record in. A data set may come in several plans, one after the other."""
-        self._seen_at = time.monotonic()
+        self._seen_at, self.step = time.monotonic(), ""
         self._begun = self._begun or self._seen_at
         self._uncounted.discard(at.dataset)
         former = self._now.get(at.dataset)
@@ -69,14 +73,14 @@ class Whole:
 
     @property
     def seconds_left(self) -> float | None:
-        """For what has begun at its own pace, for the rest at that of all so far, never below what the sources allow.
+        """Of fetching: what has begun at its own pace, the rest at that of all so far, never below what the sources allow.
 
         It runs down between two looks, and is None where nothing true can be said: until a pace can be seen, while units are
-        not counted, and when what was left has passed.
+        not counted, while something else is done, and when what was left has passed.
         """
         since = time.monotonic() - self._seen_at
         left = self._left_when_seen()
-        return None if left is None or self._uncounted or left <= since else left - since
+        return None if left is None or self._uncounted or self.step or left <= since else left - since
 
     def _left_when_seen(self) -> float | None:
         spent = self._seen_at - self._begun if self._begun is not None else 0.0
@@ -96,7 +100,7 @@ class Whole:
         left = self.seconds_left
         text = say("all: {done:,} of {total:,} units", done=self.done, total=self.total)
         text += f" ({self.uncounted})" if self._uncounted else ""
-        return text if left is None else text + say(", {time} left", time=duration(left))
+        return text if left is None else text + say(", {time} left to fetch", time=duration(left))
 
 
 class _Told(ProgressColumn):
@@ -107,8 +111,8 @@ class _Told(ProgressColumn):
         if whole is None:
             return Text.from_markup(task.fields["told"])
         left = whole.seconds_left
-        time_left = "" if left is None else say("{time} left", time=duration(left))
-        return Text(f"{whole.uncounted} {time_left}".strip())
+        now = whole.step if left is None else say("{time} left to fetch", time=duration(left))
+        return Text(f"{whole.uncounted} {now}".strip())
 
 
 class _Bars(logging.Handler):
@@ -122,6 +126,7 @@ class _Bars(logging.Handler):
         self._all = display.add_task(say("all"), total=whole.total or None, told="", whole=whole)
 
     def emit(self, record: logging.LogRecord) -> None:
+        _take_step(record, self._whole)
         at: SyncProgress | None = getattr(record, "progress", None)
         if at is None:
             return
@@ -149,7 +154,7 @@ class _Notices(logging.Handler):
         self._told: Counter[tuple[object, ...]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "progress", None) is not None or getattr(record, "plan", None) is not None:
+        if any(getattr(record, name, None) is not None for name in ("progress", "plan", "step")):
             return
         if record.name.startswith(_MESSAGES):  # the summary tells what became of each
             return
@@ -171,8 +176,11 @@ class _Lines(logging.Handler):
         super().__init__(logging.DEBUG)
         self._console = console
         self._whole = whole
+        self._wrote_at = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _take_step(record, self._whole) and time.monotonic() - self._wrote_at >= _SILENCE:
+            self._write(f"{self._whole.step} …")
         at: SyncProgress | None = getattr(record, "progress", None)
         if at is None:
             return
@@ -180,8 +188,19 @@ class _Lines(logging.Handler):
         if record.levelno >= logging.INFO:
             failed = f" · {say('{count:,} failed', count=at.failed)}" if at.failed else ""
             told = say_many("{count} row", "{count:,} rows", at.rows) + failed
-            line = f"{at.dataset} {at.done:,}/{at.total:,} · {told} · {self._whole}"
-            self._console.print(line, markup=False, highlight=False)
+            self._write(f"{at.dataset} {at.done:,}/{at.total:,} · {told} · {self._whole}")
+
+    def _write(self, line: str) -> None:
+        self._wrote_at = time.monotonic()
+        self._console.print(line, markup=False, highlight=False)
+
+
+def _take_step(record: logging.LogRecord, whole: Whole) -> bool:
+    """Notes what the record says is done while nothing is fetched; whether it does."""
+    step: str | None = getattr(record, "step", None)
+    if step is not None:
+        whole.step = retold(step)
+    return step is not None
 
 
 @contextmanager

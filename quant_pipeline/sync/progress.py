@@ -32,6 +32,11 @@ class Progress:
         )
 
 
+def tell_step(words: str) -> None:
+    """Tells what is done where nothing is fetched (checks, screens): a log record that carries `words` (told) as its `step`."""
+    _logger.debug("%s", words, extra={"step": words})
+
+
 class ProgressLog:
     """Tells the progress of `total` units: a log record at INFO every two seconds, every 500 units and at the end, else DEBUG.
 

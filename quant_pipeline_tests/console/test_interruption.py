@@ -84,15 +84,17 @@ def clients(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.usefixtures("instance")
-@pytest.mark.parametrize("module", ["click", "pydantic", "psycopg"])
-def test_ctrl_c_is_heard_while_a_command_is_still_being_loaded(module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "number"), [("click", signal.SIGINT), ("pydantic", signal.SIGTERM), ("psycopg", signal.SIGHUP)]
+)
+def test_a_signal_is_heard_while_a_command_is_still_being_loaded(module: str, number: signal.Signals) -> None:
     process = started("status", python=("-X", "importtime"))
     assert process.stderr is not None
     fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)  # it writes no further than it is read: it cannot be through yet
     while not process.stderr.readline().rstrip().endswith(f" {module}"):
         assert process.poll() is None
-    (line,) = [line for line in interrupt(process).splitlines() if not line.startswith("import time:")]
-    assert (process.returncode, line) == (130, f"quant-pipeline: {STOPPED}")
+    (line,) = [line for line in interrupt(process, number).splitlines() if not line.startswith("import time:")]
+    assert (process.returncode, line) == (128 + number, f"quant-pipeline: {STOPPED}")
 
 
 @pytest.mark.usefixtures("instance")

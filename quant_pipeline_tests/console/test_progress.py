@@ -15,7 +15,7 @@ from quant_pipeline.market.datasets import ADJ_FACTOR, DAILY_KLINE
 from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import NOBODY_ANSWERS
 from quant_pipeline.sync.plan import Plan
-from quant_pipeline.sync.progress import Progress, ProgressLog
+from quant_pipeline.sync.progress import Progress, ProgressLog, tell_step
 
 DAYS = [dt.date(2026, 11, 16) + dt.timedelta(days=number) for number in range(4)]
 PLANS = [Plan(dataset, Grain.SESSION, tuple(map(Unit.session, DAYS)), calls=4) for dataset in (DAILY_KLINE, ADJ_FACTOR)]
@@ -100,3 +100,36 @@ def test_what_is_left_runs_down_and_is_not_told_when_it_has_passed(monkeypatch: 
     assert whole.seconds_left == 6.0
     clock[0] += 20
     assert whole.seconds_left is None
+
+
+def test_while_something_else_is_done_than_fetching_it_is_named_and_no_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("quant_pipeline.console.progress.time.monotonic", lambda: now)
+    console = Console(file=io.StringIO(), width=160)
+    logger = logging.getLogger("quant_pipeline.sync.progress")
+    with shown(console, PLANS):
+        for moment, done in ((5.0, 1), (10.0, 2), (15.0, 3)):
+            now = moment
+            logger.info("", extra={"progress": at("daily_kline", done)})
+        now = 15.5
+        tell_step(told("checks of {dataset}", dataset="suspensions"))
+        now = 21.0
+        tell_step(told("checks of {dataset}", dataset="daily_kline"))
+    assert isinstance(console.file, io.StringIO)
+    *_, fetched, checked = console.file.getvalue().split("\n")[:-2]
+    assert fetched.endswith("all: 3 of 8 units, 17 s left to fetch")
+    assert checked == "checks of daily_kline …", "less than five seconds of silence are borne"
+
+
+def test_no_time_is_left_to_fetch_while_something_else_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 5.0
+    monkeypatch.setattr("quant_pipeline.console.progress.time.monotonic", lambda: now)
+    whole = Whole(PLANS)
+    whole.seen(at("daily_kline", 1))
+    now = 10.0
+    whole.seen(at("daily_kline", 2))
+    assert whole.seconds_left
+    whole.step = "checks of daily_kline"
+    assert whole.seconds_left is None
+    whole.seen(at("daily_kline", 3))
+    assert whole.seconds_left
