@@ -17,10 +17,9 @@ from quant_pipeline_tests.console.commanded import checkout
 
 @pytest.fixture
 def live(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """Live mode with an empty database, against a server of Tushare's protocol; it alone is in use."""
+    """Live mode with an empty database, against a server of Tushare's protocol; it alone is in use, and what is derived."""
     url = platform.database.url
     monkeypatch.setenv("QUANT_MODE", "live")
-    monkeypatch.setenv("DERIVED_PRIORITY", "0")
     monkeypatch.setenv("QUANT_DATABASE_URL", url.replace(f"/{platform.database.name}?", "/live_tokens?"))
     with psycopg.connect(url.replace(f"/{platform.database.name}?", "/postgres?"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE live_tokens")
