@@ -10,7 +10,7 @@ import time
 ROUNDS = 5
 COMMANDS = {
     "quant-pipeline --help (to reach: < 1 s)": ["-m", "quant_pipeline.cli", "--help"],
-    "code location load (to reach: < 3 s)": ["-c", "import quant_pipeline.definitions"],
+    "code location load (to reach: < 2 s)": ["-c", "import quant_pipeline.definitions"],
 }
 
 

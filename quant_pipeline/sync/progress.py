@@ -34,7 +34,7 @@ class Progress:
 
 def tell_step(words: str) -> None:
     """Tells what is done where nothing is fetched (checks, screens): a log record that carries `words` (told) as its `step`."""
-    _logger.debug("%s", words, extra={"step": words})
+    _logger.info("%s", words, extra={"step": words})
 
 
 class ProgressLog:
