@@ -1,7 +1,7 @@
 """Every command block of the README and of the documents' pages, run in its order on a small sandbox.
 
 What the pages of docs/ sync is planned only (`--dry-run`): the README's own commands sync. A block that only a person can run
-stands under `<!-- by hand: why -->`: its commands are looked at, not run.
+stands under `<!-- by hand: why -->`: its commands are read as the program reads them, not run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 from dotenv import dotenv_values
 
+from quant_pipeline import settings
 from quant_pipeline.cli import main
 from quant_pipeline.exports.objects import ObjectStoreSettings
 from quant_pipeline.exports.registry import ExportsSettings
@@ -32,6 +33,8 @@ from quant_pipeline.settings import Settings
 from quant_pipeline.sources.registry import priority_variable, registered
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.assets.platform import LATEST, Platform, installed
+from quant_pipeline_tests.door.served import served
+from quant_pipeline_tests.reader import Reader
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -44,6 +47,10 @@ PAGES = [
 ]
 _OF_A_NOTEBOOK = ("README.md", "docs/data.md", "docs/backtests.md")
 """Where Python is for a reader to run as it stands; elsewhere it is of a file of his own (see test_recipes.py)."""
+_OF_A_SCRIPT = "docs/tushare.md"
+"""Where it is run by a process of its own: `quant_pipeline.tushare` sets Tushare's module for the whole process."""
+_CONTROL, _DOOR = "http://127.0.0.1:8765/control", "http://127.0.0.1:8000"
+"""Where the documents have the sandbox's control, and `serve`."""
 BIN = Path(sys.executable).parent
 _BLOCK = re.compile(r"(?:^<!-- by hand: (?P<why>.+?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _OFF = ["auction", "etf_list", "etf_daily", "etf_adj", "convertible_bonds", "cb_daily", "ths_hot"]
@@ -99,10 +106,9 @@ def shell(database: Database, home: Path, tmp_path_factory: pytest.TempPathFacto
 def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that these words name, and what is given to it."""
     command, rest = main, words
-    while rest and isinstance(command, click.Group):
-        if rest[0].startswith("-"):
-            rest = rest[2:]  # --lang zh
-            continue
+    if rest[:1] == ["--lang"]:
+        rest = rest[2:]
+    while rest and isinstance(command, click.Group) and not rest[0].startswith("-"):
         assert rest[0] in command.commands, f"there is no command {' '.join(words)}"
         command, rest = command.commands[rest[0]], rest[1:]
     return command, rest
@@ -120,31 +126,43 @@ def in_words(line: str) -> list[list[str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def reader(shell: Platform) -> Iterator[Reader]:
+    with served(settings.load(), shell.database) as door, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUANT_TUSHARE_URL", f"{door}/dataapi")
+        yield Reader(shell, Path.cwd(), patch, door)
+
+
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.place)
-def test_a_block_does_what_it_says(block: Block, shell: Platform) -> None:
+def test_a_block_does_what_it_says(block: Block, reader: Reader) -> None:
+    shell = reader.platform
+    reader.comes_to(block.place.partition(":")[0])
     if block.language == "sql":
         assert shell.rows(block.text), block.place
     elif block.language == "python":
         if block.place.startswith(_OF_A_NOTEBOOK):
-            (text,) = _of_this_market([block.text], shell)
+            (text,) = _of_this_market([block.text], reader)
             exec(compile(text, block.place, "exec"), {})
+        elif block.place.startswith(_OF_A_SCRIPT):
+            (text,) = _of_this_market([block.text], reader)
+            script = [sys.executable, "-W", "ignore", "-c", text.replace(_DOOR, reader.door)]
+            ran = subprocess.run(script, capture_output=True, text=True, timeout=60)
+            assert ran.returncode == 0, ran
     elif any(line.startswith(("curl", "C=")) for line in block.lines):
-        script = "\n".join(["set -e", *block.lines]).replace("http://127.0.0.1:8765/control", shell.sandbox.control_url)
+        lines = [line.replace(_CONTROL, shell.sandbox.control_url).replace(_DOOR, reader.door) for line in block.lines]
+        script = "\n".join(["set -e", *_of_this_market(lines, reader)])
         ran = subprocess.run(["bash", "-c", script.replace("curl ", "curl -sSf ")], capture_output=True, text=True, timeout=60)
         assert (ran.returncode, ran.stderr) == (0, ""), ran
     else:
         for line in block.lines:
             for words in in_words(line):
                 planned = words[1:2] == ["sync"] and not block.place.startswith("README")
-                _runs([*_of_this_market(words, shell), *(["--dry-run"] if planned and "--dry-run" not in words else [])])
+                _runs([*_of_this_market(words, reader), *(["--dry-run"] if planned and "--dry-run" not in words else [])])
 
 
-def _of_this_market(words: list[str], platform: Platform) -> list[str]:
-    """The documents' two codes as codes that the small market has."""
-    codes = [code for (code,) in platform.rows("SELECT ts_code FROM stock_list WHERE list_status = 'L' ORDER BY ts_code")]
-    theirs = {"600000": "60", "000001": "00"}
-    for documented, begins in theirs.items():
-        here = next((code[:6] for code in codes if code.startswith(begins)), documented)
+def _of_this_market(words: list[str], reader: Reader) -> list[str]:
+    """The documents' shares as shares that the small market has."""
+    for documented, here in reader.names().items():
         words = [word.replace(documented, here) for word in words]
     return words
 
@@ -156,20 +174,39 @@ def _runs(words: list[str]) -> None:
         assert (ran.returncode, ran.stderr.count("\n")) == (0, 1), ran
         assert ran.stderr.startswith("SANDBOX"), "whatever shows its numbers says so"
         return
+    words, file = _into_a_file(words)
     result = CliRunner().invoke(main, words[1:])
     assert result.exit_code == 0, (words, result.output, result.exception)
+    if file is not None:
+        file.write_text(result.stdout, encoding="utf-8")
+
+
+def _into_a_file(words: list[str]) -> tuple[list[str], Path | None]:
+    """What the shell takes off a command: `> file` at its end."""
+    return (words[:-2], Path(words[-1])) if words[-2:-1] == [">"] else (words, None)
 
 
 @pytest.mark.parametrize("block", BY_HAND, ids=lambda block: block.place)
-def test_what_only_a_person_can_run_exists(block: Block) -> None:
+def test_what_only_a_person_can_run_exists(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cookies.json").touch()
     for line in block.lines:
         for words in in_words(line):
             if words[0] == "quant-pipeline":
-                command, rest = command_of(words[1:])
-                options = {option for parameter in command.params for option in parameter.opts}
-                assert {word for word in rest if word.startswith("--")} <= options, line
-            elif words[0] != "eval":
+                command, rest = command_of(_into_a_file(words)[0][1:])
+                with command.make_context(words[-1], rest):  # what the program refuses fails here, with its sentence
+                    continue
+            if words[0] != "eval":
                 assert shutil.which(words[0], path=f"{BIN}{os.pathsep}{os.environ['PATH']}"), line
+
+
+def test_an_option_that_stands_in_the_text_exists() -> None:
+    for page in [*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md")]:
+        for named in re.findall(r"`(quant-pipeline [^`]+)`", _BLOCK.sub("", page.read_text(encoding="utf-8"))):
+            command, rest = command_of(named.split()[1:])
+            parameters = command.get_params(click.Context(command))
+            options = {option for parameter in parameters for option in (*parameter.opts, *parameter.secondary_opts)}
+            assert set(re.findall(r"--[\w-]+", " ".join(rest))) <= options, (page.name, named)
 
 
 def test_no_page_with_a_command_is_left_out() -> None:
