@@ -122,6 +122,11 @@ def test_the_query_for_more_hits_asks_for_those_of_their_screen() -> None:
     assert "Screened: success" in text, "nothing was synced"
 
 
+def test_a_screen_that_failed_has_not_found_nothing() -> None:
+    assert "Screens: no hits in this session." in shown(hits=[])
+    assert "no hits" not in shown(status="failed", hits=[], errors=["screen_mine: mine: it failed on these bars"])
+
+
 def test_nothing_to_do_is_said_in_words() -> None:
     text = shown(nothing_to_do=True, hits=[])
     assert "Nothing to do" in text
