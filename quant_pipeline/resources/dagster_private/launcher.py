@@ -8,8 +8,9 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
 from quant_pipeline import settings
+from quant_pipeline.partitions import key_of
 from quant_pipeline.resources import opened
-from quant_pipeline.resources.dagster_private.unchosen import key_of, unchosen
+from quant_pipeline.resources.dagster_private.unchosen import unchosen
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.warehouse.database import Database
 
@@ -25,10 +26,9 @@ class QuantRunLauncher(DefaultRunLauncher):
     """
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        if (partitions := unchosen(context)) is not None:
-            latest = key_of(partitions, opened.calendar(opened.database()).latest())
-            if latest is not None:
-                self._instance.add_run_tags(context.dagster_run.run_id, {"dagster/partition": latest})
+        if (partition := unchosen(context)) is not None:
+            latest = key_of(partition, opened.calendar(opened.database()).latest())
+            self._instance.add_run_tags(context.dagster_run.run_id, {"dagster/partition": latest})
         super().launch_run(context)
 
     @property

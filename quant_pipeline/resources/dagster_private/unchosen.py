@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import dagster as dg
 from dagster._core.launcher import LaunchRunContext
+
+from quant_pipeline.market.dataset import Partition
+from quant_pipeline.partitions import PARTITIONS
 
 _NAMED = ("dagster/partition", "dagster/asset_partition_range_start")
 
 
-def unchosen(context: LaunchRunContext) -> dg.PartitionsDefinition[str] | None:
-    """The partitions of the run's job, where it has some and the run names none of them.
+def unchosen(context: LaunchRunContext) -> Partition | None:
+    """Which partitions the run's job has, where it has some and the run names none of them.
 
     Dagster's launchpad preselects no partition, asks "Are you sure?", and lets the run begin; it fails at its first asset that
     rests on another one with partitions. Changed names of the partition sets: it does so again (test_ui_place.py).
@@ -24,10 +25,13 @@ def unchosen(context: LaunchRunContext) -> dg.PartitionsDefinition[str] | None:
     repository = location.get_repository(origin.repository_origin.repository_name)
     for each in repository.get_partition_sets():
         if each.job_name == run.job_name and each.has_partitions_definition():
-            return each.get_partitions_definition()
+            return _kind_of(each.get_partitions_definition())
     return None
 
 
-def key_of(partitions: dg.PartitionsDefinition[str], session: dt.date) -> str | None:
-    """The key of the partition that the session lies in; None where it lies before all of them."""
-    return max((key for key in partitions.get_partition_keys() if key <= session.isoformat()), default=None)
+def _kind_of(definition: dg.PartitionsDefinition[str]) -> Partition | None:
+    """Sessions, weeks and months begin at different times."""
+    for kind, ours in PARTITIONS.items():
+        if ours is not None and ours.cron_schedule == getattr(definition, "cron_schedule", None):
+            return kind
+    return None
