@@ -8,24 +8,22 @@ imports this sends no call to Tushare itself any more.
 
 from __future__ import annotations
 
-import http.client
 import os
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 import tushare as _tushare
 from tushare.pro import client as _client
 from tushare.util import upass as _upass
 
+from quant_pipeline.answering import pages_answer
 from quant_pipeline.language import say
 
 URL: Final = "QUANT_TUSHARE_URL"
 TOKEN: Final = "QUANT_TUSHARE_TOKEN"
 _ANY = "quant-pipeline"
-_PATIENCE = 2.0
 
 
 class NoDoor(ConnectionError):
@@ -40,20 +38,7 @@ def address() -> str:
 
     current = settings.load(or_here=True)
     offered = (f"http://{current.serve_host}:{current.serve_port}", current.pages_url)
-    return next((each for each in offered if _answers(each)), offered[0]) + "/dataapi"
-
-
-def _answers(base: str) -> bool:
-    parts = urlsplit(base)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
-    try:
-        connection.request("GET", "/look/style.css")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return next((each for each in offered if pages_answer(each)), offered[0]) + "/dataapi"
 
 
 def _asked(url: str, **call: Any) -> requests.Response:
@@ -95,7 +80,7 @@ def pro_bar(*asked: Any, **named: Any) -> Any:
         return _tushare.pro_bar(*asked, **named)
     except OSError:
         where = _client.DataApi._DataApi__http_url
-        if _answers(where):
+        if pages_answer(where):
             raise
     raise NoDoor(_nobody(where))
 

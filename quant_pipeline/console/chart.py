@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from quant_pipeline.answering import pages_answer
 from quant_pipeline.charts.kline import AVERAGES, Shown, kline, table_of
 from quant_pipeline.charts.lookup import by_code, fetching
 from quant_pipeline.charts.periods import Frequency
@@ -28,7 +28,6 @@ from quant_pipeline.warehouse.reads import read
 _DRAWN = 160
 """Bars of a picture."""
 _LISTED = 6
-_PATIENCE = 2.0
 _ADJUSTED = {"qfq": "前复权", "hfq": "后复权", "raw": "不复权"}
 _SIMULATED = "SANDBOX 沙盒：模拟行情，非真实数据"
 
@@ -153,18 +152,4 @@ def _write(database: Database, listing: Listing, out: Path, *, freq: str, adjust
 def _served(settings: Settings, address: str) -> str | None:
     """Where the page answers: beside `ui`, or by `serve`."""
     alone = f"http://{settings.serve_host}:{settings.serve_port}"
-    return next((f"{base}{address}" for base in (settings.pages_url, alone) if _answers(base)), None)
-
-
-def _answers(base: str) -> bool:
-    """Whether our pages answer there: their style is theirs alone."""
-    parts = urlsplit(base)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
-    try:
-        connection.request("GET", f"{parts.path}/look/style.css")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return next((f"{base}{address}" for base in (settings.pages_url, alone) if pages_answer(base)), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import os
@@ -111,9 +110,9 @@ def serve(
             if not console.is_terminal:
                 console.print(starting)
             with console.status(starting):
-                _wait_until(lambda: _answers(pages, "/static/icon.svg"), look_after_them)
+                _wait_until(lambda: answering.answers(f"{pages.address}/static/icon.svg"), look_after_them)
                 _show(say("Pages"), pages.address, console)
-                _wait_until(lambda: _answers(place), look_after_them)
+                _wait_until(lambda: answering.answers(f"{place.address}/server_info"), look_after_them)
                 answered.append(True)
                 look_after_them()
                 _show(say("Dagster UI"), place.address, console)
@@ -187,17 +186,6 @@ def _wait_until(fulfilled: Callable[[], bool], look_after: Callable[[], None]) -
         if time.monotonic() > looked + _LOOK_AT_FIRST:
             looked = time.monotonic()
             look_after()
-
-
-def _answers(place: Place, path: str = "/server_info") -> bool:
-    connection = http.client.HTTPConnection(place.address.removeprefix("http://"), timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _show(name: str, address: str | None, console: Console) -> None:
