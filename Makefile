@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 ifdef UV
 	@echo "Setting up $(VENV) with uv (once) …"
 	@uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
-	@uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[ui,dev]'
+	@uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[ui,dev]'
 else
 	@echo "Setting up $(VENV) with pip (a minute or two, once; uv would be faster) …"
 	@"$(PYTHON)" -m venv $(VENV)
@@ -38,7 +38,7 @@ endif
 
 $(DOCS): $(READY)
 	@echo "Adding what the documents are made with, what weighs portfolios, and a server of S3 for the tests …"
-	@$(if $(UV),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio,s3]'
+	@$(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) --constraint constraints.txt --editable '.[docs,portfolio,s3]'
 	@touch $@
 
 run: setup ## Run the main job: sync, check, screen, notify 运行主任务

@@ -303,12 +303,13 @@ def _units(plans: Sequence[Plan]) -> int:
 def _in_stages(todo: Sequence[tasks.Task], planned: int, command_id: str) -> list[Launched]:
     """Runs the tasks of `run`: at once what needs nothing of each other, so that the quotas of both are used."""
 
-    def lane(stage: tasks.Stage) -> list[Launched]:
-        of_stage = [task for task in todo if task.stage is stage]
-        return [_launched(task, screens=task.whole, planned=planned, trigger="run", command_id=command_id) for task in of_stage]
+    def lane(*of_lane: tasks.Task) -> list[Launched]:
+        return [_launched(task, screens=task.whole, planned=planned, trigger="run", command_id=command_id) for task in of_lane]
 
-    lists = lane(tasks.Stage.FIRST)
-    return lists + side_by_side(partial(lane, tasks.Stage.MAIN), partial(lane, tasks.Stage.BESIDE))
+    staged = {stage: [task for task in todo if task.stage is stage] for stage in tasks.Stage}
+    lists = lane(*staged[tasks.Stage.FIRST])
+    bars = side_by_side(partial(lane, *staged[tasks.Stage.MAIN]), partial(lane, *staged[tasks.Stage.BESIDE]))
+    return lists + bars + side_by_side(*(partial(lane, task) for task in staged[tasks.Stage.LAST]))
 
 
 def _launched(

@@ -32,8 +32,10 @@ FIRST_RUN_EXTRA_SESSIONS = 5
 _FARTHEST_BACK = 250
 """So many sessions before those that it looks at may a hole reach that `run` fills by itself: a year without a run. What lies
 farther back was asked for alone (`run --date`), and is no reason to fetch all the years in between."""
-_LOOKED_AT = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "dividends", "index_daily"}
-"""By screens, and by the first backtest: whose holders are paid dividends, and whose benchmark an index is."""
+_LOOKED_AT = {"suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "index_daily"}
+"""By screens, and by the first backtest, whose benchmark an index is."""
+_PAID = {"dividends"}
+"""To the holders of the first backtest: of as many sessions, but no screen waits for them."""
 _MISSING = f"""
 SELECT day.unit FROM unnest(%(units)s::text[]) AS day (unit)
 WHERE EXISTS (
@@ -54,11 +56,13 @@ SELECT count(*), count(*) FILTER (WHERE EXISTS (
 
 
 class Stage(Enum):
-    """When a task of `run` has its turn: before all others, in a row with them, or beside them, for it needs none of them."""
+    """When a task of `run` has its turn: before all others, with the bars, beside these, for it needs none of them, or after
+    them, for it is judged by them."""
 
     FIRST = auto()
     MAIN = auto()
     BESIDE = auto()
+    LAST = auto()
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,11 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
     daily = [SOURCED[name] for name in BY_SESSION if name not in without]
     lists = [SOURCED[name] for name in DAILY_LISTS if name not in without]
     screened = [dataset for dataset in daily if dataset.name in _LOOKED_AT]
-    extras = [dataset for dataset in daily if dataset.name not in _LOOKED_AT]
+    paid = [dataset for dataset in daily if dataset.name in _PAID]
+    extras = [dataset for dataset in daily if dataset not in (*screened, *paid)]
     stale = bool(_first_missing(database, [Unit.snapshot(calendar.latest())], lists))
-    start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_SESSIONS, "daily_kline"), screened)
+    looked_at = _sessions(database, calendar, end, FIRST_RUN_SESSIONS, "daily_kline")
+    start = _first_missing(database, looked_at, screened)
     on = switched_on().keys() - {*without}
     boards = _missing_boards(database, calendar, on)
     tasks = []
@@ -93,9 +99,13 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
         lists = []
     if stale or start is not None:
         tasks.append(Task(DAILY_SYNC, (*lists, *screened), Window(start or end, end), whole=True))
-    start = _first_missing(database, _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily"), extras)
-    if start is not None:
-        tasks.append(Task(DAILY_SYNC, tuple(extras), Window(start, end)))
+    few = _sessions(database, calendar, end, FIRST_RUN_EXTRA_SESSIONS, "etf_daily")
+    later: dict[dt.date, list[Dataset]] = {}
+    for datasets, sessions in ((paid, looked_at), (extras, few)):
+        start = _first_missing(database, sessions, datasets)
+        if start is not None:
+            later.setdefault(start, []).extend(datasets)
+    tasks += [Task(DAILY_SYNC, tuple(of_them), Window(since, end), stage=Stage.LAST) for since, of_them in later.items()]
     for job, periodic in ((WEEKLY_SYNC, (WEEKLY_KLINE,)), (MONTHLY_SYNC, (MONTHLY_KLINE, INDEX_WEIGHTS))):
         first = {}
         for dataset in (each for each in periodic if each.name in on):
@@ -104,7 +114,7 @@ def missing_tasks(database: Database, calendar: Calendar, end: dt.date, *, witho
             if start is not None:
                 first[dataset] = start
         if first:
-            tasks.append(Task(job, tuple(first), Window(min(first.values()), end)))
+            tasks.append(Task(job, tuple(first), Window(min(first.values()), end), stage=Stage.LAST))
     if boards:
         tasks.append(Task(REFERENCE_SYNC, boards, Window(end, end), stage=Stage.BESIDE))
     return tasks

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import pytest
 
 from quant_pipeline.console.choices import chosen_datasets
-from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, asked_tasks, missing_tasks
+from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, Stage, asked_tasks, missing_tasks
 from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
-from quant_pipeline.market.datasets import SOURCED
+from quant_pipeline.market.datasets import AUCTION, DIVIDENDS, SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
 from quant_pipeline.warehouse.database import Database
@@ -23,8 +23,8 @@ from quant_pipeline_tests.console.ledger import record
 LATEST = dt.date(2026, 11, 20)
 CALENDAR = xshg()
 LAST_121 = CALENDAR.window(LATEST, 121)
-SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "dividends", "index_daily"]
-EXTRAS = [name for name in BY_SESSION if name not in SCREENED]
+SCREENED = ["suspensions", "daily_kline", "adj_factor", "daily_basic", "price_limits", "index_daily"]
+EXTRAS = [name for name in BY_SESSION if name not in (*SCREENED, "dividends")]
 WEEK_ENDS = CALENDAR.weeks(dt.date(2024, 1, 1), LATEST)
 MONTH_ENDS = (*CALENDAR.months(dt.date(2024, 1, 1), dt.date(2026, 10, 31)), LATEST)
 
@@ -65,6 +65,7 @@ def test_the_first_run_takes_what_is_looked_at_for_121_sessions_and_the_rest_for
     assert (FIRST_RUN_SESSIONS, FIRST_RUN_EXTRA_SESSIONS) == (121, 5)
     found = missing(warehouse)
     assert found["suspensions"] == Window(LAST_121[0], LATEST)
+    assert found["dividends"] == Window(LAST_121[0], LATEST)
     assert found["auction"] == Window(LAST_121[-5], LATEST)
     assert found["weekly_kline"] == Window(CALENDAR.week_end(LAST_121[0]), LATEST)
     assert found["monthly_kline"] == Window(CALENDAR.month_end(LAST_121[0]), LATEST)
@@ -80,6 +81,33 @@ def test_one_session_of_what_is_looked_at_is_found_missing(warehouse: Database, 
     complete(warehouse)
     record(warehouse, [dataset], [LAST_121[60]], status="failed")
     assert missing(warehouse) == {"suspensions": Window(LAST_121[60], LATEST)}
+
+
+def test_dividends_that_lack_are_fetched_alone_and_nothing_is_screened_again_for_them(warehouse: Database) -> None:
+    complete(warehouse)
+    record(warehouse, ["dividends"], [LAST_121[60]], status="failed")
+    (task,) = missing_tasks(warehouse, CALENDAR, LATEST)
+    assert [dataset.name for dataset in task.datasets] == ["dividends"]
+    assert (task.window, task.whole) == (Window(LAST_121[60], LATEST), False)
+
+
+def test_what_is_judged_by_the_bars_comes_after_them_and_of_one_session_in_one_run(warehouse: Database) -> None:
+    def stages() -> list[tuple[str, Stage]]:
+        found = missing_tasks(warehouse, CALENDAR, LATEST)
+        return [(next((each.name for each in task.datasets if each.dated), "lists"), task.stage) for task in found]
+
+    assert stages() == [
+        ("lists", Stage.FIRST),
+        ("suspensions", Stage.MAIN),
+        ("dividends", Stage.LAST),
+        ("auction", Stage.LAST),
+        ("weekly_kline", Stage.LAST),
+        ("monthly_kline", Stage.LAST),
+        ("lists", Stage.BESIDE),
+    ]
+    complete(warehouse)
+    record(warehouse, BY_SESSION, [LATEST], status="failed")
+    assert stages() == [("suspensions", Stage.MAIN), ("dividends", Stage.LAST)]
 
 
 @pytest.mark.parametrize("dataset", EXTRAS)
@@ -115,7 +143,8 @@ def test_a_list_that_is_not_of_the_session_is_fetched_with_the_session_alone(war
 def test_months_without_a_run_leave_no_hole(warehouse: Database) -> None:
     complete(warehouse, CALENDAR.window(dt.date(2025, 11, 28), 121))
     assert missing(warehouse)["suspensions"] == Window(dt.date(2025, 12, 1), LATEST)
-    assert missing(warehouse)["auction"] == Window(dt.date(2025, 12, 1), LATEST)
+    (later,) = (task for task in missing_tasks(warehouse, CALENDAR, LATEST) if AUCTION in task.datasets)
+    assert (DIVIDENDS in later.datasets, later.window) == (True, Window(dt.date(2025, 12, 1), LATEST))
 
 
 def test_a_backfill_of_old_years_does_not_stretch_the_window_once_the_gap_is_closed(warehouse: Database) -> None:

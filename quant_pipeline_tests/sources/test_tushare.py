@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from threading import Event
@@ -162,6 +163,15 @@ def test_an_answer_larger_than_any_true_one_is_dropped(limiter: Limiter, monkeyp
     bomb = tushare_rows(["ts_code"], [["x" * 2**21]])
     with serving(_answering(lambda _: bomb)) as url, pytest.raises(SourceError, match="larger than"):
         TushareSource("token", url, xshg(), limiter, FREE).fetch(DAILY_KLINE, Unit.session(SESSION), Tally())
+
+
+def test_an_answer_is_read_as_python_s_own_json_reads_it() -> None:
+    """Servers write NaN for a gap, which no JSON knows, and whole numbers of any length."""
+    fields, row = ["ts_code", "name", "amount", "vol"], ["000001.SZ", "平安银行", 1_234_567.891, 2**70]
+    with serving(_answering(lambda _: tushare_rows(fields, [row, ["000002.SZ", None, math.nan, 1]]))) as url:
+        frame = client_of("token", url, 30).query("daily")
+    assert frame.iloc[0].tolist() == row
+    assert frame["amount"].isna().tolist() == [False, True]
 
 
 def test_tushare_itself_is_asked_over_https_and_an_address_set_by_hand_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from psycopg import sql
 
 from quant_pipeline.market.datasets import DAILY_KLINE, NAME_HISTORY, SCREEN_RESULTS, STOCK_LIST
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.reads import read, read_sql
-from quant_pipeline.warehouse.upsert import Upserted, UpsertError, replace_rows, upsert, upsert_each
+from quant_pipeline.warehouse.upsert import (
+    COMPUTED,
+    Upserted,
+    UpsertError,
+    _copy,
+    _Statements,
+    replace_rows,
+    upsert,
+    upsert_each,
+)
 from quant_pipeline_tests.warehouse.bars import daily_bars
 
 BARS = daily_bars(50, 4)
@@ -355,6 +365,34 @@ def test_a_list_of_one_source_ends_no_row_of_another(connection: psycopg.Connect
     assert replace_rows(connection, SCREEN_RESULTS, hits("d"), where=where, source="akshare").deleted == 1
     left = "SELECT source, string_agg(ts_code, '' ORDER BY ts_code) FROM screen_results GROUP BY 1 ORDER BY 1"
     assert connection.execute(left).fetchall() == [("akshare", "d"), ("tushare", "ab")]
+
+
+def test_what_left_a_list_is_found_without_comparing_each_row_with_each(warehouse: Database) -> None:
+    """Of a new table the planner knows nothing, and takes thousands of rows for a handful."""
+    count = 3_000
+    names = [f"{number:06d}.SZ" for number in range(count)]
+    where = {"screen": "dual_ma", "trade_date": SESSION}
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        connection.execute("ALTER TABLE screen_results SET (autovacuum_enabled = off)")
+        replace_rows(connection, SCREEN_RESULTS, hits(names), where=where)
+        connection.commit()
+        statements = _Statements(SCREEN_RESULTS, ())
+        cursor.execute(statements.incoming)
+        _copy(cursor, statements.copy, hits(names[1:]).select(SCREEN_RESULTS.column_names))
+        asked = {"source": COMPUTED, **{f"where_{name}": value for name, value in where.items()}}
+        plan = cursor.execute(sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + statements.delete(where), asked).fetchone()
+    assert plan is not None
+    assert sum(_compared_in_vain(node) for node in _nodes(plan[0][0]["Plan"])) < count
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def _compared_in_vain(node: dict[str, Any]) -> float:
+    return float(node.get("Rows Removed by Join Filter", 0)) * float(node["Actual Loops"])
 
 
 SOURCES = ("tushare", "akshare", "baostock")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -46,6 +47,8 @@ class Scope:
     calendar: Calendar
     codes: Sequence[str] = ()
     """Only these were asked for; empty: all that owe rows. Checks that are `of_codes` look at them alone."""
+    found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What one check counted and another needs too, under a name."""
 
     def only(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of the codes that were asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -25,6 +26,18 @@ BOARD_MISSING_TOLERATED = 0.05
 of the market, and no odd listing."""
 _NAMED = 5
 _OTHER = "other 其他"
+_COUNTED = "counted"
+_LACKING = pl.Schema({"trade_date": pl.Date(), "ts_code": pl.String()})
+_BOARDS = pl.Schema(
+    {
+        "trade_date": pl.Date(),
+        "board": pl.String(),
+        "due": pl.Int64(),
+        "missing": pl.Int64(),
+        "first": pl.List(pl.String()),
+        "tolerated": pl.Float64(),
+    }
+)
 _DOUBTFUL = {
     Partition.SESSION: marked("{count} of {total} sessions have rows that are refused or doubtful"),
     Partition.WEEK: marked("{count} of {total} weeks have rows that are refused or doubtful"),
@@ -39,6 +52,16 @@ WHERE status = 'partial' AND error_class <> 'unserved' ORDER BY trade_date
 """
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """The rows due against the rows stored. `boards`: trade_date, board, due, missing, first (some of the missing codes),
+    tolerated · `judged`: rows due of sessions whose halts are known · `missing`: trade_date, ts_code of those that lack."""
+
+    boards: pl.DataFrame
+    judged: int
+    missing: pl.DataFrame
+
+
 def _row_count(scope: Scope) -> Verdict:
     """Every row due, counted by session and board."""
     roster = _roster(scope)
@@ -46,10 +69,9 @@ def _row_count(scope: Scope) -> Verdict:
         return Verdict(True, marked("no session to look at"))
     if roster.listed.is_empty():
         return Verdict(True, told("no {lists} to count against", lists=" or ".join(scope.dataset.universe)))
-    found = list(_counts(scope, roster))
-    if not found:
+    boards = _counted(scope, roster).boards
+    if boards.is_empty():
         return Verdict(True, marked("no row is due"))
-    boards = pl.concat(found)
     due, missing, tolerated = pl.col("due"), pl.col("missing"), pl.col("tolerated")
     session_short = missing.sum().over("trade_date") > tolerated * due.sum().over("trade_date")
     board_short = missing > pl.max_horizontal(pl.lit(BOARD_MISSING_TOLERATED), 2 * tolerated) * due
@@ -73,17 +95,12 @@ def _every_row(scope: Scope) -> Verdict:
     roster = _roster(scope)
     if roster is None:
         return Verdict(True, marked("no session to look at"))
-    looked_at, lacking = 0, [pl.DataFrame(schema={"trade_date": pl.Date, "ts_code": pl.String})]
-    for due in _stored(scope, roster):
-        known = [day for day in due["trade_date"].unique() if roster.knows_halts([day])]
-        judged = due.filter(pl.col("trade_date").is_in(known))
-        looked_at += judged.height
-        lacking.append(judged.filter("missing").select("trade_date", "ts_code"))
-    rows = pl.concat(lacking).sort("trade_date", "ts_code")
+    counted = _counted(scope, roster)
+    rows = counted.missing.sort("trade_date", "ts_code")
     named = ", ".join(f"{code} {day}" for day, code in rows.head(_NAMED).iter_rows())
     more = ", …" if rows.height > _NAMED else ""
-    text = told("{count} of {total} rows due are missing", count=rows.height, total=looked_at)
-    return Verdict(rows.is_empty(), f"{text}: {named}{more}" if named else text, looked_at, rows.head(PAGE))
+    text = told("{count} of {total} rows due are missing", count=rows.height, total=counted.judged)
+    return Verdict(rows.is_empty(), f"{text}: {named}{more}" if named else text, counted.judged, rows.head(PAGE))
 
 
 def _nothing_unreplaced(scope: Scope) -> Verdict:
@@ -112,21 +129,36 @@ def _stored(scope: Scope, roster: Roster) -> Iterator[pl.DataFrame]:
             yield due.filter(pl.col("trade_date") != latest) if empty else due
 
 
-def _counts(scope: Scope, roster: Roster) -> Iterator[pl.DataFrame]:
-    """trade_date, board, due, missing, first (some of the missing codes), tolerated."""
-    for due in _stored(scope, roster):
-        tolerated = {day: _tolerated(scope, roster, day) for day in due["trade_date"].unique()}
-        if not tolerated:
-            continue
-        yield (
-            due.group_by("trade_date", board_of(pl.col("ts_code")).fill_null(_OTHER).alias("board"))
-            .agg(
-                due=pl.len(),
-                missing=pl.col("missing").sum(),
-                first=pl.col("ts_code").filter("missing").sort().head(_NAMED),
-            )
-            .with_columns(tolerated=pl.col("trade_date").replace_strict(tolerated, return_dtype=pl.Float64))
+def _counted(scope: Scope, roster: Roster) -> _Counted:
+    """Counted once for both checks: the keys of 121 sessions are 640,000 rows, and four data sets have them."""
+    if _COUNTED not in scope.found:
+        boards, missing, judged = [pl.DataFrame(schema=_BOARDS)], [pl.DataFrame(schema=_LACKING)], 0
+        for due in (each for each in _stored(scope, roster) if each.height):
+            boards.append(_by_board(scope, roster, due))
+            known = due.filter(pl.col("trade_date").is_in([day for day in _days(due) if roster.knows_halts([day])]))
+            judged += known.height
+            missing.append(known.filter("missing").select(list(_LACKING)))
+        scope.found[_COUNTED] = _Counted(pl.concat(boards), judged, pl.concat(missing))
+    counted: _Counted = scope.found[_COUNTED]
+    return counted
+
+
+def _by_board(scope: Scope, roster: Roster, due: pl.DataFrame) -> pl.DataFrame:
+    tolerated = {day: _tolerated(scope, roster, day) for day in _days(due)}
+    return (
+        due.group_by("trade_date", board_of(pl.col("ts_code")).fill_null(_OTHER).alias("board"))
+        .agg(
+            due=pl.len(),
+            missing=pl.col("missing").sum(),
+            first=pl.col("ts_code").filter("missing").sort().head(_NAMED),
         )
+        .with_columns(tolerated=pl.col("trade_date").replace_strict(tolerated, return_dtype=pl.Float64))
+        .cast(_BOARDS)
+    )
+
+
+def _days(due: pl.DataFrame) -> list[dt.date]:
+    return due["trade_date"].unique().to_list()
 
 
 def _tolerated(scope: Scope, roster: Roster, day: dt.date) -> float:
