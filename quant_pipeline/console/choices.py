@@ -6,6 +6,7 @@ stands is said back: `Choice.notes`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -34,6 +35,8 @@ _LISTED_BY = {
     "etf_list": Kind.ETF,
     "convertible_bonds": Kind.CONVERTIBLE_BOND,
 }
+_K_LINES = re.compile("(?<=[日周月])[kKＫｋ]线?")
+"""日K and 日K线 are what the names of data sets call 日线."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def chosen_datasets(names: Sequence[str], periods: Sequence[str]) -> list[Datase
 def known_datasets(names: Sequence[str], among: Mapping[str, Dataset]) -> list[str]:
     """The data sets' names, of names that may be Chinese or pinyin. ValueError as `chosen_datasets`."""
     named = [Named(dataset.name, dataset.zh) for dataset in among.values()]
-    found = {name: name if name in among else _code(meant_by(name, named)) for name in names}
+    found = {name: name if name in among else _code(meant_by(_K_LINES.sub("线", name), named)) for name in names}
     _refuse_unknown("data set", [name for name, code in found.items() if code is None], named)
     return [code for code in found.values() if code is not None]
 

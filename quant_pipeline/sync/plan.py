@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quant_pipeline.language import told
-from quant_pipeline.market.dataset import Dataset
+from quant_pipeline.market.dataset import Coverage, Dataset
 from quant_pipeline.sources.base import Source
 from quant_pipeline.sources.policy import RatePolicy
 from quant_pipeline.sources.router import Router
@@ -100,7 +100,9 @@ def plan_rows(
     if not labels:
         return Plan(dataset, Grain.SESSION, ())
     asked = codes or roster.listed_between(labels[0], labels[-1]) or dataset.codes
-    by_session = _Way(Grain.SESSION, tuple(Unit.session(day) for day in labels), roster.rows_on(labels))
+    # Of what no code owes (suspensions, dividends) a session has few rows; else about one for each code that is listed.
+    rows = [1] * len(labels) if dataset.coverage is Coverage.ANY else roster.rows_on(labels)
+    by_session = _Way(Grain.SESSION, tuple(Unit.session(day) for day in labels), rows)
     by_code = _by_code(dataset, roster, labels, asked, whole=not codes)
     only_by_code = router.serving(dataset, Grain.CODE) and not router.serving(dataset, Grain.SESSION)
     if dataset.universe and not asked and only_by_code:

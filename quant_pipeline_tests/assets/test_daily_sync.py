@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from typing import cast
 
 import dagster as dg
 import pytest
 
-from quant_pipeline.market.datasets import INDEX_DAILY
+from quant_pipeline.market.datasets import INDEX_DAILY, SOURCED
 from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
 from quant_pipeline_tests.assets.platform import LATEST, Platform, observations, plain
 
@@ -101,6 +103,30 @@ def test_a_list_s_event_counts_its_rows_and_shows_some(week: Week) -> None:
         assert week.platform.rows(f"SELECT count(*) FROM {asset}") == [(metadata["dagster/row_count"],)]
         shown = min(10, int(str(metadata["dagster/row_count"])))
         assert len(metadata["preview"].records) == shown > 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("asset", [*BY_SESSION, *LISTS])
+def test_a_preview_fits_its_pane_is_rounded_and_names_what_it_leaves_out(week: Week, asset: str) -> None:
+    metadata = week.metadata(asset, week.keys[-1] if asset in BY_SESSION else None)
+    preview = cast(dg.TableMetadataValue, metadata["preview"])
+    rows, names = [record.data for record in preview.records], [column.name for column in preview.schema.columns]
+    shown = {name: max(_signs(part) for part in (*name.split(" "), *(_cell(row[name]) for row in rows))) for name in names}
+    assert sum(shown.values()) + 3 * len(shown) <= 64 or len(shown) == 1
+    assert all(figure == round(figure, 4) for row in rows for figure in row.values() if isinstance(figure, float))
+    left_out = [each.split(" ")[0] for each in str(metadata.get("more_columns", "")).split(", ") if each]
+    kept = [name.split(" ")[0] for name in shown]
+    named = set(SOURCED[asset].column_names) - ({"trade_date"} if asset in BY_SESSION else set())
+    assert not {*kept} & {*left_out}
+    assert named - {*kept, *left_out} <= {"name"}, "the name stands beside its code"
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _signs(text: str) -> int:
+    """Chinese letters are as wide as two others."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def test_the_last_session_of_the_bars_has_a_candlestick_picture(week: Week) -> None:

@@ -51,7 +51,16 @@ def test_unknown_names_are_told_with_what_was_perhaps_meant(names: list[str], pe
 
 @pytest.mark.parametrize(
     ("typed", "name"),
-    [("日线", "daily_kline"), ("rx", "daily_kline"), ("复权因子", "adj_factor"), ("zxhq", "weekly_kline"), ("热榜", "ths_hot")],
+    [
+        ("日线", "daily_kline"),
+        ("日k线", "daily_kline"),
+        ("周K", "weekly_kline"),
+        ("月Ｋ线", "monthly_kline"),
+        ("rx", "daily_kline"),
+        ("复权因子", "adj_factor"),
+        ("zxhq", "weekly_kline"),
+        ("热榜", "ths_hot"),
+    ],
 )
 def test_data_sets_answer_to_their_chinese_names_and_their_pinyin_and_it_is_said(typed: str, name: str) -> None:
     assert [dataset.name for dataset in chosen_datasets([typed], [])] == [name]

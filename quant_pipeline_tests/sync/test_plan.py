@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from quant_pipeline.market.dataset import Dataset
-from quant_pipeline.market.datasets import DAILY_KLINE, INDEX_DAILY, STOCK_LIST, THS_HOT, THS_MEMBERS, WEEKLY_KLINE
+from quant_pipeline.market.datasets import DAILY_KLINE, DIVIDENDS, INDEX_DAILY, STOCK_LIST, THS_HOT, THS_MEMBERS, WEEKLY_KLINE
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.sources.base import Source, Tally, serves
 from quant_pipeline.sources.failures import FailureClass, SourceError
@@ -65,6 +65,10 @@ class Narrow(Base):
     """By session, pages of two rows."""
 
     name = "narrow"
+
+    @serves(DIVIDENDS, by=(Grain.SESSION,), api="dividend", page=2)
+    def dividends(self, unit: Unit, tally: Tally) -> pl.DataFrame:
+        raise NotImplementedError
 
     @serves(DAILY_KLINE, by=(Grain.SESSION,), api="daily", page=2)
     def daily(self, unit: Unit, tally: Tally) -> pl.DataFrame:
@@ -126,6 +130,12 @@ def test_the_grain_is_the_one_of_fewer_calls_and_of_equal_ones_the_session() -> 
     assert (by_session.grain, by_session.calls, by_session.labels) == (Grain.SESSION, 2, ())
     assert names(by_session) == [str(day) for day in DAYS[:2]]
     assert plan([Wide()], two, DAYS[:1]).calls == 1
+
+
+def test_of_what_no_code_owes_a_session_is_a_page_however_many_are_listed() -> None:
+    many = roster(*(f"60000{n}.SH" for n in range(9)), dataset=DIVIDENDS)
+    assert plan_rows(DIVIDENDS, Router([Narrow()]), many, DAYS).calls == len(DAYS)
+    assert plan([Narrow()], [f"60000{n}.SH" for n in range(9)]).calls == 5 * len(DAYS)
 
 
 def test_a_full_page_costs_one_more_call() -> None:
