@@ -140,8 +140,8 @@ def _all_of_run(
 ) -> tuple[list[Launched], list[str]]:
     """What `run` launched, and what it left out. `unmade`: screens and overview that the session has none of yet."""
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
-    beside = {dataset.name for task in todo if task.stage is tasks.Stage.BESIDE for dataset in task.datasets}
-    with progress.shown(console, plans, _uncounted(problems), beside):
+    beside = {name for names in _names(todo, tasks.Stage.BESIDE) for name in names}
+    with progress.shown(console, plans, _uncounted(problems), beside, _names(todo, tasks.Stage.LAST)):
         launched = _in_stages(todo, _units(plans), command_id)
         if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
             tags = range_tags(Partition.SESSION, session, session)
@@ -294,6 +294,11 @@ def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanErro
     unserved = {} if order.named else planning.unserved(order.datasets, order.request)
     served = [dataset for dataset in order.datasets if dataset.name not in unserved]
     return *planning.plans(served, order.windows, order.request, order.symbols), unserved
+
+
+def _names(todo: Sequence[tasks.Task], stage: tasks.Stage) -> list[list[str]]:
+    """The data sets of each task of the stage."""
+    return [[dataset.name for dataset in task.datasets] for task in todo if task.stage is stage]
 
 
 def _units(plans: Sequence[Plan]) -> int:

@@ -31,10 +31,16 @@ _PACE_AFTER = 3.0
 class Whole:
     """How far all of a command has come. What was planned is corrected by what each data set says when it begins."""
 
-    def __init__(self, plans: Sequence[Plan], uncounted: Sequence[str] = (), beside: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        uncounted: Sequence[str] = (),
+        beside: Collection[str] = (),
+        last: Sequence[Collection[str]] = (),
+    ) -> None:
         """`uncounted`: data sets that come as well, and whose units are not known before others are there · `beside`: those
-        that are fetched beside the others, not after them."""
-        self._uncounted, self._beside = set(uncounted), beside
+        that are fetched beside the others, not after them · `last`: those that come after them, group beside group."""
+        self._uncounted, self._beside, self._last = set(uncounted), beside, last
         self._units: dict[str, int] = {}
         self._minutes: dict[str, float] = {}
         for plan in plans:
@@ -87,14 +93,16 @@ class Whole:
         if spent < _PACE_AFTER or not self.done:
             return None
         pace = spent / self.done
-        left = {True: 0.0, False: 0.0}
+        left = {}
         for name, units in self._units.items():
             at = self._now.get(name)
             if at is None:
-                left[name in self._beside] += max(units * pace, self._minutes.get(name, 0.0) * 60)
+                left[name] = max(units * pace, self._minutes.get(name, 0.0) * 60)
             elif at.done < at.total:
-                left[name in self._beside] += (at.total - at.done) * pace if at.seconds_left is None else at.seconds_left
-        return max(left.values())
+                left[name] = (at.total - at.done) * pace if at.seconds_left is None else at.seconds_left
+        beside = sum(left.pop(name, 0.0) for name in self._beside)
+        last = max((sum(left.pop(name, 0.0) for name in group) for group in self._last), default=0.0)
+        return max(beside, sum(left.values()) + last)
 
     def __str__(self) -> str:
         left = self.seconds_left
@@ -205,10 +213,14 @@ def _take_step(record: logging.LogRecord, whole: Whole) -> bool:
 
 @contextmanager
 def shown(
-    console: Console, plans: Sequence[Plan] = (), uncounted: Sequence[str] = (), beside: Collection[str] = ()
+    console: Console,
+    plans: Sequence[Plan] = (),
+    uncounted: Sequence[str] = (),
+    beside: Collection[str] = (),
+    last: Sequence[Collection[str]] = (),
 ) -> Iterator[None]:
     """Shows what is under way of the `plans`, and that some data sets are `uncounted`, while the body runs; plain lines where
-    the output is no terminal. `beside`: those that do not follow the others."""
+    the output is no terminal. `beside`, `last`: as `Whole` has them."""
     logger = logging.getLogger("quant_pipeline")
     columns = (
         TextColumn("{task.description:<16}"),
@@ -217,7 +229,7 @@ def shown(
         TimeElapsedColumn(),
         _Told(),
     )
-    whole = Whole(plans, uncounted, beside)
+    whole = Whole(plans, uncounted, beside, last)
     with Progress(*columns, console=console, transient=True) as display:
         handlers: list[logging.Handler] = [
             _Bars(display, whole) if console.is_terminal else _Lines(console, whole),

@@ -65,10 +65,24 @@ def test_that_nobody_answers_is_told_of_a_few_units_of_whichever_data_sets_and_t
     assert [line for line in lines[3:] if line] == ["Sources that cannot be reached: more of the same; the summary counts them"]
 
 
-def test_what_goes_beside_the_others_takes_no_time_of_its_own() -> None:
-    def left(dataset: str, seconds: float) -> Progress:
-        return Progress(dataset, 1, 4, rows=1, failed=0, rows_per_second=1.0, seconds_left=seconds)
+def left(dataset: str, seconds: float) -> Progress:
+    return Progress(dataset, 1, 4, rows=1, failed=0, rows_per_second=1.0, seconds_left=seconds)
 
+
+def test_of_what_comes_last_side_by_side_the_longest_group_counts() -> None:
+    whole = Whole(PLANS, beside={"ths_members"}, last=[["dividends"], ["etf_daily", "cb_daily"], ["weekly_kline"]])
+    for dataset, seconds in (("daily_kline", 60.0), ("adj_factor", 5.0), ("dividends", 20.0), ("weekly_kline", 7.0)):
+        whole.seen(left(dataset, seconds))
+    whole.seen(left("ths_members", 70.0))
+    whole._begun = whole._seen_at - 10
+    assert whole._left_when_seen() == 60.0 + 5.0 + 20.0
+    for dataset in ("etf_daily", "cb_daily"):
+        whole.seen(left(dataset, 15.0))
+    whole._begun = whole._seen_at - 10
+    assert whole._left_when_seen() == 60.0 + 5.0 + 30.0
+
+
+def test_what_goes_beside_the_others_takes_no_time_of_its_own() -> None:
     whole = Whole(PLANS, beside={"adj_factor"})
     whole.seen(left("daily_kline", 60.0))
     whole.seen(left("adj_factor", 90.0))
