@@ -27,17 +27,6 @@ of the market, and no odd listing."""
 _NAMED = 5
 _OTHER = "other 其他"
 _COUNTED = "counted"
-_LACKING = pl.Schema({"trade_date": pl.Date(), "ts_code": pl.String()})
-_BOARDS = pl.Schema(
-    {
-        "trade_date": pl.Date(),
-        "board": pl.String(),
-        "due": pl.Int64(),
-        "missing": pl.Int64(),
-        "first": pl.List(pl.String()),
-        "tolerated": pl.Float64(),
-    }
-)
 _DOUBTFUL = {
     Partition.SESSION: marked("{count} of {total} sessions have rows that are refused or doubtful"),
     Partition.WEEK: marked("{count} of {total} weeks have rows that are refused or doubtful"),
@@ -132,13 +121,13 @@ def _stored(scope: Scope, roster: Roster) -> Iterator[pl.DataFrame]:
 def _counted(scope: Scope, roster: Roster) -> _Counted:
     """Counted once for both checks: the keys of 121 sessions are 640,000 rows, and four data sets have them."""
     if _COUNTED not in scope.found:
-        boards, missing, judged = [pl.DataFrame(schema=_BOARDS)], [pl.DataFrame(schema=_LACKING)], 0
+        boards, missing, judged = [], [pl.DataFrame(schema={"trade_date": pl.Date, "ts_code": pl.String})], 0
         for due in (each for each in _stored(scope, roster) if each.height):
             boards.append(_by_board(scope, roster, due))
             known = due.filter(pl.col("trade_date").is_in([day for day in _days(due) if roster.knows_halts([day])]))
             judged += known.height
-            missing.append(known.filter("missing").select(list(_LACKING)))
-        scope.found[_COUNTED] = _Counted(pl.concat(boards), judged, pl.concat(missing))
+            missing.append(known.filter("missing").select("trade_date", "ts_code"))
+        scope.found[_COUNTED] = _Counted(pl.concat(boards) if boards else pl.DataFrame(), judged, pl.concat(missing))
     counted: _Counted = scope.found[_COUNTED]
     return counted
 
@@ -153,7 +142,6 @@ def _by_board(scope: Scope, roster: Roster, due: pl.DataFrame) -> pl.DataFrame:
             first=pl.col("ts_code").filter("missing").sort().head(_NAMED),
         )
         .with_columns(tolerated=pl.col("trade_date").replace_strict(tolerated, return_dtype=pl.Float64))
-        .cast(_BOARDS)
     )
 
 
