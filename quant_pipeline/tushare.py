@@ -24,6 +24,8 @@ from quant_pipeline.language import say
 URL: Final = "QUANT_TUSHARE_URL"
 TOKEN: Final = "QUANT_TUSHARE_TOKEN"
 _ANY = "quant-pipeline"
+_UNDER = "/dataapi"
+"""Where calls go, under the address at which our pages answer."""
 
 
 class NoDoor(ConnectionError):
@@ -38,7 +40,7 @@ def address() -> str:
 
     current = settings.load(or_here=True)
     offered = (f"http://{current.serve_host}:{current.serve_port}", current.pages_url)
-    return next((each for each in offered if pages_answer(each)), offered[0]) + "/dataapi"
+    return next((each for each in offered if pages_answer(each)), offered[0]) + _UNDER
 
 
 def _asked(url: str, **call: Any) -> requests.Response:
@@ -80,7 +82,7 @@ def pro_bar(*asked: Any, **named: Any) -> Any:
         return _tushare.pro_bar(*asked, **named)
     except OSError:
         where = _client.DataApi._DataApi__http_url
-        if pages_answer(where):
+        if pages_answer(where.removesuffix(_UNDER)):
             raise
     raise NoDoor(_nobody(where))
 

@@ -1,5 +1,5 @@
 """Tushare's own client, unmodified, with others' modules under it: a `requests` that is bounded in time and size and follows no
-redirects, and a `json` that is four times as fast (it was a quarter of a first run's work)."""
+redirects, and a `json` that is four times as fast (it took a quarter of a first run's Python)."""
 
 from __future__ import annotations
 

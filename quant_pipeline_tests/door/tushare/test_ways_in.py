@@ -143,3 +143,26 @@ def test_without_a_door_it_says_where_it_asked_and_what_to_start(tmp_path: Path,
         f"{tmp_path} (another folder: set QUANT_HOME), or name a door with QUANT_TUSHARE_URL"
     }
     assert told[2].startswith("nothing answers at http://127.0.0.1:9, where QUANT_TUSHARE_URL leads: ")
+
+
+REFUSED = """
+import quant_pipeline.tushare as ts
+try:
+    ts.pro_bar(ts_code='600000.SH', freq='5min', start_date='2026-11-16 09:30:00', end_date='2026-11-16 15:00:00')
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("path", ["", "/dataapi"])
+def test_a_bar_that_an_open_door_refuses_is_not_told_as_a_door_that_is_shut(serving: str, path: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("QUANT_", "TUSHARE_"))}
+    ran = subprocess.run(
+        [sys.executable, "-c", REFUSED],
+        env=environment | {"QUANT_TUSHARE_URL": f"{serving}{path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[-1] == "OSError", "not NoDoor"
