@@ -18,7 +18,7 @@ from quant_pipeline.market.calendar import Calendar
 from quant_pipeline.market.dataset import Dataset
 from quant_pipeline.market.datasets import STOCK_LIST, SUSPENSIONS, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
-from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox import starter
 from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.limiter import Limiter
@@ -90,7 +90,7 @@ def workbench(*, calls_a_minute: int = 0) -> Iterator[Workbench]:
             pass
         database = Database.from_settings(Settings(QUANT_HOME=home))
         database.upgrade()
-        yield Workbench(home, database, service.ensure_running(home), xshg())
+        yield Workbench(home, database, starter.ensure_running(home), xshg())
         database.close()
     finally:
         process.terminate()

@@ -14,12 +14,12 @@ from threading import Thread
 import pytest
 
 from quant_pipeline.loopback import without_proxy
-from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox import starter
 
 VENDORS = """
 import sys
 from pathlib import Path
-from quant_pipeline.sandbox.service import ensure_running
+from quant_pipeline.sandbox.starter import ensure_running
 from quant_pipeline.sources.tushare_client import client_of
 from quant_pipeline.sources.worker import ClientProcess
 
@@ -71,7 +71,7 @@ def test_no_call_to_the_sandbox_goes_through_the_environment_s_proxy(tmp_path: P
                 check=False,
             )
     finally:
-        service.stop(tmp_path)
+        starter.stop(tmp_path)
     assert heard == []
     assert done.returncode == 0, done.stderr
 

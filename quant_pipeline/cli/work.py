@@ -39,7 +39,7 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
         from quant_pipeline.console.interruption import interruptible
         from quant_pipeline.console.nothing_to_do import nothing_to_do
         from quant_pipeline.console.wanted import widen
-        from quant_pipeline.resources import opened
+        from quant_pipeline.resources import opened, upstream
 
         settings, console = prepared(as_json)
         database = opened.database()
@@ -47,6 +47,7 @@ def run(date: dt.datetime | None, as_json: bool) -> None:
         widen(database, calendar, last - dt.timedelta(days=_BEFORE) if last else None)
         done = nothing_to_do(settings, console, database, calendar, date=last, began=began)
         if done is None:
+            upstream.start_ahead(settings)  # it loads while this process loads Dagster
             with uncollected():
                 from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
                 from quant_pipeline.resources.warehouse import WarehouseResource
@@ -111,7 +112,7 @@ def sync(
         from quant_pipeline.console.nothing_to_do import nothing_failed
         from quant_pipeline.console.wanted import widen
         from quant_pipeline.market.datasets import SOURCED
-        from quant_pipeline.resources import opened
+        from quant_pipeline.resources import opened, upstream
         from quant_pipeline.warehouse.listings import listings
 
         settings, console = prepared(as_json)
@@ -150,6 +151,7 @@ def sync(
             if (done := nothing_failed(settings, console, database, windows_of, began=began)) is not None:
                 finish(done, settings, console, as_json)
                 return
+        upstream.start_ahead(settings)
         with uncollected():
             from quant_pipeline.console import commands  # with Dagster's definitions, which are made of what is wanted
 

@@ -22,6 +22,7 @@ from quant_pipeline.console.nothing_to_do import OVERVIEW, refuse_when_busy
 from quant_pipeline.console.past_session import past_session, without_the_newest
 from quant_pipeline.console.planning import Planner, planner
 from quant_pipeline.console.render import show_total
+from quant_pipeline.console.turns import turn_after
 from quant_pipeline.console.windows import Window, session_of, taken_instead
 from quant_pipeline.jobs import operations_report
 from quant_pipeline.language import say
@@ -306,15 +307,20 @@ def _units(plans: Sequence[Plan]) -> int:
 
 
 def _in_stages(todo: Sequence[tasks.Task], planned: int, command_id: str) -> list[Launched]:
-    """Runs the tasks of `run`: at once what needs nothing of each other, so that the quotas of both are used."""
+    """Runs the tasks of `run`: at once what needs nothing of each other, so that the quotas of all are used."""
 
     def lane(*of_lane: tasks.Task) -> list[Launched]:
         return [_launched(task, screens=task.whole, planned=planned, trigger="run", command_id=command_id) for task in of_lane]
 
     staged = {stage: [task for task in todo if task.stage is stage] for stage in tasks.Stage}
+    bars, beside, last = (staged[stage] for stage in (tasks.Stage.MAIN, tasks.Stage.BESIDE, tasks.Stage.LAST))
     lists = lane(*staged[tasks.Stage.FIRST])
-    bars = side_by_side(partial(lane, *staged[tasks.Stage.MAIN]), partial(lane, *staged[tasks.Stage.BESIDE]))
-    return lists + bars + side_by_side(*(partial(lane, task) for task in staged[tasks.Stage.LAST]))
+    with turn_after({dataset.name for task in bars for dataset in task.datasets}) as turn:
+        return lists + side_by_side(
+            partial(turn.at_the_latest_after, partial(lane, *bars)),
+            partial(lane, *beside),
+            *(partial(turn.after, partial(lane, task)) for task in last),
+        )
 
 
 def _launched(

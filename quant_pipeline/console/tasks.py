@@ -56,8 +56,8 @@ SELECT count(*), count(*) FILTER (WHERE EXISTS (
 
 
 class Stage(Enum):
-    """When a task of `run` has its turn: before all others, with the bars, beside these, for it needs none of them, or after
-    them, for it is judged by them."""
+    """When a task of `run` has its turn: before all others, with the bars, beside these, for it needs none of them, or as soon
+    as they are fetched, for it is judged by them."""
 
     FIRST = auto()
     MAIN = auto()

@@ -42,10 +42,19 @@ def settings_of(source: type[Source], current: Settings) -> SourceSettings | Non
 def settings_now(source: type[Source], current: Settings) -> SourceSettings | None:
     """The same of a source in use whose server may have moved: of the sandbox as it runs now (it is not started for that).
     None where it does not run, and for all other servers: these stay where they are."""
-    from quant_pipeline.sandbox.service import running_at
+    from quant_pipeline.sandbox.starter import running_at
 
     addresses = running_at(current.home) if _simulated(source, current) else None
     return None if addresses is None else _of_sandbox(source, addresses)
+
+
+def start_ahead(current: Settings) -> None:
+    """Begins to start the sandbox, where it stands in for a source in use, beside what is done before that is asked."""
+    from quant_pipeline.sandbox import starter
+
+    ranks = registry.priorities()
+    if any(ranks[name] and _simulated(kind, current) for name, kind in registry.registered().sources.items()):
+        starter.start_ahead(current.home)
 
 
 def lacking(current: Settings) -> dict[str, str]:
@@ -141,7 +150,7 @@ def _rt_k(settings: Settings) -> dict[str, str]:
 
 
 def _sandbox(settings: Settings) -> Addresses:
-    from quant_pipeline.sandbox.service import ensure_running
+    from quant_pipeline.sandbox.starter import ensure_running
 
     return ensure_running(settings.home)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from quant_pipeline.market import clock
 from quant_pipeline.sandbox import service
 from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.sandbox.assembly import CALLS_A_MINUTE
 from quant_pipeline.sandbox.simulation.interface import Market
+from quant_pipeline.sandbox.starter import SandboxError, token_file
 
 CODES = 5_400
 _EXAMPLE = '{"kind": "status", "status": 502, "api": "daily", "times": 2}'
@@ -20,16 +23,20 @@ _EXAMPLE = '{"kind": "status", "status": 502, "api": "daily", "times": 2}'
 def simulated(home: Path, codes: int) -> Market:
     """The simulated market of a home; its snapshots are kept there. Imported when built: the servers listen before."""
     from quant_pipeline.sandbox.simulation.exchange import Exchange
+    from quant_pipeline.sandbox.simulation.sessions import SandboxTimeError
     from quant_pipeline.sandbox.simulation.simulated_market import SimulatedMarket
 
-    return SimulatedMarket(Exchange(codes=codes, cache=home / "sandbox"))
+    exchange = Exchange(codes=codes, cache=home / "sandbox")
+    with suppress(SandboxTimeError):  # told to who asks
+        exchange.year(clock.today().year)  # a new home's takes three seconds: they pass before anybody asks
+    return SimulatedMarket(exchange)
 
 
 def announce(addresses: Addresses, home: Path) -> None:
     """Prints where the sandbox listens, how it is controlled, and the lines that point a pipeline at it."""
     print("SANDBOX 沙盒: a simulated exchange; every price and message is made up")
     print(f"  inbox    {addresses.inbox_url}")
-    print(f"  control  {addresses.control_url}, with the token in {service.token_file(home)}, for example:")
+    print(f"  control  {addresses.control_url}, with the token in {token_file(home)}, for example:")
     control = f"curl -H 'Authorization: Bearer {addresses.control_token}' -H 'Content-Type: application/json'"
     print(f"    {control} {addresses.control_url}/faults -d '{_EXAMPLE}'")
     print(f"    {control} {addresses.control_url}/calls")
@@ -72,7 +79,7 @@ def main() -> None:
             idle=options.idle,
             announce=partial(announce, home=home),
         )
-    except service.SandboxError as error:
+    except SandboxError as error:
         sys.exit(str(error))
 
 

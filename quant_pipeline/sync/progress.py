@@ -37,6 +37,11 @@ def tell_step(words: str) -> None:
     _logger.info("%s", words, extra={"step": words})
 
 
+def tell_ended(dataset: str) -> None:
+    """Tells that the sync of a data set has ended, whatever came of it: a log record at DEBUG that names it as its `ended`."""
+    _logger.debug("%s: ended", dataset, extra={"ended": dataset})
+
+
 class ProgressLog:
     """Tells the progress of `total` units: a log record at INFO every two seconds, every 500 units and at the end, else DEBUG.
 

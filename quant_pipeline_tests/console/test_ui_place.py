@@ -20,7 +20,7 @@ from quant_pipeline import answering, settings
 from quant_pipeline.console import ui
 from quant_pipeline.forked import titled
 from quant_pipeline.resources.daemon_presence import DaemonPresence, running_daemon
-from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox import starter
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline.warehouse.presence import Presence
 from quant_pipeline_tests.assets.platform import Platform
@@ -195,7 +195,7 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
     finally:
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=120)
-        service.stop(home)
+        starter.stop(home)
     assert process.returncode == 130
     assert settings.load().pages_url != pages
     assert error.splitlines() == [f"quant-pipeline: {ui.STOPPED}"]

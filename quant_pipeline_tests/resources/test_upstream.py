@@ -10,7 +10,7 @@ import trustme
 from pydantic import Field, SecretStr
 
 from quant_pipeline.resources import upstream
-from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox import starter
 from quant_pipeline.settings import load
 from quant_pipeline.sources.akshare import AkshareSettings, AkshareSource
 from quant_pipeline.sources.baostock import BaostockSettings, BaostockSource
@@ -36,7 +36,7 @@ def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.setenv("TUSHARE_TOKEN", REAL)
     monkeypatch.setenv("PUSHPLUS_TOKEN", REAL)
     yield tmp_path
-    service.stop(tmp_path)
+    starter.stop(tmp_path)
 
 
 def test_in_sandbox_mode_the_sandbox_is_started_and_the_user_s_tokens_stay_at_home(sandbox_home: Path) -> None:

@@ -15,14 +15,14 @@ import pytest
 import requests
 
 from quant_pipeline.market import clock
-from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox import starter
 from quant_pipeline.sandbox.addresses import Addresses
 
 
 @pytest.fixture
 def own_home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    service.stop(tmp_path)
+    starter.stop(tmp_path)
 
 
 def health(addresses: Addresses) -> dict[str, object]:
@@ -34,10 +34,10 @@ def health(addresses: Addresses) -> dict[str, object]:
 
 def test_it_is_started_once_and_stopped(own_home: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
-        found = set(threads.map(lambda _: service.ensure_running(own_home), range(4)))
+        found = set(threads.map(lambda _: starter.ensure_running(own_home), range(4)))
     (addresses,) = found
     pid = health(addresses)["pid"]
-    assert health(service.ensure_running(own_home))["pid"] == pid
+    assert health(starter.ensure_running(own_home))["pid"] == pid
     assert addresses.environment() == {
         "TUSHARE_URL": f"http://127.0.0.1:{addresses.port}/dataapi",
         "TUSHARE_TOKEN": "sandbox-token",
@@ -61,15 +61,15 @@ def test_it_is_started_once_and_stopped(own_home: Path) -> None:
         "CURL_CA_BUNDLE": addresses.ca_file,
         "NO_PROXY": "localhost,127.0.0.1",
     }
-    assert service.stop(own_home)
+    assert starter.stop(own_home)
     assert not psutil.pid_exists(int(str(pid)))
-    assert not service.stop(own_home)
+    assert not starter.stop(own_home)
 
 
 def test_its_clock_follows_whoever_asks(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert health(service.ensure_running(own_home))["now"] == "2026-11-20T18:00:00+08:00"
+    assert health(starter.ensure_running(own_home))["now"] == "2026-11-20T18:00:00+08:00"
     monkeypatch.setenv(clock.NOW_VARIABLE, "2026-11-19T12:00")
-    addresses = service.ensure_running(own_home)
+    addresses = starter.ensure_running(own_home)
     assert health(addresses)["now"] == "2026-11-19T12:00:00+08:00"
     broken = requests.post(
         f"{addresses.control_url}/clock", json={"now": "noon"}, headers=addresses.control_headers, timeout=10
@@ -79,32 +79,32 @@ def test_its_clock_follows_whoever_asks(own_home: Path, monkeypatch: pytest.Monk
 
 
 def test_a_killed_one_is_replaced(own_home: Path) -> None:
-    first = health(service.ensure_running(own_home))["pid"]
+    first = health(starter.ensure_running(own_home))["pid"]
     process = psutil.Process(int(str(first)))
     process.kill()
     process.wait(60)
-    assert health(service.ensure_running(own_home))["pid"] != first
+    assert health(starter.ensure_running(own_home))["pid"] != first
 
 
 def test_one_that_is_started_again_is_found_where_it_was_unless_somebody_took_its_ports(own_home: Path) -> None:
     def places(addresses: Addresses) -> list[int]:
         return [addresses.port, addresses.baostock_port, addresses.proxy_port]
 
-    first = service.ensure_running(own_home)
+    first = starter.ensure_running(own_home)
     process = psutil.Process(int(str(health(first)["pid"])))
     process.kill()
     process.wait(60)
-    second = service.ensure_running(own_home)
+    second = starter.ensure_running(own_home)
     assert places(second) == places(first)
-    service.stop(own_home)
+    starter.stop(own_home)
     with socket.create_server((first.host, first.baostock_port)):
-        third = service.ensure_running(own_home)
+        third = starter.ensure_running(own_home)
     assert third.port == first.port
     assert third.baostock_port != first.baostock_port
 
 
 def test_it_ends_with_its_home_folder(own_home: Path) -> None:
-    addresses = service.ensure_running(own_home)
+    addresses = starter.ensure_running(own_home)
     process = psutil.Process(int(str(health(addresses)["pid"])))
     (own_home / "sandbox" / "server.json").unlink()
     process.wait(60)
@@ -112,20 +112,20 @@ def test_it_ends_with_its_home_folder(own_home: Path) -> None:
 
 def test_a_start_that_fails_shows_the_log(own_home: Path) -> None:
     (own_home / "sandbox" / "inbox.jsonl").mkdir(parents=True)
-    with pytest.raises(service.SandboxError, match=r"did not start[\s\S]*inbox"):
-        service.ensure_running(own_home)
+    with pytest.raises(starter.SandboxError, match=r"did not start[\s\S]*inbox"):
+        starter.ensure_running(own_home)
 
 
 def test_the_control_token_is_for_its_owner_only_and_new_at_each_start(own_home: Path) -> None:
-    addresses = service.ensure_running(own_home)
+    addresses = starter.ensure_running(own_home)
     file = own_home / "sandbox" / "control.token"
     assert file.read_text() == addresses.control_token
     assert file.stat().st_mode & 0o077 == 0
     assert addresses.control_token not in (own_home / "sandbox" / "server.json").read_text()
     assert addresses.control_token not in repr(addresses)
-    service.stop(own_home)
+    starter.stop(own_home)
     assert not file.exists()
-    assert service.ensure_running(own_home).control_token != addresses.control_token
+    assert starter.ensure_running(own_home).control_token != addresses.control_token
 
 
 def test_the_foreground_command_prints_its_doors_and_ends_when_idle(own_home: Path) -> None:
@@ -140,7 +140,7 @@ def test_the_foreground_command_prints_its_doors_and_ends_when_idle(own_home: Pa
 
 
 def test_there_is_one_sandbox_to_a_home(own_home: Path) -> None:
-    service.ensure_running(own_home)
+    starter.ensure_running(own_home)
     state = orjson.loads((own_home / "sandbox" / "server.json").read_bytes())
     command = [sys.executable, "-m", "quant_pipeline.sandbox", "--home", str(own_home)]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -17,7 +17,7 @@ from quant_pipeline.market.datasets import THS_INDUSTRIES, TRADE_CALENDAR
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.resources import upstream
 from quant_pipeline.resources.sources import SourcesResource
-from quant_pipeline.sandbox import service
+from quant_pipeline.sandbox import starter
 from quant_pipeline.sandbox.addresses import Addresses
 from quant_pipeline.settings import load
 from quant_pipeline.sources.baostock import BaostockSource
@@ -47,12 +47,12 @@ def of_baostock(at: Addresses, limiter: Limiter) -> Source:
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("QUANT_NOW", "2026-11-20T20:00")
     yield tmp_path
-    service.stop(tmp_path)
+    starter.stop(tmp_path)
 
 
 @pytest.mark.parametrize("made", [of_tushare, of_baostock])
 def test_a_call_that_a_dying_sandbox_cut_is_made_again_to_the_next_one(own_home: Path, limiter: Limiter, made: Made) -> None:
-    first = service.ensure_running(own_home)
+    first = starter.ensure_running(own_home)
     source = made(first, limiter)
     control = {"headers": first.control_headers, "timeout": 30}
     pid = requests.get(f"{first.control_url}/health", **control).json()["pid"]
@@ -67,7 +67,7 @@ def test_a_call_that_a_dying_sandbox_cut_is_made_again_to_the_next_one(own_home:
         process = psutil.Process(pid)
         process.kill()
         process.wait(60)
-        service.ensure_running(own_home)
+        starter.ensure_running(own_home)
 
     replacing = threading.Thread(target=replace)
     replacing.start()
@@ -89,7 +89,7 @@ def test_one_that_had_to_take_other_ports_is_found_by_every_source_at_its_next_c
     monkeypatch.setenv("QUANT_RATE_LIMITS", str(limits))
     with SourcesResource().opened(warehouse, xshg(), presence) as (sources, _), ExitStack() as strangers:
         by_name = {source.name: source for source in sources}
-        first = service.ensure_running(own_home)
+        first = starter.ensure_running(own_home)
         pid = requests.get(f"{first.control_url}/health", headers=first.control_headers, timeout=30).json()["pid"]
         process = psutil.Process(pid)
         process.kill()
@@ -99,7 +99,7 @@ def test_one_that_had_to_take_other_ports_is_found_by_every_source_at_its_next_c
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind((first.host, port))  # it does not listen: who comes is refused
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        second = service.ensure_running(own_home)
+        second = starter.ensure_running(own_home)
         assert {second.port, second.baostock_port, second.proxy_port}.isdisjoint(
             {first.port, first.baostock_port, first.proxy_port}
         )
@@ -110,7 +110,7 @@ def test_one_that_had_to_take_other_ports_is_found_by_every_source_at_its_next_c
 def test_a_server_that_was_set_by_hand_stays_where_it_is(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_HOME", str(own_home))
     assert upstream.settings_now(TushareSource, load()) is None, "none runs, and none is started"
-    at = service.ensure_running(own_home)
+    at = starter.ensure_running(own_home)
     found = upstream.settings_now(TushareSource, load())
     assert isinstance(found, TushareSettings)
     assert found.url == at.tushare_url
