@@ -162,7 +162,7 @@ class _Notices(logging.Handler):
         self._told: Counter[tuple[object, ...]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if any(getattr(record, name, None) is not None for name in ("progress", "plan", "step")):
+        if any(getattr(record, name, None) is not None for name in ("progress", "plan", "step", "ended")):
             return
         if record.name.startswith(_MESSAGES):  # the summary tells what became of each
             return

@@ -15,7 +15,7 @@ class Turn(logging.Handler):
     """Comes when the sync of each of the data sets has ended, whatever came of it, or what syncs them has ended without."""
 
     def __init__(self, datasets: Collection[str]) -> None:
-        super().__init__(logging.DEBUG)
+        super().__init__()
         self._awaited = set(datasets)
         self._come = threading.Event()
 
