@@ -137,7 +137,7 @@ class _Screening:
         latest = self.calendar.latest()
         for session in sessions:
             found = hits.filter(pl.col("trade_date") == session)
-            with self.warehouse.database.connect() as connection, connection.transaction():
+            with self.warehouse.database.pool.connection() as connection, connection.transaction():
                 former = former_hits(connection, self.strategy.name, self.calendar.shift(session, -1))
                 where = {"screen": self.strategy.name, "trade_date": session}
                 counts = replace_rows(connection, SCREEN_RESULTS, found, where=where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from quant_pipeline.sync.ledger import COMMAND_ID_TAG
 
 _under_way: set[str] = set()
 """The runs that lanes of this command have launched, until they have ended."""
+_TURN = 0.02
+"""Seconds after which a thread of a run lets another one have Python, not 0.005: most of the forty wait for a source or the
+database, and handing over is a twentieth of a first `run`."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -66,6 +70,7 @@ def launch(
     call of it have.
     """
     prepare_environment()
+    sys.setswitchinterval(_TURN)
     named = {
         LAUNCHED_BY_TAG: f"CLI {trigger}",
         COMMAND_TAG: f"quant-pipeline {trigger}",

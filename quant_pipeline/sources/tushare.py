@@ -55,7 +55,8 @@ from quant_pipeline.sources.tushare_periods import month_end, monthly, week_end,
 from quant_pipeline.sources.units import Grain, Unit, is_running
 
 _NO_TOKEN = marked("no token: set TUSHARE_TOKEN (https://tushare.pro/user/token), or TUSHARE_PRIORITY=0")
-_BULK = RatePolicy(per_minute=400, per_second=10, burst=20, concurrency=5)
+_BULK = RatePolicy(per_minute=400, per_second=10, burst=60, concurrency=5)
+"""Tushare counts by the minute: a quarter's sessions may start one after the other."""
 _BULK_APIS = ("daily", "adj_factor", "daily_basic", "stk_limit", "suspend_d", "dividend", "index_weight")
 _SNAPSHOT = (Grain.SNAPSHOT,)
 _DAILY = (Grain.SESSION, Grain.CODE)

@@ -165,6 +165,114 @@ class Ledger:
 
     def plan(self, run: str, planned: int, skipped: int) -> None:
         """Adds to the run's planned units, of which `skipped` were done before."""
+        with self._database.pool.connection() as connection:
+            connection.execute(_PLANNED, {"id": run, "planned": planned, "skipped": skipped})
+
+    def finish(self, run: str, error: str | None = None) -> None:
+        """Closes the run: totals, per-source statistics and status, all from its items."""
+        with self._database.connect() as connection:
+            connection.execute(_SETTLE, {"id": run, "error": error})
+
+    def failed(self) -> bool:
+        return self.status == ItemStatus.FAILED
+
+
+_COLUMNS = (
+    "unit, trade_date, ts_code, source, status, rows, inserted, updated, unchanged, rejected, missing, unreadable, attempts, "
+    "calls, seconds, error_class, error"
+)
+_RECORD = f"""
+INSERT INTO sync_items (sync_run, dataset, {_COLUMNS})
+VALUES (%(sync_run)s, %(dataset)s, {", ".join(f"%({name.strip()})s" for name in _COLUMNS.split(","))})
+ON CONFLICT (sync_run, dataset, unit) DO UPDATE SET
+    {", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _COLUMNS.split(",")[1:])},
+    finished_at = clock_timestamp()
+"""
+UNKNOWN_CODE = "unknown_code"
+"""The error class of a code that no list names: asking for it again would be no use."""
+DONE = "(status = 'success' OR status = 'partial' AND error_class = 'unserved')"
+"""Which items of sync_items need not be asked for again."""
+_DONE = f"""
+SELECT DISTINCT ON (unit) {_COLUMNS}, finished_at FROM sync_items
+WHERE dataset = %(dataset)s AND {DONE} AND unit = ANY(%(units)s)
+ORDER BY unit, finished_at DESC
+"""
+_FAILED = """
+SELECT unit FROM (
+    SELECT DISTINCT ON ({whole}) unit, status, error_class FROM sync_items
+    WHERE dataset = %(dataset)s ORDER BY {whole}, finished_at DESC
+) AS last
+WHERE NOT {done} AND error_class IS DISTINCT FROM '{unknown}' ORDER BY unit
+"""
+_WHOLE = {True: "unit", False: "coalesce(ts_code, '')"}
+"""What is asked for again under the same name: a dated unit, or the list (the board), of whatever day."""
+_BEGIN = """
+INSERT INTO sync_runs (id, command_id, trigger, parameters, status, process, presence)
+VALUES (%(id)s, %(command_id)s, %(trigger)s, %(parameters)s, 'running', %(process)s, %(presence)s)
+ON CONFLICT (id) DO UPDATE SET
+    status = 'running', finished_at = NULL, process = excluded.process, presence = excluded.presence
+"""
+_PLANNED = """
+UPDATE sync_runs SET units_planned = units_planned + %(planned)s, units_skipped = units_skipped + %(skipped)s
+WHERE id = %(id)s
+"""
+_SETTLE = """
+WITH per_source AS (
+    SELECT coalesce(source, '-') AS source, count(*) AS units, count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'partial') AS partial,
+           coalesce(sum(rows) FILTER (WHERE calls + attempts > 0), 0) AS rows, sum(calls) AS calls,
+           round(sum(seconds)::numeric, 2) AS seconds
+    FROM sync_items WHERE sync_run = %(id)s GROUP BY 1
+), totals AS (
+    SELECT count(*) FILTER (WHERE status <> 'failed') AS done, count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'partial') AS partial,
+           coalesce(sum(calls), 0) AS calls, coalesce(sum(inserted), 0) AS inserted, coalesce(sum(updated), 0) AS updated,
+           coalesce(sum(unchanged), 0) AS unchanged, coalesce(sum(rejected), 0) AS rejected
+    FROM sync_items WHERE sync_run = %(id)s
+)
+UPDATE sync_runs SET
+    units_done = totals.done, units_failed = totals.failed, calls = totals.calls, rows_inserted = totals.inserted,
+    rows_updated = totals.updated, rows_unchanged = totals.unchanged, rows_rejected = totals.rejected,
+    by_source = coalesce((SELECT jsonb_object_agg(source, to_jsonb(per_source) - 'source') FROM per_source), '{}'),
+    status = CASE
+        WHEN %(error)s::text IS NOT NULL OR (totals.failed > 0 AND totals.done = 0 AND units_skipped = 0) THEN 'failed'
+        WHEN totals.failed + totals.partial > 0 THEN 'success_with_errors'
+        ELSE 'success' END,
+    error = %(error)s,
+    finished_at = clock_timestamp()
+FROM totals WHERE id = %(id)s
+"""
+_DEAD = f"SELECT id FROM sync_runs WHERE status = 'running' AND NOT {ALIVE}"
+DIED = marked("the process died (kill, power cut or lost connection); what it had committed is kept, run it again to go on")
+
+
+COMMAND_ID_VARIABLE = "QUANT_COMMAND_ID"
+"""Variable of a command's environment: the id that its call has, where who started it wants to know it."""
+COMMAND_ID_TAG = "quant/command_id"
+"""Tag of a Dagster run: which call of a command asked for it; the runs of one call have the same."""
+INTERRUPTED = marked("interrupted: what it had committed is kept, run it again to go on")
+
+
+class Ledger:
+    """The ledger of one process: `presence` is its sign of life, by which others see that a run is still going on."""
+
+    def __init__(self, database: Database, presence: Presence) -> None:
+        self._database = database
+        self._presence = presence
+
+    def begin(self, run: str, trigger: str, parameters: Mapping[str, Any], *, command_id: str | None = None) -> None:
+        """Opens the run (again, when a later step of the same run calls it); closes those whose process died.
+
+        `command_id`: which call of a command asked for it, if one did; the runs of one call have the same.
+        """
+        me = {"process": self._presence.process, "presence": self._presence.id}
+        values = {"id": run, "command_id": command_id, "trigger": trigger, "parameters": Jsonb(dict(parameters))}
+        with self._database.connect() as connection:
+            close_dead(connection)
+            connection.execute(_BEGIN, values | me)
+
+    def plan(self, run: str, planned: int, skipped: int) -> None:
+        """Adds to the run's planned units, of which `skipped` were done before."""
         with self._database.connect() as connection:
             connection.execute(_PLANNED, {"id": run, "planned": planned, "skipped": skipped})
 
