@@ -36,6 +36,7 @@ from quant_pipeline.sources.units import Grain, Unit
 from quant_pipeline.sync.engine import Outcome
 from quant_pipeline.sync.ledger import Item, units_of
 from quant_pipeline.sync.periods import labels_of
+from quant_pipeline.sync.progress import tell_ended
 from quant_pipeline.sync.symbols import codes_of
 from quant_pipeline.sync.syncer import Request
 
@@ -98,6 +99,7 @@ def dataset_asset(dataset: Dataset) -> dg.AssetsDefinition:
         tell = _Teller(context, dataset, sync, request, events)
         outcome = sync.sync(dataset, request, on_committed=tell.committed)
         tell.ended(outcome)
+        tell_ended(dataset.name)
         if outcome.failed:
             judge_stored(context, dataset, sync.warehouse, notifier)
             several = len(outcome.failed) > 1

@@ -46,6 +46,9 @@ from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
 
+_LAST_LANES = 2
+"""So many tasks of the last stage at once: with four of them the checks and screens beside them, which take longest, starve."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -141,8 +144,8 @@ def _all_of_run(
 ) -> tuple[list[Launched], list[str]]:
     """What `run` launched, and what it left out. `unmade`: screens and overview that the session has none of yet."""
     todo, plans, problems, skipped = _todo(warehouse, calendar, session, console)
-    beside = {name for names in _names(todo, tasks.Stage.BESIDE) for name in names}
-    with progress.shown(console, plans, _uncounted(problems), beside, _names(todo, tasks.Stage.LAST)):
+    beside = {name for lane in _names(_lanes(todo, tasks.Stage.BESIDE)) for name in lane}
+    with progress.shown(console, plans, _uncounted(problems), beside, _names(_lanes(todo, tasks.Stage.LAST))):
         launched = _in_stages(todo, _units(plans), command_id)
         if not any(task.whole for task in todo) and unmade.intersection(SCREENS):
             tags = range_tags(Partition.SESSION, session, session)
@@ -297,9 +300,16 @@ def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanErro
     return *planning.plans(served, order.windows, order.request, order.symbols), unserved
 
 
-def _names(todo: Sequence[tasks.Task], stage: tasks.Stage) -> list[list[str]]:
-    """The data sets of each task of the stage."""
-    return [[dataset.name for dataset in task.datasets] for task in todo if task.stage is stage]
+def _lanes(todo: Sequence[tasks.Task], stage: tasks.Stage) -> list[list[tasks.Task]]:
+    """The tasks of the stage, as they follow one another and go side by side."""
+    of_stage = [task for task in todo if task.stage is stage]
+    lanes = [of_stage[lane::_LAST_LANES] for lane in range(_LAST_LANES)] if stage is tasks.Stage.LAST else [of_stage]
+    return [lane for lane in lanes if lane]
+
+
+def _names(lanes: Sequence[Sequence[tasks.Task]]) -> list[list[str]]:
+    """The data sets of each lane."""
+    return [[dataset.name for task in lane for dataset in task.datasets] for lane in lanes]
 
 
 def _units(plans: Sequence[Plan]) -> int:
@@ -309,17 +319,16 @@ def _units(plans: Sequence[Plan]) -> int:
 def _in_stages(todo: Sequence[tasks.Task], planned: int, command_id: str) -> list[Launched]:
     """Runs the tasks of `run`: at once what needs nothing of each other, so that the quotas of all are used."""
 
-    def lane(*of_lane: tasks.Task) -> list[Launched]:
-        return [_launched(task, screens=task.whole, planned=planned, trigger="run", command_id=command_id) for task in of_lane]
+    def done(lane: Sequence[tasks.Task]) -> list[Launched]:
+        return [_launched(task, screens=task.whole, planned=planned, trigger="run", command_id=command_id) for task in lane]
 
-    staged = {stage: [task for task in todo if task.stage is stage] for stage in tasks.Stage}
-    bars, beside, last = (staged[stage] for stage in (tasks.Stage.MAIN, tasks.Stage.BESIDE, tasks.Stage.LAST))
-    lists = lane(*staged[tasks.Stage.FIRST])
-    with turn_after({dataset.name for task in bars for dataset in task.datasets}) as turn:
+    first, bars, beside, last = (_lanes(todo, stage) for stage in tasks.Stage)
+    lists = [launched for lane in first for launched in done(lane)]
+    with turn_after({name for lane in _names(bars) for name in lane}) as turn:
         return lists + side_by_side(
-            partial(turn.at_the_latest_after, partial(lane, *bars)),
-            partial(lane, *beside),
-            *(partial(turn.after, partial(lane, task)) for task in last),
+            *(partial(turn.at_the_latest_after, partial(done, lane)) for lane in bars),
+            *(partial(done, lane) for lane in beside),
+            *(partial(turn.after, partial(done, lane)) for lane in last),
         )
 
 

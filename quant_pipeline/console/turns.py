@@ -12,12 +12,14 @@ Result = TypeVar("Result")
 
 
 class Turn(logging.Handler):
-    """Comes when the sync of each of the data sets has ended, whatever came of it, or what syncs them has ended without."""
+    """Comes when of each data set all units have had their turn, or at the latest when what syncs them has ended."""
 
     def __init__(self, datasets: Collection[str]) -> None:
         super().__init__()
         self._awaited = set(datasets)
         self._come = threading.Event()
+        if not self._awaited:
+            self._come.set()
 
     def emit(self, record: logging.LogRecord) -> None:
         self._awaited.discard(getattr(record, "ended", ""))

@@ -14,7 +14,6 @@ from quant_pipeline.resources.sources import SourcesResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.sync.engine import OnCommitted, Outcome
 from quant_pipeline.sync.ledger import COMMAND_ID_TAG, INTERRUPTED, Ledger
-from quant_pipeline.sync.progress import tell_ended
 from quant_pipeline.sync.reconcile import Heard
 from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request, Syncer
@@ -80,8 +79,6 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         except BaseException:  # cancelled in the UI
             self._error = INTERRUPTED
             raise
-        finally:
-            tell_ended(dataset.name)
 
     def unserved(self, dataset: Dataset, request: Request) -> str | None:
         """Why no source in use can give the data set; None where one can."""

@@ -38,8 +38,8 @@ def tell_step(words: str) -> None:
 
 
 def tell_ended(dataset: str) -> None:
-    """Tells that the sync of a data set has ended, whatever came of it: a log record that names it as its `ended`."""
-    _logger.info("%s: the sync has ended", dataset, extra={"ended": dataset})
+    """Tells that of a data set's units each is stored or has failed: a log record that names it as its `ended`."""
+    _logger.info("%s: all units have had their turn", dataset, extra={"ended": dataset})
 
 
 class ProgressLog:
