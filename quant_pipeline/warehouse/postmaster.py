@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -68,6 +69,22 @@ def bury(data: Path) -> None:
             raise ServerError(f"processes of a dead embedded PostgreSQL do not end: {left}{log_tail(data)}")
         time.sleep(_LOOK_AGAIN)
     (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def end_homeless(data: Path) -> None:
+    """Ends the server whose `data` were removed while it ran (`rm -r .quant`), before there is a new one at the same place.
+
+    Within a minute it would notice by itself, and remove the new server's socket as it ends: a `run` then stood still at 50 %.
+    ServerError when it does not end.
+    """
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while left := [process for process in psutil.process_iter() if _works_in(process, data)]:
+        if time.monotonic() > deadline:
+            raise ServerError(f"the server whose data were removed from {data} does not end: {[each.pid for each in left]}")
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(_LOOK_AGAIN)
 
 
 def _pid_file(data: Path) -> list[str]:

@@ -40,6 +40,7 @@ def start(home: Path) -> str:
             return url
         user = server_user(data)
         if not data.exists():
+            postmaster.end_homeless(data)
             initialise(data, user)
         postmaster.bury(data)
         _launch(data, user)

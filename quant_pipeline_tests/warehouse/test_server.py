@@ -117,6 +117,20 @@ def test_a_first_start_that_was_interrupted_is_begun_again(own_home: Path) -> No
     psycopg.connect(server.start(own_home)).close()
 
 
+def test_a_server_whose_home_was_removed_does_not_take_the_next_one_s_socket_along(own_home: Path) -> None:
+    """`rm -r .quant`, and a new run at once: the old server, which notices within a minute, cleared away the new one's."""
+    server.start(own_home)
+    former = server.pid(own_home)
+    assert former is not None
+    shutil.rmtree(own_home)
+    own_home.mkdir()
+    assert psutil.pid_exists(former)
+    url = server.start(own_home)
+    assert not psutil.pid_exists(former) or psutil.Process(former).status() == psutil.STATUS_ZOMBIE
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_home_deeper_than_a_socket_path_may_be(own_home: Path) -> None:
     deep = own_home / ("深" * 30) / ("long name " * 6)
     try:
