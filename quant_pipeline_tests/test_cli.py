@@ -293,6 +293,12 @@ def test_run_syncs_what_is_missing_and_the_second_one_finds_nothing_to_do(shell:
     ((bars_ended,),), ((boards_began,),) = shell.rows(ended, "daily_basic"), shell.rows(began, "ths_members")
     ((lists_ended,),) = shell.rows(ended, "stock_list")
     assert lists_ended < boards_began < bars_ended, "the boards come beside the bars, once there are lists to look them up in"
+    of_the_session = "SELECT {}(finished_at) FROM sync_items WHERE trade_date = %s AND dataset = ANY(%s)"
+    ((stored,),) = shell.rows(of_the_session.format("max"), LATEST, ["daily_kline", "adj_factor", "price_limits"])
+    ((first_of_last,),) = shell.rows(
+        of_the_session.format("min"), LATEST, ["dividends", "auction", "weekly_kline", "monthly_kline"]
+    )
+    assert stored < first_of_last, "they are judged by the bars"
     assert shell.rows("SELECT trade_date, codes, amount IS NOT NULL FROM market_overview") == [
         (LATEST, len(shell.rows("SELECT FROM daily_kline WHERE trade_date = %s", LATEST)), True)
     ]

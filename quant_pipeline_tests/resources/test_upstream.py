@@ -49,6 +49,28 @@ def test_in_sandbox_mode_the_sandbox_is_started_and_the_user_s_tokens_stay_at_ho
         assert token.startswith("sandbox")
 
 
+def test_it_is_started_ahead_where_it_stands_in_for_a_source_and_else_not(
+    sandbox_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[Path]()
+    monkeypatch.setattr(starter, "start_ahead", begun.append)
+    upstream.start_ahead(load())
+    assert begun == [sandbox_home]
+    by_hand = {
+        "TUSHARE_URL": "http://127.0.0.1:9",
+        "BAOSTOCK_HOST": "baostock.example",
+        "AKSHARE_PRIORITY": "0",
+        "THS_API_URL": "http://127.0.0.1:9",
+    }
+    for name, value in by_hand.items():
+        monkeypatch.setenv(name, value)
+    upstream.start_ahead(load())
+    monkeypatch.delenv("TUSHARE_URL")
+    monkeypatch.setenv("QUANT_MODE", "live")
+    upstream.start_ahead(load())
+    assert begun == [sandbox_home]
+
+
 @pytest.mark.usefixtures("sandbox_home")
 def test_no_password_of_the_user_goes_to_the_sandbox_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAOSTOCK_PASSWORD", REAL)

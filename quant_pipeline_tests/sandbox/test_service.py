@@ -16,6 +16,7 @@ import requests
 
 from quant_pipeline.market import clock
 from quant_pipeline.sandbox import starter
+from quant_pipeline.sandbox.__main__ import simulated
 from quant_pipeline.sandbox.addresses import Addresses
 
 
@@ -64,6 +65,28 @@ def test_it_is_started_once_and_stopped(own_home: Path) -> None:
     assert starter.stop(own_home)
     assert not psutil.pid_exists(int(str(pid)))
     assert not starter.stop(own_home)
+
+
+def test_begun_ahead_it_is_the_one_that_is_found_later(own_home: Path) -> None:
+    starter.start_ahead(own_home)
+    starter.start_ahead(own_home)
+    pid = health(starter.ensure_running(own_home))["pid"]
+    assert health(starter.ensure_running(own_home))["pid"] == pid
+
+
+def test_what_keeps_it_from_starting_ahead_is_told_to_who_needs_it(own_home: Path) -> None:
+    (own_home / "sandbox").mkdir()
+    (own_home / "sandbox" / "inbox.jsonl").mkdir()
+    starter.start_ahead(own_home)
+    with pytest.raises(starter.SandboxError, match=r"did not start[\s\S]*inbox"):
+        starter.ensure_running(own_home)
+
+
+def test_a_clock_beyond_the_simulated_years_keeps_no_sandbox_from_starting(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(clock.NOW_VARIABLE, "2045-06-01T18:00")
+    assert simulated(own_home, codes=50).edition().startswith("2045-06-01")
 
 
 def test_its_clock_follows_whoever_asks(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
