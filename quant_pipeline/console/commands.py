@@ -39,6 +39,7 @@ from quant_pipeline.retelling import retold
 from quant_pipeline.selections import DAILY_SYNC, SCREENS
 from quant_pipeline.settings import Settings
 from quant_pipeline.sources.router import one_command
+from quant_pipeline.switches import screens_on
 from quant_pipeline.sync.insight.history import PLANNED_TAG
 from quant_pipeline.sync.ledger import COMMAND_ID_VARIABLE
 from quant_pipeline.sync.plan import Plan, PlanError
@@ -386,6 +387,7 @@ def _report(
         nothing_to_do=not launched,
         hits=report.hits(database, session, screen) if screened else None,
         stored=not screened or latest_stored(database, session) == session,
+        unscreened=report.unscreened(database, session, [screen] if screen else list(screens_on())) if screened else [],
         messages=report.messages(
             database, session if screened else None, command_id, screen or "%", seconds=time.monotonic() - began
         ),

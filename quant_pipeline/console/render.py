@@ -305,7 +305,13 @@ def _show_hits(report: Report, found: list[dict[str, Any]], console: Console) ->
             _say(console, say("  … and {count:,} more: {query}", count=len(hits) - _HITS_SHOWN, query=query))
     if not report.stored:
         _say(console, say("Screens: none could look, no bar of {session} is stored.", session=report.session))
-    elif not found and not any(error.startswith("screen_") for error in report.errors):  # one that failed has looked at nothing
+    elif report.unscreened:  # found nothing, for it has looked at nothing
+        names = ", ".join(report.unscreened)
+        _say(
+            console,
+            say("Screens that have not looked at this session: {names}. They do once what failed is there.", names=names),
+        )
+    elif not found and not any(error.startswith("screen_") for error in report.errors):
         _say(console, say("Screens: no hits in this session."))
 
 

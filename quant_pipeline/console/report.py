@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -67,6 +68,7 @@ SELECT screen, ts_code, name, close, pct_chg, score, figures FROM screen_results
 WHERE trade_date = %(session)s AND (%(screen)s::text IS NULL OR screen = %(screen)s)
 ORDER BY screen, score DESC NULLS LAST, ts_code
 """
+_LOOKED = "SELECT screen FROM screenings WHERE trade_date = %s"
 _MESSAGES = """
 SELECT title, status, error, created_at < clock_timestamp() - make_interval(secs => %s) AS earlier,
        (SELECT max(sent_at) FROM deliveries WHERE deliveries.message = messages.id) AS sent_at
@@ -104,6 +106,8 @@ class Report:
     """The session's hits; None for a command that does not screen."""
     stored: bool = True
     """Whether there are bars of the session: without them no screen looked at anything."""
+    unscreened: list[str] = field(default_factory=list)
+    """Screens that were to look at the session and have not: what they need failed, or they did."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -137,6 +141,12 @@ def run_status(database: Database, run_id: str) -> str | None:
 def hits(database: Database, session: dt.date, screen: str | None = None) -> list[dict[str, Any]]:
     """The hits of all screens (of the one) in the session, best first."""
     return _rows(database, _HITS, {"session": session, "screen": screen})
+
+
+def unscreened(database: Database, session: dt.date, screens: Sequence[str]) -> list[str]:
+    """Those of the screens that have never looked at the session; one that did and hit nothing is none of them."""
+    looked = {row["screen"] for row in _rows(database, _LOOKED, (session,))}
+    return [screen for screen in screens if screen not in looked]
 
 
 def messages(

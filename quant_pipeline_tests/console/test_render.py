@@ -127,6 +127,12 @@ def test_a_screen_that_failed_has_not_found_nothing() -> None:
     assert "no hits" not in shown(status="failed", hits=[], errors=["screen_mine: mine: it failed on these bars"])
 
 
+def test_a_screen_that_did_not_look_has_not_found_nothing() -> None:
+    text = shown(status="success_with_errors", hits=[], unscreened=["dual_ma", "macd"])
+    assert "Screens that have not looked at this session: dual_ma, macd." in text
+    assert "no hits" not in text
+
+
 def test_nothing_to_do_is_said_in_words() -> None:
     text = shown(nothing_to_do=True, hits=[])
     assert "Nothing to do" in text

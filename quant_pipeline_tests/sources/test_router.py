@@ -470,6 +470,21 @@ def test_the_wait_is_for_the_first_that_may_be_asked_and_no_longer_than_a_second
     assert naps == [1.0, 1.0], "as long as the wait ends within the patience, to the second"
 
 
+class Stored(Other):
+    """One that answers out of what is stored."""
+
+    local = True
+
+
+def test_while_others_rest_what_is_stored_is_looked_at_once(naps: list[float]) -> None:
+    """The calls of a unit said 62, while a server was asked three times."""
+    stored = Stored(ROWS.clear)
+    with pytest.raises(Unanswered, match=r"second\.daily: nothing came"):
+        Router([Told(resting(3.0)), stored], patience=4.0).fetch(DAILY_KLINE, UNIT, judge)
+    assert naps[-2:] == [1.0, 1.0]
+    assert stored.asked == QUICK.retries + 1
+
+
 def test_patience_is_for_all_units_together_until_one_is_answered(naps: list[float]) -> None:
     first = Told(resting(2.0))
     router = Router([first], patience=3.0)
