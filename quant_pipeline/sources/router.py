@@ -173,7 +173,6 @@ class Router:
         at its own pace. An implausible answer is taken when all that could be asked say the same.
         """
         tally, attempts = Tally(stopped=self._stopped), 0
-        settled: dict[str, SourceError] = {}  # what is stored is no other after a rest: such a source is asked once
         while True:
             failures: list[SourceError] = []
             unasked: list[str] = []
@@ -185,15 +184,13 @@ class Router:
                     if not self.can_have(source, dataset, unit):
                         unasked.append(source.name)
                         continue
-                    if source.name in settled:
-                        failures.append(settled[source.name])
-                        continue
+                    calls = tally.calls
                     tried, outcome = self._try(source, dataset, unit, judge, tally)
                     attempts += tried
                     if isinstance(outcome, SourceError):
                         failures.append(outcome)
-                        if source.local:
-                            settled[source.name] = outcome
+                        if source.local:  # a look at what is stored that brought nothing is no call: it is made every second
+                            tally.calls = calls
                         if isinstance(outcome.__cause__, Implausible):
                             doubtful.append((source, outcome.__cause__))
                         continue

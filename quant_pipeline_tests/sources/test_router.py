@@ -476,13 +476,17 @@ class Stored(Other):
     local = True
 
 
-def test_while_others_rest_what_is_stored_is_looked_at_once(naps: list[float]) -> None:
-    """The calls of a unit said 62, while a server was asked three times."""
+@pytest.mark.usefixtures("naps")
+def test_while_others_rest_what_is_stored_is_looked_at_again_and_a_look_in_vain_is_no_call() -> None:
+    """The calls of a unit said 62, while a server was asked three times; and another unit's rows, which it lacked, may come."""
     stored = Stored(ROWS.clear)
-    with pytest.raises(Unanswered, match=r"second\.daily: nothing came"):
+    with pytest.raises(Unanswered, match=r"second\.daily: nothing came") as unanswered:
         Router([Told(resting(3.0)), stored], patience=4.0).fetch(DAILY_KLINE, UNIT, judge)
-    assert naps[-2:] == [1.0, 1.0]
-    assert stored.asked == QUICK.retries + 1
+    assert unanswered.value.calls == 3, "of the one that rests, in three rounds"
+    assert stored.asked == 3 * (QUICK.retries + 1)
+    stored.answer = lambda: ROWS if stored.asked > 10 else ROWS.clear()
+    answer = Router([Told(resting(3.0)), stored], patience=4.0).fetch(DAILY_KLINE, UNIT, judge)
+    assert answer.source == "second"
 
 
 def test_patience_is_for_all_units_together_until_one_is_answered(naps: list[float]) -> None:
