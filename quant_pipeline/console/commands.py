@@ -302,7 +302,7 @@ def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanErro
 
 
 def _lanes(todo: Sequence[tasks.Task], stage: tasks.Stage) -> list[list[tasks.Task]]:
-    """The tasks of the stage, as they follow one another and go side by side."""
+    """The tasks of the stage in lanes: those of one follow one another, beside those of the others."""
     of_stage = [task for task in todo if task.stage is stage]
     lanes = [of_stage[lane::_LAST_LANES] for lane in range(_LAST_LANES)] if stage is tasks.Stage.LAST else [of_stage]
     return [lane for lane in lanes if lane]

@@ -15,7 +15,7 @@ def test_rate_limits_of_the_user_are_laid_over_the_defaults(tmp_path: Path) -> N
     file = tmp_path / "limits.toml"
     file.write_text("[tushare.daily]\nper_minute = 500\n[tushare.weekly]\nquota = false\n")
     read = policies(file)
-    assert policy_for(read, "tushare", "daily") == RatePolicy(per_minute=500, per_second=10, burst=20, concurrency=5, retries=3)
+    assert policy_for(read, "tushare", "daily") == RatePolicy(per_minute=500, per_second=10, burst=60, concurrency=5, retries=3)
     assert policy_for(read, "tushare", "weekly").per_minute is None
     assert policy_for(read, "tushare", "stock_basic").per_minute == 50
     assert policy_for(read, "tushare", "ths_member").per_minute == 200
