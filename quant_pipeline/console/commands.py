@@ -47,9 +47,6 @@ from quant_pipeline.sync.slot import held
 from quant_pipeline.sync.syncer import Request
 from quant_pipeline.warehouse.database import Database
 
-_LAST_LANES = 2
-"""So many tasks of the last stage at once: with four of them the checks and screens beside them, which take longest, starve."""
-
 
 @dataclass(frozen=True)
 class Order:
@@ -302,10 +299,15 @@ def _planned(planning: Planner, order: Order) -> tuple[list[Plan], list[PlanErro
 
 
 def _lanes(todo: Sequence[tasks.Task], stage: tasks.Stage) -> list[list[tasks.Task]]:
-    """The tasks of the stage in lanes: those of one follow one another, beside those of the others."""
+    """The tasks of the stage in lanes: those of one follow one another, beside those of the others.
+
+    Weeks and months share one, for they ask for the same halts; and with more lanes than two in the last stage the checks and
+    screens beside them, which take longest, starve.
+    """
     of_stage = [task for task in todo if task.stage is stage]
-    lanes = [of_stage[lane::_LAST_LANES] for lane in range(_LAST_LANES)] if stage is tasks.Stage.LAST else [of_stage]
-    return [lane for lane in lanes if lane]
+    by_day = [task for task in of_stage if task.job == DAILY_SYNC]
+    others = [task for task in of_stage if task.job != DAILY_SYNC]
+    return [lane for lane in (by_day, others) if lane]
 
 
 def _names(lanes: Sequence[Sequence[tasks.Task]]) -> list[list[str]]:

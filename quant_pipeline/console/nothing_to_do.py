@@ -20,6 +20,7 @@ from quant_pipeline.market.datasets import MARKET_OVERVIEW
 from quant_pipeline.resources.dagster_private.books import all_made, none_going_on
 from quant_pipeline.selections import SCREENS
 from quant_pipeline.settings import Settings
+from quant_pipeline.sources import registry
 from quant_pipeline.sync.ledger import Ledger
 from quant_pipeline.sync.slot import SyncSlot
 from quant_pipeline.warehouse.database import Database
@@ -38,6 +39,7 @@ def nothing_to_do(
     may be to do: `commands.run` then looks closer. Arguments and errors as it has them.
     """
     session = session_of(calendar, date)
+    registry.priorities()  # one that cannot be used is told today, not on the day when there is something to fetch
     if not keeps_books_here():
         return None
     with database.connect() as connection:

@@ -9,14 +9,19 @@ import sys
 from collections.abc import Sequence
 
 import pytest
+from rich.console import Console
 
+from quant_pipeline import settings
 from quant_pipeline.console.choices import chosen_datasets
+from quant_pipeline.console.commands import _lanes
+from quant_pipeline.console.nothing_to_do import nothing_to_do
 from quant_pipeline.console.tasks import FIRST_RUN_EXTRA_SESSIONS, Stage, asked_tasks, missing_tasks
 from quant_pipeline.console.wanted import FIRST_RUN_SESSIONS
 from quant_pipeline.console.windows import Window
 from quant_pipeline.market.datasets import AUCTION, DIVIDENDS, SOURCED
 from quant_pipeline.market.xshg import xshg
 from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
+from quant_pipeline.settings import SettingsError
 from quant_pipeline.warehouse.database import Database
 from quant_pipeline_tests.console.ledger import record
 
@@ -230,3 +235,17 @@ def test_a_session_of_long_ago_that_was_asked_for_alone_brings_no_years(warehous
     half_a_year = CALENDAR.window(LAST_121[0], 120)[0]
     record(warehouse, ["daily_kline"], [half_a_year])
     assert missing(warehouse)["suspensions"].start == CALENDAR.between(half_a_year, LATEST)[0]
+
+
+def test_a_priority_that_cannot_be_used_is_told_also_where_nothing_is_to_do(
+    warehouse: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAOSTOCK_PRIORITY", "abc")
+    with pytest.raises(SettingsError, match="BAOSTOCK_PRIORITY: it must be a whole number"):
+        nothing_to_do(settings.load(), Console(), warehouse, CALENDAR, date=LATEST, began=0.0)
+
+
+def test_weeks_and_months_which_ask_for_the_same_halts_follow_one_another(warehouse: Database) -> None:
+    tasks = missing_tasks(warehouse, CALENDAR, LATEST)
+    lanes = [[task.datasets[0].name for task in lane] for lane in _lanes(tasks, Stage.LAST)]
+    assert lanes == [["dividends", EXTRAS[0]], ["weekly_kline", "monthly_kline"]]
