@@ -105,15 +105,17 @@ def ensure_running(home: Path) -> Addresses:
     return addresses
 
 
-def start_ahead(home: Path) -> None:
-    """Begins to start this home's sandbox beside what the caller does until it needs it: `ensure_running` then waits for that,
-    and tells what went wrong."""
+def start_ahead(home: Path) -> threading.Thread:
+    """Begins to start this home's sandbox, in the thread that it answers with, beside what the caller does until it needs it:
+    `ensure_running` then waits for that, and tells what went wrong."""
 
     def start() -> None:
         with suppress(SandboxError, Timeout, OSError):  # requests' errors are OSErrors
             ensure_running(home)
 
-    threading.Thread(target=start, name="sandbox-start", daemon=True).start()
+    beside = threading.Thread(target=start, name="sandbox-start", daemon=True)
+    beside.start()
+    return beside
 
 
 def _start(home: Path) -> Running:

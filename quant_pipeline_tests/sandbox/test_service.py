@@ -68,18 +68,20 @@ def test_it_is_started_once_and_stopped(own_home: Path) -> None:
 
 
 def test_begun_ahead_it_is_the_one_that_is_found_later(own_home: Path) -> None:
-    starter.start_ahead(own_home)
-    starter.start_ahead(own_home)
+    begun = [starter.start_ahead(own_home), starter.start_ahead(own_home)]
     pid = health(starter.ensure_running(own_home))["pid"]
+    for each in begun:
+        each.join()
     assert health(starter.ensure_running(own_home))["pid"] == pid
 
 
 def test_what_keeps_it_from_starting_ahead_is_told_to_who_needs_it(own_home: Path) -> None:
     (own_home / "sandbox").mkdir()
     (own_home / "sandbox" / "inbox.jsonl").mkdir()
-    starter.start_ahead(own_home)
+    begun = starter.start_ahead(own_home)
     with pytest.raises(starter.SandboxError, match=r"did not start[\s\S]*inbox"):
         starter.ensure_running(own_home)
+    begun.join()
 
 
 def test_a_clock_beyond_the_simulated_years_keeps_no_sandbox_from_starting(
