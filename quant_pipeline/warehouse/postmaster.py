@@ -78,11 +78,11 @@ def end_homeless(data: Path) -> None:
     ServerError when it does not end.
     """
     deadline = time.monotonic() + ORPHAN_SECONDS
-    while left := [process for process in psutil.process_iter() if _works_in(process, data)]:
+    while left := [process for process in psutil.process_iter() if _lost(process, data)]:
         if time.monotonic() > deadline:
             raise ServerError(f"the server whose data were removed from {data} does not end: {[each.pid for each in left]}")
         for process in left:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 process.kill()
         time.sleep(_LOOK_AGAIN)
 
@@ -104,6 +104,15 @@ def _socket_directory(data: Path) -> Path | None:
 
 def _children(data: Path) -> Iterator[int]:
     return (process.pid for process in psutil.process_iter() if _works_in(process, data))
+
+
+def _lost(process: psutil.Process, data: Path) -> bool:
+    """Whether it is a server's process whose working directory, once `data`, is removed, as Linux says. A server that lives at
+    the same path of another file system (in a container, seen by root from outside) is none."""
+    try:
+        return "postgres" in process.name() and str(Path(f"/proc/{process.pid}/cwd").readlink()) == f"{data} (deleted)"
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return False
 
 
 def _works_in(process: psutil.Process, data: Path) -> bool:

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from quant_pipeline.warehouse import server
+from quant_pipeline.warehouse import postmaster, server
 
 _START = """
 import sys, pathlib
@@ -127,6 +127,13 @@ def test_a_server_whose_home_was_removed_does_not_take_the_next_one_s_socket_alo
     assert psutil.pid_exists(former)
     url = server.start(own_home)
     assert not psutil.pid_exists(former) or psutil.Process(former).status() == psutil.STATUS_ZOMBIE
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_server_that_has_its_home_is_never_ended_as_one_without(spare_home: Path) -> None:
+    url = server.start(spare_home)
+    postmaster.end_homeless(spare_home / "pg")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
