@@ -117,10 +117,11 @@ def test_a_failed_try_opens_it_again_at_once(warehouse: Database, limiter: Limit
 
 def test_a_try_whose_process_died_does_not_keep_it_shut_for_ever(warehouse: Database, limiter: Limiter) -> None:
     _fail(limiter, 3, policy=AT_ONCE)
-    dead = Presence(warehouse.connect())
-    calling = Limiter(warehouse.pool, dead).call("tushare", "daily", AT_ONCE, patience=5)
+    line = warehouse.connect()
+    calling = Limiter(warehouse.pool, Presence(line)).call("tushare", "daily", AT_ONCE, patience=5)
     calling.__enter__()
-    dead.close()
+    with warehouse.connect() as other:  # unlike close(), it answers when the server has let go of the locks
+        assert other.execute("SELECT pg_terminate_backend(%s, 60000)", (line.info.backend_pid,)).fetchone() == (True,)
     with pytest.raises(SourceError):
         _call(limiter)
     _call(limiter)

@@ -44,6 +44,7 @@ def test_the_quota_is_shared_by_all_limiters_of_a_database(warehouse: Database, 
 def test_no_more_calls_are_under_way_than_the_policy_allows(limiter: Limiter) -> None:
     policy = RatePolicy(per_minute=None, per_second=None, concurrency=3)
     lock, under_way, most = threading.Lock(), 0, 0
+    together = threading.Barrier(policy.concurrency, timeout=60)  # nobody goes on before as many as may be are there
 
     def call(_: int) -> None:
         nonlocal under_way, most
@@ -51,7 +52,7 @@ def test_no_more_calls_are_under_way_than_the_policy_allows(limiter: Limiter) ->
             with lock:
                 under_way += 1
                 most = max(most, under_way)
-            threading.Event().wait(0.01)
+            together.wait()
             with lock:
                 under_way -= 1
 
