@@ -27,7 +27,7 @@ from quant_pipeline.market.datasets import (
     WATCHLISTS,
 )
 from quant_pipeline.partitions import MONTHS, SESSIONS, WEEKS
-from quant_pipeline.strategies.registry import BUILT_IN, registered
+from quant_pipeline.strategies.registry import registered
 from quant_pipeline.strategies.universe import Universe
 from quant_pipeline.sync.checks import checks_of
 
@@ -69,8 +69,7 @@ def test_the_names_that_users_type_are_these() -> None:
         "index_weights",
         "funds_and_bonds": "etf_daily etf_adj cb_daily",
         "ths": "ths_concepts ths_industries ths_members ths_hot",
-        "screens": " ".join(f"screen_{strategy.name}" for strategy in BUILT_IN),
-        "backtests": " ".join(["backtests parameter_grid walk_forward", *(f"backtest_{each.name}" for each in BUILT_IN)]),
+        "backtests": "backtests parameter_grid walk_forward",
         "computed": "market_overview",
         "watchlists": "watchlists ths_watchlist",
         "signals": "signals signal_statistics portfolio_risk",
@@ -80,6 +79,16 @@ def test_the_names_that_users_type_are_these() -> None:
         "exports": "export_qlib export_parquet export_vnpy export_csv",
         "operations": "sync_status sync_history source_health data_stats alerts ths_account",
     }
+    families = {
+        "indicators": "dual_ma macd rsi kdj boll_breakout boll_reversion turtle turtle_long dual_thrust",
+        "classics": "volume_up rising_average parking_apron back_to_year_line platform_breakout steady_rise new_high "
+        "high_narrow_flag limit_down_on_volume low_atr_growth",
+        "patterns": "volume_cross breakout high_tight_flag limit_up_shakeout uptrend_limit_down rps_breakout limit_up_follow",
+        "rotations": "small_cap low_volatility momentum reversal multi_factor",
+    }
+    for family, names in families.items():
+        groups[f"screens/{family}"] = " ".join(f"screen_{name}" for name in names.split())
+        groups[f"backtests/{family}"] = " ".join(f"backtest_{name}" for name in names.split())
     expected = {name: group for group, names in groups.items() for name in names.split()}
     assert {spec.key.to_user_string(): spec.group_name for spec in defs.resolve_all_asset_specs()} == expected
     repository = defs.get_repository_def()

@@ -162,6 +162,31 @@ class Browser:
                 lambda driver, text=text: text in driver.execute_script(held), f"{text!r} in the launchpad"
             )
 
+    def until(self, script: str, what: str, *given: str) -> None:
+        """Waits until the script says yes."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, PATIENCE).until(lambda driver: driver.execute_script(script, *given), what)
+
+    def open_group(self, name: str) -> None:
+        """Clicks on a shut group of the lineage graph."""
+        self.until(
+            "return [...document.querySelectorAll('foreignObject.group')].some((e) => e.textContent.startsWith(arguments[0]))",
+            name,
+            name,
+        )
+        path = f"//*[local-name()='foreignObject' and contains(@class, 'group')]//*[normalize-space(text())='{name}']"
+        self.driver.find_element("xpath", path).click()
+
+    def dialog_has(self, *texts: str) -> None:
+        """Waits until an open dialog shows all the texts."""
+        shown = "return (document.querySelector('.dagster-dialog')?.innerText || '').split('\\n').includes(arguments[0])"
+        for text in texts:
+            self.until(shown, f"{text!r} in the dialog", text)
+
+    def value(self, selector: str) -> str:
+        return str(self.driver.find_element("css selector", selector).get_attribute("value"))
+
     def click(self, text: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -183,6 +208,70 @@ def test_the_lineage_graph_shows_the_groups_and_their_data_sets(installation: In
     groups = ("reference", "funds_and_bonds", "ths", "screens", "quality", "operations")
     browser.driver.set_window_size(1720, 2600)  # Dagster draws what is in sight alone, and the open group has grown tall
     browser.see(url, *groups, "daily_kline", "weekly_kline", "monthly_kline", "adj_factor", picture="lineage")
+
+
+IN_VIEW = """
+const [box] = [...document.querySelectorAll("foreignObject.group")].filter((each) => each.textContent === arguments[0]);
+if (!box || box.getAttribute("height") < 120) return false;
+const [inner, outer] = [box, box.closest("svg").parentElement.parentElement].map((each) => each.getBoundingClientRect());
+const wide = inner.left >= outer.left && inner.right <= outer.right;
+const high = inner.top >= outer.top + 50 && inner.bottom <= outer.bottom;
+return wide && high && Math.max(inner.width / outer.width, inner.height / outer.height) > 0.5;
+"""
+
+
+def test_a_group_that_is_opened_is_fitted_into_the_window(installation: Installation, browser: Browser) -> None:
+    """Dagster leaves it where its header was: below it there is room for one or two assets."""
+    browser.driver.set_window_size(1440, 957)
+    for groups in (("market",), ("reference",), ("screens", "classics"), ("backtests", "rotations")):
+        browser.driver.execute_script("localStorage.clear()")
+        browser.see(f"{installation.url}/asset-groups", *groups[:1], picture="lineage-shut")
+        for group in groups:
+            browser.open_group(group)
+            browser.until(IN_VIEW, f"all of {group} in the window", group)
+            if SCREENSHOTS:
+                browser.driver.save_screenshot(str(Path(SCREENSHOTS) / f"lineage-{group}.png"))
+
+
+def test_what_is_materialized_is_the_latest_session_unless_another_was_chosen(
+    installation: Installation, browser: Browser
+) -> None:
+    browser.driver.set_window_size(1440, 957)
+    browser.see(f"{installation.url}/assets/daily_kline", "Materialize…", picture="asset")
+    browser.click("Materialize…")
+    browser.dialog_has("1 partition", "Launch 1 run")
+    assert browser.value("input[value='2026-11-20']") == "2026-11-20"
+    browser.see(f"{installation.url}/assets/weekly_kline?view=partitions&partition=2026-11-09", "Materialize…", picture="week")
+    browser.click("Materialize…")
+    browser.dialog_has("1 partition", "Launch 1 run")
+    assert browser.value("input[value='2026-11-09']") == "2026-11-09", "what the page was opened with stays"
+
+
+def test_a_launchpad_has_the_latest_session_and_keeps_what_was_chosen_by_hand(
+    installation: Installation, browser: Browser
+) -> None:
+    """It remembers: what our script chose yesterday gives way to the latest, what a person chose does not."""
+    browser.driver.set_window_size(1440, 957)
+    url = f"{installation.url}/locations/quant_pipeline/jobs/daily_sync/playground"
+    field = "return document.querySelector('input[placeholder=Partition]')?.value === arguments[0]"
+    browser.see(installation.url + "/server_info", picture="none")
+    browser.driver.execute_script("localStorage.clear()")
+    browser.see(url, "daily_sync", picture="launchpad-empty")
+    browser.until(field, "the latest session in the launchpad", "2026-11-20")
+    browser.editor_holds("screen_dual_ma", "retry_failed")
+    yesterdays = """
+    for (const [key, held] of Object.entries(localStorage)) localStorage[key] = held.replaceAll("2026-11-20", arguments[0]);
+    if (!arguments[1]) delete localStorage["quant_pipeline.latest-of.daily_sync"];
+    """
+    browser.driver.execute_script(yesterdays, "2026-11-18", False)
+    browser.see(url, "daily_sync", picture="launchpad-by-hand")
+    browser.until(field, "the session chosen by hand", "2026-11-18")
+    browser.see(f"{installation.url}/jobs", "daily_sync", picture="jobs")
+    browser.see(url, "daily_sync", picture="launchpad-by-hand")
+    browser.until(field, "the session chosen by hand, still", "2026-11-18")
+    browser.driver.execute_script("localStorage['quant_pipeline.latest-of.daily_sync'] = '2026-11-18'")
+    browser.see(url, "daily_sync", picture="launchpad-anew")
+    browser.until(field, "the latest in the place of yesterday's", "2026-11-20")
 
 
 def test_the_runs_of_a_command_say_who_launched_them_and_are_found_together(

@@ -34,7 +34,7 @@ from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.retelling import for_readers
 from quant_pipeline.selections import ON
 from quant_pipeline.strategies.base import Strategy, StrategyError
-from quant_pipeline.strategies.registry import registered
+from quant_pipeline.strategies.registry import group_within, registered
 from quant_pipeline.warehouse.lake import folder_of
 from quant_pipeline.wrong_values import problems
 
@@ -74,7 +74,7 @@ def backtest_asset(strategy: type[Strategy]) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"backtest_{strategy.name}",
         deps=read_by(strategy),
-        group_name=GROUP,
+        group_name=group_within(GROUP, strategy),
         description=_description(strategy),
         kinds={"numba", "postgres"},
         owners=["team:strategies"],

@@ -29,7 +29,7 @@ from quant_pipeline.resources.notifier import NotifierResource
 from quant_pipeline.resources.warehouse import WarehouseResource
 from quant_pipeline.strategies.base import Strategy, StrategyError
 from quant_pipeline.strategies.panel import BARS, Sight, all_of
-from quant_pipeline.strategies.registry import registered
+from quant_pipeline.strategies.registry import group_within, registered
 from quant_pipeline.strategies.universe import Universe, UniverseError
 from quant_pipeline.sync.progress import tell_step
 from quant_pipeline.warehouse.panel import read_panel
@@ -62,7 +62,7 @@ def screen_asset(strategy: type[Strategy], *, by_itself: bool) -> dg.AssetsDefin
     @dg.asset(
         name=f"screen_{strategy.name}",
         deps=reduced(dict.fromkeys([*SCREEN_RESULTS.after, *strategy.needs])),
-        group_name=SCREEN_RESULTS.group,
+        group_name=group_within(SCREEN_RESULTS.group, strategy),
         description=_description(strategy),
         kinds={"polars", "postgres"},
         owners=["team:strategies"],

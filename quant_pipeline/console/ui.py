@@ -26,7 +26,7 @@ from quant_pipeline.console.supervision import Server, kept_running
 from quant_pipeline.forked import titled
 from quant_pipeline.language import marked, say
 from quant_pipeline.resources.daemon_presence import running_daemon
-from quant_pipeline.resources.dagster_private.chatter import SAYS_NOTHING
+from quant_pipeline.resources.dagster_private import chatter
 from quant_pipeline.resources.dagster_private.code_ahead import load_code_ahead
 from quant_pipeline.settings import Settings
 from quant_pipeline.warehouse.database import Database
@@ -144,7 +144,7 @@ def _servers(
         (*code, "--socket", str(socket_path), *logged),
         _has_code,
         module="dagster",
-        chatter=None if as_json else SAYS_NOTHING,
+        chatter=None if as_json else chatter.SAYS_NOTHING,
         nursed=nursery,
         before=None if nursery is None else load_code_ahead,
     )
@@ -153,7 +153,7 @@ def _servers(
         code_server,
         Server(
             "webserver",
-            scripts / "dagster-webserver",
+            Path(chatter.__file__).with_name("webserver.py"),
             (
                 *("--host", place.host, "--port", str(place.port), "--workspace", str(workspace)),
                 *("--dagster-log-level", level, "--log-format", formatted),

@@ -30,26 +30,33 @@ from quant_pipeline.strategies.rsi import RsiReversal
 from quant_pipeline.strategies.turtle import LongTurtle, Turtle
 
 GROUP = "quant_pipeline.strategies"
-BUILT_IN: tuple[type[Strategy], ...] = (
-    DualMovingAverage,
-    MacdCross,
-    RsiReversal,
-    KdjCross,
-    BollBreakout,
-    BollReversion,
-    Turtle,
-    LongTurtle,
-    DualThrust,
-    *sequoia.SCREENS,
-    *sequoia_x.SCREENS,
-    LimitUpFollow,
-    *ROTATIONS,
-    MultiFactor,
-)
+FAMILIES: Mapping[str, tuple[type[Strategy], ...]] = {
+    "indicators": (
+        DualMovingAverage,
+        MacdCross,
+        RsiReversal,
+        KdjCross,
+        BollBreakout,
+        BollReversion,
+        Turtle,
+        LongTurtle,
+        DualThrust,
+    ),
+    "classics": sequoia.SCREENS,
+    "patterns": (*sequoia_x.SCREENS, LimitUpFollow),
+    "rotations": (*ROTATIONS, MultiFactor),
+}
+"""The built-in ones. In the lineage graph each family is a group within the group of screens, or of backtests."""
+BUILT_IN: tuple[type[Strategy], ...] = tuple(strategy for family in FAMILIES.values() for strategy in family)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _logger = logging.getLogger(__name__)
 _told: dict[Path, str] = {}
 """File -> the reason that was logged of it."""
+
+
+def group_within(group: str, strategy: type[Strategy]) -> str:
+    """Where the strategy stands within the `group` of the lineage graph: in its family's; one not built in: in `group`."""
+    return next((f"{group}/{family}" for family, members in FAMILIES.items() if strategy in members), group)
 
 
 @dataclass(frozen=True)

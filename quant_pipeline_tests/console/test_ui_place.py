@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -177,6 +178,16 @@ def test_it_says_when_its_pages_answer_and_ctrl_c_ends_all_of_it(
         assert (current.pages_url, current.ui_url) == (pages, address), "the links of every command lead here"
         assert f'href="{address}' in requests.get(f"{pages}/data", timeout=60).text, "they link back to this UI"
         assert process.stderr.readline().strip() == f"Dagster UI {address}"
+        page = requests.get(f"{address}/jobs", timeout=60)
+        scripts = re.findall(r'<script nonce="(\w+)">(.*?)</script>', page.text, re.DOTALL)
+        (nonce,) = [nonce for nonce, script in scripts if "chooseInLaunchpad" in script]
+        assert f"'nonce-{nonce}'" in page.headers["Content-Security-Policy"], "the browser runs our script in Dagster's page"
+        asked = ("job=weekly_sync", "asset=daily_kline", "asset=monthly_kline", "asset=stock_list", "asset=12")
+        latest = [requests.get(f"{address}/quant_pipeline/latest?{each}", timeout=60).json() for each in asked]
+        session, week, month = "2026-11-20", "2026-11-16", "2026-11"
+        assert latest == [[week], [session], [month], [], [session, week, month]], (
+            "what it chooses: Dagster's last one is today's"
+        )
         told = requests.post(f"{address}/graphql", json={"query": LOCATION}, timeout=60).json()
         (entry,) = told["data"]["workspaceOrError"]["locationEntries"]
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", "the code was there before the pages"

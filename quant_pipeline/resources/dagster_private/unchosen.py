@@ -1,9 +1,11 @@
-"""Runs of the launchpad for which nobody chose a partition."""
+"""Which partitions Dagster's jobs and assets have, for runs of its pages for which nobody has chosen one."""
 
 from __future__ import annotations
 
-import dagster as dg
+from typing import Any
+
 from dagster._core.launcher import LaunchRunContext
+from dagster._core.remote_representation.external import RemoteRepository
 
 from quant_pipeline.market.dataset import Partition
 from quant_pipeline.partitions import PARTITIONS
@@ -22,14 +24,18 @@ def unchosen(context: LaunchRunContext) -> Partition | None:
     if origin is None or context.workspace is None or any(name in run.tags for name in _NAMED):
         return None
     location = context.workspace.get_code_location(origin.location_name)
-    repository = location.get_repository(origin.repository_origin.repository_name)
+    return kind_of_job(location.get_repository(origin.repository_origin.repository_name), run.job_name)
+
+
+def kind_of_job(repository: RemoteRepository, job: str) -> Partition | None:
+    """None where the job has no partitions, or others than ours."""
     for each in repository.get_partition_sets():
-        if each.job_name == run.job_name and each.has_partitions_definition():
-            return _kind_of(each.get_partitions_definition())
+        if each.job_name == job and each.has_partitions_definition():
+            return kind_of(each.get_partitions_definition())
     return None
 
 
-def _kind_of(definition: dg.PartitionsDefinition[str]) -> Partition | None:
+def kind_of(definition: Any) -> Partition | None:
     """Sessions, weeks and months begin at different times."""
     for kind, ours in PARTITIONS.items():
         if ours is not None and ours.cron_schedule == getattr(definition, "cron_schedule", None):
