@@ -93,16 +93,16 @@ def choose(language: Language) -> None:
 
 
 def _set() -> Language | None:
-    return _known(os.environ.get(VARIABLE, ""))
+    return known(os.environ.get(VARIABLE, ""))
 
 
 def _of_locale() -> Language:
     """As gettext takes it: the first of these variables that is not empty."""
     written = next((value for name in _LOCALE if (value := os.environ.get(name))), "")
-    return _known(written) or "en"
+    return known(written) or "en"
 
 
-def _known(written: str) -> Language | None:
+def known(written: str) -> Language | None:
     """The language of `zh`, `zh_CN.UTF-8`, `en-GB`; None where it is none of the two."""
     return next((language for language in LANGUAGES if written[:2].lower() == language), None)
 

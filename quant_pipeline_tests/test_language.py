@@ -109,12 +109,20 @@ def test_lang_is_heard_before_and_behind_the_command(arguments: tuple[str, ...])
     assert "Usage:" in english
 
 
-def test_the_language_may_stand_in_the_project_s_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("QUANT_LANG=zh\n", encoding="utf-8")
+@pytest.mark.parametrize("written", ["zh", "zh_CN.UTF-8"])
+def test_the_language_may_stand_in_the_project_s_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str) -> None:
+    (tmp_path / ".env").write_text(f"QUANT_LANG={written}\n", encoding="utf-8")
     monkeypatch.setattr(project, "ENV", ".env")
     monkeypatch.chdir(tmp_path)
     assert "用法：" in CliRunner().invoke(main, ["status", "-h"]).output
     assert "Usage:" in CliRunner().invoke(main, ["status", "-h", "--lang", "en"]).output
+
+
+def test_a_setting_that_is_no_language_of_ours_is_told_and_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_LANG", "fr")
+    result = CliRunner().invoke(main, ["status", "-h"])
+    assert result.stderr == "QUANT_LANG=fr is neither zh nor en: it is left aside\n"
+    assert "Usage:" in result.stdout
 
 
 def test_another_language_is_refused() -> None:

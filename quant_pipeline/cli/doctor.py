@@ -10,6 +10,7 @@ import click
 
 from quant_pipeline.cli.command import as_json, plain_errors, prepared
 from quant_pipeline.cli.help import Command
+from quant_pipeline.language import say
 
 
 @click.command(cls=Command)
@@ -33,10 +34,11 @@ def doctor(as_json: bool) -> None:
         # What is wrong in strategy files is a finding each: the log has it too, the terminal once.
         logging.getLogger("quant_pipeline.strategies").addHandler(logging.NullHandler())
         findings = []
-        for finding in examine(settings):
-            findings.append(finding)
-            if not as_json:
-                console.print(line_of(finding))
+        with console.status(say("Looking; each source is asked something …")):
+            for finding in examine(settings):
+                findings.append(finding)
+                if not as_json:
+                    console.print(line_of(finding))
         failed = any(finding.state is State.FAILED for finding in findings)
         if as_json:
             facts = {"mode": settings.mode.value, "ok": not failed, "findings": [facts_of(finding) for finding in findings]}

@@ -146,16 +146,23 @@ def _lang(*, hidden: bool) -> click.Option:
 
 def _settle() -> None:
     """QUANT_LANG may stand in the project's .env, as any other setting."""
-    if os.environ.get(language.VARIABLE):
+    written = os.environ.get(language.VARIABLE) or _in_the_project()
+    if not written:
         return
+    if (chosen := language.known(written)) is None:
+        click.echo(language.say("QUANT_LANG={written} is neither zh nor en: it is left aside", written=written), err=True)
+    else:
+        language.choose(chosen)
+
+
+def _in_the_project() -> str | None:
     from quant_pipeline import project
 
-    if (file := project.env_file()) is not None:
-        from dotenv import dotenv_values
+    if (file := project.env_file()) is None:
+        return None
+    from dotenv import dotenv_values
 
-        written = dotenv_values(file).get(language.VARIABLE)
-        if written in language.LANGUAGES:
-            language.choose(written)
+    return dotenv_values(file).get(language.VARIABLE)
 
 
 def _lend_to_click() -> None:
