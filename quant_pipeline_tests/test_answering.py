@@ -8,9 +8,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from quant_pipeline import answering, settings
 from quant_pipeline.answering import Answering
+from quant_pipeline.cli import main
 from quant_pipeline_tests.console.commanded import started
 
 UI = Answering("http://127.0.0.1:4001", "http://127.0.0.1:4000")
@@ -43,6 +45,13 @@ def test_links_name_what_runs_as_long_as_it_runs(own_home: Path, monkeypatch: py
         assert links() == ("https://quant.example:8444", "https://quant.example:8443")
         monkeypatch.delenv("QUANT_UI_URL")
     assert links() == usual
+
+
+def test_who_stops_the_server_is_told_of_what_starts_it_again(own_home: Path) -> None:
+    said = CliRunner().invoke(main, ["db", "stop"]).stderr
+    with answering.said(own_home, "sandbox", UI):
+        warned = CliRunner().invoke(main, ["db", "stop"]).stderr
+    assert (said, warned) == ("", f"What runs at {UI.ui} starts it again: stop that first.\n")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"mode": "sandbox", "created": null, "pages": "x", "ui": null}', None])

@@ -109,7 +109,12 @@ def psql(arguments: tuple[str, ...], as_json: bool) -> None:
 def stop(as_json: bool) -> None:
     """Stop the embedded server (it starts again when it is needed)."""
     with plain_errors():
+        from quant_pipeline import answering
         from quant_pipeline.warehouse import server
 
-        server.stop(read_settings().home)
+        settings = read_settings()
+        server.stop(settings.home)
         print_facts({"stopped": True}, say("The embedded PostgreSQL is stopped."), as_json)
+        if (there := answering.found(settings.home, settings.mode)) is not None:
+            text = say("What runs at {address} starts it again: stop that first.", address=there.ui or there.pages)
+            click.echo(text, err=True)

@@ -146,7 +146,12 @@ def run_output(found: Found, page: Page[list[Row]]) -> Output:
     errors = [Text(f"✗ [{row['error_class'] or '-'}] {retold(row['error'])}", "red") for row in rows if row["error"]]
     facts = {"run": found.id, "parts": found.runs} | _paged(page) | {"items": rows}
     if not page.total:
-        return Output(facts, [Text(say("Run {run} fetched nothing: no unit of it is on record.", run=found.id))])
+        nothing = say(
+            "Run {run} fetched nothing: what is complete is not fetched again "
+            "(--force, or force: true in the launchpad, does).",
+            run=found.id,
+        )
+        return Output(facts, [Text(nothing)])
     more = _page_line(page, f"quant-pipeline history --run {found.id[:SHORT]}")
     return Output(facts, [table, *errors, more])
 

@@ -53,7 +53,7 @@ class SyncResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ledger = Ledger(database, presence)
             ledger.begin(
                 run.run_id,
-                run.tags.get(COMMAND_TAG, run.job_name),
+                run.tags.get(COMMAND_TAG, "materialize" if run.job_name == ADHOC_JOB else run.job_name),
                 {"tags": _told(run.tags), "run_config": dict(run.run_config)},
                 command_id=command,
             )

@@ -12,6 +12,7 @@
   const QUIET = 120; // ms without a change: while a page is being drawn it says "0 partitions" of a dialog that has one
   const SHUT = 120; // a closed group is 110 high
   const SEARCH_BAR = 60; // it lies over the graph
+  const CLICK = 3000; // ms from the click on a group to its place in the address, on a busy machine
   const LINES = ["status", "checks", "latest-event", "partitions"];
   const seen = new WeakSet();
   const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
@@ -64,19 +65,19 @@
   }
 
   const openNow = () => (new URLSearchParams(window.location.search).get("expanded") || "").split(",").filter(Boolean);
-  let page = window.location.pathname;
   let open = openNow();
+  let clicked = -Infinity; // when a group was; groups that were open before come from the browser's storage, unasked
   let fitted = null; // the path of names, outermost first, of the group to which the window is being fitted
   let turns = 0;
 
   function followGroups() {
     const [before, now] = [open, openNow()];
-    const added = now.filter((each) => !before.includes(each));
-    if (added.length === 1 && page === window.location.pathname) {
-      fitted = added[0].split(":").pop().split("/");
+    open = now;
+    const newest = now.at(-1);
+    if (newest && !before.includes(newest) && performance.now() - clicked < CLICK) {
+      fitted = newest.split(":").pop().split("/");
       turns = 8;
     }
-    [page, open] = [window.location.pathname, now];
     if (fitted) turn();
   }
 
@@ -118,6 +119,8 @@
   };
   const leaveIt = (event) => event.isTrusted && (fitted = null);
   for (const hand of ["mousedown", "wheel"]) window.addEventListener(hand, leaveIt, { capture: true, passive: true });
+  const noteGroup = (event) => event.target.closest?.("foreignObject.group") && (clicked = performance.now());
+  window.addEventListener("click", noteGroup, { capture: true, passive: true });
   const watched = { childList: true, subtree: true, attributes: true, attributeFilter: ["style"] };
   document.addEventListener("DOMContentLoaded", () => new MutationObserver(wait).observe(document.body, watched));
   if (localStorage.getItem("asset-node-facets") === null) localStorage.setItem("asset-node-facets", JSON.stringify(LINES));
