@@ -35,12 +35,14 @@
   async function chooseInDialog() {
     const dialog = document.querySelector(".dagster-dialog");
     const latest = dialog && texts(dialog, "button", "Latest")[0];
-    if (!first(latest) || !texts(dialog, "div, span", "0 partitions").length) return;
+    const field = dialog?.querySelector('input[type="text"]');
+    const untouched = () => texts(dialog, "div, span", "0 partitions").length && document.activeElement !== field;
+    if (!first(latest) || !untouched()) return;
     const title = dialog.innerText.match(/^Launch runs to materialize (\w+)$/m);
     const keys = await latestOf({ asset: title ? title[1] : "" });
+    if (!untouched()) return; // a hand was faster
     latest.click();
     await drawn();
-    const field = dialog.querySelector('input[type="text"]');
     if (keys.includes(field.value)) return;
     type(field, keys.length === 1 ? keys[0] : ""); // Dagster's last one is today's, of which there are no data yet
     await drawn();
@@ -53,9 +55,11 @@
     // The button beside it, which sorts them, comes with the partitions.
     if (!job || !field?.parentElement.parentElement.querySelector("button") || !first(field)) return;
     const chosen = `quant_pipeline.latest-of.${job}`;
-    if (field.value && field.value !== localStorage.getItem(chosen)) return;
+    const before = field.value;
+    if (before && before !== localStorage.getItem(chosen)) return;
     const [latest] = await latestOf({ job: decodeURIComponent(job) });
-    if (!latest || field.value === latest || !field.isConnected) return;
+    const touched = field.value !== before || document.activeElement === field || !field.isConnected;
+    if (!latest || latest === before || touched) return;
     type(field, latest); // in the list, which opens, it is the only one left
     await drawn();
     const [item] = texts(document, '[role="menuitem"]', latest);
