@@ -11,7 +11,9 @@ from typing import cast
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from quant_pipeline.cli import main
 from quant_pipeline.market.datasets import INDEX_DAILY, SOURCED
 from quant_pipeline.selections import BY_SESSION, DAILY_LISTS
 from quant_pipeline_tests.assets.platform import LATEST, Platform, observations, plain
@@ -214,6 +216,15 @@ def test_a_second_run_fetches_nothing_tells_nothing_and_says_so(week: Week) -> N
         assert figures == [0] * 5
     run = week.platform.rows("SELECT status, units_done, units_skipped FROM sync_runs WHERE id = %s", again.run_id)
     assert run == [("success", 0, len(LISTS) + 5 * len(BY_SESSION))]
+
+
+def test_what_an_asset_s_page_launched_for_nothing_has_a_name_and_a_reason_in_history(week: Week) -> None:
+    run_id = week.platform.alone(week.sessions, "daily_kline").run_id
+    assert week.platform.rows("SELECT trigger FROM sync_runs WHERE id = %s", run_id) == [("materialize",)]
+    told = CliRunner().invoke(main, ["history", "--run", run_id]).output
+    assert " ".join(told.split()).endswith(
+        f"Run {run_id} fetched nothing: what is complete is not fetched again (--force, or force: true in the launchpad, does)."
+    )
 
 
 _FUNCTION = """

@@ -8,9 +8,7 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
 from quant_pipeline import settings
-from quant_pipeline.partitions import key_of
-from quant_pipeline.resources import opened
-from quant_pipeline.resources.dagster_private.unchosen import unchosen
+from quant_pipeline.resources.dagster_private.unchosen import latest, unchosen
 from quant_pipeline.resources.dead_runs import end_dead_runs
 from quant_pipeline.warehouse.database import Database
 
@@ -27,8 +25,7 @@ class QuantRunLauncher(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         if (partition := unchosen(context)) is not None:
-            latest = key_of(partition, opened.calendar(opened.database()).latest())
-            self._instance.add_run_tags(context.dagster_run.run_id, {"dagster/partition": latest})
+            self._instance.add_run_tags(context.dagster_run.run_id, {"dagster/partition": latest(partition)})
         super().launch_run(context)
 
     @property

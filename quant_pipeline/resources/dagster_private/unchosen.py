@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import dagster as dg
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.remote_representation.external import RemoteRepository
 
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.partitions import PARTITIONS
+from quant_pipeline.partitions import PARTITIONS, key_of
+from quant_pipeline.resources import opened
 
 _NAMED = ("dagster/partition", "dagster/asset_partition_range_start")
 
@@ -35,9 +35,14 @@ def kind_of_job(repository: RemoteRepository, job: str) -> Partition | None:
     return None
 
 
-def kind_of(definition: Any) -> Partition | None:
+def kind_of(definition: dg.PartitionsDefinition[str] | None) -> Partition | None:
     """Sessions, weeks and months begin at different times."""
     for kind, ours in PARTITIONS.items():
         if ours is not None and ours.cron_schedule == getattr(definition, "cron_schedule", None):
             return kind
     return None
+
+
+def latest(kind: Partition) -> str:
+    """The key of its latest partition whose data can exist: Dagster's own last one begins at midnight."""
+    return key_of(kind, opened.calendar(opened.database()).latest())

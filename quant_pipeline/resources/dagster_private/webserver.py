@@ -19,9 +19,8 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from quant_pipeline.market.dataset import Partition
-from quant_pipeline.partitions import PARTITIONS, key_of
-from quant_pipeline.resources import opened
-from quant_pipeline.resources.dagster_private.unchosen import kind_of, kind_of_job
+from quant_pipeline.partitions import PARTITIONS
+from quant_pipeline.resources.dagster_private.unchosen import kind_of, kind_of_job, latest
 
 _OURS: Final = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 """Changed pages of Dagster's: it does nothing on them (test_ui.py)."""
@@ -47,10 +46,9 @@ class _Webserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceRequestConte
         return HTMLResponse(body.replace(_END_OF_HEAD, script + _END_OF_HEAD, 1), headers=headers)
 
     def latest(self, request: Request) -> JSONResponse:
-        """`?job=NAME` or `?asset=NAME` -> a list with the key of its latest partition whose data can exist (Dagster's own last
-        one begins at midnight); empty where it has none. Of what is no asset (a dialog for several): the keys of each kind."""
-        session = opened.calendar(opened.database()).latest()
-        return JSONResponse([key_of(kind, session) for kind in self._kinds(request)])
+        """`?job=NAME` or `?asset=NAME` -> a list with the key of its `latest` partition; empty where it has none. Of what is no
+        asset (a dialog for several): the keys of each kind."""
+        return JSONResponse([latest(kind) for kind in self._kinds(request)])
 
     def _kinds(self, request: Request) -> list[Partition]:
         job, asset = (request.query_params.get(name) for name in ("job", "asset"))
